@@ -1,0 +1,39 @@
+# The two commands of the README, and what developers use. Everything is installed in .venv.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lock schema install
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SNAKEMAKE := $(BIN)/snakemake --workflow-profile cluster_profiles/local
+
+help: ## Show these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(INSTALLED) ## Install, run config/demo.yaml, write results/demo/report.html
+	$(SNAKEMAKE) --configfile config/demo.yaml
+
+test: $(INSTALLED) ## Install and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## Check style, types and workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+
+
+schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
+	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
+
+install: $(INSTALLED) ## Install into .venv
+
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --progress-bar off -r requirements.lock -e .
+	touch $@
+
+lock: ## Pin versions anew in requirements.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --python-version 3.11 --all-extras --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock

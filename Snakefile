@@ -1,0 +1,85 @@
+from snakemake.utils import min_version
+
+min_version("9.5")
+
+
+include: "workflow/rules/common.smk"
+
+
+# Everything a campaign fixes; a wrong key ends here, before any job.
+campaign = load_campaign(config)
+paths = campaign.paths
+
+
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/merge.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/screen.smk"
+include: "workflow/rules/validate.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    simulations,
+    dataset,
+    emulators,
+    evaluation,
+    screen,
+    validation,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        report=paths.report,
+
+
+# A part of the campaign by the name of its folder: `snakemake … emulators`.
+rule simulations:
+    input:
+        shards=SHARDS,
+
+
+rule dataset:
+    input:
+        manifest=paths.manifest,
+
+
+rule emulators:
+    input:
+        models=MODELS,
+
+
+rule evaluation:
+    input:
+        metrics=paths.metrics,
+
+
+rule screen:
+    input:
+        hits=paths.screen_hits,
+
+
+rule validation:
+    input:
+        hits=paths.validation_hits,
+
+
+rule figures:
+    input:
+        figures=PICTURES,
+
+
+onstart:
+    # Jobs read this resolved copy, so that `--config` overrides reach them too.
+    write_campaign(campaign)
+
+
+onsuccess:
+    print_summary(paths)

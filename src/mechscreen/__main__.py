@@ -1,0 +1,5 @@
+"""``python -m mechscreen``."""
+
+from mechscreen.cli import main
+
+main()

@@ -1,0 +1,395 @@
+"""The typed configuration: everything a campaign fixes, its fingerprints and its paths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from mechscreen.emulators.settings import DenseSettings, NetworkSettings, TrainingSettings
+from mechscreen.errors import InputError, nearest
+from mechscreen.models import Model, ParameterSpace, get_model
+
+if TYPE_CHECKING:
+    from mechscreen.objectives import Objective
+
+Stage = Literal["simulations", "dataset", "emulators", "evaluation", "screen", "validation"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""Nouns of the stages in the order their data flows."""
+
+SPLITS = ("train", "validation", "test")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ParameterChange(_Section):
+    """How a campaign departs from a parameter's own range."""
+
+    low: float | None = Field(None, description="New lower bound, within the model's range.")
+    high: float | None = Field(None, description="New upper bound, within the model's range.")
+    levels: tuple[float, ...] | None = Field(None, description="The only values that simulations take; null: all.")
+    value: float | None = Field(None, description="Hold the parameter at this value.")
+
+    @model_validator(mode="after")
+    def _value_stands_alone(self) -> ParameterChange:
+        if self.value is not None and len(self.model_fields_set) > 1:
+            raise ValueError("'value' fixes the parameter, so low, high and levels cannot stand beside it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # `levels: null` says something, no `levels` says nothing.
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+    def fields(self) -> dict[str, Any]:
+        """Return the changed fields of `mechscreen.models.Parameter`."""
+        if self.value is not None:
+            return {"low": self.value, "high": self.value, "levels": None}
+        bounds = {name: bound for name, bound in (("low", self.low), ("high", self.high)) if bound is not None}
+        return bounds | ({"levels": self.levels} if "levels" in self.model_fields_set else {})
+
+
+class ModelSection(_Section):
+    """The mechanistic model."""
+
+    name: str = Field("pattern", description="Registered name, package.module:Class, or path/to/file.py:Class.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the model's constructor.")
+    parameters: dict[str, ParameterChange] = Field(
+        default_factory=dict, description="Departures from the model's parameter ranges, by parameter name."
+    )
+
+
+class SimulationsSection(_Section):
+    """The simulations that emulators learn from."""
+
+    count: int = Field(..., ge=1, le=10**9, description="How many; a whole number of shards.")
+    shard_size: int = Field(1000, ge=1, le=10**6, description="Samples in one file, made by one MPI job.")
+    sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
+
+    @model_validator(mode="after")
+    def _whole_shards(self) -> SimulationsSection:
+        if self.count % self.shard_size:
+            near = max(1, round(self.count / self.shard_size)) * self.shard_size
+            raise ValueError(
+                f"count {self.count} is not a multiple of shard_size {self.shard_size} (nearest: {near}); "
+                "whole shards let a campaign grow without touching those it has"
+            )
+        return self
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return self.count // self.shard_size
+
+
+class SplitSection(_Section):
+    """Shares of the samples; they add up to 1."""
+
+    train: float = Field(0.8, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> SplitSection:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test add up to {total:g}, not 1")
+        return self
+
+
+class DatasetSection(_Section):
+    """The merged training set."""
+
+    split: SplitSection = Field(default_factory=SplitSection, description="Shares of train, validation and test.")
+    shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
+
+
+class EmulatorsSection(_Section):
+    """The ensemble of neural networks."""
+
+    members: int = Field(4, ge=1, le=64, description="Networks in the ensemble; they differ in their seed only.")
+    architecture: NetworkSettings = Field(default_factory=DenseSettings, description="The network of a member.")
+    training: TrainingSettings = Field(default_factory=TrainingSettings, description="How a member is trained.")
+    combine: Literal["vote", "mean"] = Field(
+        "vote", description="Prediction of the ensemble: its most agreeing member (the paper), or the mean."
+    )
+
+
+class ObjectiveSection(_Section):
+    """What the screen looks for: a labelling of profiles, and the labels wanted."""
+
+    name: str = Field("rings", description="Built-in name, package.module:function, or path/to/file.py:function.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the objective.")
+    target: tuple[str, ...] = Field(("3",), min_length=1, description="Names of the classes that count as hits.")
+
+
+class ScreenSection(_Section):
+    """The search through many more parameter sets than can be simulated."""
+
+    count: int = Field(..., ge=1, le=10**12, description="How many parameter sets; a whole number of blocks.")
+    block_size: int = Field(1_000_000, ge=1, le=10**9, description="Parameter sets in one file, made by one MPI job.")
+    sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
+    objective: ObjectiveSection = Field(default_factory=ObjectiveSection, description="What counts as a hit.")
+    disagreement_limit: float = Field(
+        0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
+    )
+    hits_per_block: int = Field(
+        10_000, ge=1, le=10**6, description="Hits kept of a block, least disagreement first; counts stay exact."
+    )
+    bins: int = Field(40, ge=2, le=1000, description="Bins along each axis of the parameter planes.")
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> ScreenSection:
+        if self.count % self.block_size:
+            near = max(1, round(self.count / self.block_size)) * self.block_size
+            raise ValueError(f"count {self.count} is not a multiple of block_size {self.block_size} (nearest: {near})")
+        return self
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return self.count // self.block_size
+
+
+class ValidationSection(_Section):
+    """The check of the hits by the mechanistic model."""
+
+    limit: int = Field(1000, ge=1, description="Simulate every hit up to this many, else a random sample of so many.")
+    rmse_limit: float = Field(0.1, gt=0, description="A hit is confirmed up to this RMSE between the profiles.")
+
+
+class Paths:
+    """Where the files of a campaign stand, below ``<results>/<name>/``."""
+
+    def __init__(self, root: Path, network: str) -> None:
+        self.root = root
+        self.campaign = root / "campaign.yaml"
+        self.simulations = root / "simulations"
+        self.dataset = root / "dataset"
+        self.manifest = self.dataset / "manifest.json"
+        self.emulators = root / "emulators" / network
+        self.evaluation = root / "evaluation"
+        self.metrics = self.evaluation / "metrics.json"
+        self.predictions = self.evaluation / "predictions.h5"
+        self.screen = root / "screen"
+        self.screen_summary = self.screen / "summary.h5"
+        self.screen_hits = self.screen / "hits.h5"
+        self.validation = root / "validation"
+        self.validation_hits = self.validation / "hits.h5"
+        self.validation_summary = self.validation / "summary.json"
+        self.figures = root / "figures"
+        self.report = root / "report.html"
+        self.summary = root / "summary.txt"
+
+    def shard(self, number: int) -> Path:
+        """Shard of simulations."""
+        return self.simulations / f"shard-{number:05d}.h5"
+
+    def dataset_shard(self, split: str, number: int) -> Path:
+        """File of the training set."""
+        return self.dataset / f"{split}-{number:05d}.h5"
+
+    def member(self, number: int) -> Path:
+        """Folder of an ensemble's member."""
+        return self.emulators / f"member-{number}"
+
+    def block(self, number: int) -> Path:
+        """File of a block of the screen."""
+        return self.screen / f"block-{number:05d}.h5"
+
+    def figure(self, name: str) -> Path:
+        """Picture of the report."""
+        return self.figures / f"{name}.png"
+
+
+class Campaign(_Section):
+    """One study: a model, its simulations, an ensemble, a screen and its validation."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)] = Field(
+        ..., description="Names the folder of results: letters, digits, dot, hyphen, underscore."
+    )
+    results: str = Field("results", description="Folder that holds the folders of results.")
+    seed: int = Field(..., ge=0, lt=2**63, description="From it all random numbers follow.")
+    model: ModelSection = Field(default_factory=ModelSection)
+    simulations: SimulationsSection
+    dataset: DatasetSection = Field(default_factory=DatasetSection)
+    emulators: EmulatorsSection = Field(default_factory=EmulatorsSection)
+    screen: ScreenSection
+    validation: ValidationSection = Field(default_factory=ValidationSection)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Campaign:
+        """Validate a configuration, with its model, parameter changes and objective.
+
+        Raises
+        ------
+        InputError
+            One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
+        """
+        try:
+            campaign = cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{source}: {_describe(item)}" for item in error.errors(include_url=False)]
+            raise InputError("\n".join(lines)) from None
+        try:
+            _ = campaign.space
+            _ = campaign.targets
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        return campaign
+
+    @classmethod
+    def load(cls, path: str | Path) -> Campaign:
+        """Read and validate a YAML file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is not YAML, or fails `from_dict`.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise InputError(f"{path}: cannot be read ({reason}); give a campaign's YAML file") from None
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: expected a mapping of keys such as 'name' and 'simulations'")
+        return cls.from_dict(values, source=str(path))
+
+    @cached_property
+    def model_instance(self) -> Model:
+        """The model with the campaign's options."""
+        return get_model(self.model.name, **self.model.options)
+
+    @cached_property
+    def space(self) -> ParameterSpace:
+        """The model's parameters with the campaign's changes."""
+        return self.model_instance.space.restrict({k: v.fields() for k, v in self.model.parameters.items()})
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The labelling of profiles that the screen looks through."""
+        from mechscreen.objectives import get_objective
+
+        return get_objective(self.screen.objective.name, **self.screen.objective.options)
+
+    @cached_property
+    def targets(self) -> tuple[int, ...]:
+        """Labels that count as hits."""
+        names = self.objective.class_names
+        for name in self.screen.objective.target:
+            if name not in names:
+                raise InputError(
+                    f"'screen.objective.target': no class '{name}'{nearest(name, names)} (valid: {', '.join(names)})"
+                )
+        return tuple(names.index(name) for name in self.screen.objective.target)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where the campaign's files stand."""
+        return Paths(Path(self.results) / self.name, self.emulators.architecture.network)
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Return 12 hexadecimal digits that identify what the files of a stage depend on.
+
+        Counts of shards, members and blocks are left out where a campaign may grow without remaking what it has.
+        """
+        return hashlib.sha256(json.dumps(self._identity(stage), sort_keys=True).encode()).hexdigest()[:12]
+
+    def _identity(self, stage: Stage) -> dict[str, Any]:
+        if stage == "simulations":
+            model = self.model.model_dump(mode="json") | {"version": self.model_instance.version}
+            return {
+                "seed": self.seed,
+                "model": model,
+                "simulations": self.simulations.model_dump(mode="json", exclude={"count"}),
+            }
+        own: dict[Stage, dict[str, Any]] = {
+            "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},
+            "emulators": self.emulators.model_dump(mode="json", exclude={"members", "combine"}),
+            "evaluation": self.emulators.model_dump(mode="json", include={"members", "combine"}),
+            "screen": self.screen.model_dump(mode="json", exclude={"count"}),
+            "validation": {"count": self.screen.count, **self.validation.model_dump(mode="json")},
+        }
+        before = STAGES[STAGES.index(stage) - 1]
+        return {"before": self._identity(before), stage: own[stage]}
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a campaign, as kept in ``workflow/schemas/campaign.schema.json``."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Campaign.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _describe(item: Mapping[str, Any]) -> str:
+    """Turn one of pydantic's errors into a line for people."""
+    model, keys = _locate(item["loc"])
+    path = ".".join(str(key) for key in keys) or "(top level)"
+    kind, value = item["type"], item.get("input")
+    if kind == "extra_forbidden":
+        valid = list(model.model_fields) if model else []
+        return f"unknown key '{path}'{nearest(str(keys[-1]), valid)} (valid here: {', '.join(valid)})"
+    if kind == "missing":
+        return f"key '{path}' is missing{_allowed(model, keys)}"
+    if kind == "union_tag_invalid":
+        tags = item["ctx"]["expected_tags"].replace("'", "").split(", ")
+        tag = str(item["ctx"]["tag"])
+        return f"'{path}': no network '{tag}'{nearest(tag, tags)} (valid: {', '.join(tags)})"
+    message = item["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(value, Mapping):
+        return f"'{path}': {message}"
+    return f"'{path}' is {value!r}: {message[0].lower() + message[1:]}{_allowed(model, keys)}"
+
+
+def _allowed(model: type[BaseModel] | None, keys: list[str | int]) -> str:
+    """Return the description of the field that `keys` ends in, in brackets."""
+    field = model.model_fields.get(str(keys[-1])) if model and keys else None
+    return f" ({field.description})" if field is not None and field.description else ""
+
+
+def _locate(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, list[str | int]]:
+    """Return the model that an error's last key belongs to, and the keys without pydantic's union tags."""
+    here: Any = Campaign
+    owner: type[BaseModel] | None = None
+    keys: list[str | int] = []
+    for part in loc:
+        if get_origin(here) is UnionType and _is_model(get_args(here)[0]):
+            here = next(m for m in get_args(here) if m.model_fields["network"].default == part)
+            continue
+        owner = here if _is_model(here) else None
+        keys.append(part)
+        if owner is not None:
+            field = owner.model_fields.get(str(part))
+            here = field.annotation if field else None
+        else:
+            here = get_args(here)[1] if get_origin(here) is dict else None
+    return owner, keys
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,328 @@
+"""``mechscreen <verb>``: parse, call a stage. Stages are imported where they are needed, since they are heavy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mechscreen import __version__
+from mechscreen.campaign import Campaign, json_schema
+from mechscreen.errors import InputError, nearest
+from mechscreen.parallel import Deadline, Interrupted, communicator
+
+EXIT_INPUT = 2
+EXIT_UNFINISHED = 75
+"""EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
+
+
+class _Group(click.Group):
+    """Commands in the order of the data, and the nearest name for an unknown one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            raise click.UsageError(f"no verb '{args[0]}'{nearest(args[0], self.commands)} (see mechscreen --help)", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mechscreen")
+def cli() -> None:
+    """Screen mechanistic models of biology with neural emulators.
+
+    A campaign runs through Snakemake; each verb is one of its stages, and can be called by hand:
+
+    \b
+      simulate → merge → train → evaluate → screen → validate → report
+
+    \b
+    Example:
+      snakemake --workflow-profile cluster_profiles/local --configfile config/demo.yaml
+    """
+
+
+def _config(command: Any) -> Any:
+    return click.option(
+        "--config", "config", required=True, type=click.Path(path_type=Path), help="The campaign's YAML file."
+    )(command)
+
+
+def _ranks(command: Any) -> Any:
+    return click.option(
+        "--ranks",
+        type=click.IntRange(min=1),
+        help="Ranks the launcher was asked for; stops if MPI sees another number.",
+    )(command)
+
+
+def _time_limit(command: Any) -> Any:
+    return click.option(
+        "--time-limit",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="MINUTES",
+        help="Save what is done and stop (exit code 75) before so many minutes are over.",
+    )(command)
+
+
+def _threads(command: Any) -> Any:
+    return click.option("--threads", type=click.IntRange(min=1), help="Threads of the network library.")(command)
+
+
+def _deadline(minutes: float | None) -> Deadline:
+    return Deadline(None if minutes is None else 60 * minutes)
+
+
+def _use_threads(threads: int | None) -> None:
+    """Tell the network library how many threads to use; `mechscreen.emulators.backend` reads it when it is imported."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@cli.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The campaign's YAML file; with --shard.")
+@click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
+@click.option("--model", help="With --parameters: registered name, package.module:Class or path/to/file.py:Class.")
+@click.option("--parameters", type=click.Path(path_type=Path), help="CSV table; its header names the parameters.")
+@click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
+@click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write.")
+@_ranks
+@_time_limit
+def simulate(
+    config: Path | None,
+    shard: int | None,
+    model: str | None,
+    parameters: Path | None,
+    normalised: bool,
+    out: Path | None,
+    ranks: int | None,
+    time_limit: float | None,
+) -> None:
+    """Simulate one shard of a campaign, or a table of parameter sets.
+
+    \b
+    Examples:
+      mpiexec -n 2 mechscreen simulate --config config/demo.yaml --shard 0 --ranks 2
+      mechscreen simulate --model pattern --parameters sets.csv --out sets.h5
+    """
+    from mechscreen.stages.simulate import simulate as simulate_shard
+    from mechscreen.stages.simulate import simulate_table
+
+    by_table = (model, parameters, out) != (None, None, None) or normalised
+    if config is not None and shard is not None and not by_table:
+        campaign = Campaign.load(config)
+        comm = communicator(ranks)
+        with _deadline(time_limit) as deadline:
+            simulate_shard(campaign, shard, comm, deadline)
+    elif model is not None and parameters is not None and out is not None and config is None and shard is None:
+        comm = communicator(ranks)
+        with _deadline(time_limit) as deadline:
+            simulate_table(model, parameters, out, normalised=normalised, comm=comm, deadline=deadline)
+    else:
+        raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
+
+
+@cli.command()
+@_config
+def merge(config: Path) -> None:
+    """Verify all shards and merge them into a training set.
+
+    \b
+    Example:
+      mechscreen merge --config config/demo.yaml
+    """
+    from mechscreen.stages.merge import merge as merge_shards
+
+    merge_shards(Campaign.load(config))
+
+
+@cli.command()
+@_config
+@click.option("--member", type=click.IntRange(min=0), required=True, help="Number of the ensemble's member.")
+@_threads
+@_time_limit
+def train(config: Path, member: int, threads: int | None, time_limit: float | None) -> None:
+    """Train one member of the ensemble; continues where it was stopped.
+
+    \b
+    Example:
+      mechscreen train --config config/demo.yaml --member 0
+    """
+    from mechscreen.stages.train import train as train_member
+
+    campaign = Campaign.load(config)
+    _use_threads(threads)
+    with _deadline(time_limit) as deadline:
+        train_member(campaign, member, deadline)
+
+
+@cli.command()
+@_config
+@_threads
+def evaluate(config: Path, threads: int | None) -> None:
+    """Measure the ensemble on the test split.
+
+    \b
+    Example:
+      mechscreen evaluate --config config/demo.yaml
+    """
+    from mechscreen.stages.evaluate import evaluate as evaluate_ensemble
+
+    campaign = Campaign.load(config)
+    _use_threads(threads)
+    evaluate_ensemble(campaign)
+
+
+@cli.command()
+@_config
+@click.option("--block", type=click.IntRange(min=0), help="Number of the block to screen.")
+@click.option("--gather", is_flag=True, help="Gather all blocks into summary.h5 and hits.h5 instead.")
+@_ranks
+@_time_limit
+def screen(config: Path, block: int | None, gather: bool, ranks: int | None, time_limit: float | None) -> None:
+    """Screen one block of parameter sets with the ensemble, or gather all blocks.
+
+    \b
+    Examples:
+      mpiexec -n 2 mechscreen screen --config config/demo.yaml --block 0 --ranks 2
+      mechscreen screen --config config/demo.yaml --gather
+    """
+    from mechscreen.stages.screen import gather_screen, screen_block
+
+    if gather == (block is not None):
+        raise click.UsageError("give either --block or --gather")
+    campaign = Campaign.load(config)
+    if block is None:
+        gather_screen(campaign)
+        return
+    comm = communicator(ranks)
+    _use_threads(1)
+    with _deadline(time_limit) as deadline:
+        screen_block(campaign, block, comm, deadline)
+
+
+@cli.command()
+@_config
+@_ranks
+@_time_limit
+def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
+    """Simulate the hits of the screen and compare.
+
+    \b
+    Example:
+      mpiexec -n 2 mechscreen validate --config config/demo.yaml --ranks 2
+    """
+    from mechscreen.stages.validate import validate as validate_hits
+
+    campaign = Campaign.load(config)
+    comm = communicator(ranks)
+    with _deadline(time_limit) as deadline:
+        validate_hits(campaign, comm, deadline)
+
+
+@cli.command()
+@_config
+@click.option("--figure", help="Draw this figure only.")
+def report(config: Path, figure: str | None) -> None:
+    """Draw the figures, or write the report of a campaign.
+
+    \b
+    Examples:
+      mechscreen report --config config/demo.yaml
+      mechscreen report --config config/demo.yaml --figure planes
+    """
+    from mechscreen.stages.report import draw
+    from mechscreen.stages.report import report as write_report
+
+    campaign = Campaign.load(config)
+    if figure is not None:
+        draw(campaign, figure)
+    else:
+        write_report(campaign)
+
+
+@cli.command()
+@click.option("--ensemble", type=click.Path(path_type=Path), required=True, help="Folder that holds the members.")
+@click.option("--parameters", type=click.Path(path_type=Path), required=True, help="CSV table of parameter sets.")
+@click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="HDF5 file to write.")
+@_threads
+def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threads: int | None) -> None:
+    """Predict a table of parameter sets with an ensemble.
+
+    \b
+    Example:
+      mechscreen predict --ensemble results/demo/emulators/dense --parameters sets.csv --out predicted.h5
+    """
+    from mechscreen.stages.predict import predict_table
+
+    _use_threads(threads)
+    predict_table(ensemble, parameters, out, normalised=normalised)
+
+
+@cli.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--time", default="t", show_default=True, help="Column of the times.")
+@click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
+@click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("discovery"), show_default=True, help="Folder.")
+def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) -> None:
+    """Find sparse differential equations for a table of time series.
+
+    \b
+    Example:
+      mechscreen discover data.csv --time t --degree 2 --out discovered
+    """
+    from mechscreen.stages.discover import discover as discover_equations
+
+    click.echo(discover_equations(table, out, time=time, trajectory=trajectory, degree=degree).summary())
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def check(config: Path) -> None:
+    """Check a campaign's configuration and print it with all defaults.
+
+    \b
+    Example:
+      mechscreen check config/demo.yaml
+    """
+    click.echo(Campaign.load(config).to_yaml(), nl=False)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of campaign configurations.
+
+    \b
+    Example:
+      mechscreen schema > workflow/schemas/campaign.schema.json
+    """
+    click.echo(json_schema(), nl=False)
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        cli()
+    except InputError as error:
+        # All ranks meet the same wrong input; one on each node says it.
+        if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
+            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_INPUT)
+    except Interrupted as stopped:
+        if _from_launcher("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID") == 0:
+            print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_UNFINISHED)
+
+
+def _from_launcher(*names: str) -> int:
+    """Return the number that MPI launchers pass in the first of these environment variables that is set, else 0."""
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)

@@ -1,0 +1,379 @@
+"""Least-squares fit of states and coefficients together, by collocation with soft constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.discovery import kernels
+from mechscreen.discovery.library import FloatArray, IntArray, Library
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How free coefficients enter the equations: ``theta = offset + Σ_p beta_p Σ_entries weight · e(equation, term)``.
+
+    One column has one entry unless coefficients are tied to one another.
+
+    Attributes
+    ----------
+    column, equation, term
+        (n_entries,) indices.
+    weight
+        (n_entries,).
+    count
+        Number of columns, P.
+    offset
+        (d, M), the coefficients' fixed part.
+    """
+
+    column: IntArray
+    equation: IntArray
+    term: IntArray
+    weight: FloatArray
+    count: int
+    offset: FloatArray
+
+    def theta(self, beta: FloatArray) -> FloatArray:
+        """Coefficients (d, M) from free coefficients (P,)."""
+        theta = self.offset.copy()
+        np.add.at(theta, (self.equation, self.term), self.weight * beta[self.column])
+        return theta
+
+
+class Grid:
+    """Nodes of all trajectories in a row, and the samples compressed onto them.
+
+    Parameters
+    ----------
+    trajectories
+        Pairs of times (n,) and values (n, d), NaN where missing.
+    nodes
+        Node times of each trajectory, from its first to its last sample.
+    """
+
+    def __init__(self, trajectories: Sequence[tuple[FloatArray, FloatArray]], nodes: Sequence[FloatArray]) -> None:
+        self.trajectories = trajectories
+        self.nodes = [np.asarray(n, dtype=float) for n in nodes]
+        self.starts = np.concatenate([[0], np.cumsum([len(n) for n in self.nodes])])
+        self.t = np.concatenate(self.nodes)
+        self.h = np.diff(self.t)
+        self.h[self.starts[1:-1] - 1] = 0.0
+        interval, position, observed = [], [], []
+        for (t, y), n, start in zip(trajectories, self.nodes, self.starts, strict=False):
+            i = np.clip(np.searchsorted(n, t, side="right") - 1, 0, len(n) - 2)
+            interval.append(start + i)
+            position.append((t - n[i]) / (n[i + 1] - n[i]))
+            observed.append(y)
+        self.rows, self.factor, self.target, self.rest, self.counts = kernels.compress(
+            np.concatenate(interval), np.concatenate(position), np.concatenate(observed), len(self.h), self.h
+        )
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @property
+    def duration(self) -> float:
+        """Total time covered by all trajectories."""
+        return float(self.h.sum())
+
+    def with_nodes(self, nodes: Sequence[FloatArray]) -> Grid:
+        """Return the same samples on other nodes."""
+        return Grid(self.trajectories, nodes)
+
+    def split(self, values: FloatArray) -> list[FloatArray]:
+        """Cut an array along the nodes into one per trajectory."""
+        return [values[a:b] for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Library values, rates and Jacobians at the nodes and midpoints of one candidate."""
+
+    x: FloatArray
+    values: FloatArray
+    f: FloatArray
+    jacobian: FloatArray
+    values_mid: FloatArray
+    f_mid: FloatArray
+    jacobian_mid: FloatArray
+    data: FloatArray
+    """Sum of squared data residuals per variable (d,), the part beyond reach included."""
+    defects: FloatArray
+    """Sum over intervals of squared defects over h, per variable (d,)."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether the candidate stayed finite."""
+        return bool(np.isfinite(self.data).all() and np.isfinite(self.defects).all())
+
+
+@dataclass
+class Quadratic:
+    """Quadratic model of half the misfit in the free coefficients, states eliminated (Schur complement).
+
+    ``J(beta + step) ≈ J + gradient · step + ½ step · hessian · step``.
+    """
+
+    gradient: FloatArray
+    hessian: FloatArray
+
+
+class Collocation:
+    """Fits ``dx/dt = theta · library(x)`` to compressed samples on a grid.
+
+    The unknowns are the states at all nodes and the free coefficients. Residuals are the samples' and the
+    Hermite–Simpson defects ``x₁ − x₀ − h/6 (f₀ + 4 f_m + f₁)``, the latter weighted by ``1/(looseness² h)``: a
+    looseness of 1 lets the states follow the data, a small one makes them a solution of the equations.
+    All quantities are dimensionless (see `scaling`).
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        library: Library,
+        term_scales: FloatArray,
+        state_scales: FloatArray,
+        columns: Columns,
+        anchors: FloatArray | None = None,
+    ) -> None:
+        self.grid = grid
+        self.library = library
+        self.columns = columns
+        self._term_scales = term_scales
+        self._state_scales = state_scales
+        self._anchors = anchors
+        """(n_trajectories, d) exact initial values, NaN where free."""
+
+    def with_grid(self, grid: Grid) -> Collocation:
+        """Return the same problem on another grid."""
+        return Collocation(grid, self.library, self._term_scales, self._state_scales, self.columns, self._anchors)
+
+    def library_at(self, x: FloatArray, terms: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Scaled library values and slopes at scaled states."""
+        if len(self.library.functions) == 0:
+            return kernels.monomials(x, self.library.exponents[terms])
+        values, slopes = self.library.evaluate(x * self._state_scales, terms)
+        scale = self._term_scales[terms]
+        return values / scale, slopes * self._state_scales / scale[:, None]
+
+    def rates(self, x: FloatArray, theta: FloatArray, terms: IntArray) -> Rates:
+        """Evaluate a candidate; `theta` (d, M) is zero outside `terms`."""
+        grid = self.grid
+        own = np.ascontiguousarray(theta[:, terms])
+        values, slopes = self.library_at(x, terms)
+        f, jacobian = kernels.right_hand_side(values, slopes, own)
+        x_mid = kernels.midpoints(x, f, grid.h)
+        values_mid, slopes_mid = self.library_at(x_mid, terms)
+        f_mid, jacobian_mid = kernels.right_hand_side(values_mid, slopes_mid, own)
+        data, defects = kernels.misfit(x, f, f_mid, grid.h, grid.rows, grid.factor, grid.target)
+        return Rates(x, values, f, jacobian, values_mid, f_mid, jacobian_mid, data + grid.rest, defects)
+
+    def local_errors(self, fit: Fit) -> FloatArray:
+        """Discretisation error of each interval per unit of time, (N − 1, d); zero at seams.
+
+        Runge–Kutta of order 4 in four steps from each node, which is ten times as accurate as one interval of the
+        collocation, against the next node.
+        """
+        terms, _ = self._terms(fit.active)
+        theta = np.ascontiguousarray(self.columns.theta(fit.beta)[:, terms])
+        width = self.grid.h
+        h = 0.25 * width[:, None]
+
+        def rate(x: FloatArray) -> FloatArray:
+            values, slopes = self.library_at(x, terms)
+            return kernels.right_hand_side(values, slopes, theta)[0]
+
+        state = fit.x[:-1].copy()
+        with np.errstate(all="ignore"):
+            for _ in range(4):
+                k1 = rate(state)
+                k2 = rate(state + 0.5 * h * k1)
+                k3 = rate(state + 0.5 * h * k2)
+                k4 = rate(state + h * k3)
+                state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            error = np.abs(state - fit.x[1:]) / np.where(width > 0, width, np.inf)[:, None]
+        return np.nan_to_num(error, nan=0.0, posinf=0.0)
+
+    def interpolate(self, fit: Fit, nodes: Sequence[FloatArray]) -> FloatArray:
+        """States of a fit at other node times, (N', d)."""
+        return np.concatenate(
+            [
+                hermite(old, x, f, new)
+                for old, x, f, new in zip(
+                    self.grid.nodes, self.grid.split(fit.x), self.grid.split(fit.rates.f), nodes, strict=True
+                )
+            ]
+        )
+
+    def _terms(self, active: IntArray) -> tuple[IntArray, BoolArray]:
+        """Terms that the active columns and the fixed coefficients use, and the mask of their entries."""
+        chosen = np.isin(self.columns.column, active)
+        used = np.zeros(len(self.library), dtype=bool)
+        used[self.columns.term[chosen]] = True
+        used |= (self.columns.offset != 0).any(axis=0)
+        return np.flatnonzero(used), chosen
+
+    def _normal_equations(
+        self, rates: Rates, active: IntArray, terms: IntArray, chosen: BoolArray, weight: FloatArray,
+        precision: FloatArray, anchor_weight: float, damping: float,
+    ) -> tuple[Quadratic, FloatArray, FloatArray, FloatArray, bool]:  # fmt: skip
+        grid, columns = self.grid, self.columns
+        position = np.full(columns.count, -1)
+        position[active] = np.arange(len(active))
+        local = np.full(len(self.library), -1)
+        local[terms] = np.arange(len(terms))
+        diagonal, coupling, border, tall = kernels.assemble(
+            rates.x, grid.h, rates.values, rates.f, rates.jacobian, rates.values_mid, rates.f_mid,
+            rates.jacobian_mid, grid.rows, grid.factor, grid.target, weight, precision,
+            position[columns.column[chosen]], columns.equation[chosen], local[columns.term[chosen]],
+            columns.weight[chosen], len(active),
+        )  # fmt: skip
+        if self._anchors is not None:
+            for node, anchor in zip(grid.starts[:-1], self._anchors, strict=True):
+                known = np.flatnonzero(np.isfinite(anchor))
+                diagonal[node, known, known] += anchor_weight
+                border[node, known, -1] += anchor_weight * (rates.x[node, known] - anchor[known])
+        lower, upper, definite = kernels.eliminate(diagonal, coupling, border, damping)
+        flat = border.reshape(-1, border.shape[2])
+        schur = tall.T @ tall - flat.T @ flat
+        return Quadratic(schur[:-1, -1], schur[:-1, :-1]), lower, upper, border, definite
+
+    def quadratic(
+        self, x: FloatArray, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray
+    ) -> Quadratic:
+        """Quadratic model around (x, beta) in the `active` columns, which may be more than those in use."""
+        terms, chosen = self._terms(active)
+        rates = self.rates(x, self.columns.theta(beta), terms)
+        weight, precision, anchor_weight = self._weights(looseness, noise, x)
+        return self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+
+    def lack(self, fit: Fit, looseness: float) -> float:
+        """Weighted sum of squared defects: how far a fit is from solving its equations."""
+        return float(fit.rates.defects @ self._weights(looseness, np.ones(fit.x.shape[1]), fit.x)[0])
+
+    def _weights(self, looseness: float, noise: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        weight = np.full(len(noise), looseness**-2)
+        hidden = self.grid.counts == 0
+        if hidden.any():
+            # A hidden variable has no scale of its own: weighed absolutely, its defects would vanish as it shrinks.
+            weight[hidden] /= np.maximum((x[:, hidden] ** 2).mean(axis=0), 1e-12)
+        return weight, noise**-2, float(1e6 * np.max(noise**-2))
+
+    def fit(
+        self,
+        x: FloatArray,
+        beta: FloatArray,
+        active: IntArray,
+        looseness: float,
+        noise: FloatArray,
+        *,
+        iterations: int,
+        tolerance: float,
+        ridge: float = 0.0,
+    ) -> Fit:
+        """Damped Gauss–Newton from (x, beta), with the columns outside `active` at zero.
+
+        Stops when the expected decrease of half the misfit falls below `tolerance`. `ridge` is the precision of a
+        Gaussian prior on the free coefficients, which keeps directions that the data leave open from drifting.
+        """
+        terms, chosen = self._terms(active)
+        weight, precision, anchor_weight = self._weights(looseness, noise, x)
+        start = np.zeros_like(beta)
+        start[active] = beta[active]
+        beta = start
+
+        def cost(rates: Rates, beta: FloatArray) -> float:
+            total = rates.data @ precision + rates.defects @ weight + ridge * beta @ beta
+            if self._anchors is not None:
+                gap = rates.x[self.grid.starts[:-1]] - self._anchors
+                total += anchor_weight * np.nansum(gap**2)
+            return 0.5 * float(total)
+
+        rates = self.rates(x, self.columns.theta(beta), terms)
+        value = cost(rates, beta)
+        damping = 0.0
+        converged = False
+        if not np.isfinite(value):
+            return Fit(x, beta, active, rates, np.inf, False)
+        for _ in range(iterations):
+            quadratic, lower, upper, border, definite = self._normal_equations(
+                rates, active, terms, chosen, weight, precision, anchor_weight, damping
+            )
+            hessian = quadratic.hessian + ridge * np.eye(len(active))
+            gradient = quadratic.gradient + ridge * beta[active]
+            step = _solve(hessian, gradient, damping) if definite else None
+            if step is None:
+                damping = max(10 * damping, 1e-3)
+                if damping > 1e9:
+                    break
+                continue
+            move = kernels.back_substitute(lower, upper, border, step)
+            size = 1.0
+            accepted = False
+            for _ in range(6):
+                trial_beta = beta.copy()
+                trial_beta[active] += size * step
+                trial = self.rates(x + size * move, self.columns.theta(trial_beta), terms)
+                trial_value = cost(trial, trial_beta)
+                if np.isfinite(trial_value) and trial_value <= value + 1e-12 * abs(value):
+                    accepted = True
+                    break
+                size *= 0.4
+            if not accepted:
+                if damping > 1e6:
+                    break
+                damping = max(10 * damping, 1.0)
+                continue
+            decrease = value - trial_value
+            x, beta, rates, value = trial.x, trial_beta, trial, trial_value
+            damping = 0.0 if size == 1.0 else damping
+            if decrease < tolerance:
+                converged = True
+                break
+        return Fit(x, beta, active, rates, value, converged)
+
+
+def _solve(hessian: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:
+    """Return the Gauss–Newton step, or None where the scaled Hessian is not positive definite."""
+    if len(gradient) == 0:
+        return np.zeros(0)
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    scaled = hessian / np.outer(scale, scale)
+    scaled[np.diag_indices_from(scaled)] += 1e-12 + 1e-3 * damping
+    try:
+        factor = np.linalg.cholesky(scaled)
+    except np.linalg.LinAlgError:
+        return None
+    inner = np.linalg.solve(factor, gradient / scale)
+    return -np.linalg.solve(factor.T, inner) / scale
+
+
+@dataclass(frozen=True)
+class Fit:
+    """States (N, d) and free coefficients (P,) that minimise the misfit for one support."""
+
+    x: FloatArray
+    beta: FloatArray
+    active: IntArray
+    rates: Rates
+    cost: float
+    converged: bool
+
+
+def hermite(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) -> FloatArray:
+    """Cubic Hermite interpolation of states (N, d) with rates (N, d) at the given times."""
+    i = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
+    h = (nodes[i + 1] - nodes[i])[:, None]
+    z = (times - nodes[i])[:, None] / h
+    return (
+        (1 + 2 * z) * (1 - z) ** 2 * x[i]
+        + z * (1 - z) ** 2 * h * f[i]
+        + z * z * (3 - 2 * z) * x[i + 1]
+        + z * z * (z - 1) * h * f[i + 1]
+    )

@@ -1,0 +1,101 @@
+"""What to think of a fitted model: re-integration, residuals, precision."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mechscreen.discovery.data import Trajectories
+from mechscreen.discovery.library import FloatArray
+from mechscreen.discovery.model import DiscoveredModel, Undetermined
+
+WINDOW_SAMPLES = 10
+"""Samples over which the equations are integrated again from the fitted states."""
+
+
+def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[FloatArray]:
+    """Integrate from every tenth fitted state over the ten samples that follow.
+
+    Runge–Kutta of order 4, all windows at once; independent of the collocation that produced the states.
+
+    Returns, per trajectory, predictions (n, d) at the sample times; NaN at the windows' starts.
+    """
+    out = []
+    for t, x in zip(model.t, model.denoised, strict=True):
+        predicted = np.full_like(x, np.nan)
+        starts = np.arange(0, len(t) - 1, WINDOW_SAMPLES)
+        state = x[starts].copy()
+        for k in range(WINDOW_SAMPLES):
+            alive = starts + k + 1 < len(t)
+            starts, state = starts[alive], state[alive]
+            if len(starts) == 0:
+                break
+            h = ((t[starts + k + 1] - t[starts + k]) / steps_per_sample)[:, None]
+            with np.errstate(all="ignore"):
+                for _ in range(steps_per_sample):
+                    k1 = model.rates(state)
+                    k2 = model.rates(state + 0.5 * h * k1)
+                    k3 = model.rates(state + 0.5 * h * k2)
+                    k4 = model.rates(state + h * k3)
+                    state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            predicted[starts + k + 1] = state
+        out.append(predicted)
+    return out
+
+
+def judge(model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: float) -> list[str]:
+    """Return what limits the model, in words; `gain` is how much better its criterion is than that of constants.
+
+    Raises
+    ------
+    Undetermined
+        If the model says nothing: it has no terms, or gains nothing.
+    """
+    names = model.names
+    seen = np.flatnonzero(np.isfinite(model.noise))
+    if not model.support.any():
+        raise Undetermined(
+            "discover: no term is significant: the data look like noise around a constant state; "
+            "measure a transient, more often or more precisely"
+        )
+    pooled = data.pooled
+    residuals = [y - x for y, x in zip(data.y, model.denoised, strict=True)]
+    spread = np.array([np.nanstd(pooled[:, k]) for k in seen])
+    rms = np.array([np.sqrt(np.nanmean(np.concatenate([r[:, k] for r in residuals]) ** 2)) for k in seen])
+    unexplained = (rms / spread) ** 2
+    if gain <= 0:
+        raise Undetermined(
+            "discover: no model explains the data better than constants do, for what its terms cost; "
+            "the library may miss the terms that matter, or the data are too few or too noisy"
+        )
+    caveats = []
+    if not converged:
+        caveats.append("the fit did not converge; treat the coefficients as rough")
+    for k, share in zip(seen, unexplained, strict=True):
+        if share > 0.5:
+            caveats.append(f"the model explains {100 * (1 - share):.0f} % of the variance of {names[k]}")
+    gaps = np.concatenate(reintegrate(model)) - np.concatenate(model.denoised)
+    for k in seen:
+        off = np.abs(gaps[:, k])
+        off = off[np.isfinite(off)]
+        if len(off) == 0 or np.quantile(off, 0.99) > model.noise[k]:
+            caveats.append(f"integrating the equations again leaves the fitted {names[k]} by more than its noise")
+    for k in seen:
+        together, n = 0.0, 0
+        for r in residuals:
+            own = r[np.isfinite(r[:, k]), k]
+            together += float(own[1:] @ own[:-1])
+            n += max(len(own) - 1, 0)
+        correlation = together / (n * rms[seen == k][0] ** 2) if n else 0.0
+        if correlation * np.sqrt(max(n, 1)) > 5 and correlation > 0.2:
+            caveats.append(
+                f"the residuals of {names[k]} are correlated ({correlation:.2f} from sample to sample): the library "
+                "misses something, or the noise is not white"
+            )
+    errors = model.standard_errors
+    for k, m in np.argwhere(model.support & (errors > 0)):
+        ratio = errors[k, m] / abs(model.coefficients[k, m])
+        if ratio > 0.3:
+            caveats.append(
+                f"the coefficient of {model.term_names[m]} in d{names[k]}/dt is known to {100 * ratio:.0f} % only"
+            )
+    return caveats

@@ -1,0 +1,175 @@
+"""Candidate terms of the right-hand sides: monomials, and functions given by the user."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.discovery.kernels import monomials
+from mechscreen.errors import InputError, nearest
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+TermFunction = Callable[..., Any]
+
+_FUNCTIONS = {name: getattr(np, name) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")}
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """All monomials up to a degree, and any further functions of the variables.
+
+    Parameters
+    ----------
+    degree
+        Highest total degree of the monomials, at least 0.
+    functions
+        Further terms: names of expressions in the variables (``"sin(x)"``, ``"x/(1 + y)"``), or a mapping from a name
+        to a function of the variables' arrays, in their order.
+    constant
+        Whether the constant term 1 is a candidate.
+    """
+
+    degree: int
+    functions: Sequence[str] | Mapping[str, TermFunction] = field(default=())
+    constant: bool = True
+
+    def __post_init__(self) -> None:
+        if self.degree != int(self.degree) or not 0 <= self.degree <= 12:
+            raise InputError(f"library: degree {self.degree} is not a whole number from 0 to 12")
+
+    def bind(self, variables: Sequence[str]) -> Library:
+        """Return the terms for the given variables."""
+        d = len(variables)
+        exponents = [
+            tuple(sum(1 for v in chosen if v == j) for j in range(d))
+            for degree in range(self.degree + 1)
+            for chosen in itertools.combinations_with_replacement(range(d), degree)
+        ]
+        if not self.constant:
+            exponents = exponents[1:]
+        table = np.array(exponents, dtype=np.int64).reshape(len(exponents), d)
+        names = [monomial_name(row, variables) for row in exponents]
+        if isinstance(self.functions, Mapping):
+            functions = dict(self.functions)
+        else:
+            functions = {text: _compile(text, variables) for text in self.functions}
+        for name in functions:
+            if name in names:
+                raise InputError(f"library: '{name}' is already among the monomials")
+        if not names and not functions:
+            raise InputError("library: no terms; raise the degree or give functions")
+        return Library(tuple(variables), table, tuple(functions.values()), (*names, *functions))
+
+
+def monomial_name(exponents: Sequence[int], variables: Sequence[str]) -> str:
+    """Return the monomial's name, such as "1", "x" or "x^2*y"."""
+    factors = [v if e == 1 else f"{v}^{e}" for v, e in zip(variables, exponents, strict=True) if e]
+    return "*".join(factors) or "1"
+
+
+def _compile(text: str, variables: Sequence[str]) -> TermFunction:
+    """Turn an expression in the variables into a function; nothing but arithmetic and known functions is allowed."""
+    where = f"library term '{text}'"
+    try:
+        tree = ast.parse(text.replace("^", "**"), mode="eval")
+    except SyntaxError as error:
+        raise InputError(f"{where}: not an expression ({error.msg})") from None
+    allowed = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Constant, ast.Name, ast.Load, ast.Call, ast.operator,
+               ast.unaryop)  # fmt: skip
+    known = [*variables, *_FUNCTIONS]
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    for node in ast.walk(tree):
+        if not isinstance(node, allowed) or (
+            isinstance(node, ast.Constant) and not isinstance(node.value, int | float)
+        ):
+            raise InputError(
+                f"{where}: '{ast.unparse(node)}' is not allowed; use + - * / ^ and {', '.join(_FUNCTIONS)}"
+            )
+        if isinstance(node, ast.Name):
+            valid = node.id in _FUNCTIONS if node.id in called else node.id in variables
+            if not valid:
+                raise InputError(f"{where}: unknown name '{node.id}'{nearest(node.id, known)}")
+    code = compile(tree, text, "eval")
+
+    def evaluate(*values: Any) -> Any:
+        return eval(code, {"__builtins__": {}}, _FUNCTIONS | dict(zip(variables, values, strict=True)))
+
+    return evaluate
+
+
+@dataclass(frozen=True)
+class Library:
+    """Candidate terms bound to variables.
+
+    Attributes
+    ----------
+    variables
+        (d,) names.
+    exponents
+        (n_monomials, d).
+    functions
+        Further terms after the monomials.
+    names
+        (M,) names of all terms.
+    """
+
+    variables: tuple[str, ...]
+    exponents: IntArray
+    functions: tuple[TermFunction, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Return the position of a term; factors may stand in any order."""
+        wanted = _canonical(name)
+        for m, own in enumerate(self.names):
+            if own == name or _canonical(own) == wanted:
+                return m
+        raise InputError(f"library: no term '{name}'{nearest(name, self.names)} (terms: {', '.join(self.names)})")
+
+    def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Values (n, M) and derivatives (n, M, d) at states x (n, d), of all or of the chosen terms."""
+        chosen = np.arange(len(self)) if terms is None else np.asarray(terms)
+        n_monomials = len(self.exponents)
+        values, slopes = monomials(x, self.exponents[chosen[chosen < n_monomials]])
+        if (chosen < n_monomials).all():
+            return values, slopes
+        extra = [_differentiate(self.functions[m - n_monomials], x) for m in chosen[chosen >= n_monomials]]
+        values = np.concatenate([values, np.stack([v for v, _ in extra], axis=1)], axis=1)
+        slopes = np.concatenate([slopes, np.stack([s for _, s in extra], axis=1)], axis=1)
+        return values, slopes
+
+
+def _canonical(name: str) -> str:
+    return "*".join(sorted(name.replace(" ", "*").replace("**", "^").split("*")))
+
+
+def _differentiate(function: TermFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values (n,) and central-difference derivatives (n, d) of a user's function."""
+    n, d = x.shape
+    columns = [x[:, j] for j in range(d)]
+    with np.errstate(all="ignore"):
+        values = np.broadcast_to(np.asarray(function(*columns), dtype=float), (n,)).copy()
+        slopes = np.empty((n, d))
+        for j in range(d):
+            spread = float(np.max(np.abs(columns[j]))) or 1.0
+            step = spread * np.finfo(float).eps ** (1 / 3)
+            up = function(*columns[:j], columns[j] + step, *columns[j + 1 :])
+            down = function(*columns[:j], columns[j] - step, *columns[j + 1 :])
+            slopes[:, j] = (np.asarray(up, dtype=float) - np.asarray(down, dtype=float)) / (2 * step)
+    return values, slopes
+
+
+def library_size(n_variables: int, degree: int) -> int:
+    """Return the number of monomials of `n_variables` variables up to `degree`."""
+    return math.comb(n_variables + degree, degree)

@@ -1,0 +1,242 @@
+"""What discovery returns: equations, their uncertainty, and what to think of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import solve_ivp
+from scipy.stats import t as student
+
+from mechscreen.discovery.library import FloatArray, IntArray, Library
+from mechscreen.errors import InputError
+
+
+class Undetermined(InputError):  # noqa: N818 - reads as what it says
+    """The data do not determine a model; the message says why."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A support one move away from the chosen one.
+
+    Attributes
+    ----------
+    change
+        The move in words.
+    price
+        By how much the criterion (−2 ln likelihood plus the terms' price) is worse than the chosen model's.
+    """
+
+    change: str
+    price: float
+
+
+@dataclass(frozen=True)
+class DiscoveredModel:
+    """Equations ``dx/dt = coefficients · library(x)`` with their uncertainty.
+
+    Attributes
+    ----------
+    library
+        Candidate terms; see `term_names` and `terms`.
+    coefficients
+        (d, n_terms), in the data's units; zero where a term is not part of the model.
+    covariance
+        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed.
+    noise
+        (d,) standard deviation of the samples' noise; NaN for a hidden variable.
+    t, denoised
+        Per trajectory, the sample times (n,) and the fitted solution there (n, d).
+    initial
+        (n_trajectories, d) fitted states at each trajectory's first time.
+    method
+        Name of the method.
+    freedom
+        Degrees of freedom of the residuals.
+    criterion
+        Value of the information criterion; comparable between models of the same data and library.
+    confidence
+        Probability of the chosen support among it and all supports one move away, under the criterion.
+    alternatives
+        The closest of those, best first.
+    caveats
+        What limits the result, in words; empty if nothing was found.
+    knowledge
+        Statements that the user made beforehand.
+    elapsed
+        Process time of the search in seconds.
+    """
+
+    library: Library
+    coefficients: FloatArray
+    covariance: FloatArray
+    noise: FloatArray
+    t: tuple[FloatArray, ...]
+    denoised: tuple[FloatArray, ...]
+    initial: FloatArray
+    method: str
+    freedom: int
+    criterion: float = math.nan
+    confidence: float = math.nan
+    alternatives: tuple[Alternative, ...] = ()
+    caveats: tuple[str, ...] = ()
+    knowledge: tuple[str, ...] = ()
+    elapsed: float = math.nan
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Variables, (d,)."""
+        return self.library.variables
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Terms, (n_terms,)."""
+        return self.library.names
+
+    @property
+    def terms(self) -> IntArray:
+        """Exponents of the terms, (n_terms, d); −1 throughout for a term that is no monomial."""
+        return np.concatenate(
+            [self.library.exponents, np.full((len(self.library.functions), len(self.names)), -1, dtype=np.int64)]
+        )
+
+    @property
+    def support(self) -> np.ndarray:
+        """(d, n_terms), True where a term is part of the model."""
+        return self.coefficients != 0
+
+    @property
+    def standard_errors(self) -> FloatArray:
+        """(d, n_terms); zero where a term is absent or fixed."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(self.coefficients.shape)
+
+    def intervals(self, level: float = 0.95) -> FloatArray:
+        """Confidence intervals of the coefficients, (d, n_terms, 2), from Student's t."""
+        if not 0 < level < 1:
+            raise InputError(f"confidence level {level}: give a number between 0 and 1")
+        half = float(student.ppf(0.5 + level / 2, max(self.freedom, 1))) * self.standard_errors
+        return np.stack([self.coefficients - half, self.coefficients + half], axis=-1)
+
+    def equations(self, precision: int = 4) -> list[str]:
+        """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``."""
+        lines = []
+        for name, row in zip(self.names, self.coefficients, strict=True):
+            text = ""
+            for m in np.flatnonzero(row):
+                sign = "-" if row[m] < 0 else "+" if text else ""
+                factor = f"{abs(row[m]):.{precision}g}"
+                term = "" if self.term_names[m] == "1" else f" {self.term_names[m]}"
+                text += f"{' ' if text else ''}{sign}{' ' if text else ''}{factor}{term}"
+            lines.append(f"d{name}/dt = {text or '0'}")
+        return lines
+
+    def rates(self, x: ArrayLike) -> FloatArray:
+        """Time derivatives (n, d) at states x (n, d)."""
+        values, _ = self.library.evaluate(np.atleast_2d(np.asarray(x, dtype=float)))
+        return values @ self.coefficients.T
+
+    def simulate(self, x0: ArrayLike, t: ArrayLike, *, tolerance: float = 1e-9) -> FloatArray:
+        """Integrate the equations from x0 (d,) at t[0]; returns (n, d), NaN from where the solution leaves all bounds.
+
+        Raises
+        ------
+        InputError
+            If the shapes do not fit or the times do not increase.
+        """
+        start, times = np.asarray(x0, dtype=float), np.asarray(t, dtype=float)
+        d = len(self.names)
+        if start.shape != (d,) or times.ndim != 1 or len(times) < 1 or (np.diff(times) <= 0).any():
+            raise InputError(f"simulate: x0 has shape {start.shape}, t {times.shape}; need ({d},) and increasing (n,)")
+        terms = np.flatnonzero(self.support.any(axis=0))
+        coefficients = self.coefficients[:, terms]
+        bound = 1e6 * max(float(np.abs(start).max()), *(float(np.nanmax(np.abs(x))) for x in self.denoised))
+
+        def rate(_: float, x: FloatArray) -> FloatArray:
+            return coefficients @ self.library.evaluate(x[None], terms)[0][0]
+
+        def jacobian(_: float, x: FloatArray) -> FloatArray:
+            return coefficients @ self.library.evaluate(x[None], terms)[1][0]
+
+        def escape(_: float, x: FloatArray) -> float:
+            return bound - float(np.abs(x).max())
+
+        escape.terminal = True  # type: ignore[attr-defined]
+        out = np.full((len(times), d), np.nan)
+        out[0] = start
+        if len(times) == 1:
+            return out
+        scale = np.abs(self.denoised[0]).max(axis=0) + 1e-300
+        with np.errstate(all="ignore"):
+            solution = solve_ivp(
+                rate, (times[0], times[-1]), start, method="LSODA", t_eval=times, jac=jacobian, events=escape,
+                rtol=tolerance, atol=tolerance * scale,
+            )  # fmt: skip
+        out[: solution.y.shape[1]] = solution.y.T
+        return out
+
+    def summary(self) -> str:
+        """Return equations, intervals, certainty of the support and caveats as text."""
+        lines = [*self.equations(), ""]
+        intervals = self.intervals()
+        width = max(len(n) for n in self.term_names)
+        errors = self.standard_errors
+        for k, name in enumerate(self.names):
+            for m in np.flatnonzero(self.support[k]):
+                value = f"d{name}/dt  {self.term_names[m]:<{width}}  {self.coefficients[k, m]:+.5g}"
+                known = errors[k, m] == 0.0
+                interval = "known" if known else f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
+                lines.append(f"  {value:<{width + 24}}{interval}")
+        noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
+        lines += ["", f"noise (standard deviation): {noise}"]
+        if np.isfinite(self.confidence):
+            lines.append(f"support: {100 * self.confidence:.1f} % among it and its neighbours")
+            lines += [f"  next: {a.change} (criterion +{a.price:.1f})" for a in self.alternatives[:3]]
+        lines += [f"known beforehand: {line}" for line in self.knowledge]
+        lines += [f"caution: {line}" for line in self.caveats]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        intervals = self.intervals()
+        errors = self.standard_errors
+        return {
+            "method": self.method,
+            "variables": list(self.names),
+            "term_names": list(self.term_names),
+            "terms": self.terms.tolist(),
+            "equations": self.equations(),
+            "coefficients": [
+                {
+                    "equation": name,
+                    "term": self.term_names[m],
+                    "value": float(self.coefficients[k, m]),
+                    "standard_error": _number(errors[k, m]),
+                    "low": _number(intervals[k, m, 0]),
+                    "high": _number(intervals[k, m, 1]),
+                }
+                for k, name in enumerate(self.names)
+                for m in np.flatnonzero(self.support[k])
+            ],
+            "noise": [None if np.isnan(s) else float(s) for s in self.noise],
+            "initial": self.initial.tolist(),
+            "criterion": _number(self.criterion),
+            "support_confidence": _number(self.confidence),
+            "alternatives": [{"change": a.change, "price": a.price} for a in self.alternatives],
+            "caveats": list(self.caveats),
+            "knowledge": list(self.knowledge),
+            "seconds": _number(self.elapsed),
+        }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def describe_coefficients(library: Library, entries: Sequence[tuple[int, int]]) -> str:
+    """Return "x*y in dx/dt, y in dy/dt"."""
+    return ", ".join(f"{library.names[m]} in d{library.variables[k]}/dt" for k, m in entries)

@@ -1,0 +1,283 @@
+"""From samples to equations: the public entry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mechscreen.discovery.collocation import Collocation, Grid, Quadratic, hermite
+from mechscreen.discovery.data import (
+    MAX_NODES,
+    Scales,
+    Trajectories,
+    check_trajectories,
+    scale_and_smooth,
+)
+from mechscreen.discovery.judge import judge
+from mechscreen.discovery.knowledge import Knowledge, Structure
+from mechscreen.discovery.library import FloatArray, IntArray, Library, Polynomial
+from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
+from mechscreen.discovery.search import Candidate, Search
+from mechscreen.discovery.selection import neighbour_costs
+from mechscreen.errors import InputError
+
+STEP = 0.2
+"""Node spacing of the search, in units of the data's time scale; the final fit halves it as long as that matters."""
+
+
+def discover(
+    t: ArrayLike | Sequence[ArrayLike],
+    y: ArrayLike | Sequence[ArrayLike],
+    library: Polynomial | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    hidden: Sequence[str] = (),
+    knowledge: Knowledge | None = None,
+    exact_start: bool = False,
+) -> DiscoveredModel:
+    """Find sparse ordinary differential equations that explain noisy time series.
+
+    Parameters
+    ----------
+    t, y
+        Times (n,) and values (n, d), NaN where missing; or lists of such arrays, one per trajectory. Steps may be
+        unequal. Units do not matter.
+    library
+        Candidate terms; all monomials up to degree 2 unless given.
+    names
+        Names of the variables; x, y, z (or x0, x1, …) unless given.
+    hidden
+        Variables without samples; their columns are NaN but for an exact start.
+    knowledge
+        What is known about the coefficients beforehand.
+    exact_start
+        Whether the first row of each trajectory holds exact initial values (NaN where unknown) instead of samples.
+
+    Raises
+    ------
+    InputError
+        If the input is unusable; the message says where.
+    Undetermined
+        If the data do not determine a model.
+    """
+    began = time.process_time()
+    data = check_trajectories(t, y, names, hidden)
+    bound = (library or Polynomial(2)).bind(data.names)
+    _check_size(data, bound)
+    data, anchors = _split_anchors(data) if exact_start else (data, None)
+    grid, scales, states, noise = scale_and_smooth(data, STEP)
+    term_scales = _term_scales(bound, data, scales)
+    units = scales.time * term_scales / scales.state[:, None]
+    statements = knowledge or Knowledge()
+    structure = statements.bind(bound, units)
+    scaled_anchors = None if anchors is None else anchors / scales.state
+    problem = Collocation(grid, bound, term_scales, scales.state, structure.columns, scaled_anchors)
+    guesses = _guess_hidden(states, grid, data, scales, scaled_anchors, statements)
+    search = Search(problem, guesses, noise, structure.locked)
+    best = search.run()
+    if best is None:
+        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
+    problem, best = _refine(best, search)
+    return _report(problem, best, search, structure, data, scales, units, statements, began)
+
+
+def _check_size(data: Trajectories, library: Library) -> None:
+    """Refuse a library with as many terms as a variable has samples."""
+    counts = np.isfinite(data.pooled).sum(axis=0)
+    fewest = int(counts[~data.hidden].min())
+    if len(library) > fewest:
+        raise InputError(
+            f"discover: {len(library)} candidate terms per equation, but '{data.names[int(np.argmin(counts))]}' "
+            f"has only {fewest} values; lower the degree or give more data"
+        )
+
+
+def _split_anchors(data: Trajectories) -> tuple[Trajectories, FloatArray]:
+    """Take the first row of each trajectory out of the samples, as exact initial values (n_trajectories, d)."""
+    anchors = np.stack([y[0] for y in data.y])
+    values = []
+    for y in data.y:
+        rest = y.copy()
+        rest[0] = np.nan
+        values.append(rest)
+    return Trajectories(data.names, data.t, tuple(values), data.hidden), anchors
+
+
+def _guess_hidden(
+    states: FloatArray, grid: Grid, data: Trajectories, scales: Scales, anchors: FloatArray | None, knowledge: Knowledge
+) -> list[FloatArray]:
+    """Smoothed states with guesses of the hidden variables, dimensionless.
+
+    A hidden variable that mirrors an observed one follows from it. Any other is tried in the shape of the observed
+    variables' mean and of its running integral, from its start where that is known.
+    """
+    if not data.hidden.any():
+        return [states]
+    names = data.names
+    seen = np.flatnonzero(~data.hidden)
+    mean = states[:, seen].mean(axis=1)
+    integral = np.concatenate(
+        [
+            np.concatenate([[0.0], np.cumsum(0.5 * np.diff(n) * (m[1:] + m[:-1]))])
+            for n, m in zip(grid.nodes, grid.split(mean), strict=True)
+        ]
+    )
+    guesses = []
+    for shape in (mean, integral / max(float(np.abs(integral).max()), 1e-300)):
+        guess = states.copy()
+        for i, (a, b) in enumerate(zip(grid.starts[:-1], grid.starts[1:], strict=True)):
+            for k in np.flatnonzero(data.hidden):
+                start = 0.0 if anchors is None or np.isnan(anchors[i, k]) else anchors[i, k]
+                source, factor = knowledge.mirrored.get(names[k], (None, 0.0))
+                if source is not None and not data.hidden[names.index(source)]:
+                    j = names.index(source)
+                    follow = factor * scales.state[j] / scales.state[k] * (states[a:b, j] - states[a, j])
+                else:
+                    follow = shape[a:b] - shape[a]
+                guess[a:b, k] = start + follow
+        guesses.append(guess)
+    return guesses
+
+
+def _term_scales(library: Library, data: Trajectories, scales: Scales) -> FloatArray:
+    """Size of each term: exact for monomials of the scaled states, the root mean square over the data for others."""
+    monomials = np.prod(scales.state**library.exponents, axis=1)
+    if not library.functions:
+        return monomials
+    complete = data.pooled[np.isfinite(data.pooled).all(axis=1)]
+    if len(complete) == 0:
+        raise InputError("discover: terms that are no monomials need rows without missing values")
+    values, slopes = library.evaluate(complete)
+    for m in range(len(library.exponents), len(library)):
+        if not (np.isfinite(values[:, m]).all() and np.isfinite(slopes[:, m]).all()):
+            raise InputError(f"discover: the term '{library.names[m]}' is not finite on the data")
+    size = np.sqrt(np.mean(values[:, len(library.exponents) :] ** 2, axis=0))
+    return np.concatenate([monomials, np.where(size > 0, size, 1.0)])
+
+
+def _refine(best: Candidate, search: Search) -> tuple[Collocation, Candidate]:
+    """Halve the node spacing until the coefficients move by less than a tenth of their standard errors."""
+    problem = search.problem
+    for _ in range(4):
+        if len(problem.grid) * 2 > MAX_NODES:
+            break
+        nodes = [np.sort(np.concatenate([n, 0.5 * (n[1:] + n[:-1])])) for n in problem.grid.nodes]
+        finer = problem.with_grid(problem.grid.with_nodes(nodes))
+        states = problem.interpolate(best.fit, nodes)
+        refined = search.settle(
+            finer, states, best.fit.beta, best.fit.active, best.noise, tolerance=1e-9, noise_tolerance=1e-5
+        )
+        if refined is None:
+            break
+        active = refined.fit.active
+        hessian = finer.quadratic(
+            refined.fit.x, refined.fit.beta, active, search.tight(refined.noise), refined.noise
+        ).hessian
+        shift = (refined.fit.beta - best.fit.beta)[active]
+        # Mahalanobis length of the shift: no combination of coefficients moved by more than this many of its errors.
+        moved = np.sqrt(max(float(shift @ hessian @ shift), 0.0))
+        problem, best = finer, refined
+        if moved < 0.1:
+            break
+    return problem, best
+
+
+def _report(
+    problem: Collocation, best: Candidate, search: Search, structure: Structure, data: Trajectories, scales: Scales,
+    units: FloatArray, knowledge: Knowledge, began: float,
+) -> DiscoveredModel:  # fmt: skip
+    """Bring the result into the data's units and judge it."""
+    fit, columns, library = best.fit, structure.columns, problem.library
+    tight = search.tight(best.noise)
+    quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
+    active = fit.active
+    covariance = np.zeros((len(fit.beta), len(fit.beta)))
+    block = quadratic.hessian[np.ix_(active, active)]
+    covariance[np.ix_(active, active)] = np.linalg.pinv(block, rcond=1e-14, hermitian=True)
+    spread = np.zeros((units.size, columns.count))
+    spread[columns.equation * len(library) + columns.term, columns.column] = (
+        columns.weight / units[columns.equation, columns.term]
+    )
+    theta = columns.theta(fit.beta) / units
+    denoised, initial = [], []
+    for t, origin, nodes, x, f in zip(
+        data.t,
+        scales.origins,
+        problem.grid.nodes,
+        problem.grid.split(fit.x),
+        problem.grid.split(fit.rates.f),
+        strict=True,
+    ):
+        denoised.append(hermite(nodes, x, f, (t - origin) / scales.time) * scales.state)
+        initial.append(x[0] * scales.state)
+    alternatives, confidence = _neighbours(best, search, structure, library, quadratic)
+    seen = search.observed
+    noise = np.where(seen, best.noise * scales.state, np.nan)
+    n_observed = int(problem.grid.counts.sum())
+    freedom = max(n_observed - len(active) - int(seen.sum()) * len(data), 1)
+    model = DiscoveredModel(
+        library=library,
+        coefficients=theta,
+        covariance=spread @ covariance @ spread.T,
+        noise=noise,
+        t=data.t,
+        denoised=tuple(denoised),
+        initial=np.array(initial),
+        method="collocation",
+        freedom=freedom,
+        criterion=best.criterion,
+        confidence=confidence,
+        alternatives=alternatives,
+        knowledge=tuple(knowledge.describe()),
+    )
+    scaled = data.pooled[:, seen] / scales.state[seen]
+    constants = float(problem.grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
+    caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion)
+    if confidence < 0.9:
+        caveats.append(
+            f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
+        )
+    caveats += _degenerate_directions(block, active, structure, library)
+    return replace(model, caveats=tuple(caveats), elapsed=time.process_time() - began)
+
+
+def _neighbours(
+    best: Candidate, search: Search, structure: Structure, library: Library, quadratic: Quadratic
+) -> tuple[tuple[Alternative, ...], float]:
+    """Supports one move away, by the quadratic model, and the chosen support's share of the probability among them."""
+    target = quadratic.hessian @ best.fit.beta - quadratic.gradient
+    moves = neighbour_costs(quadratic.hessian, target, best.fit.active, search.price, structure.locked)
+    names = [describe_coefficients(library, entries) for entries in _entries(structure)]
+    alternatives = []
+    for dropped, added, change in moves[:10]:
+        words = [f"without {names[dropped]}"] if dropped >= 0 else []
+        words += [f"with {names[added]}"] if added >= 0 else []
+        alternatives.append(Alternative(", ".join(words), change))
+    odds = np.exp(-0.5 * np.maximum([change for _, _, change in moves], 0.0))
+    return tuple(alternatives), float(1.0 / (1.0 + odds.sum()))
+
+
+def _entries(structure: Structure) -> list[list[tuple[int, int]]]:
+    """Equation and term of each column's entries."""
+    columns = structure.columns
+    entries: list[list[tuple[int, int]]] = [[] for _ in range(columns.count)]
+    for p, k, m in zip(columns.column, columns.equation, columns.term, strict=True):
+        entries[p].append((int(k), int(m)))
+    return entries
+
+
+def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Structure, library: Library) -> list[str]:
+    """Name combinations of coefficients that the data hardly determine."""
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    names = [describe_coefficients(library, entries[:1]) for entries in _entries(structure)]
+    lines = []
+    for value, vector in zip(values, vectors.T, strict=True):
+        if value < 1e-5:
+            involved = [names[active[i]] for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.3]
+            lines.append(f"nearly degenerate: {' and '.join(involved)} can change together without changing the fit")
+    return lines

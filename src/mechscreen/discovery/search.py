@@ -1,0 +1,364 @@
+"""Search for the support: starts from the data, annealing of the constraint, add/drop/swap, comparison by criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechscreen.discovery.collocation import Collocation, Columns, Fit, Quadratic
+from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
+from mechscreen.discovery.library import FloatArray, IntArray
+from mechscreen.discovery.selection import best_subset
+
+RIDGE = 1e-4
+"""Prior precision of dimensionless coefficients while annealing; none in the final fits."""
+
+DENSE_LIMIT = 60
+"""Largest number of free coefficients for which the full library is a start of its own."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A support fitted under the tight constraint.
+
+    Attributes
+    ----------
+    fit
+        States and coefficients.
+    noise
+        (d,) standard deviations of the samples, estimated from the residuals; 1 for a hidden variable.
+    criterion
+        ``Σ n_k ln(RSS_k/n_k) + price · |support|``; smaller is better.
+    """
+
+    fit: Fit
+    noise: FloatArray
+    criterion: float
+
+    @property
+    def support(self) -> tuple[int, ...]:
+        """Active columns."""
+        return tuple(int(i) for i in self.fit.active)
+
+
+class Search:
+    """Support search for one problem; all quantities dimensionless.
+
+    A candidate is fitted by annealing: from loose constraints, where the states follow the data, to tight ones, where
+    they solve the equations. On the way, and at the end, the Schur complement of the whole library around the
+    candidate gives a quadratic model of the misfit in all coefficients; a search over supports on that model proposes
+    the next candidate, which is fitted in turn. The criterion decides between fitted candidates.
+
+    Parameters
+    ----------
+    problem
+        The collocation problem.
+    guesses
+        States (N, d) to start from: the smoothed data, with one guess or several of the hidden variables.
+    noise
+        Noise of the smoothed data (d,).
+    locked
+        Columns that must stay.
+    """
+
+    def __init__(
+        self, problem: Collocation, guesses: Sequence[FloatArray], noise: FloatArray, locked: IntArray
+    ) -> None:
+        grid = problem.grid
+        self.problem = problem
+        self.guesses = list(guesses)
+        self.locked = locked
+        self.observed = grid.counts > 0
+        # Smoothing can take a coarsely sampled or spiky variable for noise-free, which would make the fit chase it.
+        self.noise = np.where(self.observed, np.maximum(noise, 0.2 * noise[self.observed].max()), 1.0)
+        self.n_samples = int(grid.counts.sum())
+        count = problem.columns.count
+        self.everything = np.arange(count)
+        self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
+        """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
+        self.fitted: dict[tuple[int, ...], Candidate | None] = {}
+
+    def tight(self, noise: FloatArray) -> float:
+        """Looseness at which the constraint's slack adds about a hundredth of the noise's variance to an estimate.
+
+        With looseness w a state may wander by w √T over the duration T; n samples of noise s know a constant to s/√n.
+        """
+        per_variable = self.n_samples / int(self.observed.sum())
+        smallest = float(noise[self.observed].min())
+        return max(0.1 * smallest / float(np.sqrt(self.problem.grid.duration * per_variable)), 1e-8)
+
+    def run(self) -> Candidate | None:
+        """Fit and improve from several supports; return the best candidate, None if none could be fitted.
+
+        Stops early when three starts agree.
+        """
+        best: Candidate | None = None
+        agreeing = 0
+        for guess, support in self._starts():
+            candidate = self._from_start(self.guesses[guess], support)
+            if candidate is None:
+                continue
+            nodes = self._adapt(candidate)
+            if nodes is not None:
+                candidate, *others = self._move_to(nodes, [candidate] if best is None else [candidate, best])
+                best = others[0] if others else None
+            if candidate is None:
+                continue
+            candidate = self._climb(candidate)
+            if best is not None and candidate.support == best.support:
+                agreeing += 1
+            elif best is None or candidate.criterion < best.criterion:
+                best, agreeing = candidate, 1
+                self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
+            if agreeing == 3:
+                break
+        return best
+
+    def _starts(self) -> list[tuple[int, IntArray]]:
+        """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""
+        starts = []
+        dense = len(self.everything) <= min(DENSE_LIMIT, self.n_samples / 4)
+        for i, states in enumerate(self.guesses):
+            if dense:
+                starts.append((i, self.everything))
+            if self.observed.all() or not dense:
+                starts += [(i, support) for support in threshold_supports(self.problem, states)]
+        return starts
+
+    def _from_start(self, states: FloatArray, support: IntArray) -> Candidate | None:
+        noise = self.noise
+        beta = regress(self.problem, states, support)
+        tight = self.tight(noise)
+        dense = len(support) == len(self.everything)
+        top, steps = (1.0, 9) if dense else (0.3, 8)
+        fit = self._descend(states, beta, support, np.geomspace(top, tight, steps)[:-1], noise, reselect=not dense)
+        if fit is not None and dense:
+            quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, tight, noise)
+            chosen, beta = self._select(quadratic, fit.beta, [self.everything, self.locked])
+            fit = self._descend(fit.x, beta, chosen, np.geomspace(0.1, tight, 6)[:-1], noise, reselect=True)
+        if fit is None:
+            return None
+        return self._finish(fit, noise)
+
+    def _adapt(self, candidate: Candidate) -> list[FloatArray] | None:
+        """Nodes with shorter intervals where discretisation could be taken for a term; None if all are short enough.
+
+        Errors of one sign add up over the duration T to at most T times their largest rate, to be compared with s/√n.
+        """
+        grid = self.problem.grid
+        per_variable = self.n_samples / int(self.observed.sum())
+        allowed = candidate.noise / (np.sqrt(per_variable) * grid.duration)
+        allowed[~self.observed] = allowed[self.observed].max()
+        excess = (self.problem.local_errors(candidate.fit) / allowed).max(axis=1)
+        # The error per unit of time falls with the fourth power of the width.
+        parts = np.ceil(np.clip(excess**0.25, 1.0, min(8.0, MAX_NODES / len(grid)))).astype(int)
+        if parts.mean() < 1.1:
+            return None
+        nodes = []
+        for own, start in zip(grid.nodes, grid.starts[:-1], strict=True):
+            pieces = [
+                np.linspace(a, b, n, endpoint=False)
+                for a, b, n in zip(own[:-1], own[1:], parts[start : start + len(own) - 1], strict=True)
+            ]
+            nodes.append(np.append(np.concatenate(pieces), own[-1]))
+        return nodes
+
+    def _move_to(self, nodes: list[FloatArray], candidates: Sequence[Candidate]) -> list[Candidate | None]:
+        """Put the search on other nodes, and the given candidates with it."""
+        grid, old = self.problem.grid, self.problem
+        self.guesses = [
+            np.concatenate(
+                [
+                    np.stack([np.interp(new, own_nodes, column) for column in own.T], axis=1)
+                    for new, own_nodes, own in zip(nodes, grid.nodes, grid.split(states), strict=True)
+                ]
+            )
+            for states in self.guesses
+        ]
+        self.problem = old.with_grid(grid.with_nodes(nodes))
+        self.fitted = {}
+        moved = []
+        for candidate in candidates:
+            fit, noise = candidate.fit, candidate.noise
+            levels = np.geomspace(0.03, self.tight(noise), 4)[:-1]
+            refit = self._descend(old.interpolate(fit, nodes), fit.beta, fit.active, levels, noise, reselect=False)
+            moved.append(None if refit is None else self._finish(refit, noise))
+        return moved
+
+    def _select(
+        self, quadratic: Quadratic, beta: FloatArray, supports: Sequence[IntArray]
+    ) -> tuple[IntArray, FloatArray]:
+        """Best support of a quadratic model around beta, and the coefficients it gives there."""
+        target = quadratic.hessian @ beta - quadratic.gradient
+        chosen, _ = best_subset(quadratic.hessian, target, self.price, starts=list(supports), locked=self.locked)
+        solution = np.zeros_like(beta)
+        block = quadratic.hessian[np.ix_(chosen, chosen)]
+        solution[chosen] = np.linalg.lstsq(block, target[chosen], rcond=None)[0]
+        return chosen, solution
+
+    def _descend(
+        self,
+        x: FloatArray,
+        beta: FloatArray,
+        active: IntArray,
+        levels: FloatArray,
+        noise: FloatArray,
+        *,
+        reselect: bool,
+    ) -> Fit | None:
+        """Fit along falling looseness, choosing the support anew at each level with `reselect`; None if it blew up."""
+        fit = None
+        for looseness in levels:
+            fit = self.problem.fit(x, beta, active, looseness, noise, iterations=12, tolerance=1e-2, ridge=RIDGE)
+            if not np.isfinite(fit.cost):
+                return None
+            x, beta = fit.x, fit.beta
+            if reselect:
+                quadratic = self.problem.quadratic(x, beta, self.everything, looseness, noise)
+                chosen, solution = self._select(quadratic, beta, [active, self.locked])
+                if not np.array_equal(chosen, active):
+                    active, beta = chosen, solution
+                    fit = None
+        if fit is None:
+            fit = self.problem.fit(x, beta, active, levels[-1], noise, iterations=12, tolerance=1e-2, ridge=RIDGE)
+        return fit if np.isfinite(fit.cost) else None
+
+    def _finish(self, fit: Fit, noise: FloatArray) -> Candidate | None:
+        """Fit one support under the tight constraint, with the noise estimated from its residuals."""
+        key = tuple(int(i) for i in fit.active)
+        if key not in self.fitted:
+            self.fitted[key] = self.settle(self.problem, fit.x, fit.beta, fit.active, noise)
+        return self.fitted[key]
+
+    def settle(
+        self, problem: Collocation, x: FloatArray, beta: FloatArray, active: IntArray, noise: FloatArray,
+        tolerance: float = 1e-3, noise_tolerance: float = 0.02,
+    ) -> Candidate | None:  # fmt: skip
+        """Alternate between the tight fit and its noise until both stand; None if it blew up.
+
+        `noise_tolerance` is the relative change of the noise below which it stands.
+        """
+        seen = self.observed
+        counts = problem.grid.counts[seen]
+        n_trajectories = len(problem.grid.nodes)
+        used = len(active) / seen.sum() + n_trajectories
+        freedom = np.maximum(counts - used, 0.1 * counts)
+        for _ in range(8):
+            fit = problem.fit(x, beta, active, self.tight(noise), noise, iterations=25, tolerance=tolerance)
+            if not np.isfinite(fit.cost):
+                return None
+            x, beta = fit.x, fit.beta
+            estimate = np.ones_like(noise)
+            estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            change = float(np.abs(np.log(estimate[seen] / noise[seen])).max())
+            noise = estimate
+            if change < noise_tolerance:
+                break
+        variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
+        # What the constraint still lacks counts as misfit: next to nothing for a solution of the equations.
+        lack = problem.lack(fit, self.tight(noise))
+        return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + self.price * len(active))
+
+    def _climb(self, candidate: Candidate) -> Candidate:
+        """Move to better supports, proposed by the quadratic model around the candidate, until none is better."""
+        for _ in range(20):
+            for proposal in self._proposals(candidate):
+                if self._is_better(proposal, candidate):
+                    candidate = proposal
+                    break
+            else:
+                return candidate
+        return candidate
+
+    @staticmethod
+    def _is_better(proposal: Candidate | None, candidate: Candidate) -> bool:
+        return proposal is not None and proposal.criterion < candidate.criterion - 1e-6
+
+    def _proposals(self, candidate: Candidate):  # type: ignore[no-untyped-def]
+        fit, noise = candidate.fit, candidate.noise
+        tight = self.tight(noise)
+        quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, tight, noise)
+        seen = {candidate.support}
+        for start in (fit.active, self.locked):
+            chosen, beta = self._select(quadratic, fit.beta, [start])
+            key = tuple(int(i) for i in chosen)
+            if key in seen:
+                continue
+            seen.add(key)
+            if key in self.fitted:
+                yield self.fitted[key]
+                continue
+            # A wrong model's states are far from the data: loosen, so that they may find the way back.
+            levels = np.geomspace(max(0.03, 10 * tight), tight, 5)[:-1]
+            moved = self._descend(fit.x, beta, chosen, levels, noise, reselect=False)
+            if moved is None:
+                self.fitted[key] = None
+            else:
+                yield self._finish(moved, noise)
+
+
+def regress(problem: Collocation, states: FloatArray, support: IntArray) -> FloatArray:
+    """Coefficients (P,) of a support by weak-form least squares on smoothed states."""
+    hessian, target = weak_form(problem, states)
+    beta = np.zeros(problem.columns.count)
+    beta[support] = np.linalg.lstsq(hessian[np.ix_(support, support)], target[support], rcond=1e-10)[0]
+    return beta
+
+
+def weak_form(problem: Collocation, states: FloatArray, window: int = 4) -> tuple[FloatArray, FloatArray]:
+    """Return the normal equations (P, P), (P,) of the weak form on smoothed states.
+
+    The weak form is ``x(t + w) − x(t) = ∫ theta · library(x) dt`` over windows of `window` nodes. Each equation is
+    weighted by the inverse mean square of its left-hand side. Hidden variables have no equation.
+    """
+    grid, columns = problem.grid, problem.columns
+    values, _ = problem.library_at(states, np.arange(len(problem.library)))
+    left, right = [], []
+    for own_values, own_states, nodes in zip(grid.split(values), grid.split(states), grid.nodes, strict=True):
+        strips = 0.5 * np.diff(nodes)[:, None] * (own_values[1:] + own_values[:-1])
+        integral = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(strips, axis=0)])
+        w = min(window, len(nodes) - 1)
+        left.append(own_states[w:] - own_states[:-w])
+        right.append(integral[w:] - integral[:-w])
+    change, integrals = np.concatenate(left), np.concatenate(right)
+    gram, moment = integrals.T @ integrals, integrals.T @ change
+    hessian, target = np.zeros((columns.count, columns.count)), np.zeros(columns.count)
+    for k in np.flatnonzero(grid.counts > 0):
+        known = columns.offset[k]
+        precision = len(change) / max(float(((change[:, k] - integrals @ known) ** 2).sum()), 1e-300)
+        entries = np.flatnonzero(columns.equation == k)
+        p, m, weight = columns.column[entries], columns.term[entries], columns.weight[entries]
+        np.add.at(hessian, np.ix_(p, p), precision * np.outer(weight, weight) * gram[np.ix_(m, m)])
+        np.add.at(target, p, precision * weight * (moment[m, k] - gram[m] @ known))
+    return hessian, target
+
+
+def threshold_supports(problem: Collocation, states: FloatArray) -> list[IntArray]:
+    """Supports by sequentially thresholded weak-form regression (SINDy) at several relative thresholds."""
+    hessian, target = weak_form(problem, states)
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    group = _first_equation(problem.columns)
+    supports: list[IntArray] = []
+    for threshold in (0.05, 0.2, 0.5, 0.1, 0.02):
+        active = np.arange(len(target))
+        while len(active):
+            block = hessian[np.ix_(active, active)] / np.outer(scale[active], scale[active])
+            size = np.abs(np.linalg.lstsq(block, target[active] / scale[active], rcond=1e-10)[0])
+            largest = np.zeros(group.max() + 1)
+            np.maximum.at(largest, group[active], size)
+            keep = size > threshold * largest[group[active]]
+            if keep.all():
+                break
+            active = active[keep]
+        if not any(np.array_equal(active, other) for other in supports):
+            supports.append(active)
+    return supports
+
+
+def _first_equation(columns: Columns) -> IntArray:
+    """Return the equation of each column's first entry."""
+    group = np.zeros(columns.count, dtype=np.int64)
+    group[columns.column[::-1]] = columns.equation[::-1]
+    return group

@@ -1,0 +1,1 @@
+"""Neural emulators: normalised parameters in, profiles out. Arrays only; no files of a campaign, no MPI."""

@@ -1,0 +1,41 @@
+"""Keras, imported once, with the settings that a quiet run of many processes needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Read by TensorFlow when it is first imported; else every rank has a thread per core whatever OMP_NUM_THREADS says.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "OMP_NUM_THREADS" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
+
+_NOTICE = re.compile(r"I\d{4} |WARNING: All log messages before absl::InitializeLog")
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep from the log what TensorFlow writes while it starts, below warnings; no setting of its own does."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
+            kept.seek(0)
+            lines = kept.read().decode(errors="replace").splitlines(keepends=True)
+            sys.stderr.write("".join(line for line in lines if not _NOTICE.match(line)))
+
+
+with _without_notices():
+    import keras
+
+__all__ = ["keras"]

@@ -1,0 +1,170 @@
+"""How far predicted profiles and peaks are from simulated ones.
+
+Profiles are arrays (n, outputs, points), log peaks (n, outputs). What is computed for each sample is the mean over its
+outputs. The measures are those of Wang et al. (2019), supplementary table 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+FLOOR = 1e-6
+"""Least value of a profile in `kl_divergence`, which is infinite where a prediction is zero and the truth is not."""
+
+_ROWS = 4096
+"""Samples that are worked on at once, so that temporary arrays stay small."""
+
+
+def rmse(truth: Array, predicted: Array) -> Array:
+    """Return the root mean square error of each sample's profiles, (n,)."""
+    return _by_rows(lambda a, b: np.sqrt(np.square(a - b).mean(axis=-1)), truth, predicted)
+
+
+def l2_norm(truth: Array, predicted: Array) -> Array:
+    """Return the Euclidean norm of the error of each sample's profiles, (n,)."""
+    return _by_rows(lambda a, b: np.sqrt(np.square(a - b).sum(axis=-1)), truth, predicted)
+
+
+def ks_distance(truth: Array, predicted: Array) -> Array:
+    """Return the Kolmogorov-Smirnov distance of each sample's profiles taken as densities over the points, (n,)."""
+    return _by_rows(
+        lambda a, b: np.abs(np.cumsum(_density(a), axis=-1) - np.cumsum(_density(b), axis=-1)).max(axis=-1),
+        truth,
+        predicted,
+    )
+
+
+def kl_divergence(truth: Array, predicted: Array) -> Array:
+    """Return the Kullback-Leibler divergence (nats) of the prediction from the truth, as densities, (n,)."""
+
+    def divergence(a: Array, b: Array) -> Array:
+        p, q = _density(np.maximum(a, FLOOR)), _density(np.maximum(b, FLOOR))
+        return (p * np.log(p / q)).sum(axis=-1)
+
+    return _by_rows(divergence, truth, predicted)
+
+
+def r_squared(truth: Array, predicted: Array) -> float:
+    """Return the coefficient of determination of all values together; NaN where the truth does not vary."""
+    a, b = np.asarray(truth).ravel(), np.asarray(predicted).ravel()
+    mean = a.mean(dtype=np.float64) if a.size else np.nan
+    total = _sum_of_squares(a, mean)
+    return 1.0 - _sum_of_squares(a, b) / total if total > 0 else float("nan")
+
+
+def summarise(
+    truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array
+) -> dict[str, float | int | None]:
+    """Return the measures of a set of samples: means over the samples, and R² of all values; None where undefined."""
+    errors = rmse(truth, predicted)
+    values: dict[str, float] = {
+        "rmse": _mean(errors),
+        "rmse_median": float(np.median(errors)) if errors.size else float("nan"),
+        "rmse_90_percent": float(np.quantile(errors, 0.9)) if errors.size else float("nan"),
+        "l2_norm": _mean(l2_norm(truth, predicted)),
+        "ks_distance": _mean(ks_distance(truth, predicted)),
+        "kl_divergence": _mean(kl_divergence(truth, predicted)),
+        "log_peak_rmse": float(np.sqrt(_mean(np.square(log_peaks - predicted_log_peaks)))),
+        "r2_shape": r_squared(truth, predicted),
+        "r2_peak": r_squared(log_peaks, predicted_log_peaks),
+    }
+    return {"samples": len(errors)} | {name: v if np.isfinite(v) else None for name, v in values.items()}
+
+
+def confusion(true_labels: Array, predicted_labels: Array, classes: int) -> NDArray[np.int64]:
+    """Return how many samples of each true class (rows) were given each label (columns)."""
+    pairs = np.asarray(true_labels, dtype=np.int64) * classes + np.asarray(predicted_labels, dtype=np.int64)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class DisagreementCurve:
+    """Error against disagreement, in bins of disagreement (Fig. 4b of the paper). Empty bins are left out.
+
+    Attributes
+    ----------
+    disagreement, error, standard_error
+        (bins,), means of the samples of a bin, and the standard error of the mean error (NaN for a single sample).
+    count
+        (bins,), samples.
+    pearson, spearman
+        Correlation of the samples, not of the bins; NaN where one of the two does not vary.
+    """
+
+    disagreement: Array
+    error: Array
+    standard_error: Array
+    count: NDArray[np.int64]
+    pearson: float
+    spearman: float
+
+
+def disagreement_curve(disagreement: Array, error: Array, bins: int = 15) -> DisagreementCurve:
+    """Bin `error` (n,) by `disagreement` (n,), in logarithmically spaced bins from its least to its greatest value.
+
+    Samples without disagreement have no logarithm; they count in the correlations alone.
+    """
+    d, e = np.asarray(disagreement, dtype=float), np.asarray(error, dtype=float)
+    positive = d > 0
+    place = np.zeros(positive.sum(), dtype=np.int64)
+    logs = np.log(d[positive])
+    if logs.size and np.ptp(logs) > 0:
+        place = np.minimum(((logs - logs.min()) / np.ptp(logs) * bins).astype(np.int64), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    kept = count > 0
+    counts = count[kept]
+    mean_d = np.bincount(place, d[positive], bins)[kept] / counts
+    mean_e = np.bincount(place, e[positive], bins)[kept] / counts
+    deviations = e[positive] - (np.bincount(place, e[positive], bins) / np.maximum(count, 1))[place]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standard_error = np.sqrt(np.bincount(place, deviations**2, bins)[kept] / (counts - 1) / counts)
+    return DisagreementCurve(mean_d, mean_e, standard_error, counts, *_correlations(d, e))
+
+
+def _correlations(a: Array, b: Array) -> tuple[float, float]:
+    from scipy.stats import rankdata
+
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan"), float("nan")
+    return float(np.corrcoef(a, b)[0, 1]), float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+
+
+def _by_rows(measure: Callable[[Array, Array], Array], truth: Array, predicted: Array) -> Array:
+    """Apply a measure (rows, outputs, points) → (rows, outputs) to some rows at a time; average it over outputs."""
+    if np.shape(truth) != np.shape(predicted):
+        raise ValueError(f"profiles of shapes {np.shape(truth)} and {np.shape(predicted)} cannot be compared")
+    parts: Sequence[Array] = [
+        measure(
+            np.asarray(truth[start : start + _ROWS], dtype=np.float64),
+            np.asarray(predicted[start : start + _ROWS], dtype=np.float64),
+        ).mean(axis=-1)
+        for start in range(0, len(truth), _ROWS)
+    ]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _density(profiles: Array) -> Array:
+    return profiles / profiles.sum(axis=-1, keepdims=True)
+
+
+def _sum_of_squares(values: Array, centre: Array | float) -> float:
+    """Return Σ(values − centre)² in double precision, without a copy of the whole."""
+    step = 2**20
+    centres = np.broadcast_to(centre, values.shape)
+    return float(
+        sum(
+            np.square(values[i : i + step].astype(np.float64) - centres[i : i + step]).sum()
+            for i in range(0, values.size, step)
+        )
+    )
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values)) if np.size(values) else float("nan")

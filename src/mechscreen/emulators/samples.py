@@ -1,0 +1,34 @@
+"""Simulated samples, as networks take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Simulated samples that a network learns from or is judged by.
+
+    Attributes
+    ----------
+    parameters
+        (n, d), normalised.
+    profiles
+        (n, outputs, points), each divided by its maximum.
+    log_peaks
+        (n, outputs), natural logarithms of those maxima.
+    """
+
+    parameters: NDArray[np.float32]
+    profiles: NDArray[np.float32]
+    log_peaks: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def take(self, rows: NDArray[np.intp]) -> Samples:
+        """Return some rows."""
+        return Samples(self.parameters[rows], self.profiles[rows], self.log_peaks[rows])

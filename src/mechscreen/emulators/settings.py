@@ -1,0 +1,54 @@
+"""What a campaign can set about networks and their training. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DenseSettings(_Settings):
+    """A feed-forward network of residual blocks: fast, and the one to screen with."""
+
+    network: Literal["dense"] = "dense"
+    width: int = Field(512, ge=1, le=16384, description="Neurons of every hidden layer.")
+    blocks: int = Field(4, ge=0, le=64, description="Residual blocks after the first layer.")
+
+
+class LSTMSettings(_Settings):
+    """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
+
+    network: Literal["lstm"] = "lstm"
+    embedding: int = Field(64, ge=1, le=16384, description="Neurons of the layer that embeds the parameters.")
+    units: int = Field(256, ge=1, le=16384, description="Units of the LSTM.")
+    feedback: int = Field(16, ge=1, le=1024, description="How many of the last outputs each step is fed.")
+
+
+NetworkSettings = Annotated[DenseSettings | LSTMSettings, Field(discriminator="network")]
+
+
+class TrainingSettings(_Settings):
+    """How one member of an ensemble is trained (Adam); the defaults suit the dense network."""
+
+    epochs: int = Field(200, ge=1, description="Passes over the training samples.")
+    batch_size: int = Field(128, ge=1, description="Samples per optimiser step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's rate (its peak, where the schedule varies it).")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="constant; or cosine: a short linear warm-up, then down to zero at the last step."
+    )
+    beta_1: float = Field(0.9, ge=0, lt=1, description="Adam's decay of the mean gradient (0.5 in the paper).")
+    clip_norm: float = Field(5.0, gt=0, description="Gradients are scaled down to this global norm.")
+    profile_loss: Literal["mse", "cross_entropy"] = Field(
+        "mse", description="Loss of a profile, summed over its points: squared error, or sigmoid cross-entropy."
+    )
+    weight_average: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a running mean of the weights, which is validated and kept; 0: none."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation error; null: never."
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="Arithmetic of the layers.")

@@ -1,0 +1,235 @@
+"""Training of one network: arrays in, weights out, the same ones whether or not it was interrupted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.emulators.backend import keras
+from mechscreen.emulators.metrics import rmse
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import TrainingSettings
+from mechscreen.errors import InputError
+
+WARM_UP = 0.02
+"""Share of the steps in which the cosine schedule's rate grows to its peak."""
+
+COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "loss",
+    "validation_rmse",
+    "validation_log_peak_rmse",
+    "seconds",
+)
+"""What `Training.history` holds of each epoch."""
+
+
+class Training:
+    """A training that can be stopped after any epoch and continued, in this process or another.
+
+    Parameters
+    ----------
+    network
+        An untrained network of `mechscreen.emulators.networks`; it is trained in place.
+    samples, validation
+        What it learns from, and what tells which epoch's weights are the best.
+    seed
+        Fixes the order of the samples; that of epoch k depends on (seed, k) alone.
+
+    Attributes
+    ----------
+    history
+        A row of `COLUMNS` for each finished epoch. `loss` is the mean over the epoch, while the weights change; the
+        validation errors are those of the weights at its end.
+
+    Raises
+    ------
+    InputError
+        If there are no samples to train on or to validate with.
+    """
+
+    def __init__(
+        self, network: Any, samples: Samples, validation: Samples, settings: TrainingSettings, seed: int
+    ) -> None:
+        if not len(samples) or not len(validation):
+            raise InputError(
+                f"{len(samples)} training and {len(validation)} validation samples: a network needs both; "
+                "raise simulations.count"
+            )
+        self.network = network
+        self.samples = samples
+        self.validation = validation
+        self.settings = settings
+        self.seed = seed
+        self.history: list[dict[str, float]] = []
+        self._batch_size = min(settings.batch_size, len(samples))
+        self._steps = len(samples) // self._batch_size
+        self._compile()
+        self._predictor = Predictor(network, batch_size=min(512, len(validation)))
+        self._best_weights: list[NDArray[np.float32]] = network.get_weights()
+        self._state = self._collect()
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (from 1) whose weights have the least validation RMSE of profiles; 0 before the first."""
+        if not self.history:
+            return 0
+        return 1 + int(np.argmin([row["validation_rmse"] for row in self.history]))
+
+    @property
+    def finished(self) -> bool:
+        """True after the last epoch, or when `patience` is used up."""
+        patience = self.settings.patience
+        return self.epoch >= self.settings.epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
+
+    def run_epoch(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train for one epoch.
+
+        Parameters
+        ----------
+        stop
+            Asked after every batch whether to break off; the network then goes back to where the epoch began.
+
+        Returns
+        -------
+        False if it was broken off.
+
+        Raises
+        ------
+        InputError
+            If the loss is no longer finite.
+        """
+        start = time.perf_counter()
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
+        batches = _Batches(self.samples, order[: self._steps * self._batch_size].reshape(self._steps, -1))
+        watch = _Watch(stop)
+        fitted = self.network.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
+        if watch.stopped:
+            self.restore(self._state)
+            return False
+        loss = float(fitted.history["loss"][0])
+        if not np.isfinite(loss):
+            raise InputError(
+                f"epoch {self.epoch + 1}: the loss is {loss}; lower emulators.training.learning_rate "
+                f"(now {self.settings.learning_rate:g})"
+            )
+        predicted = self._predictor(self.validation.parameters)
+        row = {
+            "epoch": self.epoch + 1,
+            "learning_rate": float(keras.ops.convert_to_numpy(self.network.optimizer.learning_rate)),
+            "loss": loss,
+            "validation_rmse": float(rmse(self.validation.profiles, predicted["profiles"]).mean()),
+            "validation_log_peak_rmse": float(
+                np.sqrt(np.mean((self.validation.log_peaks - predicted["log_peaks"]) ** 2))
+            ),
+            "seconds": time.perf_counter() - start,
+        }
+        self.history.append({name: float(row[name]) for name in COLUMNS})
+        if self.best_epoch == self.epoch:
+            self._best_weights = self.network.get_weights()
+        self._state = self._collect()
+        return True
+
+    def use_best_weights(self) -> None:
+        """Give the network the weights of the best epoch; the end of the training."""
+        self.network.set_weights(self._best_weights)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that `restore` needs to go on after the last finished epoch, as named arrays."""
+        return self._state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a state that `state` returned, here or in another process."""
+
+        def group(name: str) -> list[NDArray[Any]]:
+            return [state[key] for key in sorted(state) if key.startswith(f"{name}-")]
+
+        self.network.set_weights(group("weight"))
+        for variable, value in zip(self.network.optimizer.variables, group("optimiser"), strict=True):
+            variable.assign(value)
+        self._best_weights = group("best")
+        self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in state["history"]]
+        self._state = dict(state)
+
+    def _collect(self) -> dict[str, NDArray[Any]]:
+        groups = {
+            "weight": self.network.get_weights(),
+            "optimiser": [np.array(keras.ops.convert_to_numpy(v)) for v in self.network.optimizer.variables],
+            "best": self._best_weights,
+        }
+        arrays = {f"{group}-{i:03d}": np.asarray(v) for group, values in groups.items() for i, v in enumerate(values)}
+        rows = [[row[name] for name in COLUMNS] for row in self.history]
+        return {**arrays, "history": np.array(rows, dtype=float).reshape(-1, len(COLUMNS))}
+
+    def _compile(self) -> None:
+        settings = self.settings
+        steps = settings.epochs * self._steps
+        rate: Any = settings.learning_rate
+        if settings.schedule == "cosine":
+            warm_up = max(1, round(WARM_UP * steps))
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, steps - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
+            )
+        points = self.samples.profiles.shape[-1]
+        loss = {
+            "mse": keras.losses.MeanSquaredError,
+            "cross_entropy": keras.losses.BinaryCrossentropy,
+        }[settings.profile_loss]
+        self.network.compile(
+            optimizer=keras.optimizers.Adam(rate, beta_1=settings.beta_1, global_clipnorm=settings.clip_norm),
+            loss={"profiles": loss(), "log_peaks": keras.losses.MeanSquaredError()},
+            # Keras averages over the points; the paper sums.
+            loss_weights={"profiles": float(points), "log_peaks": 1.0},
+            jit_compile=_worth_compiling(self.network),
+        )
+        self.network.optimizer.build(self.network.trainable_variables)
+
+
+def _worth_compiling(network: Any) -> bool:
+    """XLA makes loops a quarter faster, and on a CPU dense layers a fifth slower than TensorFlow's own kernels."""
+    if keras.backend.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    loops = any(isinstance(layer, keras.layers.RNN) for layer in network.layers)
+    return loops or bool(tf.config.list_physical_devices("GPU"))
+
+
+class _Batches(keras.utils.PyDataset):
+    """The batches of one epoch: rows of samples, (steps, batch size)."""
+
+    def __init__(self, samples: Samples, rows: NDArray[np.intp]) -> None:
+        super().__init__()
+        self._samples = samples
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, step: int) -> tuple[Any, dict[str, Any]]:
+        batch = self._samples.take(self._rows[step])
+        return batch.parameters, {"profiles": batch.profiles, "log_peaks": batch.log_peaks}
+
+
+class _Watch(keras.callbacks.Callback):
+    """Breaks off an epoch when it is asked to."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        super().__init__()
+        self._stop = stop
+        self.stopped = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._stop():
+            self.stopped = self.model.stop_training = True

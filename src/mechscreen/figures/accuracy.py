@@ -1,0 +1,93 @@
+"""Emulated against simulated values (Wang et al. 2019, Fig. 2a)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from mechscreen.emulators.metrics import r_squared
+from mechscreen.figures import style
+from mechscreen.figures.text import correlation, count, number
+from mechscreen.models import Output
+
+# Beyond so many, points hide one another and cells are counted instead.
+_MOST_POINTS = 3000
+
+
+@style.styled
+def draw(
+    simulated: NDArray[Any],
+    emulated: NDArray[Any],
+    simulated_peaks: NDArray[Any],
+    emulated_peaks: NDArray[Any],
+    outputs: Sequence[Output],
+) -> Figure:
+    """Draw profile values and log peaks, emulated against simulated.
+
+    Parameters
+    ----------
+    simulated, emulated
+        (n, outputs, points), profiles normalised to their maxima.
+    simulated_peaks, emulated_peaks
+        (n, outputs), ln(peak).
+    outputs
+        Of the model, in the order of the arrays' second axis.
+    """
+    figure = Figure(figsize=(style.WIDTH, 3.5))
+    left, right = figure.subplots(1, 2)
+    cells = _density(left, simulated, emulated, (0, 1, 0, 1))
+    figure.colorbar(cells, ax=left, label="points in a cell", shrink=0.8)
+    _diagonal(left, 0, 1, "simulated value / max", "emulated value / max")
+    left.set_title("Profiles: " + _quality(simulated, emulated), loc="left")
+
+    both = np.concatenate([simulated_peaks.ravel(), emulated_peaks.ravel()])
+    margin = 0.03 * (float(np.ptp(both)) or 1.0)
+    low, high = float(both.min()) - margin, float(both.max()) + margin
+    if simulated_peaks.size > _MOST_POINTS:
+        cells = _density(right, simulated_peaks, emulated_peaks, (low, high, low, high))
+        figure.colorbar(cells, ax=right, label="samples in a cell", shrink=0.8)
+    else:
+        for k, output in enumerate(outputs):
+            colour = style.CYCLE[k % len(style.CYCLE)]
+            x, y = simulated_peaks[:, k], emulated_peaks[:, k]
+            right.scatter(x, y, s=5, alpha=0.5, lw=0, color=colour, label=output.name)
+        if len(outputs) > 1:
+            right.legend(markerscale=2, loc="lower right")
+    units = {output.unit for output in outputs}
+    unit = f", peak in {units.pop()}" if len(units) == 1 and units != {""} else ""
+    _diagonal(right, low, high, f"simulated ln(peak){unit}", f"emulated ln(peak){unit}")
+    right.set_title("Peaks: " + _quality(simulated_peaks, emulated_peaks), loc="left")
+    return figure
+
+
+def caption(
+    simulated: NDArray[Any], emulated: NDArray[Any], simulated_peaks: NDArray[Any], emulated_peaks: NDArray[Any]
+) -> str:
+    """Return the numbers of this run; arrays as for `draw`."""
+    return (
+        f"{count(len(simulated), 'test sample')}, {count(simulated.size, 'profile value')}. "
+        f"Over all values, profiles: {_quality(simulated, emulated)}; "
+        f"ln(peak): {_quality(simulated_peaks, emulated_peaks)}."
+    )
+
+
+def _quality(truth: NDArray[Any], estimate: NDArray[Any]) -> str:
+    rmse = float(np.sqrt(np.mean(np.square(truth - estimate, dtype=float))))
+    return f"R² = {correlation(r_squared(truth, estimate))}, RMSE = {number(rmse)}"
+
+
+def _density(ax: Axes, x: NDArray[Any], y: NDArray[Any], extent: tuple[float, float, float, float]) -> Any:
+    return ax.hexbin(x.ravel(), y.ravel(), gridsize=55, bins="log", mincnt=1, extent=extent, linewidths=0.1)
+
+
+def _diagonal(ax: Axes, low: float, high: float, x_label: str, y_label: str) -> None:
+    ax.plot([low, high], [low, high], color=style.VERMILION, linewidth=0.9)
+    ax.set(xlim=(low, high), ylim=(low, high), xlabel=x_label, ylabel=y_label, aspect="equal")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(5))

@@ -1,0 +1,115 @@
+"""The hits of the target and what the model itself makes of them (Wang et al. 2019, Fig. 3)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mechscreen.figures import style
+from mechscreen.figures.text import count, number
+from mechscreen.models import Output
+
+_DISC_PIXELS = 161
+_HITS, _COLUMNS = 12, 3
+# Where the model has several outputs: a row of the first few for each of fewer hits.
+_HITS_OF_SEVERAL, _OUTPUTS = 4, 4
+
+
+@style.styled
+def draw(
+    emulated: NDArray[Any],
+    simulated: NDArray[Any],
+    rmse: NDArray[Any],
+    verdicts: Sequence[str],
+    stands: NDArray[Any],
+    outputs: Sequence[Output],
+) -> Figure:
+    """Draw up to 12 hits; 4 where the model has several outputs, of which the first 4 are shown.
+
+    Parameters
+    ----------
+    emulated, simulated
+        (n, outputs, points), normalised profiles of the validated hits; simulated ones are NaN where the model failed.
+    rmse
+        (n,), between the two; NaN where the model failed.
+    verdicts
+        (n,), class of each simulated profile, or why there is none.
+    stands
+        (n,), True where the simulation is near enough and of the same class.
+    """
+    if not len(rmse):
+        return style.message("No hits to show: the screen found none, or none was validated.")
+    chosen = _chosen(rmse, len(outputs))
+    shown = outputs[:_OUTPUTS]
+    # A panel per hit, or a row of panels per hit.
+    cells = [(i, k) for i in chosen for k in range(len(shown))]
+    columns = len(shown) if len(shown) > 1 else min(_COLUMNS, len(chosen))
+    rows = -(-len(cells) // columns)
+
+    has_disc = [_is_disc(shown[place % len(shown)]) for place in range(columns)]
+    widths = [width for disc in has_disc for width in ((1.55, 1.0) if disc else (2.0,))]
+    places = np.cumsum([0, *(2 if disc else 1 for disc in has_disc)])
+    figure = Figure(figsize=(min(style.WIDTH, 0.6 + 0.95 * sum(widths)), 0.6 + 1.45 * rows))
+    grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
+    for place, (i, k) in enumerate(cells):
+        row, column = divmod(place, columns)
+        output = shown[k]
+        ax = figure.add_subplot(grid[row, places[column]])
+        style.profiles(ax, output, simulated[i, k], emulated[i, k])
+        if k == 0:
+            # The sign says what the colour says, to those who do not see it.
+            sign, colour = ("✓", "black") if stands[i] else ("✗", style.VERMILION)
+            verdict = textwrap.shorten(f"simulated: {verdicts[i]}", 40, placeholder=" …")
+            ax.set_title(f"{sign} RMSE {number(rmse[i])}\n{verdict}", loc="left", fontsize=8, color=colour)
+        if column == 0 or len(shown) > 1:
+            ax.set_ylabel(style.profile_label(output))
+        if place + columns >= len(cells):
+            ax.set_xlabel(style.grid_label(output))
+        if _is_disc(output):
+            _disc(figure.add_subplot(grid[row, places[column] + 1]), emulated[i, k], simulated[i, k])
+    style.profile_legend(figure)
+    return figure
+
+
+def caption(rmse: NDArray[Any], stands: NDArray[Any], outputs: Sequence[Output]) -> str:
+    """Return the numbers of this run; arguments as for `draw`."""
+    if not len(rmse):
+        return "There is none to show."
+    text = f"Shown: {len(_chosen(rmse, len(outputs)))} of {count(len(rmse), 'validated hit')}"
+    if len(outputs) > _OUTPUTS:
+        text += f", with {_OUTPUTS} of {len(outputs)} outputs"
+    return f"{text}; {int(stands.sum()):,} of the {len(rmse):,} are ticked."
+
+
+def rotate(profile: NDArray[Any], pixels: int = _DISC_PIXELS) -> NDArray[Any]:
+    """Return the disc (pixels, pixels) whose radial profile, centre first, is given; NaN outside the disc."""
+    x = np.linspace(-1, 1, pixels)
+    radius = np.hypot(x[:, None], x[None, :])
+    disc = np.interp(radius, np.linspace(0, 1, len(profile)), profile)
+    disc[radius > 1] = np.nan
+    return disc
+
+
+def _chosen(rmse: NDArray[Any], outputs: int) -> NDArray[np.int64]:
+    """Return the hits to show, from least to largest error; failed simulations count as worst."""
+    most = _HITS if outputs == 1 else _HITS_OF_SEVERAL
+    return style.spread(np.where(np.isnan(rmse), np.inf, rmse), np.linspace(0, 1, min(most, len(rmse))))
+
+
+def _is_disc(output: Output) -> bool:
+    return output.grid_name == "radius"
+
+
+def _disc(ax: Axes, emulated: NDArray[Any], simulated: NDArray[Any]) -> None:
+    image = rotate(simulated)
+    half = image.shape[1] // 2
+    image[:, :half] = rotate(emulated)[:, :half]
+    ax.imshow(image, vmin=0, vmax=1, interpolation="bilinear")
+    ax.axvline(half, color="white", lw=0.6, alpha=0.8)
+    ax.set_axis_off()

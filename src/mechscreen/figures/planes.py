@@ -1,0 +1,276 @@
+"""Where classes lie in parameter space: all planes of two parameters (Wang et al. 2019, Fig. 5a), and each alone.
+
+Counts of samples come as histograms over the planes of d parameters, (d(d − 1)/2, bins, bins), in the order of
+`mechscreen.tally.plane_pairs`. Bins are equally wide over the range of each parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator
+from numpy.typing import NDArray
+
+from mechscreen.figures import style
+from mechscreen.figures.text import count
+from mechscreen.models import Parameter
+from mechscreen.tally import plane_pairs
+
+# More would be too small to read.
+_MOST_PARAMETERS = 13
+# From so many on, labels turn to have room, …
+_MANY = 5
+# … and the empty half of the matrix has room for one plane enlarged.
+_ENLARGE_FROM = 7
+# Where cells hold fewer samples than that on average, they show chance rather than structure.
+_PER_CELL = 10
+_PER_STEP = 50
+
+
+@style.styled
+def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[Any], target_name: str) -> Figure:
+    """Draw the triangular matrix of planes.
+
+    Parameters
+    ----------
+    parameters
+        The d parameters that vary.
+    target, total
+        (planes, bins, bins), counts of the samples of the target, and of all.
+    """
+    if len(target) == 0:
+        return style.message("No planes to show: fewer than two parameters vary.")
+    if target.sum() == 0:
+        return style.message(f"Nothing to show: the screen found no sample of the target ({target_name}).")
+    shown = _most_telling(target, total, len(parameters))
+    curves = marginals(target, total, len(parameters))[shown]
+    d = len(shown)
+    ratio = {
+        (shown.index(i), shown.index(j)): _density(hits, samples)
+        for (i, j), hits, samples in zip(plane_pairs(len(parameters)), target, total, strict=True)
+        if i in shown and j in shown
+    }
+
+    size = min(11.0, 1.6 + 0.78 * d) if d > 2 else 4.6
+    # Panels almost touch, so that a row or column reads as one.
+    figure = Figure(figsize=(size, size), layout="none")  # type: ignore[arg-type]
+    axes = figure.subplots(d, d, squeeze=False)
+    left, bottom, rest = (0.95 if d >= _MANY else 0.8) / size, (0.95 if d >= _MANY else 0.6) / size, 1 - 0.15 / size
+    figure.subplots_adjust(left=left, right=rest, top=rest, bottom=bottom, wspace=0.08, hspace=0.08)
+    scale = Normalize(0, max(2.0, float(np.quantile(np.concatenate([r.ravel() for r in ratio.values()]), 0.995))))
+    top = max(2.0, float(curves.max()) * 1.08)
+    for row in range(d):
+        for column in range(d):
+            ax = axes[row, column]
+            if column > row:
+                ax.set_visible(False)
+                continue
+            x, y = parameters[shown[column]], parameters[shown[row]]
+            if column == row:
+                _curve(ax, x, curves[row], top)
+            else:
+                _cells(ax, x, y, ratio[column, row], scale)
+            _outer(ax, x, y, bottom=row == d - 1, left=column == 0, diagonal=row == column, many=d >= _MANY)
+            if row == d - 1 and d >= _MANY:
+                # Below the ticks, which are turned, by as much as in the next panel.
+                ax.xaxis.set_label_coords(0.5, -0.5 * d / (size * (rest - bottom)))
+
+    image = axes[-1, 0].images[0]
+    key = f"density of {target_name}"
+    if d >= _ENLARGE_FROM:
+        column, row = max(ratio, key=lambda plane: float(ratio[plane].std()))
+        x, y = parameters[shown[column]], parameters[shown[row]]
+        large = figure.add_axes((0.62, 0.62, 0.3, 0.3))
+        _cells(large, x, y, ratio[column, row], scale)
+        large.set(xlabel=_described(x), ylabel=_described(y), title="the plane with the most structure, enlarged")
+        bar = figure.add_axes((0.935, 0.62, 0.014, 0.3))
+        figure.colorbar(image, cax=bar, extend="max", label=f"{key}, relative to all samples")
+    else:
+        bar = figure.add_axes((0.62, 0.86, 0.34, 0.03))
+        figure.colorbar(image, cax=bar, orientation="horizontal", extend="max")
+        bar.set_title(f"{key},\nrelative to all samples")
+    return figure
+
+
+def caption(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[Any], target_name: str) -> str:
+    """Return the numbers of this run; arguments as for `draw`."""
+    if len(target) == 0 or target.sum() == 0:
+        return "There is nothing to show."
+    found, samples = int(target[0].sum()), int(total[0].sum())
+    cells = _resolution(target.shape[1], found, 2)
+    text = f"Target: {target_name}, {found:,} of {count(samples, 'sample')}, whatever the members' disagreement; "
+    text += f"{count(len(target), 'plane')} of {cells} × {cells} cells."
+    if found < _PER_CELL * cells**2:
+        text += " With so few samples, single cells show chance."
+    if len(parameters) > _MOST_PARAMETERS:
+        text += f" Shown: the {_MOST_PARAMETERS} of {len(parameters)} parameters along which the target varies most."
+    return text
+
+
+@style.styled
+def draw_marginals(
+    parameters: Sequence[Parameter], counts: NDArray[Any], class_names: Sequence[str], objective: str
+) -> Figure:
+    """Draw a panel for each parameter, with a curve for each class.
+
+    Parameters
+    ----------
+    counts
+        (classes, planes, bins, bins), samples of each class.
+    objective
+        What the classes tell apart; the title of the legend.
+    """
+    found = _found(counts)
+    drawn = [k for k in range(len(class_names)) if found[k] >= 2 * _PER_STEP]
+    if counts.shape[1] == 0:
+        return style.message("No curves to show: fewer than two parameters vary.")
+    if not drawn:
+        return style.message("No class has enough samples to be drawn along the parameters.")
+    columns = min(4, len(parameters))
+    rows = -(-(len(parameters) + 1) // columns)
+    figure = Figure(figsize=(style.WIDTH, 0.5 + 1.5 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    total = counts.sum(axis=0)
+    top = 2.0
+    for place, k in enumerate(drawn):
+        curves = marginals(counts[k], total, len(parameters))
+        top = max(top, float(curves.max()))
+        colour = style.CYCLE[place % len(style.CYCLE)]
+        for ax, parameter, curve in zip(axes, parameters, curves, strict=False):
+            edges = np.linspace(parameter.low, parameter.high, len(curve) + 1)
+            ax.stairs(curve, edges, baseline=None, lw=1.4, color=colour, label=class_names[k])
+    for j, (ax, parameter) in enumerate(zip(axes, parameters, strict=False)):
+        ax.axhline(1, color="0.5", lw=0.8, ls=(0, (3, 2)))
+        ax.set(xlabel=parameter.label, xlim=(parameter.low, parameter.high), ylim=(0, top * 1.05))
+        ax.locator_params(axis="x", nbins=3)
+        if j % columns == 0:
+            ax.set_ylabel("relative\nfrequency")
+    for ax in axes[len(parameters) :]:
+        ax.set_axis_off()
+    axes[len(parameters)].legend(*axes[0].get_legend_handles_labels(), loc="center", title=objective)
+    return figure
+
+
+def marginals_caption(counts: NDArray[Any], class_names: Sequence[str]) -> str:
+    """Return the numbers of this run; arrays as for `draw_marginals`."""
+    few = [name for name, n in zip(class_names, _found(counts), strict=True) if n < 2 * _PER_STEP]
+    text = f"{count(int(_found(counts).sum()), 'sample')}."
+    if few:
+        text += f" Without a curve, for it would show chance: {', '.join(few)} (fewer than {2 * _PER_STEP} samples)."
+    return text
+
+
+def marginals(target: NDArray[Any], total: NDArray[Any], d: int) -> NDArray[Any]:
+    """Return the frequency of `target` relative to `total` along each of d parameters, (d, cells)."""
+    cells = _resolution(target.shape[1], int(target[0].sum()), 1)
+    return np.array(
+        [_ratio(_joined(hits, cells), _joined(samples, cells)) for hits, samples in _along(target, total, d)]
+    )
+
+
+def shifts(target: NDArray[Any], total: NDArray[Any], d: int) -> NDArray[Any]:
+    """Return how far the mean of `target` lies from that of `total` along each of d parameters, in ranges, (d,)."""
+    centres = (np.arange(target.shape[1]) + 0.5) / target.shape[1]
+    return np.array(
+        [
+            np.average(centres, weights=hits) - np.average(centres, weights=samples)
+            for hits, samples in _along(target, total, d)
+        ]
+    )
+
+
+def _along(target: NDArray[Any], total: NDArray[Any], d: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Return both counts along each parameter alone, from a plane that it spans."""
+    pairs = plane_pairs(d)
+    result = []
+    for j in range(d):
+        plane = int(np.flatnonzero((pairs == j).any(axis=1))[0])
+        other = 1 if pairs[plane, 0] == j else 0
+        result.append((target[plane].sum(axis=other), total[plane].sum(axis=other)))
+    return result
+
+
+def _most_telling(target: NDArray[Any], total: NDArray[Any], d: int) -> list[int]:
+    """Return the parameters to show, in their own order: all, or those along which the target varies most."""
+    if d <= _MOST_PARAMETERS:
+        return list(range(d))
+    variation = marginals(target, total, d).std(axis=1)
+    return sorted(int(j) for j in np.argsort(-variation, kind="stable")[:_MOST_PARAMETERS])
+
+
+def _found(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the samples of each class; every plane holds all of them."""
+    return counts[:, :1].sum(axis=(1, 2, 3))
+
+
+def _resolution(bins: int, found: int, dimensions: int) -> int:
+    """Return the most cells along an axis that `found` samples can fill; it divides `bins`."""
+    least = _PER_STEP if dimensions == 1 else _PER_CELL
+    divisors = [k for k in range(1, bins + 1) if bins % k == 0]
+    return max(k for k in divisors if k <= 5 or found >= least * k**dimensions)
+
+
+def _joined(counts: NDArray[Any], cells: int) -> NDArray[Any]:
+    """Add up neighbouring bins to `cells` along each axis."""
+    width = len(counts) // cells
+    for axis in range(counts.ndim):
+        counts = np.add.reduceat(counts, np.arange(0, counts.shape[axis], width), axis=axis)
+    return counts
+
+
+def _density(hits: NDArray[Any], samples: NDArray[Any]) -> NDArray[Any]:
+    cells = _resolution(len(hits), int(hits.sum()), 2)
+    return _ratio(_joined(hits, cells), _joined(samples, cells))
+
+
+def _ratio(hits: NDArray[Any], samples: NDArray[Any]) -> NDArray[Any]:
+    expected = samples * (hits.sum() / samples.sum())
+    return np.divide(hits, expected, out=np.zeros(hits.shape), where=expected > 0)
+
+
+def _cells(ax: Axes, x: Parameter, y: Parameter, ratio: NDArray[Any], scale: Normalize) -> None:
+    extent = (x.low, x.high, y.low, y.high)
+    ax.imshow(ratio.T, origin="lower", extent=extent, aspect="auto", norm=scale, interpolation="nearest")
+
+
+def _curve(ax: Axes, parameter: Parameter, relative: NDArray[Any], top: float) -> None:
+    edges = np.linspace(parameter.low, parameter.high, len(relative) + 1)
+    ax.stairs(relative, edges, fill=True, color="0.75")
+    ax.stairs(relative, edges, color="black", lw=0.9)
+    ax.axhline(1, color=style.VERMILION, lw=0.8, ls=(0, (3, 2)))
+    ax.set(xlim=(parameter.low, parameter.high), ylim=(0, top))
+
+
+def _described(parameter: Parameter) -> str:
+    return f"{parameter.label}: {parameter.meaning}" if parameter.meaning else parameter.label
+
+
+def _outer(ax: Axes, x: Parameter, y: Parameter, *, bottom: bool, left: bool, diagonal: bool, many: bool) -> None:
+    """Mark the ends of the ranges; name them on the left and bottom of the matrix only."""
+    for axis, parameter in ((ax.xaxis, x), (ax.yaxis, y)):
+        axis.set_tick_params(length=2, pad=1.5, labelsize=7)
+        axis.set_major_locator(FixedLocator([parameter.low, parameter.high]))
+        axis.set_major_formatter(FixedFormatter([f"{parameter.low:g}", f"{parameter.high:g}"]))
+    ax.tick_params(labelbottom=bottom, labelleft=left)
+    if diagonal:
+        # Its height is frequency, not the parameter.
+        ax.yaxis.set_major_locator(FixedLocator([]))
+    if bottom:
+        ax.set_xlabel(x.label)
+        _align(ax.get_xticklabels(), "ha", ("left", "right"), rotation=90 if many else 0)
+    if left:
+        turn, side = (0, "right") if many else (90, "center")
+        ax.set_ylabel(y.label, rotation=turn, ha=side, va="center", labelpad=4)
+        if not diagonal:
+            _align(ax.get_yticklabels(), "va", ("bottom", "top"), rotation=0)
+
+
+def _align(labels: Sequence[Any], side: str, sides: tuple[str, str], rotation: float) -> None:
+    """Keep the labels of a range's ends inside it, lest they meet those of the next panel."""
+    for label, value in zip(labels, sides, strict=True):
+        label.set(**{side: value}, rotation=rotation, rotation_mode="default")

@@ -1,0 +1,153 @@
+"""How all figures look: colours that colour-blind people tell apart, type, sizes, and the PNG they end up in."""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from mechscreen.models import Output
+
+P = ParamSpec("P")
+
+# Okabe & Ito (2008), "Color universal design": told apart with any form of colour blindness.
+ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "black")
+MAP = "cividis"
+
+SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8}
+EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5))}
+LIMIT: Mapping[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": (0, (5, 2))}
+
+WIDTH = 7.2
+"""Inches; what a report's column holds."""
+DPI = 200
+
+_SETTINGS = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "image.cmap": MAP,
+    "mathtext.default": "regular",
+    "figure.constrained_layout.use": True,
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a drawing function use the settings of all figures, whatever the caller's own are."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_SETTINGS)
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+@styled
+def message(text: str) -> Figure:
+    """Return a picture that says why there is nothing to draw."""
+    figure = Figure(figsize=(WIDTH, 1.2))
+    figure.text(0.5, 0.5, textwrap.fill(text, 90), ha="center", va="center", fontsize=10)
+    return figure
+
+
+def to_png(figure: Figure, metadata: Mapping[str, str]) -> bytes:
+    """Return a PNG of at most 256 colours with texts inside it (`Title`, `Description`, …).
+
+    The same figure gives the same bytes. The palette makes a file of smooth colours a third of its size.
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    texts = PngInfo()
+    for key, value in metadata.items():
+        texts.add_itxt(key, value)
+    with Image.open(buffer) as image:
+        reduced = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        buffer = io.BytesIO()
+        reduced.save(buffer, format="png", dpi=(DPI, DPI), pnginfo=texts)
+    return buffer.getvalue()
+
+
+def read_metadata(png: bytes) -> dict[str, str]:
+    """Return the texts inside a PNG that `to_png` made."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+
+
+def grid_label(output: Output) -> str:
+    """Label of the axis that an output's profile stands on."""
+    name = output.grid_name or "position"
+    return f"{name} [{output.grid_unit}]" if output.grid_unit else name
+
+
+def profile_label(output: Output) -> str:
+    """Label of the axis of a profile that is divided by its own maximum, hence without a unit."""
+    return f"{output.name} / max"
+
+
+def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArray[Any]) -> None:
+    """Draw one normalised profile, both ways; few ticks, for a small panel."""
+    ax.plot(output.grid, simulated, **SIMULATED)
+    ax.plot(output.grid, emulated, **EMULATED)
+    ax.set_xlim(float(output.grid[0]), float(output.grid[-1]))
+    ax.set_ylim(-0.05, 1.12)
+    ax.set_yticks([0, 1])
+    ax.locator_params(axis="x", nbins=3)
+
+
+def profile_legend(figure: Figure) -> None:
+    """Say above the panels which line of `profiles` is which."""
+    lines = [Line2D([], [], label="simulation", **SIMULATED), Line2D([], [], label="emulator", **EMULATED)]
+    figure.legend(handles=lines, loc="outside upper right", ncols=2)
+
+
+def log_axis(axis: Axis) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 with plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def spread(values: NDArray[Any], quantiles: ArrayLike) -> NDArray[np.int64]:
+    """Return the indices of the values that stand at the quantiles, each index once."""
+    order = np.argsort(values, kind="stable")
+    ranks = np.round(np.asarray(quantiles) * (len(values) - 1)).astype(np.int64)
+    return order[np.unique(ranks)]

@@ -1,0 +1,27 @@
+"""Mechanistic models and their registry."""
+
+from mechscreen.models.base import (
+    Model,
+    Output,
+    Parameter,
+    ParameterSpace,
+    Simulations,
+    Solution,
+    Status,
+    get_model,
+    model_names,
+)
+from mechscreen.models.pattern import PatternModel
+
+__all__ = [
+    "Model",
+    "Output",
+    "Parameter",
+    "ParameterSpace",
+    "PatternModel",
+    "Simulations",
+    "Solution",
+    "Status",
+    "get_model",
+    "model_names",
+]

@@ -1,0 +1,366 @@
+"""What a mechanistic model is: named parameters in, profiles out."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mechscreen.errors import InputError, nearest
+from mechscreen.plugins import load_object
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a model and the range it is studied in.
+
+    Attributes
+    ----------
+    name
+        Identifier, as it stands in configurations and table headers.
+    low, high
+        Bounds of the range, in physical units; equal for a parameter that is held fixed.
+    unit, symbol, meaning
+        For axes, tables and people. `symbol` is Matplotlib text.
+    levels
+        The only values a training set takes, or None where the whole range is sampled.
+    zero, one
+        Physical values that normalise to 0 and 1; `low` and `high` unless given. They stay when a campaign narrows
+        the range, so a normalised value always means the same.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+    symbol: str = ""
+    meaning: str = ""
+    levels: tuple[float, ...] | None = None
+    zero: float = math.nan
+    one: float = math.nan
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise InputError(f"parameter '{self.name}': {self.low} … {self.high} is not a range")
+        if math.isnan(self.zero):
+            object.__setattr__(self, "zero", self.low)
+        if math.isnan(self.one):
+            object.__setattr__(self, "one", self.high)
+        if self.zero == self.one:
+            raise InputError(f"parameter '{self.name}': 'zero' and 'one' are both {self.one}")
+        if self.levels is not None:
+            outside = [level for level in self.levels if not self.low <= level <= self.high]
+            if outside or not self.levels:
+                raise InputError(
+                    f"parameter '{self.name}': levels {list(self.levels)} must be at least one value within "
+                    f"{self.low} … {self.high}"
+                )
+
+    @property
+    def fixed(self) -> bool:
+        """True where the range is a single value."""
+        return self.low == self.high
+
+    @property
+    def label(self) -> str:
+        """Symbol (or name) with the unit in brackets, for an axis."""
+        text = self.symbol or self.name
+        return f"{text} [{self.unit}]" if self.unit else text
+
+
+class ParameterSpace:
+    """The box a model is studied in; maps unit cube ↔ physical ↔ normalised values.
+
+    *Unit* values in [0, 1) are what samplers draw: 0 is `low`, 1 is `high` of the (possibly narrowed) range.
+    *Normalised* values are what emulators and published tables use: 0 is `zero`, 1 is `one` of each parameter,
+    whatever the campaign's range. All methods take and return arrays of shape (n, d).
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = tuple(parameters)
+        self.names = tuple(p.name for p in self.parameters)
+        if not self.parameters or len(set(self.names)) != len(self.names):
+            raise InputError(f"parameter names must be unique and at least one: {list(self.names)}")
+        self.low = np.array([p.low for p in self.parameters])
+        self.high = np.array([p.high for p in self.parameters])
+        self._zero = np.array([p.zero for p in self.parameters])
+        self._scale = np.array([p.one for p in self.parameters]) - self._zero
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self.parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        try:
+            return self.parameters[self.names.index(name)]
+        except ValueError:
+            raise InputError(
+                f"no parameter '{name}'{nearest(name, self.names)} (valid: {', '.join(self.names)})"
+            ) from None
+
+    def physical(self, unit: ArrayLike, *, levels: bool = False) -> FloatArray:
+        """Map unit values (n, d) to physical values; with `levels`, onto the levels where a parameter has any."""
+        u = np.asarray(unit, dtype=float)
+        values = self.low + u * (self.high - self.low)
+        if levels:
+            for j, parameter in enumerate(self.parameters):
+                if parameter.levels is not None:
+                    table = np.array(parameter.levels)
+                    values[:, j] = table[np.minimum((u[:, j] * len(table)).astype(int), len(table) - 1)]
+        return values
+
+    def normalise(self, physical: ArrayLike) -> FloatArray:
+        """Map physical values (n, d) to normalised values."""
+        return (np.asarray(physical, dtype=float) - self._zero) / self._scale
+
+    def denormalise(self, normalised: ArrayLike) -> FloatArray:
+        """Map normalised values (n, d) to physical values."""
+        return self._zero + np.asarray(normalised, dtype=float) * self._scale
+
+    def restrict(self, changes: Mapping[str, Mapping[str, Any]]) -> ParameterSpace:
+        """Return this space with the fields of some parameters replaced (``{"KT": {"high": 500}}``).
+
+        Raises
+        ------
+        InputError
+            For an unknown parameter, or a range that leaves the model's own.
+        """
+        replaced = {}
+        for name, fields in changes.items():
+            old = self[name]
+            new = replace(old, **dict(fields))
+            if new.low < old.low or new.high > old.high:
+                raise InputError(
+                    f"parameter '{name}': {new.low} … {new.high} leaves the model's range {old.low} … {old.high}"
+                )
+            replaced[name] = new
+        return ParameterSpace([replaced.get(p.name, p) for p in self.parameters])
+
+    def check(self, physical: ArrayLike) -> FloatArray:
+        """Return `physical` as a finite (n, d) array of floats.
+
+        Raises
+        ------
+        InputError
+            Naming the first row and parameter that is not finite, or the shape that was expected.
+        """
+        values = np.asarray(physical, dtype=float)
+        if values.ndim != 2 or values.shape[1] != len(self):
+            raise InputError(
+                f"parameters have shape {values.shape}; expected (n, {len(self)}): {', '.join(self.names)}"
+            )
+        bad = np.argwhere(~np.isfinite(values))
+        if bad.size:
+            i, j = bad[0]
+            raise InputError(f"parameters, row {i}: '{self.names[j]}' is {values[i, j]}; give a finite number")
+        return values
+
+
+@dataclass(frozen=True)
+class Output:
+    """One profile that a model returns: its name, its unit and the grid it stands on, shape (points,)."""
+
+    name: str
+    grid: FloatArray
+    unit: str = ""
+    grid_name: str = ""
+    grid_unit: str = ""
+
+
+class Status(IntEnum):
+    """What became of one sample."""
+
+    OK = 0
+    NOT_FINITE = 1
+    NEGATIVE = 2
+    FLAT = 3
+    """No signal: a profile's maximum is zero, so that it has no shape."""
+    ERROR = 4
+    """The model raised an exception for this sample."""
+    TIMEOUT = 5
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a model's solver returns for n parameter sets.
+
+    Attributes
+    ----------
+    profiles
+        (n, outputs, points), in the model's units; NaN where a sample could not be solved.
+    reasons
+        Per sample, why it could not be solved; "" where it could. Empty if the solver has none to give.
+    """
+
+    profiles: FloatArray
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Simulations:
+    """Simulated parameter sets, each a row, failures included.
+
+    Attributes
+    ----------
+    profiles
+        (n, outputs, points), each divided by its own maximum; NaN where `status` is not OK.
+    log_peaks
+        (n, outputs), natural logarithm of that maximum.
+    status
+        (n,), values of `Status`.
+    reasons
+        (n,), why a sample failed; "" where it did not.
+    """
+
+    profiles: FloatArray
+    log_peaks: FloatArray
+    status: NDArray[np.uint8]
+    reasons: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+
+class Model(ABC):
+    """A mechanistic model. Subclass it, name it, describe parameters and outputs, and write `solve`.
+
+    A subclass registers itself under `name` when it is defined. Its constructor's keyword arguments are the
+    model's options (`model.options` in a campaign); they must be plain values.
+
+    Class attributes
+    ----------------
+    name, version
+        `version` changes whenever results change; it is part of the campaign's identity.
+    space
+        The parameters and their ranges.
+    outputs
+        The profiles, one `Output` each; all have the same number of points.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    space: ParameterSpace
+    outputs: tuple[Output, ...]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            return
+        known = _REGISTRY.get(cls.name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise InputError(
+                f"model '{cls.name}' is already registered by {known.__module__}.{known.__qualname__}; "
+                f"give {cls.__module__}.{cls.__qualname__} another name"
+            )
+        _REGISTRY[cls.name] = cls
+
+    @abstractmethod
+    def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
+        """Solve the model for physical `parameters` (n, d); row i may depend on row i and `seeds[i]` alone.
+
+        A deterministic model ignores `seeds`. Rows must not influence one another: not by their order, not by
+        their number.
+        """
+
+    def simulate(
+        self, parameters: ArrayLike, *, normalised: bool = False, seeds: ArrayLike | None = None
+    ) -> Simulations:
+        """Simulate n parameter sets.
+
+        Parameters
+        ----------
+        parameters
+            (n, d), physical units, or normalised values with `normalised`.
+        seeds
+            (n,), one 64-bit seed per sample for a stochastic model; 0 … n − 1 unless given.
+
+        Raises
+        ------
+        InputError
+            If the array has another shape or holds a value that is not finite.
+        """
+        values = self.space.check(parameters)
+        if normalised:
+            values = self.space.denormalise(values)
+        n = len(values)
+        sample_seeds = np.arange(n, dtype=np.uint64) if seeds is None else np.asarray(seeds, dtype=np.uint64)
+        solution = self.solve(values, sample_seeds)
+        return _normalise_profiles(solution, (n, len(self.outputs), len(self.outputs[0].grid)))
+
+
+def _normalise_profiles(solution: Solution, shape: tuple[int, int, int]) -> Simulations:
+    """Divide each profile by its maximum and give every sample a status."""
+    raw = np.asarray(solution.profiles, dtype=float)
+    if raw.shape != shape:
+        raise ValueError(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
+    given = list(solution.reasons) or [""] * shape[0]
+    status = np.zeros(shape[0], dtype=np.uint8)
+    finite = np.isfinite(raw).all(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        negative = finite & (raw < 0).any(axis=(1, 2))
+        peaks = raw.max(axis=2)
+        flat = finite & ~negative & (peaks <= 0).any(axis=1)
+    status[~finite] = Status.NOT_FINITE
+    status[negative] = Status.NEGATIVE
+    status[flat] = Status.FLAT
+    default = {
+        Status.OK: "",
+        Status.NOT_FINITE: "the profile holds a value that is not finite",
+        Status.NEGATIVE: "the profile holds a negative value",
+        Status.FLAT: "a profile is zero everywhere",
+    }
+    reasons = tuple(
+        (own or default[Status(int(code))]) if code else "" for own, code in zip(given, status, strict=True)
+    )
+    ok = status == Status.OK
+    profiles = np.full_like(raw, np.nan)
+    log_peaks = np.full(shape[:2], np.nan)
+    profiles[ok] = raw[ok] / peaks[ok][:, :, None]
+    log_peaks[ok] = np.log(peaks[ok])
+    return Simulations(profiles, log_peaks, status, reasons)
+
+
+_REGISTRY: dict[str, type[Model]] = {}
+
+
+def model_names() -> list[str]:
+    """Names of the registered models."""
+    return sorted(_REGISTRY)
+
+
+def get_model(spec: str, **options: Any) -> Model:
+    """Return a model by registered name, ``package.module:Class`` or ``path/to/file.py:Class``.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, its module cannot be imported, or an option is unknown to it; the message lists
+        the valid names.
+    """
+    cls = _load_class(spec) if ":" in spec else _REGISTRY.get(spec)
+    if cls is None:
+        raise InputError(
+            f"no model '{spec}'{nearest(spec, _REGISTRY)} (registered: {', '.join(model_names())}; your own: "
+            "package.module:Class or path/to/file.py:Class)"
+        )
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise InputError(f"model '{spec}', options {options}: {error}") from error
+
+
+def _load_class(spec: str) -> type[Model]:
+    cls = load_object(spec, "model")
+    if not (isinstance(cls, type) and issubclass(cls, Model)):
+        raise InputError(f"model '{spec}': {cls!r} is not a subclass of mechscreen.Model")
+    return cls

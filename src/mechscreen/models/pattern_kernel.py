@@ -1,0 +1,548 @@
+"""Compiled solver of the pattern model; the equations are in `mechscreen.models.pattern`.
+
+One parameter set is solved after another; the loops run along the radius, so that a result depends on its own
+parameters alone. All compiled code stands in this one file, because Numba renews a cached binary only when the file
+that holds the entry point, `_solve_all`, has changed.
+
+Space is discretised as in the published procedure. In time, (C, U, W, R), N and A take steps of the third-order
+additive Runge–Kutta method ARK3(2)4L[2]SA (Kennedy & Carpenter 2003, Appl. Numer. Math. 44:139): diffusion of C and
+decay of A implicitly, everything else explicitly, with the step chosen by the embedded second-order error estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+# --- Runge–Kutta coefficients ---------------------------------------------------------------------------------------
+
+STAGES = 4
+GAMMA = 1767732205903 / 4055673282236
+EXPLICIT = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0],
+        [1767732205903 / 2027836641118, 0.0, 0.0, 0.0],
+        [5535828885825 / 10492691773637, 788022342437 / 10882634858940, 0.0, 0.0],
+        [6485989280629 / 16251701735622, -4246266847089 / 9704473918619, 10755448449292 / 10357097424841, 0.0],
+    ]
+)
+IMPLICIT = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0],
+        [GAMMA, GAMMA, 0.0, 0.0],
+        [2746238789719 / 10658868560708, -640167445237 / 6845629431997, GAMMA, 0.0],
+        [1471266399579 / 7840856788654, -4482444167858 / 7529755066697, 11266239266428 / 11593286722821, GAMMA],
+    ]
+)
+WEIGHTS = IMPLICIT[3].copy()
+ERROR_WEIGHTS = WEIGHTS - np.array(
+    [
+        2756255671327 / 12835298489170,
+        -10771552573575 / 22201958757719,
+        9247589265047 / 10645013368117,
+        2193209047091 / 5459859503100,
+    ]
+)
+
+# --- Choices of the solver ------------------------------------------------------------------------------------------
+
+FIRST_STEP = 0.02
+LONGEST_STEP = 10.0
+SHORTEST_STEP = 1e-7
+CUTOFF = 1e-40  # cell density at which the active region ends while cells can still grow,
+LATE_CUTOFF = 1e-15  # and when they no longer can
+MARGIN = 16  # points by which the cells stay clear of the active region's end
+CHUNK = 32  # points by which it grows
+LARGEST_SPAN = 4.0  # cells over which the front's staircase is averaged at most
+TINY = 1e-300
+SWITCH_TIME = 10.0  # φ = 1 until then
+MEMBRANE = 1e-5  # the constant beside C in the carrying velocity
+
+# Results of one parameter set.
+SOLVED, STEP_TOO_SHORT = 0, 1
+
+_FAST = {"contract", "nsz", "arcp"}
+# Sums may be split over SIMD lanes; NaN still spreads through them, which is how a failed step is noticed.
+_SUM = {*_FAST, "reassoc"}
+_jit = njit(fastmath=_FAST, error_model="numpy", nogil=True)
+_jit_sum = njit(fastmath=_SUM, error_model="numpy", nogil=True)
+
+
+# --- Powers, in a form that the compiler turns into SIMD code -------------------------------------------------------
+
+
+@intrinsic
+def _bits(typing_context: Any, x: Any) -> Any:
+    """Return the bits of a float64 as an int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def _from_bits(typing_context: Any, x: Any) -> Any:
+    """Return the float64 that has the bits of an int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate
+
+
+@njit(inline="always", fastmath=_FAST, error_model="numpy")
+def _log2(x):  # type: ignore[no-untyped-def]
+    """Logarithm of a positive normal number, within 1e-13 of its exact value."""
+    bits = _bits(x)
+    exponent = (bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)  # mantissa in [√½, √2)
+    mantissa = _from_bits(bits - (exponent << np.int64(52)))
+    t = (mantissa - 1.0) / (mantissa + 1.0)
+    s = t * t
+    series = 1.0 + s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s * (1 / 11 + s * (1 / 13 + s * (1 / 15)))))))
+    return np.float64(exponent) + t * series * 2.8853900817779268  # 2 / ln 2
+
+
+@njit(inline="always", fastmath=_FAST, error_model="numpy")
+def _exp2(x):  # type: ignore[no-untyped-def]
+    """2**x for |x| ≤ 1000, within a relative error of 1e-12."""
+    rounder = 6755399441055744.0  # 1.5 · 2^52: adding it rounds to an integer that stands in the low bits
+    shifted = x + rounder
+    t = (x - (shifted - rounder)) * 0.6931471805599453
+    series = 1 + t * (
+        1
+        + t
+        * (
+            1 / 2
+            + t
+            * (
+                1 / 6
+                + t
+                * (
+                    1 / 24
+                    + t
+                    * (
+                        1 / 120
+                        + t * (1 / 720 + t * (1 / 5040 + t * (1 / 40320 + t * (1 / 362880 + t * (1 / 3628800)))))
+                    )
+                )
+            )
+        )
+    )
+    return _from_bits(_bits(series) + (_bits(shifted) << np.int64(52)))
+
+
+@_jit
+def _fill_capacity(phi, front, half_distance, exponent, spacing, active):  # type: ignore[no-untyped-def]
+    """Write the gene-expression capacity φ of every active point, for a front at radius `front`."""
+    behind = min(active, math.ceil(front / spacing))
+    log_half = math.log2(half_distance)
+    for i in range(behind):
+        power = exponent * (_log2(front - i * spacing) - log_half)
+        phi[i + 1] = 1.0 / (1.0 + _exp2(min(max(power, -1000.0), 1000.0)))
+    ahead = 1.0 if exponent > 0 else 0.5
+    for i in range(behind, active):
+        phi[i + 1] = ahead
+
+
+# --- The front ------------------------------------------------------------------------------------------------------
+
+
+@_jit
+def _front_position(C, active, points):  # type: ignore[no-untyped-def]
+    """Index, with a fraction, at which C first falls below 0.9 of its maximum."""
+    highest = C[1]
+    for i in range(2, active + 1):
+        highest = C[i] if C[i] > highest else highest
+    level = 0.9 * highest
+    for i in range(active):
+        if C[i + 1] < level:
+            if i == 0:
+                return -0.5
+            return i - 1 + (C[i] - level) / (C[i] - C[i + 1])
+    return points - 1.5
+
+
+@_jit
+def _integral_of_floor(x):  # type: ignore[no-untyped-def]
+    whole = math.floor(x)
+    return 0.5 * whole * (whole - 1) + whole * (x - whole)
+
+
+@_jit
+def _mean_front_index(position, span):  # type: ignore[no-untyped-def]
+    """Mean of the published front index (one-based) over positions that reach `span` / 2 to either side.
+
+    The published front is the first grid point below the level: a staircase in time. Averaged over the cells that
+    the front crosses during a step it is nearly a straight line; for a front that stands still it is the staircase
+    itself.
+    """
+    if span < 1e-3:
+        return math.floor(position) + 2.0
+    low, high = position - 0.5 * span, position + 0.5 * span
+    return (_integral_of_floor(high) - _integral_of_floor(low)) / span + 2.0
+
+
+# --- Diffusion ------------------------------------------------------------------------------------------------------
+
+
+@_jit
+def _factorise(z, west, east, lower, upper, inverse, active):  # type: ignore[no-untyped-def]
+    """LU factors of 1 − z·∇² on the active points; west and east are the Laplacian's weights of the neighbours."""
+    previous = 0.0
+    for i in range(1, active + 1):
+        w, e = z * west[i], z * east[i]
+        pivot = 1.0 / (1.0 + w + e - w * previous)
+        previous = e * pivot
+        inverse[i] = pivot
+        lower[i] = w * pivot
+        upper[i] = previous
+
+
+@_jit
+def _diffuse(C, lower, upper, inverse, active):  # type: ignore[no-untyped-def]
+    """Solve (1 − z·∇²) C' = C in place."""
+    x = 0.0
+    for i in range(1, active + 1):
+        x = lower[i] * x + C[i] * inverse[i]
+        C[i] = x
+    x = 0.0
+    for i in range(active, 0, -1):
+        x = upper[i] * x + C[i]
+        C[i] = x if x > 0.0 else 0.0
+
+
+# --- Right-hand sides -----------------------------------------------------------------------------------------------
+
+
+@_jit_sum
+def _slopes(  # type: ignore[no-untyped-def]
+    C, U, W, R, phi, west, east, radius, growth, diffusion, dU, dW, dR, groups, N, A, spacing, active
+):
+    """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt; return the integrals of μC and of Cφh/(1+P)."""
+    G1, G2, _, _, _, G6, G7, G8, G9, G10, G11, G12, alpha, beta, _, _ = groups
+    induction = A * A / (1.0 + A * A)
+    nutrient = N / (G2 + N)
+    laplacian = G1 / (spacing * spacing)
+    carrying = 0.25 * laplacian
+    burden = alpha / G10
+    source_U = G7 * induction
+    source_W = G10 * G9 * G12
+    grown, produced = 0.0, 0.0
+    for i in range(1, active + 1):
+        c, u, w = C[i], U[i], W[i]
+        # Equilibrium of binding: bound = G12 P is the smaller root of bound² − (U + W + G11) bound + U W = 0.
+        root = math.sqrt((u - w) * (u - w) + G11 * (2.0 * (u + w) + G11))
+        bound = 2.0 * u * w / (u + w + G11 + root)
+        free_T = w - bound if w > bound else 0.0  # G10 T
+        lysozyme = u - bound if u > bound else 0.0
+        mu = (1.0 - c) * nutrient / (1.0 + burden * free_T + beta * lysozyme)
+        # h/(1 + P) and h with one division: h = free_T/(G10 + free_T), 1/(1 + P) = G12/(G12 + bound).
+        shared = phi[i] * free_T / ((G10 + free_T) * (G12 + bound))
+        activated = shared * (G12 + bound)
+        step_C = C[i + 1] - C[i - 1]
+        velocity = carrying * step_C / (c + MEMBRANE)
+        growth[i] = mu * c
+        diffusion[i] = laplacian * (east[i] * (C[i + 1] - c) - west[i] * (c - C[i - 1]))
+        dU[i] = velocity * (U[i + 1] - U[i - 1]) - mu * u - G6 * lysozyme + source_U * activated
+        dW[i] = velocity * (W[i + 1] - W[i - 1]) - mu * w - G8 * free_T + source_W * shared
+        dR[i] = velocity * (R[i + 1] - R[i - 1]) - mu * R[i] + induction * activated
+        grown += mu * c * radius[i]
+        produced += G12 * c * shared * radius[i]
+    return grown, produced
+
+
+@_jit
+def _combine(z, y, k, w0, w1, w2, count, active):  # type: ignore[no-untyped-def]
+    """Write z = max(0, y + Σ w_j k[j]) over the first `count` stages."""
+    if count == 1:
+        for i in range(1, active + 1):
+            x = y[i] + w0 * k[0, i]
+            z[i] = x if x > 0.0 else 0.0
+    elif count == 2:
+        for i in range(1, active + 1):
+            x = y[i] + (w0 * k[0, i] + w1 * k[1, i])
+            z[i] = x if x > 0.0 else 0.0
+    else:
+        for i in range(1, active + 1):
+            x = y[i] + (w0 * k[0, i] + w1 * k[1, i] + w2 * k[2, i])
+            z[i] = x if x > 0.0 else 0.0
+
+
+@_jit
+def _combine_implicit(z, y, k, d, e0, e1, e2, i0, i1, i2, count, active):  # type: ignore[no-untyped-def]
+    """Write z = y + Σ (e_j k[j] + i_j d[j]) over the first `count` stages."""
+    if count == 1:
+        for i in range(1, active + 1):
+            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i])
+    elif count == 2:
+        for i in range(1, active + 1):
+            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i])
+    else:
+        for i in range(1, active + 1):
+            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i]) + (e2 * k[2, i] + i2 * d[2, i])
+
+
+@_jit_sum
+def _finish_cells(z, y, k, d, h, active):  # type: ignore[no-untyped-def]
+    """Write the new C; return the sums of squares of its error and of C."""
+    b0, b1, b2, b3 = h * WEIGHTS[0], h * WEIGHTS[1], h * WEIGHTS[2], h * WEIGHTS[3]
+    e0, e1, e2, e3 = h * ERROR_WEIGHTS[0], h * ERROR_WEIGHTS[1], h * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
+    error, size = 0.0, 0.0
+    for i in range(1, active + 1):
+        s0, s1, s2, s3 = k[0, i] + d[0, i], k[1, i] + d[1, i], k[2, i] + d[2, i], k[3, i] + d[3, i]
+        x = y[i] + (b0 * s0 + b1 * s1 + b2 * s2 + b3 * s3)
+        z[i] = x if x > 0.0 else 0.0
+        e = e0 * s0 + e1 * s1 + e2 * s2 + e3 * s3
+        error += e * e
+        size += y[i] * y[i]
+    return error, size
+
+
+@_jit_sum
+def _finish_carried(z, y, k, C, h, active):  # type: ignore[no-untyped-def]
+    """Write the new U, W or R; return the sums of squares of its error and of its size, where there are cells.
+
+    Its size is the value and what it gains in one unit of time: everything but W starts from zero, where an error
+    relative to the value alone would hold the first steps back for nothing.
+    """
+    b0, b1, b2, b3 = h * WEIGHTS[0], h * WEIGHTS[1], h * WEIGHTS[2], h * WEIGHTS[3]
+    e0, e1, e2, e3 = h * ERROR_WEIGHTS[0], h * ERROR_WEIGHTS[1], h * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
+    error, size = 0.0, 0.0
+    for i in range(1, active + 1):
+        x = y[i] + (b0 * k[0, i] + b1 * k[1, i] + b2 * k[2, i] + b3 * k[3, i])
+        z[i] = x if x > 0.0 else 0.0
+        weight = 1000.0 * C[i]
+        weight = weight if weight < 1.0 else 1.0
+        e = weight * (e0 * k[0, i] + e1 * k[1, i] + e2 * k[2, i] + e3 * k[3, i])
+        v = weight * (x + abs(k[3, i]))
+        error += e * e
+        size += v * v
+    return error, size
+
+
+# --- One parameter set ----------------------------------------------------------------------------------------------
+
+
+@_jit
+def _solve_one(  # type: ignore[no-untyped-def]
+    groups, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion, work,
+    profile, statistics,
+):  # fmt: skip
+    """Solve one parameter set: write y = C·R at the output points and the statistics; return SOLVED or why not."""
+    G1, G2, G3, G4, G5, _, _, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
+    radius, west, east, start_T = grid[0], grid[1], grid[2], grid[3]
+    phi, lower, upper, inverse = work[0], work[1], work[2], work[3]
+    points = radius.size - 2
+    spacing, radial_step = length / points, length / (points - 1)
+    consumption, synthesis = 2.0 * math.pi * G3 * radial_step, 2.0 * math.pi * G4 * radial_step
+    laplacian = G1 / (spacing * spacing)
+    N_slopes, A_slopes, decay = np.zeros(STAGES), np.zeros(STAGES), np.zeros(STAGES)
+
+    state[:] = 0.0
+    trial[:] = 0.0
+    phi[:] = 1.0
+    active = 0
+    while active < points and 10.0 * start_T[active + 1] > cutoff:
+        active += 1
+        state[0, active] = 10.0 * start_T[active]
+        state[2, active] = G10 * start_T[active]
+    N, A, time = 1.0, 0.0, 0.0
+    # Ahead of the active region there are no cells and little T, which then grows everywhere at the same rate.
+    far_phi = 1.0 if exponent > 0 else 0.5
+    far_growth = 0.0  # ln(T / T at the start)
+    far_limit = math.log(1e-10 * min(G11 / G10, 1.0))
+
+    step, factorised, shown_front = FIRST_STEP, -1.0, -1.0
+    position, speed = _front_position(state[0], active, points), 0.0
+    taken, rejected = 0, 0
+    while time < end_time:
+        # The nutrient bounds by how much a cell density can still grow: less than `needed` can never come to matter.
+        needed = max(cutoff, LATE_CUTOFF * math.exp(-(end_time - time) * N / (G2 + N)))
+        while active < points:
+            ahead = start_T[active + 1]
+            if state[0, max(active - MARGIN, 1)] < needed and not (
+                ahead > 0.0 and math.log(ahead) + far_growth > far_limit
+            ):
+                break
+            for i in range(active + 1, min(active + CHUNK, points) + 1):
+                if start_T[i] > 0.0:
+                    state[2, i] = G10 * math.exp(math.log(start_T[i]) + far_growth)
+            active = min(active + CHUNK, points)
+            factorised = -1.0
+
+        landing = min(SWITCH_TIME, end_time) if time < SWITCH_TIME else end_time
+        h = min(step, longest_step)
+        lands = time + h > landing - 1e-9
+        if lands:
+            h = landing - time
+        if h != factorised:
+            _factorise(GAMMA * h * laplacian, west, east, lower, upper, inverse, active)
+            factorised = h
+
+        for stage in range(STAGES):
+            values, N_now, A_now = state, N, A
+            if stage > 0:
+                values = trial
+                e0, e1, e2 = h * EXPLICIT[stage, 0], h * EXPLICIT[stage, 1], h * EXPLICIT[stage, 2]
+                i0, i1, i2 = h * IMPLICIT[stage, 0], h * IMPLICIT[stage, 1], h * IMPLICIT[stage, 2]
+                _combine_implicit(
+                    trial[0], state[0], slopes[0], diffusion, e0, e1, e2, i0, i1, i2, stage, active
+                )  # fmt: skip
+                _diffuse(trial[0], lower, upper, inverse, active)
+                for field in range(1, 4):
+                    _combine(trial[field], state[field], slopes[field], e0, e1, e2, stage, active)
+                for j in range(stage):
+                    N_now += h * EXPLICIT[stage, j] * N_slopes[j]
+                    A_now += h * (EXPLICIT[stage, j] * A_slopes[j] + IMPLICIT[stage, j] * decay[j])
+                N_now = max(N_now, 0.0)
+                A_now = max(A_now / (1.0 + GAMMA * h * G5), 0.0)
+            C = values[0]
+            C[0] = C[2]  # mirror points
+            if active == points:
+                C[points + 1] = C[points - 1]
+            if time >= SWITCH_TIME:
+                now = _front_position(C, active, points)
+                if subgrid:
+                    front = now * radial_step
+                else:
+                    front = _mean_front_index(now, min(abs(speed) * h, LARGEST_SPAN)) * spacing
+                if front != shown_front:
+                    _fill_capacity(phi, front, half_distance, exponent, radial_step, active)
+                    shown_front = front
+            grown, produced = _slopes(
+                C, values[1], values[2], values[3], phi, west, east, radius,
+                slopes[0, stage], diffusion[stage], slopes[1, stage], slopes[2, stage], slopes[3, stage],
+                groups, N_now, A_now, spacing, active,
+            )  # fmt: skip
+            N_slopes[stage] = -consumption * grown
+            A_slopes[stage] = synthesis * produced
+            decay[stage] = -G5 * A_now
+
+        error, size = _finish_cells(trial[0], state[0], slopes[0], diffusion, h, active)
+        worst = error / (size + TINY)
+        for field in range(1, 4):
+            error, size = _finish_carried(trial[field], state[field], slopes[field], state[0], h, active)
+            worst = max(worst, error / (size + TINY))
+        ratio = math.sqrt(worst) / tolerance
+        if not ratio <= 1.0:  # or not a number
+            rejected += 1
+            step = h * max(0.2, 0.9 * ratio ** (-1.0 / 3.0)) if ratio < 1e300 else 0.2 * h
+            if step < SHORTEST_STEP:
+                statistics[0], statistics[1], statistics[2], statistics[3] = taken, rejected, active, time
+                return STEP_TOO_SHORT
+            continue
+
+        state, trial = trial, state
+        for j in range(STAGES):
+            N += h * WEIGHTS[j] * N_slopes[j]
+            A += h * WEIGHTS[j] * (A_slopes[j] + decay[j])
+        N, A = max(N, 0.0), max(A, 0.0)
+        far_growth += h * (G9 * far_phi - G8 - N / (G2 + N))
+        time = landing if lands else time + h
+        moved = _front_position(state[0], active, points)
+        speed, position = (moved - position) / h, moved
+        taken += 1
+        change = min(2.0, 0.9 * (ratio + 1e-6) ** (-1.0 / 3.0))
+        if lands and time < end_time:
+            step = FIRST_STEP  # φ has just changed
+        elif not 0.9 <= change < 1.2:  # an unchanged step keeps the factors of the diffusion matrix
+            step = h * max(change, 0.3)
+
+    stride = (points - 1) // (profile.size - 1)
+    for k in range(profile.size):
+        profile[k] = state[0, 1 + stride * k] * state[3, 1 + stride * k]
+    statistics[0], statistics[1], statistics[2], statistics[3] = taken, rejected, active, time
+    return SOLVED
+
+
+@njit(
+    "void(float64[:, ::1], int64, float64, float64, boolean, float64, float64, float64,"
+    " float64[:, ::1], float64[:, ::1], int64[::1])",
+    fastmath=_FAST,
+    error_model="numpy",
+    nogil=True,
+    cache=True,
+)
+def _solve_all(  # type: ignore[no-untyped-def]
+    groups, points, length, end_time, subgrid, tolerance, longest_step, cutoff, profiles, statistics, codes
+):
+    # Arrays carry one point beyond each end; values of grid point i stand at i + 1.
+    spacing, radial_step = length / points, length / (points - 1)
+    grid = np.zeros((4, points + 2))  # radius, weights of the Laplacian, T at the start
+    for i in range(points):
+        r = i * radial_step
+        x = math.pi * i / (points - 1)
+        grid[0, i + 1] = r
+        grid[1, i + 1] = 1.0 - spacing / (2.0 * r) if i > 0 else 0.0
+        grid[2, i + 1] = 1.0 + spacing / (2.0 * r) if i > 0 else 4.0
+        grid[3, i + 1] = 0.1 * 0.2 * math.exp(-x * x / 0.005)
+    grid[0, points] *= 0.5  # end of the trapezoid rule
+    grid[1, points], grid[2, points] = 2.0, 0.0
+    state, trial = np.zeros((4, points + 2)), np.zeros((4, points + 2))
+    slopes, diffusion = np.zeros((4, STAGES, points + 2)), np.zeros((STAGES, points + 2))
+    work = np.zeros((4, points + 2))
+    for row in range(len(groups)):
+        g = groups[row]
+        packed = (
+            g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]
+        )  # fmt: skip
+        codes[row] = _solve_one(
+            packed, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion,
+            work, profiles[row], statistics[row],
+        )  # fmt: skip
+
+
+class Solved(NamedTuple):
+    """What the kernel returns for n parameter sets.
+
+    Attributes
+    ----------
+    profiles
+        (n, output points), C · R; NaN where it failed.
+    reasons
+        Per sample, why it failed; "" where it did not.
+    statistics
+        (n, 4): steps taken, steps rejected, active points and time at the end.
+    """
+
+    profiles: NDArray[np.float64]
+    reasons: list[str]
+    statistics: NDArray[np.float64]
+
+
+def solve(
+    groups: NDArray[np.float64],
+    *,
+    output_points: int,
+    points: int,
+    length: float,
+    end_time: float,
+    subgrid: bool,
+    tolerance: float,
+    longest_step: float = LONGEST_STEP,
+    cutoff: float = CUTOFF,
+) -> Solved:
+    """Solve the model for dimensionless groups (n, 16) on a grid of `points` over 0 ≤ r ≤ `length`.
+
+    `longest_step` and `cutoff` (cell density below which the disc ahead of the colony is left out) serve convergence
+    studies.
+    """
+    n = len(groups)
+    profiles, statistics = np.full((n, output_points), np.nan), np.zeros((n, 4))
+    codes = np.zeros(n, dtype=np.int64)
+    _solve_all(
+        np.ascontiguousarray(groups), points, length, end_time, subgrid, tolerance, longest_step, cutoff, profiles,
+        statistics, codes,
+    )  # fmt: skip
+    reasons = [
+        f"the time step fell below {SHORTEST_STEP:g} at t = {row[3]:.4g}" if code == STEP_TOO_SHORT else ""
+        for code, row in zip(codes, statistics, strict=True)
+    ]
+    return Solved(profiles, reasons, statistics)

@@ -1,0 +1,371 @@
+"""Blocks of work over MPI ranks: hand-out, deadline, failure.
+
+MPI is imported, and thereby started, only by `communicator`, and only where a launcher or a caller asks for ranks;
+everything here works with no communicator too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
+
+from mechscreen.errors import InputError
+
+Comm = Any
+"""An `mpi4py.MPI.Comm`, or None for a single process."""
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+_LAUNCHER_VARIABLES = ("PMI_RANK", "PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+
+_RESULT, _DONE = 1, 2
+"""Tags of messages to rank 0."""
+_WORK, _END = 3, 4
+"""Tags of messages from rank 0."""
+
+_IN_HAND = 2
+"""Blocks that a worker holds: the one it works on and one in reserve."""
+
+_LAST_WORKING_SIZE = 7
+"""Number of ranks up to which rank 0 works too.
+
+While it works, workers that finish early wait for it. Measured with blocks of 0.2 ± 0.06 s (± 0.2 s), share of the
+ranks' time that was work: 2 ranks 95 % (85 %) if rank 0 works, 50 % (50 %) if not; 4 ranks 94 (82) against 73 (74);
+8 ranks 86 (63) against 85 (75); 16 ranks 90 (76) against 90 (87).
+"""
+
+_POLL = 0.0005
+"""Seconds between looks for a message. MPI's own waiting would keep a core busy that other ranks may need."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the work goes on in the next attempt
+    """Work ended before it was complete, in good order: what was done is kept and the next attempt continues.
+
+    All ranks raise it together. The command line exits with code 75 ("temporary failure, try again").
+    """
+
+
+def communicator(expected: int | None = None) -> Comm:
+    """Return the communicator of all ranks, None for a single process without MPI.
+
+    Parameters
+    ----------
+    expected
+        Number of ranks that were asked for; None accepts any.
+
+    Raises
+    ------
+    InputError
+        If the number of ranks is another, as happens when the launcher and the MPI library do not match: then every
+        process believes that it is alone.
+    """
+    if expected in (None, 1) and not any(name in os.environ for name in _LAUNCHER_VARIABLES):
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise InputError(
+            f"MPI cannot be loaded ({error}); load the cluster's MPI module, or: pip install 'mechscreen[mpich]'"
+        ) from None
+    size = MPI.COMM_WORLD.Get_size()
+    if expected is not None and size != expected:
+        if size == 1:
+            raise InputError(
+                f"{expected} ranks were asked for, but this process is alone: the launcher started {expected} separate "
+                "copies, because it does not fit the MPI library. With srun, choose another --mpi (pmi2 for MPICH, "
+                "pmix for Open MPI; `srun --mpi=list` names what there is); with mpiexec, use the one of the same MPI "
+                f"({MPI.Get_library_version().split(chr(10))[0].strip()})"
+            )
+        raise InputError(f"{expected} ranks were asked for, but the launcher started {size}; make the two agree")
+    return MPI.COMM_WORLD if size > 1 else None
+
+
+def rank_of(comm: Comm) -> int:
+    """Return the number of this rank; 0 without a communicator."""
+    return 0 if comm is None else int(comm.Get_rank())
+
+
+def size_of(comm: Comm) -> int:
+    """Return the number of ranks; 1 without a communicator."""
+    return 1 if comm is None else int(comm.Get_size())
+
+
+@contextmanager
+def failing_together(comm: Comm) -> Iterator[None]:
+    """End all ranks when this one raises, instead of leaving the others waiting for it.
+
+    The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for an `InputError`
+    only its message, and code 2. With a single process, the exception passes through.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException as error:
+        if size_of(comm) == 1:
+            raise
+        if isinstance(error, InputError):
+            message, code = f"mechscreen: {error}\n", 2
+        else:
+            message = "".join(f"rank {rank_of(comm)}: {line}\n" for line in traceback.format_exc().splitlines())
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.write(message)
+        sys.stderr.flush()
+        comm.Abort(code)
+        os._exit(code)  # where Abort returns before the launcher ends this process
+
+
+def hand_out(
+    comm: Comm,
+    blocks: Iterable[Block],
+    work: Callable[[Block], Result],
+    collect: Callable[[Block, Result], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Work on blocks over all ranks; a call that all of them make.
+
+    Rank 0 hands out the blocks, each worker holding one in reserve so that it need not wait. With fewer than 8 ranks,
+    rank 0 works on blocks too, between messages; with more, the waiting that this causes costs more than it adds.
+
+    Parameters
+    ----------
+    blocks
+        What to work on; only rank 0's are used, and each is asked for when a rank needs it. Small picklable values such
+        as ``(start, stop)``.
+    work
+        Called on any rank; returns something picklable.
+    collect
+        Called on rank 0 with each block and its result, in the order in which they arrive.
+    stop
+        Asked on rank 0 between blocks. Once it is true, blocks in work are finished and collected, and no other is
+        begun.
+
+    Returns
+    -------
+    On every rank, whether all blocks were collected.
+    """
+    if size_of(comm) == 1:
+        for block in blocks:
+            if stop():
+                return False
+            collect(block, work(block))
+        return True
+    with failing_together(comm):
+        if rank_of(comm) == 0:
+            complete = _Master(comm, blocks, collect, stop).run(work)
+        else:
+            _serve(comm, work)
+            complete = False
+        return bool(comm.bcast(complete, root=0))
+
+
+class _Master:
+    """Rank 0's side of `hand_out`.
+
+    A worker is sent blocks (`_WORK`) and answers each with its result; the last message to it (`_END`) makes it drop
+    what it has not begun and say `_DONE`.
+    """
+
+    def __init__(
+        self,
+        comm: Comm,
+        blocks: Iterable[Any],
+        collect: Callable[[Any, Any], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self.comm = comm
+        self.blocks = iter(blocks)
+        self.next: list[Any] = []
+        """The next block, once it was asked for."""
+        self.collect = collect
+        self.stop = stop
+        self.stopped = False
+        self.unfinished = 0
+        self.in_hand = dict.fromkeys(range(1, comm.Get_size()), 0)
+        """Blocks that each worker holds; workers that were sent `_END` are no longer in it."""
+        self.running = set(self.in_hand)
+        """Workers that have not said `_DONE`."""
+        self.incoming: list[Any] = []
+        """Receive requests of results on their way."""
+
+    def run(self, work: Callable[[Any], Any]) -> bool:
+        """Hand out the blocks; return whether all were collected."""
+        works_too = self.comm.Get_size() <= _LAST_WORKING_SIZE
+        for _ in range(_IN_HAND):
+            for rank in list(self.in_hand):
+                self._feed(rank)
+        while self.running or self.incoming or self._left():
+            if not self.stopped and self.stop():
+                self.stopped = True
+                for rank in list(self.in_hand):
+                    self._end(rank)
+            if self._receive():
+                continue
+            if works_too and self._left():
+                block = self._take()
+                self._finish(block, work(block))
+            else:
+                time.sleep(_POLL)
+        return self.unfinished == 0 and not self._more()
+
+    def _more(self) -> bool:
+        if not self.next:
+            self.next = list(islice(self.blocks, 1))
+        return bool(self.next)
+
+    def _left(self) -> bool:
+        return not self.stopped and self._more()
+
+    def _take(self) -> Any:
+        self.unfinished += 1
+        return self.next.pop()
+
+    def _finish(self, block: Any, result: Any) -> None:
+        self.collect(block, result)
+        self.unfinished -= 1
+
+    def _feed(self, rank: int) -> None:
+        """Send a worker its next block, or its last message if there is none and it holds none."""
+        if self._left():
+            self.in_hand[rank] += 1
+            self.comm.send(self._take(), dest=rank, tag=_WORK)
+        elif self.in_hand[rank] == 0:
+            self._end(rank)
+
+    def _end(self, rank: int) -> None:
+        del self.in_hand[rank]
+        self.comm.send(None, dest=rank, tag=_END)
+
+    def _receive(self) -> bool:
+        """Take one message, and the results that have arrived; return whether there was anything."""
+        from mpi4py import MPI
+
+        status = MPI.Status()
+        message = self._look(status)
+        if message is not None:
+            rank = status.Get_source()
+            if status.Get_tag() == _DONE:
+                message.recv()
+                self.running.discard(rank)
+            else:
+                # A large result is only on its way: its sender completes it when it next enters MPI, which may be
+                # after a block. So the worker is fed at once, and nothing waits for the result.
+                self.incoming.append(message.irecv())
+                if rank in self.in_hand:
+                    self.in_hand[rank] -= 1
+                    self._feed(rank)
+        arrived = False
+        for request in list(self.incoming):
+            complete, content = request.test()
+            if complete:
+                arrived = True
+                self.incoming.remove(request)
+                self._finish(*content)
+        return arrived or message is not None
+
+    def _look(self, status: Any) -> Any:
+        """Return the next message, None if there is none; twice, because MPICH may find one only at the next look."""
+        message = self.comm.improbe(status=status)
+        return message if message is not None else self.comm.improbe(status=status)
+
+
+def _serve(comm: Comm, work: Callable[[Any], Any]) -> None:
+    """Work on the blocks that rank 0 sends, until it ends that."""
+    from mpi4py import MPI
+
+    status = MPI.Status()
+    held: deque[Any] = deque()
+    sending = None
+    while True:
+        while not held or comm.iprobe(source=0):
+            while not comm.iprobe(source=0):
+                time.sleep(_POLL)
+            message = comm.recv(source=0, status=status)
+            if status.Get_tag() == _END:
+                if sending is not None:
+                    sending.wait()
+                comm.send(None, dest=0, tag=_DONE)
+                return
+            held.append(message)
+        block = held.popleft()
+        result = work(block)
+        if sending is not None:
+            sending.wait()
+        sending = comm.isend((block, result), dest=0, tag=_RESULT)
+
+
+class Deadline:
+    """Says when to stop: before a time limit, or once a signal asked for it; a context manager.
+
+    Inside the context SIGTERM and SIGUSR1 (a cluster's notice, ``mpiexec`` that is told to end) and SIGINT (Ctrl-C)
+    only set a mark, so that the work ends in good order; a second Ctrl-C interrupts at once. Leaving the context
+    restores the handlers.
+
+    Parameters
+    ----------
+    seconds
+        Time allowed; None for no limit. SLURM_JOB_END_TIME, if it is set, counts too.
+    margin
+        Seconds kept back for finishing the blocks in work and writing them; at most a tenth of the time allowed.
+    """
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    _SAME_KEYSTROKE = 1.0
+    """Seconds: a terminal and mpiexec both pass Ctrl-C on, so that it arrives twice."""
+
+    def __init__(self, seconds: float | None = None, *, margin: float = 60.0) -> None:
+        limits = [] if seconds is None else [seconds]
+        job_end = os.environ.get("SLURM_JOB_END_TIME")
+        if job_end is not None:
+            if not job_end.isdecimal():
+                raise InputError(f"SLURM_JOB_END_TIME is {job_end!r}; unset it, or give seconds since 1970")
+            limits.append(int(job_end) - time.time())
+        # From here on the monotonic clock counts, which nobody sets.
+        now = time.monotonic()
+        self._end = min((now + limit - min(margin, 0.1 * limit) for limit in limits), default=None)
+        self._signal: signal.Signals | None = None
+        self._signal_time = 0.0
+        self._previous: dict[int, Any] = {}
+
+    @property
+    def reason(self) -> str:
+        """Why to stop; empty while there is no reason."""
+        if self._signal is not None:
+            return f"received {self._signal.name}"
+        if self._end is not None and time.monotonic() >= self._end:
+            return "the time limit is near"
+        return ""
+
+    def reached(self) -> bool:
+        """Return whether to stop."""
+        return bool(self.reason)
+
+    def __enter__(self) -> Self:
+        for number in self._SIGNALS:
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again = self._signal is not None and time.monotonic() - self._signal_time > self._SAME_KEYSTROKE
+        if number == signal.SIGINT and again:
+            raise KeyboardInterrupt
+        if self._signal is None:
+            self._signal = signal.Signals(number)
+            self._signal_time = time.monotonic()

@@ -1,0 +1,305 @@
+"""Discover: a table of time series → equations as JSON, a figure and a report."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen import __version__, storage
+from mechscreen.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from mechscreen.discovery import DiscoveredModel
+
+MISSING = {"", "na", "nan", "n/a", "null", "none", "-"}
+"""What stands for a missing value, in any case."""
+
+FORECAST = 0.25
+"""Length of the forecast, as a share of a trajectory's duration."""
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """What a table holds: per trajectory, times (n,) and values (n, d), NaN where missing; names of the columns."""
+
+    time: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    t: tuple[NDArray[np.float64], ...]
+    y: tuple[NDArray[np.float64], ...]
+
+
+def discover(
+    table: Path,
+    out: Path,
+    *,
+    time: str = "t",
+    degree: int = 2,
+    columns: Sequence[str] = (),
+    trajectory: str = "trajectory",
+    functions: Sequence[str] = (),
+    hidden: Sequence[str] = (),
+    exact_start: bool = False,
+) -> DiscoveredModel:
+    """Find equations for the time series of a table; write ``model.json``, ``discovery.png`` and ``report.html``.
+
+    Parameters
+    ----------
+    table
+        CSV with a header: a column of times, a column per variable, and perhaps one that numbers or names trajectories.
+    out
+        Folder for the results.
+    time, trajectory
+        Names of those columns; a table without the trajectory column holds one trajectory.
+    degree, functions
+        Candidate terms: monomials up to this degree, and further expressions in the variables.
+    columns
+        Variables to use; all other columns unless given.
+    hidden
+        Variables that are not in the table, or are there with their exact initial value alone.
+    exact_start
+        As for `mechscreen.discovery.discover`.
+
+    Raises
+    ------
+    InputError
+        If the table or the settings are unusable, or the data determine no model; nothing is written then.
+    """
+    from mechscreen.discovery import Polynomial
+    from mechscreen.discovery import discover as find
+
+    series = read_time_series(table, time=time, trajectory=trajectory, columns=columns, hidden=hidden)
+    storage.check_writable(out / "model.json")
+    model = find(
+        list(series.t),
+        list(series.y),
+        Polynomial(degree, tuple(functions)),
+        names=series.names,
+        hidden=hidden,
+        exact_start=exact_start,
+    )
+    settings = {
+        "table": str(table),
+        "time": time,
+        "trajectories": list(series.labels),
+        "degree": degree,
+        "functions": list(functions),
+        "hidden": list(hidden),
+        "exact_start": exact_start,
+    }
+    record = {"software_version": __version__, "table_sha256": storage.sha256(table), "settings": settings}
+    picture = _draw(model, series)
+    storage.write_json(out / "model.json", record | {"model": model.to_dict()})
+    with storage.replacing(out / "discovery.png") as temporary:
+        temporary.write_bytes(picture)
+    storage.write_text(out / "report.html", _report(model, series, record, picture))
+    return model
+
+
+def read_time_series(
+    path: Path, *, time: str, trajectory: str, columns: Sequence[str] = (), hidden: Sequence[str] = ()
+) -> TimeSeries:
+    """Read time series from a CSV file (UTF-8, comma-separated); empty fields, NA and NaN are missing values.
+
+    Trajectories keep the order in which they first appear; the rows of each must be in order of time.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the line and the column of what is wrong.
+    """
+    rows = _rows(path)
+    if len(rows) < 2:
+        raise InputError(f"{path}: has no data; the first row names the columns, each further row is a time")
+    header = [name.strip() for name in rows[0][1]]
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise InputError(f"{path}: the column '{twice}' stands there twice")
+    for wanted in (time, *columns):
+        if wanted not in header:
+            raise InputError(f"{path}: no column '{wanted}'{nearest(wanted, header)} (columns: {', '.join(header)})")
+    names = list(columns) or [name for name in header if name not in (time, trajectory)]
+    names += [name for name in hidden if name not in names]
+    if not names:
+        raise InputError(f"{path}: no column but '{time}'; a variable needs one")
+    groups: dict[str, list[list[float]]] = {}
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {line}: {len(row)} fields, but the header names {len(header)} columns")
+        fields = dict(zip(header, row, strict=True))
+        values = [_number(path, line, time, fields[time], missing=False)]
+        values += [_number(path, line, name, fields.get(name, "")) for name in names]
+        groups.setdefault(fields.get(trajectory, "").strip(), []).append(values)
+    arrays = [np.array(group) for group in groups.values()]
+    return TimeSeries(
+        time, tuple(names), tuple(groups), tuple(a[:, 0] for a in arrays), tuple(a[:, 1:] for a in arrays)
+    )
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not empty, each with the number of its line."""
+    try:
+        # utf-8-sig, because spreadsheets put a byte order mark first.
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not valid CSV ({error})") from None
+
+
+def _number(path: Path, line: int, column: str, field: str, *, missing: bool = True) -> float:
+    text = field.strip()
+    if missing and text.lower() in MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{path}, line {line}, column '{column}': '{text}' is not a number") from None
+    if not math.isfinite(value):
+        raise InputError(f"{path}, line {line}, column '{column}': {text} is not finite")
+    return value
+
+
+def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
+    """Return the figure of data, fit and forecast as PNG."""
+    from mechscreen.figures import discovery, style
+
+    fits, forecasts = [], []
+    for t, x in zip(model.t, model.denoised, strict=True):
+        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200)
+        fits.append((t, x))
+        forecasts.append((ahead, model.simulate(x[-1], ahead)))
+    data = list(zip(series.t, series.y, strict=True))
+    figure = discovery.draw(model.names, series.time, data, fits, forecasts)
+    return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
+
+
+def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any], picture: bytes) -> str:
+    """Return the report as HTML."""
+    from mechscreen.figures import discovery
+    from mechscreen.figures.page import KeyNumber, Page, Picture, Table, render
+
+    found = model.to_dict()
+    n_samples = int(sum(np.isfinite(y).sum() for y in series.y))
+    confidence = found["support_confidence"]
+    numbers = [
+        KeyNumber("terms", str(int(model.support.sum())), f"of {model.support.size} candidates"),
+        KeyNumber("samples", f"{n_samples:,}", f"in {len(series.t)} trajectories"),
+    ]
+    if confidence is not None:
+        numbers.append(KeyNumber("support", f"{100 * confidence:.1f} %", "among it and all supports one move away"))
+    coefficients = Table(
+        "Coefficients",
+        ["equation", "term", "value", "standard error", "95 % from", "to"],
+        [
+            [f"d{c['equation']}/dt", c["term"], *(_rounded(c[k]) for k in ("value", "standard_error", "low", "high"))]
+            for c in found["coefficients"]
+        ],
+    )
+    tables = [Table("Equations", ["equation"], [[line] for line in model.equations()]), coefficients]
+    if found["caveats"]:
+        tables.append(Table("Caveats", ["what limits the result"], [[line] for line in found["caveats"]]))
+    if found["alternatives"]:
+        tables.append(
+            Table(
+                "Nearest other supports",
+                ["change", "criterion is worse by"],
+                [[a["change"], _rounded(a["price"])] for a in found["alternatives"]],
+                "A difference of 6 makes a support 20 times less probable.",
+            )
+        )
+    noise = [[name, _rounded(value)] for name, value in zip(model.names, found["noise"], strict=True)]
+    tables.append(Table("Noise of the samples", ["variable", "standard deviation"], noise))
+    settings = record["settings"]
+    return render(
+        Page(
+            title=f"Equations of {Path(settings['table']).name}",
+            headline="; ".join(model.equations()),
+            numbers=numbers,
+            pictures=[Picture("discovery", "Data, fit and forecast", discovery.CAPTION, picture)],
+            tables=tables,
+            provenance=[
+                Table(
+                    "Made by",
+                    ["what", "value"],
+                    [["mechscreen", record["software_version"]], ["SHA-256 of the table", record["table_sha256"]]],
+                )
+            ],
+            configuration="\n".join(f"{key}: {value}" for key, value in settings.items()),
+        )
+    )
+
+
+def _rounded(value: float | None) -> str | None:
+    return None if value is None else f"{value:.5g}"
+
+
+def measure_case(
+    name: str,
+    out: Path,
+    *,
+    seeds: int = 100,
+    noise: float | None = None,
+    step: float = 0.01,
+    keep: float = 1.0,
+    degree: int = 2,
+) -> None:
+    """Discover the equations of a known case from `seeds` noisy data sets, and write how well that went (JSON).
+
+    Raises
+    ------
+    InputError
+        For an unknown case or a step that its data cannot have.
+    """
+    from mechscreen.discovery.cases import get_case
+    from mechscreen.discovery.scoring import measure
+
+    get_case(name).solution(step)
+    settings = {"case": name, "noise": noise, "step": step, "keep": keep, "degree": degree}
+    rows = [
+        {"seed": seed} | measure(name, seed, noise=noise, step=step, keep=keep, degree=degree) for seed in range(seeds)
+    ]
+    storage.write_json(out, {"software_version": __version__, "settings": settings, "rows": rows})
+
+
+def tabulate(files: Sequence[Path], out: Path) -> None:
+    """Gather what `measure_case` wrote into a table: CSV and, beside it, Markdown.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is none of `measure_case`'s.
+    """
+    from mechscreen.discovery.scoring import summarise
+
+    if not files:
+        raise InputError("discover: no results to gather")
+    table: list[dict[str, Any]] = []
+    for path in files:
+        record = storage.read_json(path)
+        if not isinstance(record, dict) or "rows" not in record or "settings" not in record:
+            raise InputError(f"{path}: holds no discovery results; remove it and run the case again")
+        table.append(record["settings"] | summarise(record["rows"]))
+    headings = list(dict.fromkeys(key for row in table for key in row))
+    cells = [[_cell(row.get(key)) for key in headings] for row in table]
+    storage.write_text(out, "\n".join([",".join(headings), *(",".join(row) for row in cells)]) + "\n")
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines += ["| " + " | ".join(row) + " |" for row in cells]
+    storage.write_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""Evaluate: what the ensemble makes of the test split, and how good that is."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.provenance import provenance
+from mechscreen.stages.simulate import describe
+from mechscreen.stages.train import to_samples
+
+if TYPE_CHECKING:
+    from mechscreen.emulators.ensemble import Prediction
+    from mechscreen.emulators.samples import Samples
+
+log = logging.getLogger(__name__)
+
+KIND = "predictions"
+
+
+def evaluate(campaign: Campaign) -> Path:
+    """Predict the test split and write ``predictions.h5`` and ``metrics.json``; return the latter's path.
+
+    Raises
+    ------
+    InputError
+        If the test split or a member is missing, wrong or of another campaign.
+    """
+    dataset = load_split(campaign, "test")
+    from mechscreen.emulators.metrics import rmse, summarise
+    from mechscreen.emulators.prediction import Predictor
+
+    ensemble = load_campaign_ensemble(campaign)
+    test = to_samples(campaign, dataset)
+    said = ensemble.predict(test.parameters)
+    members = [Predictor(member, ensemble.batch_size)(test.parameters) for member in ensemble.members]
+    error = rmse(test.profiles, said.profiles)
+    labels = campaign.objective(test.profiles, test.log_peaks)
+    predicted_labels = campaign.objective(said.profiles, said.log_peaks)
+    storage.write(
+        campaign.paths.predictions,
+        {
+            "index": dataset.index,
+            "parameters": dataset.parameters,
+            "profiles": test.profiles,
+            "log_peaks": test.log_peaks,
+            "labels": labels,
+            "predicted_profiles": said.profiles,
+            "predicted_log_peaks": said.log_peaks,
+            "predicted_labels": predicted_labels,
+            "disagreement": said.disagreement,
+            "error": error,
+            "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
+            **describe(campaign.model_instance),
+        },
+        provenance(campaign, "evaluation", KIND),
+    )
+    metrics = {
+        **provenance(campaign, "evaluation", "metrics"),
+        "network": campaign.emulators.architecture.network,
+        "combine": campaign.emulators.combine,
+        "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
+        "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
+        "classes": _by_class(campaign, test, said, labels),
+        "confusion": _confusion(campaign, labels, predicted_labels),
+        "disagreement": _disagreement(campaign, said.disagreement, error),
+    }
+    storage.write_json(campaign.paths.metrics, metrics)
+    log.info("evaluate: %d test samples, mean RMSE of the profiles %.4f", len(test), error.mean())
+    return campaign.paths.metrics
+
+
+def _by_class(
+    campaign: Campaign, test: Samples, said: Prediction, labels: NDArray[np.int64]
+) -> dict[str, dict[str, Any]]:
+    """Return the measures of the samples of each class, by its name."""
+    from mechscreen.emulators.metrics import summarise
+
+    classes = {}
+    for label, name in enumerate(campaign.objective.class_names):
+        rows = labels == label
+        classes[name] = summarise(test.profiles[rows], said.profiles[rows], test.log_peaks[rows], said.log_peaks[rows])
+    return classes
+
+
+def _confusion(campaign: Campaign, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
+    """Return how many samples of each class (rows) the ensemble takes for each class (columns)."""
+    from mechscreen.emulators.metrics import confusion
+
+    names = campaign.objective.class_names
+    return {
+        "classes": list(names),
+        "counts": confusion(labels, predicted, len(names)).tolist(),
+        "same_class": float((labels == predicted).mean()),
+    }
+
+
+def _disagreement(campaign: Campaign, disagreement: NDArray[np.float32], error: NDArray[np.float64]) -> dict[str, Any]:
+    """Return what the screen's limit keeps and discards, and how disagreement and error go together."""
+    from mechscreen.emulators.metrics import disagreement_curve
+
+    limit = campaign.screen.disagreement_limit
+    kept = disagreement <= limit
+    curve = disagreement_curve(disagreement, error)
+    values = {
+        "limit": limit,
+        "kept": float(kept.mean()),
+        "rmse_kept": float(error[kept].mean()) if kept.any() else None,
+        "rmse_discarded": float(error[~kept].mean()) if not kept.all() else None,
+        "pearson": _or_none(curve.pearson),
+        "spearman": _or_none(curve.spearman),
+    }
+    bins = {
+        name: [_or_none(float(value)) for value in getattr(curve, name)]
+        for name in ("disagreement", "error", "standard_error", "count")
+    }
+    return {**values, "bins": bins}
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None

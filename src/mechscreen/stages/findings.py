@@ -1,0 +1,356 @@
+"""What a campaign found, in words and tables, for the report and the end of a run."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mechscreen.campaign import STAGES, Campaign
+from mechscreen.figures.page import Cell, KeyNumber, Table
+from mechscreen.figures.planes import shifts
+from mechscreen.figures.text import correlation, count, duration, number, percent, plain
+from mechscreen.stages.results import Results
+
+_TOP_HITS = 10
+_PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
+_VERBS = ("simulate", "merge", "train", "evaluate", "screen", "validate", "report")
+
+
+def title(results: Results) -> str:
+    """Return what was looked for in what."""
+    campaign = results.campaign
+    return f"{campaign.name}: {results.target} in the {campaign.model_instance.name} model"
+
+
+def headline(results: Results) -> str:
+    """Return what was found, in a sentence or two."""
+    screen, validation = results.screen.attributes, results.validation
+    found, discarded = int(screen["hits_found"]), int(screen["hits_discarded"])
+    text = f"Among {int(screen['samples']):,} parameter sets, the emulators found "
+    text += f"{count(found, 'hit') if found else 'no hit'} ({results.target})"
+    if not found and discarded:
+        text += f"; {discarded:,} more were discarded, since the members disagree"
+    if not validation["validated"]:
+        return text + "."
+    near, same = validation["confirmed"], validation["same_class"]
+    return (
+        f"{text}. Of {count(validation['validated'], 'hit')} simulated by the {results.campaign.model_instance.name} "
+        f"model{_chosen(validation)}, {near['count']:,} came within RMSE {validation['rmse_limit']:g} of the emulated "
+        f"profile ({_interval(near)}), and {same['count']:,} were of the emulated class ({_interval(same)})."
+    )
+
+
+def _chosen(validation: Mapping[str, Any]) -> str:
+    """Return how the hits that were simulated were chosen, in brackets, where they are not all."""
+    return "" if validation["selection"] == "all hits" else f" ({validation['selection']})"
+
+
+def _interval(share: Mapping[str, Any]) -> str:
+    low, high = share["interval"]
+    return f"{percent(share['share'])}, 95 % interval {percent(low)} to {percent(high)}"
+
+
+def key_numbers(results: Results) -> list[KeyNumber]:
+    """Return the numbers that come first."""
+    manifest, metrics, validation = results.manifest, results.metrics, results.validation
+    screen = results.screen.attributes
+    samples = manifest["samples"]
+    ensemble, single = metrics["ensemble"], _single(metrics)
+    kept = int(results.screen["trusted"].sum()) / int(screen["samples"])
+    numbers = [
+        KeyNumber(
+            "Simulations",
+            f"{manifest['simulations']:,}",
+            f"{manifest['dropped']['count']:,} dropped; {samples['train']:,} train, "
+            f"{samples['validation']:,} validate, {samples['test']:,} test",
+        ),
+        KeyNumber("Test RMSE of a profile", number(ensemble["rmse"]), f"one network: {number(single)} (mean)"),
+        KeyNumber(
+            "Test R²",
+            f"{correlation(ensemble['r2_shape'])} profiles",
+            f"{correlation(ensemble['r2_peak'])} ln(peak)",
+        ),
+        KeyNumber(
+            "Parameter sets screened",
+            f"{int(screen['samples']):,}",
+            f"{percent(1 - kept)} discarded: disagreement above {screen['disagreement_limit']:g}",
+        ),
+        KeyNumber(
+            f"Hits ({results.target})",
+            f"{int(screen['hits_found']):,}",
+            f"{int(screen['hits_discarded']):,} more discarded for disagreement",
+        ),
+    ]
+    if not validation["validated"]:
+        return numbers
+    near, same, both = (validation[name] for name in ("confirmed", "same_class", "confirmed_and_same_class"))
+    total = f"of {count(validation['validated'], 'simulated hit')}"
+    numbers += [
+        KeyNumber(
+            f"Confirmed: RMSE at most {validation['rmse_limit']:g}",
+            percent(near["share"]),
+            f"{near['count']:,} {total}; {_interval(near)}",
+        ),
+        KeyNumber(
+            "Same class when simulated",
+            percent(same["share"]),
+            f"{same['count']:,} {total}; {_interval(same)}; both: {both['count']:,}",
+        ),
+    ]
+    distance = validation["nearest_training_distance"]["median"]
+    if distance is not None:
+        new = f"median RMSE of confirmed hits; {validation['training_target']:,} of the "
+        new += f"{count(validation['training_samples'], 'training sample')} are of the target"
+        numbers.append(KeyNumber("Distance to the nearest training profile", number(distance), new))
+    return numbers
+
+
+def summary(results: Results) -> str:
+    """Return the few lines that a run ends with."""
+    manifest, metrics, screen = results.manifest, results.metrics, results.screen.attributes
+    ensemble = metrics["ensemble"]
+    lines = {
+        "simulations": f"{manifest['simulations']:,}, {manifest['dropped']['count']:,} of them dropped",
+        "test error": (
+            f"RMSE {number(ensemble['rmse'])} (one network: {number(_single(metrics))}), "
+            f"R² {correlation(ensemble['r2_shape'])} (profiles), {correlation(ensemble['r2_peak'])} (ln peak)"
+        ),
+        "screened": count(int(screen["samples"]), "parameter set"),
+        "hits": f"{int(screen['hits_found']):,} ({results.target})",
+        **_stands(results.validation),
+        "report": str(results.campaign.paths.report),
+    }
+    return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in lines.items()), ""])
+
+
+def _stands(validation: Mapping[str, Any]) -> dict[str, str]:
+    """Return the lines of the summary on what the model makes of the hits."""
+    if not validation["validated"]:
+        return {"confirmed": "none, since there is no hit"}
+    near, same = validation["confirmed"], validation["same_class"]
+    total = f"of {count(validation['validated'], 'simulated hit')}"
+    return {
+        "confirmed": f"{near['count']:,} {total} within RMSE {validation['rmse_limit']:g}: {_interval(near)}",
+        "same class": f"{same['count']:,} {total}: {_interval(same)}",
+    }
+
+
+def _single(metrics: Mapping[str, Any]) -> float:
+    """Return the mean test RMSE of one network."""
+    return float(np.mean([member["rmse"] for member in metrics["members"]]))
+
+
+def tables(results: Results) -> list[Table]:
+    """Return the tables of the results, without those that would be empty."""
+    found = [
+        _class_table(results),
+        _confusion_table(results),
+        _parameter_table(results),
+        _hit_table(results),
+        _member_table(results),
+        _dropped_table(results),
+        _time_table(results.campaign),
+    ]
+    return [table for table in found if table.rows]
+
+
+def _class_table(results: Results) -> Table:
+    training = results.validation["training_classes"]
+    screened, trusted = results.screen["classes"], results.screen["trusted"]
+    rows = []
+    for name, called, n, kept in zip(
+        results.class_names, results.classes, screened.tolist(), trusted.tolist(), strict=True
+    ):
+        mark = "target" if name in results.campaign.screen.objective.target else None
+        shares = [percent(a / max(b, 1)) for a, b in ((training[name], sum(training.values())), (n, screened.sum()))]
+        error = results.metrics["classes"][name]["rmse"]
+        rows.append([called, training[name], shares[0], error, n, shares[1], kept, mark])
+    return Table(
+        "Classes",
+        ["class", "training samples", "share", "test RMSE", "screened sets", "share", "of these trusted", ""],
+        rows,
+        "Training and test samples go by their simulated, screened parameter sets by their emulated profile. Trusted: "
+        f"the members' disagreement is at most {results.campaign.screen.disagreement_limit:g}.",
+    )
+
+
+def _confusion_table(results: Results) -> Table:
+    names = results.classes
+    counts = np.array(results.metrics["confusion"]["counts"])
+    seen = [k for k in range(len(names)) if counts[k].any() or counts[:, k].any()]
+    return Table(
+        "Classes of the test split, simulated and emulated",
+        ["simulated", *(f"emulated: {names[k]}" for k in seen)],
+        [[names[i], *(int(counts[i, k]) for k in seen)] for i in seen],
+        f"The ensemble names the class of {percent(results.metrics['confusion']['same_class'])} of the test samples as "
+        "the simulation does.",
+    )
+
+
+def _parameter_table(results: Results) -> Table:
+    target, total = results.target_planes
+    space, varied = results.campaign.space, results.varied
+    lean: dict[str, float] = {}
+    if len(target) and target.sum():
+        values = shifts(target, total, len(varied))
+        lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
+    rows: list[list[Cell]] = [
+        [
+            parameter.name,
+            plain(parameter.symbol),
+            parameter.meaning,
+            parameter.low,
+            parameter.high,
+            parameter.unit,
+            f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
+        ]
+        for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
+    ]
+    return Table(
+        "Parameters",
+        ["parameter", "symbol", "meaning", "from", "to", "unit", "target's lean"],
+        rows,
+        "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
+        "range; positive towards large values. The largest come first.",
+    )
+
+
+def _hit_table(results: Results) -> Table:
+    found = results.hits
+    order = np.lexsort((found["rmse"], ~(found["confirmed"] & found["same_class"])))[:_TOP_HITS]
+    space, verdicts = results.campaign.space, results.verdicts
+    rows = [
+        [
+            str(found["index"][i]),
+            float(found["rmse"][i]),
+            "yes" if found["confirmed"][i] else "no",
+            verdicts[i],
+            float(found["disagreement"][i]),
+            float(found["nearest_distance"][i]),
+            *map(float, found["parameters"][i]),
+        ]
+        for i in order
+    ]
+    units = [f"{p.name} [{p.unit}]" if p.unit else p.name for p in space]
+    return Table(
+        "Hits that stand best",
+        ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *units],
+        rows,
+        f"The {len(rows)} of {count(len(found['index']), 'validated hit')} with the least RMSE between emulator and "
+        "model, the confirmed ones of the same class first. To training: RMSE to the nearest training profile. "
+        f"Parameters in physical units. All of them: {results.campaign.paths.validation_hits}.",
+    )
+
+
+def _member_table(results: Results) -> Table:
+    rows: list[list[Cell]] = []
+    for k, (history, measured) in enumerate(zip(results.histories, results.metrics["members"], strict=True)):
+        best = int(np.argmin(history["validation_rmse"]))
+        rows.append(
+            [
+                f"member {k}",
+                len(history["epoch"]),
+                int(history["epoch"][best]),
+                float(history["validation_rmse"][best]),
+                float(measured["rmse"]),
+                correlation(measured["r2_shape"]),
+                correlation(measured["r2_peak"]),
+                duration(float(history["seconds"].sum())),
+            ]
+        )
+    ensemble = results.metrics["ensemble"]
+    quality = [correlation(ensemble[name]) for name in ("r2_shape", "r2_peak")]
+    rows.append(["ensemble", None, None, None, float(ensemble["rmse"]), *quality, None])
+    return Table(
+        f"Members of the {results.campaign.emulators.architecture.network} ensemble",
+        [
+            "",
+            "epochs",
+            "epoch kept",
+            "validation RMSE",
+            "test RMSE",
+            "test R², profiles",
+            "test R², ln(peak)",
+            "time",
+        ],
+        rows,
+    )
+
+
+def _dropped_table(results: Results) -> Table:
+    reasons = results.manifest["dropped"]["reasons"]
+    return Table(
+        "Simulations dropped",
+        ["status", "reason", "count"],
+        [[item["status"].lower().replace("_", " "), item["reason"], item["count"]] for item in reasons],
+    )
+
+
+def _time_table(campaign: Campaign) -> Table:
+    """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
+    root = campaign.paths.root / "benchmarks"
+    rows: list[list[Cell]] = []
+    for verb in _VERBS:
+        jobs = [row for path in sorted((root / verb).glob("*.tsv")) for row in _read_benchmark(path)]
+        if jobs:
+            seconds, memory = zip(*jobs, strict=True)
+            largest = max((value for value in memory if value is not None), default=None)
+            rows.append([verb, len(jobs), duration(sum(seconds)), duration(max(seconds)), largest])
+    return Table(
+        "Time of the stages",
+        ["stage", "jobs", "time, all jobs", "time, longest job", "memory [MB]"],
+        rows,
+        "As Snakemake measured them; jobs may have run at the same time. Memory: the largest of a job's processes "
+        "together.",
+    )
+
+
+def _read_benchmark(path: Path) -> list[tuple[float, float | None]]:
+    """Return seconds and peak memory (MB) of each run in a file; a job too short to be measured has no memory."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [(float(row["s"]), _or_none(row["max_rss"])) for row in csv.DictReader(stream, delimiter="\t")]
+
+
+def _or_none(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def provenance(campaign: Campaign) -> list[Table]:
+    """Return what the results can be traced by."""
+    return [
+        Table(
+            "Origin",
+            ["", ""],
+            [
+                ["seed", str(campaign.seed)],
+                ["model", f"{campaign.model.name}, version {campaign.model_instance.version}"],
+                *([f"fingerprint of {stage}", campaign.fingerprint(stage)] for stage in STAGES),
+            ],
+            "Files of the results carry these fingerprints; a file with another one is refused.",
+        ),
+        Table(
+            "Versions",
+            ["package", "version"],
+            [["Python", platform.python_version()], *_versions(_PACKAGES)],
+            "On the machine that wrote this page.",
+        ),
+    ]
+
+
+def _versions(packages: Sequence[str]) -> list[list[Cell]]:
+    found: list[list[Cell]] = []
+    for package in packages:
+        try:
+            found.append([package, version(package)])
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,262 @@
+"""Merge: shards of simulations to a training set, split by sample number and cut into files of equal size."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mechscreen
+from mechscreen import storage
+from mechscreen.campaign import SPLITS, Campaign
+from mechscreen.errors import InputError
+from mechscreen.models.base import Status
+from mechscreen.progress import Progress
+from mechscreen.sampling import assign_split
+from mechscreen.stages.provenance import provenance
+from mechscreen.stages.simulate import describe, read_shard
+
+log = logging.getLogger(__name__)
+
+KIND = "dataset"
+
+_REASONS_KEPT = 20
+"""Reasons listed in the manifest; those of a model may differ from sample to sample."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples of one split, n in all.
+
+    Attributes
+    ----------
+    index
+        (n,), sample numbers, ascending.
+    parameters
+        (n, d), physical values.
+    profiles
+        (n, outputs, points), each divided by its maximum.
+    log_peaks
+        (n, outputs), natural logarithm of that maximum.
+    """
+
+    index: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    profiles: NDArray[np.float32]
+    log_peaks: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+_ARRAYS = ("index", "parameters", "profiles", "log_peaks")
+
+
+def merge(campaign: Campaign) -> Path:
+    """Verify all shards of simulations, write the training set and its manifest; return the manifest's path.
+
+    Two passes over the shards, one at a time, so that memory does not grow with the campaign: the first verifies and
+    counts, the second writes. Samples whose status is not OK are left out and counted. Files left by an earlier, larger
+    training set are removed.
+
+    Raises
+    ------
+    InputError
+        If shards are missing or wrong: all of them are named, and the wrong ones moved aside, so that the next run
+        makes just these again. If too few usable samples remain.
+    """
+    counts, dropped = _verify(campaign)
+    total = campaign.simulations.count
+    for split, count in zip(SPLITS, counts, strict=True):
+        if count == 0:
+            most = "".join(f"; most often: {reason}" for (_, reason), _ in dropped.most_common(1))
+            raise InputError(
+                f"merge: no sample is left for '{split}': of {total} simulations {sum(counts)} are usable{most}; "
+                "raise simulations.count or mend the model"
+            )
+    paths = campaign.paths
+    paths.manifest.unlink(missing_ok=True)
+    files = _write(campaign, counts)
+    kept = {entry["file"] for entry in files}
+    for split in SPLITS:
+        for path in paths.dataset.glob(f"{split}-*.h5"):
+            if path.name not in kept:
+                path.unlink()
+    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files))
+    used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
+    log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
+    return paths.manifest
+
+
+def split_files(campaign: Campaign, split: str) -> list[Path]:
+    """Return the files of one split (``train``, ``validation`` or ``test``) of the training set.
+
+    Raises
+    ------
+    InputError
+        If the manifest is missing, wrong or of another campaign.
+    """
+    path = campaign.paths.manifest
+    manifest = storage.read_json(path)
+    fingerprint = campaign.fingerprint("dataset")
+    if not isinstance(manifest, dict) or manifest.get("campaign") != fingerprint:
+        found = manifest.get("campaign") if isinstance(manifest, dict) else None
+        raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); merge again")
+    return [path.parent / entry["file"] for entry in manifest["files"] if entry["split"] == split]
+
+
+def load_split(campaign: Campaign, split: str) -> Dataset:
+    """Read one split of the training set.
+
+    Raises
+    ------
+    InputError
+        If the manifest or a file of it is missing, wrong or of another campaign.
+    """
+    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in _ARRAYS}
+    for path in split_files(campaign, split):
+        with storage.open_file(path, KIND, campaign.fingerprint("dataset")) as file:
+            for name in _ARRAYS:
+                pieces[name].append(file[name][:])
+    return Dataset(**{name: np.concatenate(parts) for name, parts in pieces.items()})
+
+
+def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
+    """Return the number of usable samples of each split, and of the others by (status, reason)."""
+    counts = np.zeros(len(SPLITS), dtype=int)
+    dropped: Counter[tuple[str, str]] = Counter()
+    problems = []
+    with Progress(campaign.simulations.shards, "merge: verify", "shards") as progress:
+        for number in range(campaign.simulations.shards):
+            try:
+                shard = read_shard(campaign, number)
+            except storage.FileError as error:
+                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
+            else:
+                status = shard["status"]
+                counts += np.bincount(_splits(campaign, number)[status == Status.OK], minlength=len(SPLITS))
+                failed = status != Status.OK
+                dropped.update(
+                    (Status(int(code)).name, str(reason))
+                    for code, reason in zip(status[failed], shard["reasons"][failed], strict=True)
+                )
+            progress.advance()
+    if problems:
+        raise InputError(
+            f"merge: {len(problems)} of {campaign.simulations.shards} shards in {campaign.paths.simulations} cannot be "
+            + "\n".join(["used:", *problems])
+            + "\nrun the workflow again (or `mechscreen simulate` for each): only these are made anew"
+        )
+    return counts.tolist(), dropped
+
+
+def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
+    """Return the split of each sample of a shard, as its place in `SPLITS`."""
+    size = campaign.simulations.shard_size
+    split = campaign.dataset.split
+    fractions = [getattr(split, name) for name in SPLITS]
+    return assign_split(campaign.seed, shard * size, (shard + 1) * size, fractions)
+
+
+def _write(campaign: Campaign, counts: list[int]) -> list[dict[str, Any]]:
+    """Write the files of the training set; return the manifest's entry of each."""
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(_SplitWriter(campaign, split, count))
+            for split, count in zip(SPLITS, counts, strict=True)
+        ]
+        progress = stack.enter_context(Progress(campaign.simulations.shards, "merge: write", "shards"))
+        for number in range(campaign.simulations.shards):
+            shard = read_shard(campaign, number)
+            splits = _splits(campaign, number)
+            for place, writer in enumerate(writers):
+                chosen = (splits == place) & (shard["status"] == Status.OK)
+                writer.append({name: shard[name][chosen] for name in _ARRAYS})
+            progress.advance()
+    return [entry for writer in writers for entry in writer.files]
+
+
+class _SplitWriter:
+    """Writes the samples of a split into files of `dataset.shard_size` rows; a context manager."""
+
+    def __init__(self, campaign: Campaign, split: str, count: int) -> None:
+        self.files: list[dict[str, Any]] = []
+        """The manifest's entries of the files begun."""
+        self._campaign = campaign
+        self._split = split
+        self._to_come = count
+        self._room = 0
+        self._file = ExitStack()
+        self._writer: storage.Writer
+
+    def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Add samples, beginning a file when the one before is full."""
+        first, n = 0, len(arrays["index"])
+        while first < n:
+            if self._room == 0:
+                self._begin()
+            last = min(n, first + self._room)
+            self._writer.append({name: values[first:last] for name, values in arrays.items()})
+            self._room -= last - first
+            first = last
+            if self._room == 0:
+                self._file.close()
+                self.files[-1]["sha256"] = storage.sha256(self._writer.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    def _begin(self) -> None:
+        campaign = self._campaign
+        rows = self._room = min(self._to_come, campaign.dataset.shard_size)
+        self._to_come -= rows
+        path = campaign.paths.dataset_shard(self._split, len(self.files))
+        self.files.append({"file": path.name, "split": self._split, "rows": rows})
+        description = describe(campaign.model_instance)
+        shape = description["grid"].shape
+        self._writer = storage.Writer(
+            path,
+            {
+                "index": ((rows,), np.int64),
+                "parameters": ((rows, len(campaign.space)), np.float64),
+                "profiles": ((rows, *shape), np.float32),
+                "log_peaks": ((rows, shape[0]), np.float64),
+            },
+            {**provenance(campaign, "dataset", KIND), "split": self._split},
+            whole=description,
+        )
+        self._file.enter_context(self._writer)
+
+
+def _manifest(
+    campaign: Campaign, counts: list[int], dropped: Counter[tuple[str, str]], files: list[dict[str, Any]]
+) -> dict[str, Any]:
+    model = campaign.model_instance
+    reasons = [
+        {"status": status, "reason": reason, "count": count}
+        for (status, reason), count in sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return {
+        **provenance(campaign, "dataset", KIND),
+        "software_version": mechscreen.__version__,
+        "parameters": list(campaign.space.names),
+        "outputs": [output.name for output in model.outputs],
+        "points": len(model.outputs[0].grid),
+        "simulations": campaign.simulations.count,
+        "samples": dict(zip(SPLITS, counts, strict=True)),
+        "dropped": {"count": sum(dropped.values()), "reasons": reasons[:_REASONS_KEPT]},
+        "files": files,
+    }

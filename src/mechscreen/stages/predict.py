@@ -1,0 +1,195 @@
+"""Predict: an ensemble's folder and parameter sets → profiles. The folder is enough; no campaign is needed."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.models import Output, Parameter, ParameterSpace
+from mechscreen.stages.train import read_record
+from mechscreen.tables import read_parameters
+
+if TYPE_CHECKING:
+    from mechscreen.emulators.ensemble import Ensemble, Prediction
+
+log = logging.getLogger(__name__)
+
+KIND = "predicted table"
+
+
+class TrainedEnsemble:
+    """An ensemble with the parameters and outputs of the model that it emulates; made by `load_ensemble`.
+
+    Attributes
+    ----------
+    space
+        The parameters, in the ranges that the ensemble was trained on.
+    outputs
+        The profiles, with their grids.
+    """
+
+    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Sequence[Output]) -> None:
+        self.ensemble = ensemble
+        self.space = space
+        self.outputs = tuple(outputs)
+
+    def predict(self, parameters: ArrayLike, *, normalised: bool = False) -> Prediction:
+        """Predict n parameter sets.
+
+        Parameters
+        ----------
+        parameters
+            (n, d), physical units, or normalised values with `normalised`.
+
+        Returns
+        -------
+        An object with ``profiles`` (n, outputs, points), ``log_peaks`` (n, outputs) and ``disagreement`` (n,).
+
+        Raises
+        ------
+        InputError
+            If the array has another shape or holds a value that is not finite.
+        """
+        values = self.space.check(parameters)
+        if normalised:
+            values = self.space.denormalise(values)
+        outside = self._outside(values)
+        if outside:
+            log.warning(
+                "%d of %d parameter sets lie outside the ranges that the ensemble was trained on; it was never tested "
+                "there",
+                outside,
+                len(values),
+            )
+        return self.ensemble.predict(self.space.normalise(values))
+
+    def _outside(self, physical: NDArray[np.float64]) -> int:
+        slack = 1e-9 * np.maximum(np.abs(self.space.low), np.abs(self.space.high))
+        inside = (physical >= self.space.low - slack) & (physical <= self.space.high + slack)
+        return int((~inside.all(axis=1)).sum())
+
+
+def load_ensemble(directory: str | Path, *, combine: Literal["vote", "mean"] = "vote") -> TrainedEnsemble:
+    """Load all members of an ensemble from its folder, such as ``results/demo/emulators/dense``.
+
+    Parameters
+    ----------
+    combine
+        ``vote``: predict what the most agreeing member says (the paper). ``mean``: predict the mean of all.
+
+    Raises
+    ------
+    InputError
+        If there is no whole member, a file is damaged or holds code, or the members are of different campaigns.
+    """
+    folders = _member_folders(Path(directory))
+    records = [read_record(folder) for folder in folders]
+    for folder, record in zip(folders, records, strict=True):
+        if record["campaign"] != records[0]["campaign"]:
+            raise InputError(
+                f"{folder}: trained by campaign {record['campaign']}, {folders[0].name} by {records[0]['campaign']}; "
+                "an ensemble is of one campaign: remove the members of the other"
+            )
+    return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
+
+
+def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
+    """Load the members that a campaign asks for; the ensemble takes normalised values.
+
+    Raises
+    ------
+    InputError
+        If a member is missing, damaged or of another campaign.
+    """
+    folders = [campaign.paths.member(k) for k in range(campaign.emulators.members)]
+    for folder in folders:
+        read_record(folder, campaign.fingerprint("emulators"))
+    return _load_members(folders, campaign.emulators.combine)
+
+
+def predict_table(
+    directory: Path,
+    table: Path,
+    out: Path,
+    *,
+    normalised: bool = False,
+    combine: Literal["vote", "mean"] = "vote",
+) -> Path:
+    """Predict the parameter sets of a CSV file (see `mechscreen.tables`) and write them; return `out`.
+
+    Raises
+    ------
+    InputError
+        If the ensemble or the table is wrong, or `out` exists and is something else.
+    """
+    folders = _member_folders(directory)
+    record = read_record(folders[0])
+    # The table is read before the networks, whose library takes seconds to load.
+    parameters = read_parameters(table, _space(record), normalised=normalised)
+    if out.exists():
+        try:
+            storage.verify(out, KIND)
+        except InputError as error:
+            raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
+    said = load_ensemble(directory, combine=combine).predict(parameters)
+    outputs = _outputs(record)
+    storage.write(
+        out,
+        {
+            "parameters": parameters,
+            "profiles": said.profiles,
+            "log_peaks": said.log_peaks,
+            "disagreement": said.disagreement,
+            "parameter_names": [parameter["name"] for parameter in record["parameters"]],
+            "output_names": [output.name for output in outputs],
+            "grid": np.array([output.grid for output in outputs], dtype=float),
+        },
+        {
+            **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
+            "seed": record["seed"],
+            "kind": KIND,
+            "members": len(folders),
+            "combine": combine,
+        },
+    )
+    log.info("predict: %d parameter sets → %s", len(parameters), out)
+    return out
+
+
+def _member_folders(directory: Path) -> list[Path]:
+    """Return the folders of the whole members, by number."""
+    numbered = {
+        int(match.group(1)): record.parent
+        for record in directory.glob("member-*/member.json")
+        if (match := re.fullmatch(r"member-(\d+)", record.parent.name))
+    }
+    if not numbered:
+        raise InputError(
+            f"{directory}: holds no trained member (member-0/member.json, …); give the folder of an ensemble, such as "
+            "results/demo/emulators/dense"
+        )
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _load_members(folders: Sequence[Path], combine: Literal["vote", "mean"]) -> Ensemble:
+    from mechscreen.emulators.ensemble import Ensemble
+    from mechscreen.emulators.networks import load_network
+
+    return Ensemble([load_network(folder / "model.keras") for folder in folders], combine=combine)
+
+
+def _space(record: Mapping[str, Any]) -> ParameterSpace:
+    return ParameterSpace([Parameter(**parameter) for parameter in record["parameters"]])
+
+
+def _outputs(record: Mapping[str, Any]) -> list[Output]:
+    return [Output(o["name"], np.array(o["grid"]), unit=o["unit"]) for o in record["outputs"]]

@@ -1,0 +1,197 @@
+"""Report: results → figures, an HTML page for people, and the few lines that a run ends with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mechscreen
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError, nearest
+from mechscreen.figures import FIGURES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mechscreen.figures.page import Picture
+    from mechscreen.stages.results import Results
+
+log = logging.getLogger(__name__)
+
+
+def figure_inputs(campaign: Campaign, name: str) -> dict[str, Path | list[Path]]:
+    """Return the files that a figure is drawn from, by what they are.
+
+    Raises
+    ------
+    InputError
+        If there is no such figure.
+    """
+    if name not in FIGURES:
+        raise InputError(f"no figure '{name}'{nearest(name, FIGURES)} (valid: {', '.join(FIGURES)})")
+    paths = campaign.paths
+    if name in ("accuracy", "profiles", "disagreement"):
+        return {"predictions": paths.predictions}
+    if name in ("planes", "marginals"):
+        return {"summary": paths.screen_summary}
+    if name in ("hits", "novelty"):
+        return {"hits": paths.validation_hits}
+    return {"histories": [paths.member(k) / "history.csv" for k in range(campaign.emulators.members)]}
+
+
+def draw(campaign: Campaign, name: str) -> Path:
+    """Draw a figure of `mechscreen.figures.FIGURES`; return the path of the PNG, which holds its caption, too.
+
+    Raises
+    ------
+    InputError
+        If there is no such figure, or a file that it needs is missing, wrong or of another campaign.
+    """
+    figure_inputs(campaign, name)
+    from mechscreen.figures.style import to_png
+    from mechscreen.stages.results import Results
+
+    figure, numbers = _DRAWN[name](Results(campaign))
+    about = FIGURES[name]
+    metadata = {
+        "Title": about.title,
+        "Description": f"{about.text} {numbers}",
+        "Source": f"campaign {campaign.name}, mechscreen {mechscreen.__version__}",
+    }
+    path = campaign.paths.figure(name)
+    png = to_png(figure, metadata)
+    with storage.replacing(path) as temporary:
+        temporary.write_bytes(png)
+    return path
+
+
+def report(campaign: Campaign) -> Path:
+    """Write ``report.html`` and ``summary.txt``, drawing the figures that are missing or older than their files.
+
+    Raises
+    ------
+    InputError
+        If a file of the results is missing, wrong or of another campaign.
+    """
+    from mechscreen.figures.page import Page, render
+    from mechscreen.stages import findings
+    from mechscreen.stages.results import Results
+
+    results = Results(campaign)
+    pictures = []
+    for name in FIGURES:
+        path = campaign.paths.figure(name)
+        if not _up_to_date(path, figure_inputs(campaign, name)):
+            draw(campaign, name)
+        pictures.append(_picture(name, path))
+    page = Page(
+        title=findings.title(results),
+        headline=findings.headline(results),
+        numbers=findings.key_numbers(results),
+        pictures=pictures,
+        tables=findings.tables(results),
+        provenance=findings.provenance(campaign),
+        configuration=campaign.to_yaml(),
+    )
+    storage.write_text(campaign.paths.report, render(page))
+    storage.write_text(campaign.paths.summary, findings.summary(results))
+    log.info("report: %s", campaign.paths.report)
+    return campaign.paths.report
+
+
+def _draw_accuracy(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import accuracy
+
+    test = results.predictions
+    arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
+    return accuracy.draw(*arrays, results.outputs), accuracy.caption(*arrays)
+
+
+def _draw_profiles(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import profiles
+
+    test, classes, outputs = results.predictions, results.classes, results.outputs
+    figure = profiles.draw(test["profiles"], test["predicted_profiles"], test["labels"], classes, outputs)
+    return figure, profiles.caption(test["labels"], classes, outputs)
+
+
+def _draw_disagreement(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import disagreement
+
+    test = results.predictions
+    arguments = (test["disagreement"], test["error"], results.campaign.screen.disagreement_limit)
+    return disagreement.draw(*arguments), disagreement.caption(*arguments)
+
+
+def _draw_hits(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import hits
+
+    found, outputs = results.hits, results.outputs
+    error, stands = found["rmse"], found["confirmed"] & found["same_class"]
+    figure = hits.draw(found["emulated_profiles"], found["profiles"], error, results.verdicts, stands, outputs)
+    return figure, hits.caption(error, stands, outputs)
+
+
+def _draw_planes(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import planes
+
+    target, total = results.target_planes
+    arguments = (results.varied, target, total, results.target)
+    return planes.draw(*arguments), planes.caption(*arguments)
+
+
+def _draw_marginals(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import planes
+
+    counts, names = results.screen["planes"], results.class_names
+    figure = planes.draw_marginals(results.varied, counts, names, results.objective)
+    return figure, planes.marginals_caption(counts, names)
+
+
+def _draw_training(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import training
+
+    return training.draw(results.histories), training.caption(results.histories)
+
+
+def _draw_novelty(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import novelty
+
+    found = results.hits
+    arguments = (
+        found["rmse"],
+        found["nearest_distance"][found["confirmed"]],
+        results.campaign.validation.rmse_limit,
+    )
+    return novelty.draw(*arguments), novelty.caption(*arguments)
+
+
+_DRAWN: Mapping[str, Callable[[Results], tuple[Figure, str]]] = {
+    "accuracy": _draw_accuracy,
+    "profiles": _draw_profiles,
+    "disagreement": _draw_disagreement,
+    "hits": _draw_hits,
+    "planes": _draw_planes,
+    "marginals": _draw_marginals,
+    "training": _draw_training,
+    "novelty": _draw_novelty,
+}
+
+
+def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:
+    files = [file for item in inputs.values() for file in (item if isinstance(item, list) else [item])]
+    if not (path.is_file() and all(file.is_file() for file in files)):
+        return False
+    return path.stat().st_mtime >= max(file.stat().st_mtime for file in files)
+
+
+def _picture(name: str, path: Path) -> Picture:
+    from mechscreen.figures.page import Picture
+    from mechscreen.figures.style import read_metadata
+
+    png = path.read_bytes()
+    texts = read_metadata(png)
+    return Picture(name, texts.get("Title", name), texts.get("Description", ""), png)

@@ -1,0 +1,129 @@
+"""A campaign's results, read as they are needed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign, Stage
+from mechscreen.errors import InputError
+from mechscreen.models import Parameter
+from mechscreen.stages import evaluate, validate
+from mechscreen.stages.screen import SUMMARY_KIND
+
+
+class Results:
+    """A campaign's results, read as they are needed."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.outputs = campaign.model_instance.outputs
+
+    @property
+    def objective(self) -> str:
+        """What the classes tell apart, in words."""
+        return self.campaign.screen.objective.name.rpartition(":")[2].replace("_", " ")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        return self.campaign.objective.class_names
+
+    @property
+    def classes(self) -> list[str]:
+        """Each class as people call it: ``3 rings``, ``first half``."""
+        return [self._called(name) for name in self.class_names]
+
+    @property
+    def target(self) -> str:
+        """What is looked for: ``3 or 4 rings``."""
+        return self._called(" or ".join(self.campaign.screen.objective.target))
+
+    @property
+    def varied(self) -> list[Parameter]:
+        """The parameters that span the planes."""
+        return [parameter for parameter in self.campaign.space if not parameter.fixed]
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the training set holds."""
+        return self._json(self.campaign.paths.manifest, "dataset")
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """Errors of the ensemble and its members on the test split."""
+        return self._json(self.campaign.paths.metrics, "evaluation")
+
+    @cached_property
+    def validation(self) -> Mapping[str, Any]:
+        """Figures of the validation."""
+        return self._json(self.campaign.paths.validation_summary, "validation")
+
+    @cached_property
+    def predictions(self) -> storage.File:
+        """Simulated and emulated profiles of the test split."""
+        return storage.read(self.campaign.paths.predictions, evaluate.KIND, self.campaign.fingerprint("evaluation"))
+
+    @cached_property
+    def screen(self) -> storage.File:
+        """Counts of the screen."""
+        return storage.read(self.campaign.paths.screen_summary, SUMMARY_KIND, self.campaign.fingerprint("screen"))
+
+    @cached_property
+    def hits(self) -> storage.File:
+        """The validated hits."""
+        return storage.read(self.campaign.paths.validation_hits, validate.KIND, self.campaign.fingerprint("validation"))
+
+    @cached_property
+    def histories(self) -> list[dict[str, NDArray[np.float64]]]:
+        """Columns of each member's history of training."""
+        members = range(self.campaign.emulators.members)
+        return [_read_history(self.campaign.paths.member(k) / "history.csv") for k in members]
+
+    @cached_property
+    def target_planes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Histograms over the planes: of the target's samples, and of all."""
+        planes = self.screen["planes"]
+        return planes[sorted(set(self.campaign.targets))].sum(axis=0), planes.sum(axis=0)
+
+    @cached_property
+    def verdicts(self) -> list[str]:
+        """What the model makes of each validated hit: its class, or why there is none."""
+        labels, reasons = self.hits["labels"], self.hits["reasons"]
+        return [
+            self.classes[label] if label >= 0 else f"failed ({reason})"
+            for label, reason in zip(labels, reasons, strict=True)
+        ]
+
+    def _called(self, name: str) -> str:
+        """Return a class's name, with what it counts where it is a number."""
+        if not name[:1].isdigit():
+            return name
+        return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"
+
+    def _json(self, path: Path, stage: Stage) -> Mapping[str, Any]:
+        values = storage.read_json(path)
+        fingerprint = self.campaign.fingerprint(stage)
+        found = values.get("campaign") if isinstance(values, dict) else None
+        if found != fingerprint:
+            raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); run its stage again")
+        return values
+
+
+def _read_history(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a member's history."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); train the member") from None
+    except (IndexError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a history of training ({error}); train the member again") from None

@@ -1,0 +1,439 @@
+"""Simulate: sample numbers to simulations, one shard in one MPI job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.models import Model, get_model
+from mechscreen.models.base import Status
+from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
+from mechscreen.progress import Progress
+from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.stages.provenance import provenance
+from mechscreen.tables import read_parameters
+
+log = logging.getLogger(__name__)
+
+KIND = "simulations"
+PARTIAL_KIND = "partial simulations"
+
+_STREAM = "simulations"
+_BLOCK_SECONDS = 1.0
+"""What a block should take: long beside a message, short beside the time that a cluster gives after its notice."""
+_LARGEST_BLOCK = 64
+_SAVE_EVERY = 15.0
+"""Seconds between saves of a partial shard, …"""
+_SAVE_SHARE = 0.05
+"""… of which saving may take this share."""
+_REASON_LENGTH = 200
+
+
+def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadline | None = None) -> Path:
+    """Simulate the samples of one shard and write it; a call that all ranks make.
+
+    The shard is the same, bit for bit, whatever the number of ranks and interruptions. What is done is saved beside it
+    (``shard-00042.h5.partial``) from time to time and when `deadline` is reached, and the next attempt continues there.
+    A shard that is there and whole is left as it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such shard in the campaign, or the shard cannot be written.
+    Interrupted
+        On all ranks, when `deadline` was reached before the shard was complete.
+    """
+    path = campaign.paths.shard(shard)
+    start, stop = _sample_range(campaign, shard)
+    task = Task(
+        path=path,
+        label=f"simulate {path.stem}",
+        model=campaign.model_instance,
+        index=np.arange(start, stop),
+        parameters=_shard_parameters(campaign, shard),
+        seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
+        attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
+    )
+    with failing_together(comm):
+        whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
+    run_task(task, whole, comm, deadline)
+    return path
+
+
+def simulate_table(
+    model: str,
+    table: Path,
+    out: Path,
+    *,
+    normalised: bool = False,
+    options: Mapping[str, Any] | None = None,
+    comm: Comm = None,
+    deadline: Deadline | None = None,
+) -> Path:
+    """Simulate the parameter sets of a CSV file (see `mechscreen.tables`) and write them; a call that all ranks make.
+
+    Interruptions are continued as in `simulate`.
+
+    Raises
+    ------
+    InputError
+        If the table is wrong, or `out` exists and holds something else.
+    """
+    instance = get_model(model, **(options or {}))
+    parameters = read_parameters(table, instance.space, normalised=normalised)
+    identity = json.dumps([model, instance.version, dict(options or {})], sort_keys=True, default=str)
+    fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
+    n = len(parameters)
+    task = Task(
+        path=out,
+        label=f"simulate {table.name}",
+        model=instance,
+        index=np.arange(n),
+        parameters=parameters,
+        seeds=np.arange(n, dtype=np.uint64),
+        attributes={
+            "kind": KIND,
+            "campaign": fingerprint,
+            "campaign_name": table.name,
+            "model": model,
+            "model_version": instance.version,
+            "seed": 0,
+        },
+    )
+    with failing_together(comm):
+        whole = rank_of(comm) == 0 and out.exists()
+        if whole:
+            try:
+                storage.verify(out, KIND, fingerprint)
+            except InputError as error:
+                raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
+    run_task(task, whole, comm, deadline)
+    return out
+
+
+def read_shard(campaign: Campaign, shard: int) -> storage.File:
+    """Read a shard and check it against the campaign: checksum, origin, shapes, samples, and finite where status is OK.
+
+    Raises
+    ------
+    InputError
+        Naming the shard, what is wrong and what to do.
+    """
+    path = campaign.paths.shard(shard)
+    file = storage.read(path, KIND, campaign.fingerprint("simulations"))
+    start, stop = _sample_range(campaign, shard)
+    model = campaign.model_instance
+    n, outputs, points = stop - start, len(model.outputs), len(model.outputs[0].grid)
+    expected = {
+        "index": (n,),
+        "parameters": (n, len(campaign.space)),
+        "profiles": (n, outputs, points),
+        "log_peaks": (n, outputs),
+        "status": (n,),
+        "reasons": (n,),
+    }
+    for name, shape in expected.items():
+        if file[name].shape != shape:
+            raise storage.FileError(path, f"'{name}' has shape {file[name].shape}, expected {shape}")
+    if not np.array_equal(file["index"], np.arange(start, stop)):
+        raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
+    if not np.allclose(file["parameters"], _shard_parameters(campaign, shard), rtol=1e-12, atol=0):
+        raise storage.FileError(path, "its parameters are not those of its samples")
+    status = file["status"]
+    if not np.isin(status, [int(code) for code in Status]).all():
+        raise storage.FileError(path, "holds a status that is none")
+    ok = status == Status.OK
+    finite = np.isfinite(file["profiles"]).all(axis=(1, 2)) & np.isfinite(file["log_peaks"]).all(axis=1)
+    if not finite[ok].all():
+        bad = start + int(np.flatnonzero(ok & ~finite)[0])
+        raise storage.FileError(path, f"sample {bad} has status OK but is not finite")
+    return file
+
+
+def describe(model: Model) -> dict[str, NDArray[Any]]:
+    """Return what a reader needs to know of a model's arrays: names of parameters and outputs, grid of each output."""
+    return {
+        "parameter_names": np.array(model.space.names),
+        "output_names": np.array([output.name for output in model.outputs]),
+        "grid": np.array([output.grid for output in model.outputs], dtype=float),
+    }
+
+
+@dataclass(frozen=True)
+class Task:
+    """Samples to simulate (n of them, numbers ascending) and the file that they go to."""
+
+    path: Path
+    label: str
+    model: Model
+    index: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    seeds: NDArray[np.uint64]
+    attributes: dict[str, str | int | float]
+
+    @property
+    def partial_path(self) -> Path:
+        """Where the samples that are done wait for the next attempt."""
+        return self.path.with_name(self.path.name + ".partial")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Simulations of some samples."""
+
+    profiles: NDArray[np.float32]
+    log_peaks: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    reasons: tuple[str, ...]
+    seconds: float
+
+
+class _Rows:
+    """The simulations of a task, as far as they are done."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        n, outputs, points = len(task.index), len(task.model.outputs), len(task.model.outputs[0].grid)
+        self.done = np.zeros(n, dtype=bool)
+        self.profiles = np.full((n, outputs, points), np.nan, dtype=np.float32)
+        self.log_peaks = np.full((n, outputs), np.nan)
+        self.status = np.zeros(n, dtype=np.uint8)
+        self.reasons = np.full(n, "", dtype=object)
+
+    def insert(self, rows: NDArray[np.int64], block: _Block | storage.File) -> None:
+        """Enter the simulations of the given rows."""
+        for name in ("profiles", "log_peaks", "status", "reasons"):
+            getattr(self, name)[rows] = block[name] if isinstance(block, storage.File) else getattr(block, name)
+        self.done[rows] = True
+
+    def write(self, path: Path, kind: str) -> None:
+        """Write what is done."""
+        task, done = self.task, self.done
+        storage.write(
+            path,
+            {
+                "index": task.index[done],
+                "parameters": task.parameters[done],
+                "profiles": self.profiles[done],
+                "log_peaks": self.log_peaks[done],
+                "status": self.status[done],
+                "reasons": list(self.reasons[done]),
+                **describe(task.model),
+            },
+            {**task.attributes, "kind": kind},
+        )
+
+    def load_partial(self) -> None:
+        """Take over what an earlier attempt left, if it is in order."""
+        task = self.task
+        if not task.partial_path.exists():
+            return
+        try:
+            file = storage.read(task.partial_path, PARTIAL_KIND, str(task.attributes["campaign"]))
+            rows = np.searchsorted(task.index, file["index"])
+            if not (
+                np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])
+            ):
+                raise storage.FileError(task.partial_path, "holds other samples")
+        except InputError as error:
+            log.warning("%s: starting anew, since %s", task.label, error)
+            task.partial_path.unlink()
+            return
+        self.insert(rows, file)
+        log.info("%s: continuing with %d of %d samples", task.label, len(rows), len(task.index))
+
+
+def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> None:
+    """Simulate what is missing of a task and write it; `whole` (of rank 0) says that nothing is.
+
+    A call that all ranks make; see `simulate` for what it raises, and for how interruptions are continued.
+    """
+    with failing_together(comm):
+        rows = None
+        if rank_of(comm) == 0 and not whole:
+            storage.check_writable(task.path)
+            storage.check_writable(task.partial_path)
+            rows = _Rows(task)
+            rows.load_partial()
+        if comm is not None:
+            whole = comm.bcast(whole, root=0)
+        if whole:
+            if rank_of(comm) == 0:
+                log.info("%s: is there already", task.label)
+                task.partial_path.unlink(missing_ok=True)
+            return
+        complete = _simulate_rows(task, rows, comm, deadline)
+        message = ""
+        if rows is not None:
+            if complete:
+                rows.write(task.path, KIND)
+                task.partial_path.unlink(missing_ok=True)
+                _tell_failures(task, rows)
+            else:
+                rows.write(task.partial_path, PARTIAL_KIND)
+                reason = deadline.reason if deadline is not None else ""
+                message = (
+                    f"{task.label}: {int(rows.done.sum())} of {len(rows.done)} samples are saved, since {reason}; "
+                    "run the same command again to continue"
+                )
+        if comm is not None:
+            message = comm.bcast(message, root=0)
+        if message:
+            raise Interrupted(message)
+
+
+def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadline | None) -> bool:
+    """Simulate what is missing, into `rows` on rank 0; return whether all was done."""
+
+    def work(block: NDArray[np.int64]) -> _Block:
+        return _simulate_block(task.model, task.parameters[block], task.seeds[block])
+
+    if rows is None:
+        return hand_out(comm, (), work, lambda block, result: None)
+    blocks = _Blocks(np.flatnonzero(~rows.done), size_of(comm))
+    saves = _Saves(rows)
+    with Progress(len(rows.done), task.label, "samples", initial=int(rows.done.sum())) as progress:
+
+        def collect(block: NDArray[np.int64], result: _Block) -> None:
+            rows.insert(block, result)
+            progress.advance(len(block))
+            blocks.note(result.seconds / len(block))
+            saves.save_when_due()
+
+        return hand_out(comm, blocks, work, collect, deadline.reached if deadline is not None else lambda: False)
+
+
+class _Blocks:
+    """Cuts row numbers into blocks that take about the same time, smaller towards the end so that no rank idles."""
+
+    def __init__(self, rows: NDArray[np.int64], ranks: int) -> None:
+        self._rows = rows
+        self._ranks = ranks
+        self._seconds: float | None = None
+
+    def note(self, seconds: float) -> None:
+        """Learn what a sample takes; the latest counts most, since the first includes compilation."""
+        self._seconds = seconds if self._seconds is None else 0.5 * (self._seconds + seconds)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        first = 0
+        while first < len(self._rows):
+            n = self._size(len(self._rows) - first)
+            yield self._rows[first : first + n]
+            first += n
+
+    def _size(self, left: int) -> int:
+        if self._seconds is None:
+            return 1
+        wanted = min(_LARGEST_BLOCK, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
+        # A power of two, which suits models that solve several samples at once.
+        return 1 << max(0, int(wanted).bit_length() - 1)
+
+
+class _Saves:
+    """Saves partial rows from time to time."""
+
+    def __init__(self, rows: _Rows) -> None:
+        self._rows = rows
+        self._next = time.monotonic() + _SAVE_EVERY
+
+    def save_when_due(self) -> None:
+        start = time.monotonic()
+        if start >= self._next:
+            self._rows.write(self._rows.task.partial_path, PARTIAL_KIND)
+            end = time.monotonic()
+            self._next = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
+
+
+def _simulate_block(model: Model, parameters: NDArray[np.float64], seeds: NDArray[np.uint64]) -> _Block:
+    """Simulate samples; if the model raises, one by one, so that only the sample that it raises for fails."""
+    start = time.perf_counter()
+    try:
+        result = model.simulate(parameters, seeds=seeds)
+    except MemoryError:
+        raise  # says something about the machine, not about the sample
+    except Exception as error:
+        if len(parameters) > 1:
+            parts = [_simulate_block(model, parameters[i : i + 1], seeds[i : i + 1]) for i in range(len(parameters))]
+            return _Block(
+                np.concatenate([part.profiles for part in parts]),
+                np.concatenate([part.log_peaks for part in parts]),
+                np.concatenate([part.status for part in parts]),
+                tuple(reason for part in parts for reason in part.reasons),
+                time.perf_counter() - start,
+            )
+        log.debug("the model raised for %s", parameters[0], exc_info=True)
+        shape = (1, len(model.outputs), len(model.outputs[0].grid))
+        return _Block(
+            np.full(shape, np.nan, dtype=np.float32),
+            np.full(shape[:2], np.nan),
+            np.array([Status.ERROR], dtype=np.uint8),
+            (_reason(error),),
+            time.perf_counter() - start,
+        )
+    return _Block(
+        result.profiles.astype(np.float32),
+        result.log_peaks,
+        result.status,
+        tuple(reason[:_REASON_LENGTH] for reason in result.reasons),
+        time.perf_counter() - start,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return an exception as one short line, without addresses in memory, which differ from run to run."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return re.sub(r"0x[0-9a-f]+", "0x…", text)[:_REASON_LENGTH]
+
+
+def _tell_failures(task: Task, rows: _Rows) -> None:
+    """Say how many samples failed, and why most of them did."""
+    for code in Status:
+        failed = rows.status == code
+        if code == Status.OK or not failed.any():
+            continue
+        reasons, counts = np.unique(rows.reasons[failed].astype(str), return_counts=True)
+        log.warning(
+            "%s: %d of %d samples have status %s, most often: %s",
+            task.label,
+            failed.sum(),
+            len(failed),
+            code.name,
+            reasons[counts.argmax()],
+        )
+
+
+def _is_whole(campaign: Campaign, shard: int) -> bool:
+    try:
+        read_shard(campaign, shard)
+    except InputError as error:
+        log.warning("simulate: making the shard anew, since %s", error)
+        return False
+    return True
+
+
+def _sample_range(campaign: Campaign, shard: int) -> tuple[int, int]:
+    shards, size = campaign.simulations.shards, campaign.simulations.shard_size
+    if not 0 <= shard < shards:
+        raise InputError(f"no shard {shard}: the campaign '{campaign.name}' has shards 0 … {shards - 1}")
+    return shard * size, (shard + 1) * size
+
+
+def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
+    """Return the physical parameters of a shard's samples, (n, d)."""
+    start, stop = _sample_range(campaign, shard)
+    unit = sample_unit(campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), _STREAM)
+    return campaign.space.physical(unit, levels=True)

@@ -1,0 +1,234 @@
+"""Train: a training set and a member's number → a network, its history, and a record of how it came about."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mechscreen
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.parallel import Deadline, Interrupted
+from mechscreen.progress import Progress
+from mechscreen.sampling import sample_seeds
+from mechscreen.stages.merge import Dataset, load_split
+from mechscreen.stages.provenance import provenance
+
+if TYPE_CHECKING:
+    from mechscreen.emulators.samples import Samples
+    from mechscreen.emulators.training import Training
+
+log = logging.getLogger(__name__)
+
+KIND = "ensemble member"
+CHECKPOINT_KIND = "training checkpoint"
+
+_SAVE_EVERY = 30.0
+"""Seconds between checkpoints, …"""
+_SAVE_SHARE = 0.05
+"""… of which writing them may take this share."""
+
+
+def train(campaign: Campaign, member: int, deadline: Deadline | None = None) -> Path:
+    """Train one member of the ensemble and write its folder; return the path of its record, ``member.json``.
+
+    Members differ in their seed alone. A checkpoint is written from time to time, and when `deadline` is reached; the
+    next attempt continues there and ends with the same weights. A member that is there and whole is left as it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such member in the campaign, or the training set is missing, wrong or of another campaign.
+    Interrupted
+        When `deadline` was reached before the training was complete.
+    """
+    if not 0 <= member < campaign.emulators.members:
+        raise InputError(
+            f"no member {member}: the ensemble of '{campaign.name}' has members 0 … {campaign.emulators.members - 1}"
+        )
+    folder = campaign.paths.member(member)
+    label = f"train {folder.name}"
+    record = folder / "member.json"
+    if record.exists():
+        try:
+            read_record(folder, campaign.fingerprint("emulators"))
+        except InputError as error:
+            log.warning("%s: training anew, since %s", label, error)
+        else:
+            log.info("%s: is there already", label)
+            return record
+    # The training set is looked at before the network library is loaded, which takes seconds.
+    samples, validation = load_split(campaign, "train"), load_split(campaign, "validation")
+    training = _begin(campaign, member, samples, validation)
+    checkpoint = folder / "checkpoint.h5"
+    attributes = {**provenance(campaign, "emulators", CHECKPOINT_KIND), "member": member}
+    _load_checkpoint(training, checkpoint, campaign.fingerprint("emulators"), label)
+    if not _run(training, checkpoint, attributes, deadline, label):
+        storage.write(checkpoint, training.state(), attributes)
+        raise Interrupted(
+            f"{label}: {training.epoch} of {campaign.emulators.training.epochs} epochs are saved, since "
+            f"{deadline.reason if deadline is not None else ''}; run the same command again to continue"
+        )
+    _write_member(campaign, member, training)
+    checkpoint.unlink(missing_ok=True)
+    best = training.history[training.best_epoch - 1]
+    rmse = best["validation_rmse"]
+    log.info("%s: kept epoch %d of %d, validation RMSE %.4f", label, training.best_epoch, training.epoch, rmse)
+    return record
+
+
+def read_record(folder: Path, campaign: str | None = None) -> dict[str, Any]:
+    """Return a member's record, having checked that its network is the one that was recorded.
+
+    Parameters
+    ----------
+    campaign
+        Fingerprint that the record must carry; None accepts any.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, wrong, or of another campaign.
+    """
+    path, model = folder / "member.json", folder / "model.keras"
+    record = storage.read_json(path)
+    if not isinstance(record, dict) or record.get("kind") != KIND:
+        raise InputError(f"{path}: not the record of an ensemble's member; train the member again")
+    if campaign is not None and record["campaign"] != campaign:
+        raise InputError(
+            f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
+            "use another results folder"
+        )
+    if not model.is_file() or _sha256(model) != record["model_sha256"]:
+        raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")
+    return record
+
+
+def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
+    """Return a split as networks take it: normalised parameters, single precision."""
+    from mechscreen.emulators.samples import Samples
+
+    return Samples(
+        campaign.space.normalise(dataset.parameters).astype(np.float32),
+        dataset.profiles.astype(np.float32, copy=False),
+        dataset.log_peaks.astype(np.float32),
+    )
+
+
+def _begin(campaign: Campaign, member: int, samples: Dataset, validation: Dataset) -> Training:
+    from mechscreen.emulators.networks import build_network
+    from mechscreen.emulators.training import Training
+
+    settings = campaign.emulators
+    seed = _seed(campaign, member)
+    learned = to_samples(campaign, samples)
+    network = build_network(settings.architecture, learned, seed=seed, precision=settings.training.precision)
+    return Training(network, learned, to_samples(campaign, validation), settings.training, seed)
+
+
+def _seed(campaign: Campaign, member: int) -> int:
+    # 63 bits, which every format of integers holds.
+    return int(sample_seeds(campaign.seed, member, member + 1, "members")[0] >> np.uint64(1))
+
+
+def _load_checkpoint(training: Training, path: Path, campaign: str, label: str) -> None:
+    """Take over what an earlier attempt left, if it is in order."""
+    if not path.exists():
+        return
+    try:
+        training.restore(storage.read(path, CHECKPOINT_KIND, campaign).arrays)
+    except InputError as error:
+        log.warning("%s: starting anew, since %s", label, error)
+    else:
+        log.info("%s: continuing after epoch %d", label, training.epoch)
+
+
+def _run(
+    training: Training,
+    checkpoint: Path,
+    attributes: dict[str, storage.Attribute],
+    deadline: Deadline | None,
+    label: str,
+) -> bool:
+    """Train epoch by epoch; return False if the deadline was reached."""
+
+    def stop() -> bool:
+        return deadline is not None and deadline.reached()
+
+    next_save = time.monotonic() + _SAVE_EVERY
+    with Progress(training.settings.epochs, label, "epochs", initial=training.epoch) as progress:
+        while not training.finished:
+            if stop() or not training.run_epoch(stop):
+                return False
+            progress.advance()
+            start = time.monotonic()
+            if start >= next_save:
+                storage.write(checkpoint, training.state(), attributes)
+                storage.write_text(checkpoint.with_name("history.csv"), _table(training.history))
+                end = time.monotonic()
+                next_save = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
+    return True
+
+
+def _write_member(campaign: Campaign, member: int, training: Training) -> None:
+    """Write the folder's files; the record last, so that it stands for a whole member."""
+    import keras
+
+    from mechscreen.emulators.networks import save_network
+
+    folder = campaign.paths.member(member)
+    training.use_best_weights()
+    with storage.replacing(folder / "model.keras") as temporary:
+        save_network(training.network, temporary)
+    storage.write_text(folder / "history.csv", _table(training.history))
+    model = campaign.model_instance
+    storage.write_json(
+        folder / "member.json",
+        {
+            **provenance(campaign, "emulators", KIND),
+            "member": member,
+            "member_seed": _seed(campaign, member),
+            "dataset": campaign.fingerprint("dataset"),
+            "training_samples": len(training.samples),
+            "validation_samples": len(training.validation),
+            "architecture": campaign.emulators.architecture.model_dump(mode="json"),
+            "training": campaign.emulators.training.model_dump(mode="json"),
+            "epochs": training.epoch,
+            "best_epoch": training.best_epoch,
+            "validation_rmse": training.history[training.best_epoch - 1]["validation_rmse"],
+            "seconds": sum(row["seconds"] for row in training.history),
+            "weights": training.network.count_params(),
+            "model_sha256": _sha256(folder / "model.keras"),
+            "parameters": [
+                {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
+                for p in campaign.space
+            ],
+            "outputs": [{"name": o.name, "unit": o.unit, "grid": o.grid.tolist()} for o in model.outputs],
+            "software_version": mechscreen.__version__,
+            "keras_version": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+    )
+
+
+def _table(history: Sequence[dict[str, float]]) -> str:
+    """Return a history as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in history)
+    return text.getvalue()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

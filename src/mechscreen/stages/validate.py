@@ -1,0 +1,270 @@
+"""Validate: hits of the screen → the model's own simulations of them → which hits stand, and how new they are."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.metrics import rmse
+from mechscreen.errors import InputError
+from mechscreen.models.base import Status
+from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank_of
+from mechscreen.progress import Progress
+from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.stages import merge, simulate
+from mechscreen.stages.provenance import provenance
+from mechscreen.stages.screen import HITS_KIND, Search
+
+log = logging.getLogger(__name__)
+
+KIND = "validation"
+
+_NO_LABEL = -1
+"""Label of a simulation that failed."""
+
+_CHUNK = 1024
+"""Training profiles that are compared with all hits at once."""
+
+
+def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = None) -> Path:
+    """Simulate the hits of the screen with the model and compare; a call that all ranks make. Return the table's path.
+
+    All hits that the screen kept are simulated; if they are more than ``validation.limit``, a random sample of so many.
+    ``validation/hits.h5`` has a row for each, ``validation/summary.json`` the figures. Simulations are continued after
+    an interruption like those of `mechscreen.stages.simulate.simulate`.
+
+    Raises
+    ------
+    InputError
+        If the hits or the training set are missing, wrong, or of another campaign.
+    Interrupted
+        On all ranks, when `deadline` was reached before all hits were simulated.
+    """
+    search = Search(campaign)
+    with failing_together(comm):
+        hits, screened = _from_rank_0(comm, lambda: _choose_hits(campaign))
+        task = simulate.Task(
+            path=campaign.paths.validation / "simulations.h5",
+            label="validate",
+            model=campaign.model_instance,
+            index=np.arange(len(hits["index"])),
+            parameters=hits["parameters"],
+            seeds=_seeds(campaign, hits["index"]),
+            attributes=provenance(campaign, "validation", simulate.KIND),
+        )
+        simulate.run_task(task, rank_of(comm) == 0 and _is_whole(task), comm, deadline)
+        simulated = _from_rank_0(comm, lambda: storage.read(task.path, simulate.KIND).arrays)
+        nearest, training = _compare_with_training(search, simulated["profiles"], comm)
+        if rank_of(comm) == 0:
+            table = _compare(search, hits, simulated) | nearest
+            summary = _summarise(search, table, screened, training)
+            storage.write_json(campaign.paths.validation_summary, summary)
+            storage.write(
+                campaign.paths.validation_hits,
+                {**table, "class_names": np.array(search.objective.class_names), **simulate.describe(task.model)},
+                {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
+            )
+            task.path.unlink()
+            log.info(
+                "validate: %d of %d simulated hits are within RMSE %g, %d are of the same class",
+                summary["confirmed"]["count"],
+                summary["validated"],
+                campaign.validation.rmse_limit,
+                summary["same_class"]["count"],
+            )
+    return campaign.paths.validation_hits
+
+
+def nearest_profiles(profiles: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Find the nearest of the `others` for each profile.
+
+    Parameters
+    ----------
+    profiles, others
+        (n, outputs, points) and (m, outputs, points), m > 0.
+
+    Returns
+    -------
+    distance
+        (n,), root mean square difference over all outputs and points; NaN where a profile is.
+    place
+        (n,), row of `others`; the first of equals.
+    """
+    a = profiles.reshape(len(profiles), math.prod(profiles.shape[1:])).astype(np.float64)
+    squares = np.full(len(a), np.inf)
+    place = np.zeros(len(a), np.int64)
+    for start in range(0, len(others), _CHUNK):
+        b = others[start : start + _CHUNK].reshape(-1, a.shape[1]).astype(np.float64)
+        # |a − b|² = |a|² − 2 a·b + |b|²; |a|² is the same for all b, and cancellation does not matter in the search.
+        partial = (b * b).sum(axis=1) - 2 * (a @ b.T)
+        best = partial.argmin(axis=1)
+        distance = np.square(a - b[best]).mean(axis=1)
+        closer = distance < squares
+        squares[closer], place[closer] = distance[closer], start + best[closer]
+    return np.where(np.isfinite(a).all(axis=1), np.sqrt(squares), np.nan), place
+
+
+def _from_rank_0(comm: Comm, make: Any) -> Any:
+    """Return on all ranks what `make` returns on rank 0."""
+    value = make() if rank_of(comm) == 0 else None
+    return value if comm is None else comm.bcast(value, root=0)
+
+
+def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+    """Return the hits to simulate, by column, and how many hits the screen found, kept and discarded."""
+    path = campaign.paths.screen_hits
+    with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
+        if file.attributes["samples"] != campaign.screen.count:
+            raise InputError(
+                f"{path}: gathered from {file.attributes['samples']} parameter sets, and the screen has "
+                f"{campaign.screen.count}; gather it again (mechscreen screen --gather)"
+            )
+        n, limit = len(file["index"]), campaign.validation.limit
+        rows = np.arange(n)
+        if n > limit:
+            keys = sample_unit("uniform", campaign.seed, 0, n, 1, "validation")[:, 0]
+            rows = np.sort(np.argsort(keys, kind="stable")[:limit])
+        columns = ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks")
+        totals = {name: int(file.attributes[name]) for name in ("hits_found", "hits_kept", "hits_discarded")}
+        return {name: file[name][rows] for name in columns}, totals
+
+
+def _seeds(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a seed for each hit, from the number of its sample."""
+    seeds = [sample_seeds(campaign.seed, int(i), int(i) + 1, "validation seeds") for i in index]
+    return np.concatenate([np.empty(0, np.uint64), *seeds])
+
+
+def _is_whole(task: simulate.Task) -> bool:
+    """Return whether an earlier attempt simulated all hits."""
+    try:
+        file = storage.read(task.path, simulate.KIND, str(task.attributes["campaign"]))
+    except InputError:
+        return False
+    return np.array_equal(file["parameters"], task.parameters)
+
+
+def _compare(
+    search: Search, hits: dict[str, NDArray[Any]], simulated: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Return a row for each hit: emulated, simulated, and how far these are apart (NaN where the simulation failed)."""
+    ok = simulated["status"] == Status.OK
+    labels = np.full(len(ok), _NO_LABEL)
+    labels[ok] = search.objective(simulated["profiles"][ok], simulated["log_peaks"][ok])
+    error = rmse(simulated["profiles"], hits["profiles"])
+    return {
+        "index": hits["index"],
+        "parameters": hits["parameters"],
+        "disagreement": hits["disagreement"],
+        "emulated_labels": hits["labels"],
+        "emulated_profiles": hits["profiles"],
+        "emulated_log_peaks": hits["log_peaks"],
+        "labels": labels,
+        "profiles": simulated["profiles"],
+        "log_peaks": simulated["log_peaks"],
+        "status": simulated["status"],
+        "reasons": simulated["reasons"],
+        "rmse": error,
+        "log_peak_error": np.abs(simulated["log_peaks"] - hits["log_peaks"]),
+        "confirmed": error <= search.campaign.validation.rmse_limit,
+        "same_class": labels == hits["labels"],
+    }
+
+
+def _compare_with_training(
+    search: Search, profiles: NDArray[Any], comm: Comm
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+    """Return, on rank 0, the nearest training sample of each profile, and the number of training samples by class."""
+    campaign = search.campaign
+    fingerprint = campaign.fingerprint("dataset")
+    files = _from_rank_0(comm, lambda: merge.split_files(campaign, "train"))
+    distance = np.full(len(profiles), np.inf)
+    index = np.full(len(profiles), -1, np.int64)
+    classes = np.zeros(len(search.objective.class_names), np.int64)
+
+    def work(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        file = storage.read(path, merge.KIND, fingerprint)
+        labels = search.objective(file["profiles"], file["log_peaks"])
+        near, place = nearest_profiles(profiles, file["profiles"])
+        return near, file["index"][place], np.bincount(labels, minlength=len(classes))
+
+    if rank_of(comm) != 0:
+        hand_out(comm, (), work, lambda path, result: None)
+        return {}, classes
+    with Progress(len(files), "validate: training set", "files") as progress:
+
+        def collect(path: Path, result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]) -> None:
+            near, who, labels = result
+            closer = (near < distance) | ((near == distance) & (who < index))
+            distance[closer], index[closer] = near[closer], who[closer]
+            classes[:] += labels
+            progress.advance()
+
+        hand_out(comm, files, work, collect)
+    distance[index < 0] = np.nan
+    return {"nearest_distance": distance, "nearest_index": index}, classes
+
+
+def _summarise(
+    search: Search, table: dict[str, NDArray[Any]], screened: dict[str, int], training: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return the figures of the validation; a failed simulation counts as neither confirmed nor of the same class."""
+    campaign = search.campaign
+    names = search.objective.class_names
+    ok = table["status"] == Status.OK
+    confirmed, same = table["confirmed"], table["same_class"]
+    n = len(ok)
+    everything = screened["hits_found"] == n
+    return {
+        **provenance(campaign, "validation", KIND),
+        "target": list(campaign.screen.objective.target),
+        "disagreement_limit": campaign.screen.disagreement_limit,
+        "rmse_limit": campaign.validation.rmse_limit,
+        **screened,
+        "selection": "all hits" if everything else "all hits kept" if screened["hits_kept"] == n else "random sample",
+        "validated": n,
+        "failed": int((~ok).sum()),
+        "confirmed": _share(confirmed),
+        "beyond_limit": _share(ok & ~confirmed),
+        "same_class": _share(same),
+        "confirmed_and_same_class": _share(confirmed & same),
+        "rmse": _spread(table["rmse"][ok]),
+        "log_peak_error": _spread(table["log_peak_error"][ok].ravel()),
+        "disagreement": _spread(table["disagreement"]),
+        "simulated_classes": {name: int((table["labels"] == label).sum()) for label, name in enumerate(names)},
+        "nearest_training_distance": _spread(table["nearest_distance"][confirmed]),
+        "training_samples": int(training.sum()),
+        "training_classes": dict(zip(names, training.tolist(), strict=True)),
+        "training_target": int(training[list(search.targets)].sum()),
+    }
+
+
+def _share(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how many, their share, and its 95 % confidence interval (Wilson 1927); None where there is nothing."""
+    count, total = int(chosen.sum()), len(chosen)
+    if not total:
+        return {"count": 0, "share": None, "interval": None}
+    interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return {"count": count, "share": count / total, "interval": [float(interval.low), float(interval.high)]}
+
+
+def _spread(values: NDArray[Any]) -> dict[str, float | None]:
+    """Return mean, standard deviation, median, least and largest value; None where there are too few values."""
+    if not len(values):
+        return dict.fromkeys(("mean", "sd", "median", "least", "largest"))
+    x = values.astype(np.float64)
+    return {
+        "mean": float(x.mean()),
+        "sd": float(x.std(ddof=1)) if len(x) > 1 else None,
+        "median": float(np.median(x)),
+        "least": float(x.min()),
+        "largest": float(x.max()),
+    }

@@ -1,0 +1,538 @@
+"""Files that are whole or absent, and whose every bit is checked when they are read.
+
+Arrays are kept in HDF5 files. The first 512 bytes (HDF5's *user block*, which its readers skip) hold the word
+``mechscreen`` and the SHA-256 of all bytes that follow, so any flipped bit, truncation or addition is found; HDF5 by
+itself finds few of them. The same content gives the same bytes: no times are stored, and the order is fixed. A file is
+written under a temporary name in the same folder, flushed to disk and renamed, so it appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+import mechscreen
+from mechscreen.errors import InputError
+
+FORMAT_VERSION = 1
+
+Attribute = str | int | float
+Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
+"""Name → (shape, data type) of each array."""
+
+REMAKE = "remove it and run the command that makes it again"
+"""What to do about a file that is wrong."""
+
+_USER_BLOCK = 512
+_MAGIC = b"mechscreen"
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_STALE_AFTER = 24 * 3600.0
+"""Seconds after which a temporary file of another machine counts as left behind."""
+
+
+class FileError(InputError):
+    """A file that cannot be used: which, its `problem`, and what to do."""
+
+    def __init__(self, path: Path, problem: str, remedy: str = REMAKE) -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class File:
+    """A verified file: its attributes, and its arrays by name."""
+
+    path: Path
+    attributes: Mapping[str, Attribute]
+    arrays: Mapping[str, NDArray[Any]]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        try:
+            return self.arrays[name]
+        except KeyError:
+            raise FileError(self.path, f"holds no array '{name}'") from None
+
+
+def write(path: Path, arrays: Mapping[str, NDArray[Any] | list[str]], attributes: Mapping[str, Attribute]) -> None:
+    """Write arrays and attributes, atomically.
+
+    Parameters
+    ----------
+    arrays
+        Numbers of any shape; strings as a list or a one-dimensional array of them.
+    attributes
+        At least `kind` (what the file holds) and `campaign` (fingerprint of what it depends on); `format_version` and
+        `software_version` are added.
+
+    Raises
+    ------
+    InputError
+        If the disk is full, the folder is read-only, …; nothing appears under `path` then.
+    """
+    with Writer(path, {}, attributes, whole=arrays):
+        pass
+
+
+class Writer:
+    """Writes a file in pieces, for arrays that do not fit into memory; a context manager.
+
+    Each array of `layout` is filled along its first axis by `append`; those of `whole` are written at once. The file
+    appears when the block ends, provided that every array is full; if the block raises, nothing remains.
+
+    HDF5 only lays the file out, in memory; the bytes are written here, because the HDF5 library does not survive a full
+    disk (it ends the interpreter).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        attributes: Mapping[str, Attribute],
+        whole: Mapping[str, NDArray[Any] | list[str]] | None = None,
+    ) -> None:
+        missing = {"kind", "campaign"} - attributes.keys()
+        if missing:
+            raise ValueError(f"attributes lack {', '.join(sorted(missing))}")
+        self.path = path
+        self._whole = {name: _encode(values) for name, values in (whole or {}).items()}
+        shapes = {**layout, **{name: (values.shape, values.dtype) for name, values in self._whole.items()}}
+        self._skeleton = _Skeleton()
+        self._places = _lay_out(self._skeleton, shapes, attributes)
+        self._filled = dict.fromkeys(layout, 0)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self.path))
+            self._stream = stack.enter_context(temporary.open("w+b"))
+            # Called first on leaving, with the exception if there is one.
+            stack.push(self._finish)
+            for offset, data in self._skeleton.pieces.items():
+                self._put(offset, data)
+            for name, values in self._whole.items():
+                self._put(self._places[name].offset, values.tobytes())
+            self._stack = stack.pop_all()
+        return self
+
+    def append(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Add rows to some or all arrays of the layout."""
+        for name, rows in arrays.items():
+            place = self._places[name]
+            first = self._filled[name]
+            last = first + len(rows)
+            if rows.shape[1:] != place.shape[1:] or last > place.shape[0]:
+                raise ValueError(f"array '{name}', {place.shape}: {rows.shape} does not fit after {first} rows")
+            data = np.ascontiguousarray(rows, dtype=place.dtype)
+            if data.size:
+                self._put(place.offset + first * (data.nbytes // len(data)), data.data)
+            self._filled[name] = last
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _put(self, offset: int, data: bytes | memoryview) -> None:
+        self._stream.seek(offset)
+        self._stream.write(data)
+
+    def _finish(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            return
+        for name, rows in self._filled.items():
+            if rows != self._places[name].shape[0]:
+                raise ValueError(f"array '{name}': {rows} of {self._places[name].shape[0]} rows were written")
+        self._stream.truncate(self._skeleton.size)
+        self._stream.seek(_USER_BLOCK)
+        digest = hashlib.file_digest(self._stream, "sha256").hexdigest()
+        self._put(0, _user_block(digest))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array stands in a file."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class _Skeleton(io.RawIOBase):
+    """A file in memory that keeps only the bytes written to it, not the space between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: dict[int, bytes] = {}
+        """Offset → bytes, in the order in which they are to be written."""
+        self.size = 0
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + (self.size if whence == os.SEEK_END else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        # A later write of the same place comes last.
+        self.pieces.pop(self._position, None)
+        self.pieces[self._position] = piece
+        self._position += len(piece)
+        self.size = max(self.size, self._position)
+        return len(piece)
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        start, stop = self._position, self._position + len(view)
+        view[:] = bytes(len(view))
+        for offset, piece in self.pieces.items():
+            first, last = max(start, offset), min(stop, offset + len(piece))
+            if first < last:
+                view[first - start : last - start] = piece[first - offset : last - offset]
+        self._position = stop
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._position if size is None else size
+        return self.size
+
+
+def _lay_out(skeleton: _Skeleton, layout: Layout, attributes: Mapping[str, Attribute]) -> dict[str, _Place]:
+    """Write everything but the arrays' content of a file into `skeleton`; return the places of the arrays."""
+    attributes = {**attributes, "format_version": FORMAT_VERSION, "software_version": mechscreen.__version__}
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_layout(h5py.h5d.CONTIGUOUS)
+    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    settings.set_obj_track_times(False)
+    # "earliest", because newer headers of groups hold the time of their creation.
+    with h5py.File(skeleton, "w", userblock_size=_USER_BLOCK, libver=("earliest", "v110")) as file:
+        for name in sorted(attributes):
+            file.attrs[name] = _encode_attribute(attributes[name])
+        places = {}
+        for name, (shape, given) in layout.items():
+            dtype = np.dtype(given)
+            # h5py's own create_dataset drops the settings for scalars.
+            space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+            kind = h5py.h5t.py_create(dtype, logical=True)
+            dataset = h5py.h5d.create(file.id, name.encode(), kind, space, dcpl=settings)
+            places[name] = _Place(dataset.get_offset() if math.prod(shape) else 0, tuple(shape), dtype)
+    return places
+
+
+def read(path: Path, kind: str, campaign: str | None = None) -> File:
+    """Verify a file and return its attributes and arrays.
+
+    Parameters
+    ----------
+    kind
+        What the file must hold.
+    campaign
+        Fingerprint that the file must carry; None accepts any.
+
+    Raises
+    ------
+    InputError
+        Naming the file, what is wrong with it and what to do.
+    """
+    with open_file(path, kind, campaign) as file:
+        return File(file.path, file.attributes, {name: _load(data) for name, data in file.arrays.items()})
+
+
+@contextmanager
+def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[File]:
+    """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``)."""
+    _check_digest(path)
+    try:
+        handle = h5py.File(path, "r", locking=False)
+    except (OSError, RuntimeError) as error:
+        raise FileError(path, f"cannot be opened as HDF5 ({error})") from None
+    with handle:
+        attributes = {name: _decode_attribute(path, name, value) for name, value in handle.attrs.items()}
+        _check_attributes(path, attributes, kind, campaign)
+        yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})
+
+
+def verify(path: Path, kind: str, campaign: str | None = None) -> Mapping[str, Attribute]:
+    """Verify a file as `read` does, and return its attributes."""
+    with open_file(path, kind, campaign) as file:
+        return file.attributes
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as ``sha256sum`` prints it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8), atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a JSON file, atomically."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); run the command that makes it") from None
+    except ValueError as error:
+        raise FileError(path, f"not valid JSON ({error})") from None
+
+
+def move_aside(path: Path) -> str:
+    """Rename a file that is there but wrong, so that it is made anew; return what to tell about it."""
+    if not path.exists():
+        return ""
+    names = (path.with_name(f"{path.name}.bad{suffix}") for suffix in ["", *(f".{k}" for k in range(2, 1000))])
+    aside = next(name for name in names if not name.exists())
+    path.rename(aside)
+    return f"; moved to {aside.name}"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; when the block ends, the file written there takes its place.
+
+    The temporary name ends like `path` does, for libraries that go by the suffix. If the block raises, the temporary
+    file is removed and `path` stays as it was.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to, the disk is full, or a folder stands in the file's place.
+    """
+    with _explaining(path):
+        temporary = _make_temporary(path)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def check_writable(path: Path) -> None:
+    """See that a file can be written under `path`, before the work that makes it.
+
+    Raises
+    ------
+    InputError
+        As `replacing` would.
+    """
+    with _explaining(path):
+        _make_temporary(path).unlink()
+
+
+def _make_temporary(path: Path) -> Path:
+    """Make an empty temporary file beside `path`, and its folder."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, and a file has to be written there; move the folder away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
+    temporary = path.with_name(f".{path.stem}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}")
+    temporary.touch()
+    return temporary
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Tell people about errors of the file system that they can do something about."""
+    try:
+        yield
+    except OSError as error:
+        message = _STORAGE_ERRORS.get(error.errno or 0)
+        if message is None:
+            raise
+        raise InputError(f"{path}: cannot be written: {message}") from error
+
+
+_STORAGE_ERRORS = {
+    errno.ENOSPC: "no space left on the disk; free some and run again, or use another results folder",
+    errno.EDQUOT: "the disk quota is used up; free some and run again, or use another results folder",
+    errno.EFBIG: "the file would exceed the largest size allowed here; raise the limit (ulimit -f)",
+    errno.EROFS: "the file system is read-only; use another results folder",
+    errno.EACCES: "permission denied; change the folder's permissions or use another results folder",
+    errno.EPERM: "operation not permitted; change the folder's permissions or use another results folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder; move that file away or use another results folder",
+    errno.EEXIST: "a part of its path is a file, not a folder; move that file away or use another results folder",
+    errno.ENOENT: "its folder was removed meanwhile; run again",
+    errno.ENAMETOOLONG: "its name is too long; use a shorter one",
+    errno.EIO: "the disk reports an input/output error; use another results folder and tell the administrator",
+    errno.ESTALE: "the network file system lost the folder; run again",
+}
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove temporary files of `path` that a killed process left behind."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.([^.]+)\.(\d+)\.[0-9a-f]+\.tmp{re.escape(path.suffix)}")
+    for candidate in path.parent.iterdir():
+        match = pattern.fullmatch(candidate.name)
+        if match is None:
+            continue
+        with suppress(OSError):
+            here = match.group(1) == _host()
+            if not _runs(int(match.group(2))) if here else time.time() - candidate.stat().st_mtime > _STALE_AFTER:
+                candidate.unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush folders.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _user_block(digest: str) -> bytes:
+    return (_MAGIC + b"\nsha256 " + digest.encode() + b"\n").ljust(_USER_BLOCK, b"\0")
+
+
+def _check_digest(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            _compare(path, stream)
+    except IsADirectoryError:
+        raise FileError(path, "is a folder where a file should be", "move it away and run again") from None
+    except FileNotFoundError:
+        raise FileError(path, "does not exist", "run the command that makes it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from None
+
+
+def _compare(path: Path, stream: BufferedReader) -> None:
+    head = stream.read(_USER_BLOCK)
+    if not head:
+        raise FileError(path, "is empty")
+    if not head.startswith(_MAGIC):
+        what = "an HDF5 file, but not one of mechscreen's" if head.startswith(_HDF5_SIGNATURE) else "no mechscreen file"
+        raise FileError(path, f"is {what}", f"give another one, or {REMAKE}")
+    if head != _user_block(hashlib.file_digest(stream, "sha256").hexdigest()):
+        raise FileError(path, "is damaged (its checksum does not match its content)")
+
+
+def _check_attributes(path: Path, attributes: Mapping[str, Attribute], kind: str, campaign: str | None) -> None:
+    version = attributes.get("format_version")
+    if not isinstance(version, int) or "kind" not in attributes or "campaign" not in attributes:
+        raise FileError(path, "lacks the attributes of a mechscreen file")
+    if version > FORMAT_VERSION:
+        raise FileError(
+            path,
+            f"has format {version}, written by mechscreen {attributes.get('software_version')}; "
+            f"this is mechscreen {mechscreen.__version__}, which reads up to format {FORMAT_VERSION}",
+            "update it",
+        )
+    if attributes["kind"] != kind:
+        raise FileError(path, f"holds '{attributes['kind']}' where '{kind}' is expected", "give another file")
+    if campaign is not None and attributes["campaign"] != campaign:
+        raise FileError(
+            path,
+            f"written by campaign {attributes['campaign']} (this one is {campaign})",
+            "remove it or use another results folder",
+        )
+
+
+def _dataset(path: Path, handle: h5py.File, name: str) -> Any:
+    """Return a dataset, refusing what could point outside the file or claim more than the file holds."""
+    item = handle[name] if isinstance(handle.get(name, getlink=True), h5py.HardLink) else None
+    if (
+        not isinstance(item, h5py.Dataset)
+        or item.external
+        or item.is_virtual
+        or item.dtype.kind not in "biufS"
+        or item.id.get_storage_size() != item.size * item.dtype.itemsize
+    ):
+        raise FileError(path, f"'{name}' is not a plain array")
+    return item.asstr("utf-8") if item.dtype.kind == "S" else item
+
+
+def _load(data: Any) -> NDArray[Any]:
+    values = data[()]
+    return np.asarray(values, dtype=str) if isinstance(values, np.ndarray) and values.dtype == object else values
+
+
+def _encode(values: NDArray[Any] | list[str]) -> NDArray[Any]:
+    """Return an array as it is stored: strings as UTF-8 of one length, because HDF5's others are not reproducible."""
+    array = np.array(values, dtype=str) if isinstance(values, list) else np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype.kind != "U" or array.ndim != 1:
+        raise ValueError(f"cannot store an array of type {array.dtype} and shape {array.shape}")
+    encoded = [str(text).encode("utf-8", "backslashreplace") for text in array]
+    length = max([1, *map(len, encoded)])
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
+
+
+def _encode_attribute(value: Attribute) -> Any:
+    if isinstance(value, str):
+        encoded = value.encode("utf-8", "backslashreplace")
+        return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
+    return np.int64(value) if isinstance(value, int) else np.float64(value)
+
+
+def _decode_attribute(path: Path, name: str, value: Any) -> Attribute:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, str):
+        return value
+    raise FileError(path, f"attribute '{name}' is neither text nor a number")

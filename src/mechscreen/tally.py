@@ -1,0 +1,189 @@
+"""What a screen keeps of the samples that it has seen: counts, and the best hits.
+
+Everything here is independent of the order in which samples arrive and of how they are grouped, so that a screen gives
+the same result with any number of ranks and after any interruption; and its size does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+DISAGREEMENT_BINS = 200
+"""Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ."""
+
+
+def plane_pairs(dimensions: int) -> NDArray[np.int64]:
+    """Return the planes of `dimensions` parameters, (planes, 2): (0, 1), (0, 2), … as indices of the two axes."""
+    return np.stack(np.triu_indices(dimensions, 1), axis=1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many samples were seen, by class and in several respects; all int64.
+
+    Attributes
+    ----------
+    classes
+        (classes,), samples of each class.
+    trusted
+        (classes,), those of them whose disagreement is within the limit.
+    planes
+        (classes, planes, bins, bins), histogram of each class over each plane of two parameters (`plane_pairs`).
+    disagreement_levels
+        (classes, DISAGREEMENT_BINS), histogram of disagreement of each class.
+    """
+
+    classes: NDArray[np.int64]
+    trusted: NDArray[np.int64]
+    planes: NDArray[np.int64]
+    disagreement_levels: NDArray[np.int64]
+
+    @classmethod
+    def zeros(cls, classes: int, dimensions: int, bins: int) -> Self:
+        """Return the counts of no sample."""
+        return cls(
+            np.zeros(classes, np.int64),
+            np.zeros(classes, np.int64),
+            np.zeros((classes, len(plane_pairs(dimensions)), bins, bins), np.int64),
+            np.zeros((classes, DISAGREEMENT_BINS), np.int64),
+        )
+
+    def add(
+        self, unit: NDArray[np.float64], labels: NDArray[np.int64], disagreement: NDArray[Any], limit: float
+    ) -> None:
+        """Count n more samples.
+
+        Parameters
+        ----------
+        unit
+            (n, dimensions), in [0, 1): where each sample lies in the range of each parameter.
+        labels, disagreement
+            (n,).
+        limit
+            Up to which disagreement a sample is trusted.
+        """
+        number = len(self.classes)
+        bins = self.planes.shape[-1]
+        self.classes[:] += np.bincount(labels, minlength=number)
+        self.trusted[:] += np.bincount(labels[disagreement <= limit], minlength=number)
+        cells = np.minimum((unit.T * bins).astype(np.uint16), bins - 1)
+        _count_planes(cells, labels, self.planes)
+        level = np.minimum((disagreement * DISAGREEMENT_BINS).astype(np.int64), DISAGREEMENT_BINS - 1)
+        cell = labels * DISAGREEMENT_BINS + level
+        levels = self.disagreement_levels
+        levels[:] += np.bincount(cell, minlength=levels.size).reshape(levels.shape)
+
+    def merge(self, other: Counts) -> None:
+        """Add the counts of other samples."""
+        for name, array in self.arrays().items():
+            array[:] += other.arrays()[name]
+
+    def add_up(self) -> bool:
+        """Return whether every histogram holds each sample once."""
+        return (
+            bool(np.all((self.trusted >= 0) & (self.trusted <= self.classes)))
+            and np.array_equal(self.disagreement_levels.sum(axis=1), self.classes)
+            and bool(np.all(self.planes.sum(axis=(2, 3)) == self.classes[:, None]))
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Return the arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_planes(cells, labels, planes):  # type: ignore[no-untyped-def]
+    """Count each sample's cell in every plane; `cells` is (dimensions, n)."""
+    plane = 0
+    # One plane after the other: its histogram stays in the cache, all of them together would not.
+    for i in range(len(cells)):
+        for j in range(i + 1, len(cells)):
+            for sample in range(len(labels)):
+                planes[labels[sample], plane, cells[i, sample], cells[j, sample]] += 1
+            plane += 1
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Samples that are looked for, one per row.
+
+    Attributes
+    ----------
+    index
+        (n,), number of the sample.
+    parameters
+        (n, d), physical values.
+    labels, disagreement
+        (n,), class and disagreement of the ensemble.
+    profiles, log_peaks
+        (n, outputs, points) and (n, outputs), as the ensemble predicts them.
+    """
+
+    index: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    disagreement: NDArray[np.float32]
+    profiles: NDArray[np.float32]
+    log_peaks: NDArray[np.float32]
+
+    @classmethod
+    def none(cls, parameters: int, outputs: int, points: int) -> Self:
+        """Return no rows."""
+        return cls(
+            np.empty(0, np.int64),
+            np.empty((0, parameters)),
+            np.empty(0, np.int64),
+            np.empty(0, np.float32),
+            np.empty((0, outputs, points), np.float32),
+            np.empty((0, outputs), np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, rows: NDArray[Any]) -> Hits:
+        """Return some of the rows."""
+        return Hits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def join(self, others: list[Hits]) -> Hits:
+        """Return these rows and those of `others`."""
+        return Hits(*(np.concatenate([getattr(hits, f.name) for hits in (self, *others)]) for f in fields(self)))
+
+    def best(self, most: int) -> Hits:
+        """Return up to `most` rows, those of least disagreement (then of least index), in the order of the index."""
+        chosen = np.lexsort((self.index, self.disagreement))[:most]
+        return self.take(chosen[np.argsort(self.index[chosen])])
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class BestHits:
+    """Keeps the best hits of all that are added, in memory for at most twice as many."""
+
+    def __init__(self, most: int, hits: Hits) -> None:
+        self._most = most
+        self._hits = hits
+        self._added: list[Hits] = []
+
+    def add(self, hits: Hits) -> None:
+        """Consider more hits."""
+        if len(hits):
+            self._added.append(hits)
+        if sum(map(len, self._added)) > self._most:
+            self._reduce()
+
+    def result(self) -> Hits:
+        """Return the best of all hits added, in the order of their index."""
+        self._reduce()
+        return self._hits
+
+    def _reduce(self) -> None:
+        self._hits = self._hits.join(self._added).best(self._most)
+        self._added = []

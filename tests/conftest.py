@@ -1,0 +1,29 @@
+"""Helpers of tests that start programs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mpiexec():
+    """Return a function that starts Python with some arguments on n ranks; its result is a `subprocess.Popen`."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if launcher is None:
+        pytest.skip("no mpiexec: pip install 'mechscreen[mpich]', or load an MPI module")
+
+    def start(ranks, *arguments):
+        return subprocess.Popen(
+            [launcher, "-n", str(ranks), sys.executable, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+        )
+
+    return start

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from mechscreen import InputError
+from mechscreen.emulators.ensemble import Ensemble
+from mechscreen.emulators.metrics import rmse
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings
+
+DIMENSIONS, OUTPUTS, POINTS = 3, 2, 21
+X = np.random.default_rng(0).random((37, DIMENSIONS)).astype(np.float32)
+
+
+def network(seed, outputs=OUTPUTS):
+    samples = Samples(X, np.zeros((len(X), outputs, POINTS), np.float32), np.zeros((len(X), outputs), np.float32))
+    return build_network(DenseSettings(width=16, blocks=1), samples, seed=seed)
+
+
+NETWORKS = [network(seed) for seed in range(4)]
+
+
+def scores_by_definition(members):
+    """Mean RMSE of each member (rows) to the others, for each sample (columns); a plain loop."""
+    profiles = [member.predict_on_batch(X)["profiles"] for member in members]
+    return np.array(
+        [np.mean([rmse(a, b) for j, b in enumerate(profiles) if j != i], axis=0) for i, a in enumerate(profiles)]
+    )
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_disagreement_is_the_mean_score(size):
+    prediction = Ensemble(NETWORKS[:size], batch_size=16).predict(X)
+    np.testing.assert_allclose(prediction.disagreement, scores_by_definition(NETWORKS[:size]).mean(axis=0), rtol=1e-4)
+
+
+def test_the_vote_is_the_profile_and_peak_of_the_member_with_the_least_score():
+    prediction = Ensemble(NETWORKS, batch_size=16).predict(X)
+    best = scores_by_definition(NETWORKS).argmin(axis=0)
+    assert len(set(best)) > 1
+    said = [member.predict_on_batch(X) for member in NETWORKS]
+    for i, member in enumerate(best):
+        np.testing.assert_allclose(prediction.profiles[i], said[member]["profiles"][i], atol=1e-6)
+        np.testing.assert_allclose(prediction.log_peaks[i], said[member]["log_peaks"][i], atol=1e-5)
+
+
+def test_the_mean_is_that_of_all_members_with_the_same_disagreement():
+    vote, mean = Ensemble(NETWORKS).predict(X), Ensemble(NETWORKS, combine="mean").predict(X)
+    said = [member.predict_on_batch(X) for member in NETWORKS]
+    for name in ("profiles", "log_peaks"):
+        np.testing.assert_allclose(getattr(mean, name), np.mean([s[name] for s in said], axis=0), atol=1e-5)
+    np.testing.assert_array_equal(mean.disagreement, vote.disagreement)
+
+
+def test_an_ensemble_of_one_predicts_what_it_says_without_disagreement():
+    prediction = Ensemble(NETWORKS[:1]).predict(X)
+    np.testing.assert_allclose(prediction.profiles, NETWORKS[0].predict_on_batch(X)["profiles"], atol=1e-6)
+    np.testing.assert_array_equal(prediction.disagreement, 0)
+
+
+def test_a_row_is_predicted_the_same_whatever_rows_stand_beside_it():
+    ensemble = Ensemble(NETWORKS[:3], batch_size=16)
+    whole = ensemble.predict(X)
+    for rows in (slice(0, 1), slice(5, 21), slice(20, 37)):
+        part = ensemble.predict(X[rows])
+        np.testing.assert_array_equal(part.profiles, whole.profiles[rows])
+        np.testing.assert_array_equal(part.disagreement, whole.disagreement[rows])
+
+
+def test_no_rows_give_no_predictions():
+    prediction = Ensemble(NETWORKS[:2]).predict(np.zeros((0, DIMENSIONS)))
+    assert prediction.profiles.shape == (0, OUTPUTS, POINTS)
+    assert len(prediction) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((4, 2)), r"shape \(4, 2\); expected \(n, 3\)"),
+        (np.full((4, 3), np.nan), "row 0: a value is not finite"),
+    ],
+)
+def test_wrong_parameters_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        Ensemble(NETWORKS[:2]).predict(values)
+
+
+def test_networks_of_different_shapes_are_no_ensemble():
+    with pytest.raises(InputError, match="member 1 of the ensemble"):
+        Ensemble([NETWORKS[0], network(0, outputs=1)])
+    with pytest.raises(InputError, match="at least one member"):
+        Ensemble([])

@@ -1,0 +1,199 @@
+import functools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
+from mechscreen.emulators.training import Training
+
+POINTS = 31
+NETWORKS = [DenseSettings(width=32, blocks=1), LSTMSettings(embedding=8, units=12, feedback=4)]
+SETTINGS = TrainingSettings(epochs=5, batch_size=32, learning_rate=5e-3)
+
+
+def fronts(n, seed):
+    """Return samples whose profiles are fronts: place and width of each are its first two parameters."""
+    x = np.random.default_rng(seed).random((n, 3)).astype(np.float32)
+    r = np.linspace(0, 1, POINTS, dtype=np.float32)
+    y = 1 / (1 + np.exp((r - x[:, :1]) / (0.05 + 0.1 * x[:, 1:2])))
+    y /= y.max(axis=1, keepdims=True)
+    return Samples(x, y[:, None, :], 3 + x[:, 2:] * 2)
+
+
+TRAIN, VALIDATION = fronts(300, 0), fronts(60, 1)
+
+
+def training(network=NETWORKS[0], settings=SETTINGS, seed=7, samples=TRAIN):
+    return Training(build_network(network, samples, seed=seed), samples, VALIDATION, settings, seed)
+
+
+def run(job):
+    while not job.finished:
+        assert job.run_epoch()
+    return job
+
+
+@functools.cache
+def undisturbed(network=NETWORKS[0]):
+    """Return a finished training, and its state after the second epoch."""
+    job = training(network)
+    job.run_epoch()
+    job.run_epoch()
+    state = job.state()
+    return run(job), state
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a.network.get_weights(), b.network.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(("network", "loss"), zip(NETWORKS, ["mse", "cross_entropy"], strict=True))
+def test_training_learns_fronts(network, loss):
+    settings = SETTINGS.model_copy(update={"epochs": 30, "profile_loss": loss, "learning_rate": 1e-2})
+    job = run(training(network, settings))
+    first, last = job.history[0], job.history[-1]
+    assert last["validation_rmse"] < 0.35 * first["validation_rmse"]
+    assert last["validation_log_peak_rmse"] < 0.8 * VALIDATION.log_peaks.std()
+    assert last["loss"] < first["loss"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, _ = undisturbed()
+    assert same(first, run(training()))
+    assert not same(first, run(training(seed=8)))
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda s: s.network)
+def test_a_training_continued_from_its_state_ends_with_the_same_weights_and_history(network):
+    expected, state = undisturbed(network)
+    continued = training(network)
+    continued.restore(state)
+    assert continued.epoch == 2
+    run(continued)
+    assert same(expected, continued)
+    assert set(expected.state()) == set(continued.state())
+    assert all(
+        np.array_equal(values, continued.state()[name])
+        for name, values in expected.state().items()
+        if name != "history"
+    )
+    seconds = {"seconds": 0.0}
+    assert [{**a, **seconds} for a in expected.history] == [{**b, **seconds} for b in continued.history]
+
+
+def test_an_epoch_that_is_broken_off_leaves_no_trace():
+    expected, state = undisturbed()
+    job = training()
+    job.restore(state)
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return len(asked) == 4
+
+    assert not job.run_epoch(stop)
+    assert len(asked) == 4
+    assert job.epoch == 2
+    assert same(expected, run(job))
+
+
+def worse_and_worse(settings):
+    """Return a training that starts at the truth of its validation set and can only leave it."""
+    job = training(settings=settings)
+    truth = job.network.predict_on_batch(VALIDATION.parameters)
+    job.validation = Samples(VALIDATION.parameters, truth["profiles"], truth["log_peaks"])
+    return job
+
+
+def test_the_best_weights_are_kept():
+    job = worse_and_worse(SETTINGS)
+    job.run_epoch()
+    best = job.network.get_weights()
+    run(job)
+    assert job.best_epoch == 1 + np.argmin([row["validation_rmse"] for row in job.history]) == 1
+    assert not np.array_equal(job.network.get_weights()[0], best[0])
+    job.use_best_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(job.network.get_weights(), best, strict=True))
+
+
+def test_training_stops_when_patience_is_used_up():
+    job = run(worse_and_worse(SETTINGS.model_copy(update={"epochs": 50, "patience": 3})))
+    assert (job.best_epoch, job.epoch) == (1, 4)
+
+
+def test_the_cosine_schedule_warms_up_and_ends_at_zero():
+    job = run(training(settings=SETTINGS.model_copy(update={"epochs": 20})))
+    rates = [row["learning_rate"] for row in job.history]
+    assert max(rates) == rates[0] > 0.98 * SETTINGS.learning_rate
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 1e-6 * SETTINGS.learning_rate
+
+
+def test_fewer_samples_than_a_batch_are_one_batch():
+    job = training(samples=fronts(5, 3))
+    before = job.network.get_weights()
+    run(job)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, job.network.get_weights(), strict=True))
+
+
+def test_no_samples_are_refused():
+    with pytest.raises(InputError, match="0 training and 60 validation samples"):
+        Training(build_network(NETWORKS[0], TRAIN), fronts(0, 0), VALIDATION, SETTINGS, seed=0)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training():
+    samples = Samples(TRAIN.parameters, TRAIN.profiles, TRAIN.log_peaks * np.float32(1e30))
+    with pytest.raises(InputError, match=r"epoch 1: the loss is .*lower emulators.training.learning_rate"):
+        training(samples=samples).run_epoch()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from test_training import training
+
+folder, job = Path(sys.argv[1]), training()
+if (folder / "state.npz").exists():
+    with np.load(folder / "state.npz", allow_pickle=False) as state:
+        job.restore(dict(state))
+while not job.finished:
+    job.run_epoch()
+    np.savez(folder / "new.npz", **job.state())
+    (folder / "new.npz").replace(folder / "state.npz")
+    if sys.argv[3] == "wait" and job.epoch == 2:
+        (folder / "waiting").touch()
+        import time
+        time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_continued_by_another_to_the_same_weights(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+
+    def start(how):
+        command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path), str(Path(__file__).parent), how]
+        return subprocess.Popen(command)
+
+    first = start("wait")
+    while not (tmp_path / "waiting").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert start("go").wait() == 0
+    continued = training()
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
+        continued.restore(dict(state))
+    assert continued.epoch == SETTINGS.epochs
+    assert same(undisturbed()[0], continued)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from mechscreen.figures import planes
+from mechscreen.models import Parameter
+from mechscreen.tally import plane_pairs
+
+BINS = 8
+
+
+def parameters(d):
+    return [Parameter(f"k{j}", 0.0, 10.0 * (j + 1), unit="nM", symbol=f"$k_{{{j}}}$") for j in range(d)]
+
+
+def histograms(unit, bins=BINS):
+    """Count samples (n, d) over all planes."""
+    cells = (unit * bins).astype(int)
+    pairs = plane_pairs(unit.shape[1])
+    counts = np.zeros((len(pairs), bins, bins), np.int64)
+    for plane, (i, j) in enumerate(pairs):
+        np.add.at(counts[plane], (cells[:, i], cells[:, j]), 1)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def screened():
+    """Samples of 13 parameters; the target needs a large second and a small last one."""
+    unit = np.random.default_rng(3).random((40_000, 13))
+    target = unit[(unit[:, 1] > 0.75) & (unit[:, 12] < 0.5)]
+    return histograms(target), histograms(unit)
+
+
+def test_all_78_planes_of_13_parameters_are_drawn_with_their_units(screened, shown):
+    figure = planes.draw(parameters(13), *screened, "two stripes")
+    texts = shown(figure)
+    drawn = [ax for ax in figure.axes if ax.get_visible() and ax.images and not ax.get_title()]
+    assert len(drawn) == 78
+    assert "$k_{0}$ [nM]" in texts
+    assert "density of two stripes, relative to all samples" in texts
+    assert "78 planes" in planes.caption(parameters(13), *screened, "two stripes")
+
+
+def test_the_target_is_as_many_times_as_frequent_as_it_is(screened):
+    curves = planes.marginals(*screened, 13)
+    # A quarter of the range holds all of the target, so that it is four times as frequent there.
+    np.testing.assert_allclose(curves[1], [0] * 6 + [4] * 2, rtol=0.1)
+    np.testing.assert_allclose(curves[5], 1, rtol=0.15)
+    shift = planes.shifts(*screened, 13)
+    np.testing.assert_allclose(shift[[1, 12]], [0.375, -0.25], atol=0.01)
+    assert np.abs(np.delete(shift, [1, 12])).max() < 0.02
+
+
+def test_a_plane_shows_its_first_parameter_along_x(shown):
+    unit = np.random.default_rng(4).random((20_000, 2))
+    target = unit[unit[:, 0] > 0.5]
+    figure = planes.draw(parameters(2), histograms(target), histograms(unit), "t")
+    shown(figure)
+    (ax,) = [ax for ax in figure.axes if ax.images]
+    image = np.asarray(ax.images[0].get_array())
+    half = image.shape[1] // 2
+    assert image[:, :half].max() == 0
+    assert image[:, half:].min() > 1
+    assert ax.get_xlim() == (0, 10)
+    assert ax.get_ylim() == (0, 20)
+
+
+def test_few_samples_are_counted_in_few_cells(shown):
+    unit = np.random.default_rng(5).random((1000, 3))
+    one = histograms(unit[:1], 40)
+    figure = planes.draw(parameters(3), one, histograms(unit, 40), "t")
+    shown(figure)
+    assert np.asarray(figure.axes[3].images[0].get_array()).shape == (5, 5)
+    caption = planes.caption(parameters(3), one, histograms(unit, 40), "t")
+    assert "1 of 1,000 samples" in caption
+    assert "chance" in caption
+
+
+def test_nothing_found_and_a_single_parameter_are_said(shown):
+    total = histograms(np.random.default_rng(6).random((100, 3)))
+    assert "found no sample of the target (t)" in shown(planes.draw(parameters(3), total * 0, total, "t"))
+    none = np.zeros((0, BINS, BINS), np.int64)
+    assert "fewer than two" in shown(planes.draw(parameters(1), none, none, "t"))
+    assert "nothing" in planes.caption(parameters(1), none, none, "t")
+    assert "fewer than two" in shown(planes.draw_marginals(parameters(1), none[None], ("a",), "kind"))
+
+
+def test_of_many_parameters_the_telling_ones_are_drawn(shown):
+    unit = np.random.default_rng(7).random((20_000, 15))
+    target, total = histograms(unit[unit[:, 14] > 0.5], 4), histograms(unit, 4)
+    texts = shown(planes.draw(parameters(15), target, total, "t"))
+    assert "$k_{14}$ [nM]" in texts
+    assert sum(f"$k_{{{j}}}$ [nM]" in texts for j in range(15)) == 13
+    assert "13 of 15 parameters" in planes.caption(parameters(15), target, total, "t")
+
+
+def test_a_class_without_enough_samples_has_no_curve(screened, shown):
+    target, total = screened
+    counts = np.stack([total - target, target, target * 0])
+    figure = planes.draw_marginals(parameters(13), counts, ("none", "two", "three"), "stripes")
+    texts = shown(figure)
+    legend = next(ax.get_legend() for ax in figure.axes if ax.get_legend())
+    assert [text.get_text() for text in legend.get_texts()] == ["none", "two"]
+    assert "stripes" in texts
+    assert "three (fewer than" in planes.marginals_caption(counts, ("none", "two", "three"))
+    assert "No class" in shown(planes.draw_marginals(parameters(13), counts[2:], ("three",), "stripes"))

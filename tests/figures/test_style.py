@@ -1,0 +1,63 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from mechscreen.figures import style
+
+
+def test_png_holds_its_texts_and_is_reproducible():
+    def picture():
+        figure = style.message("nothing · β")
+        return style.to_png(figure, {"Title": "β against α", "Description": "n = 3"})
+
+    png = picture()
+    assert png == picture()
+    assert style.read_metadata(png)["Title"] == "β against α"
+    assert style.read_metadata(png)["Description"] == "n = 3"
+
+
+def test_figures_look_the_same_whatever_the_settings_of_the_caller():
+    @style.styled
+    def draw():
+        return Figure()
+
+    with matplotlib.rc_context({"figure.constrained_layout.use": False, "font.size": 33}):
+        assert draw().get_layout_engine() is not None
+        assert matplotlib.rcParams["font.size"] == 33
+
+
+def test_spread_goes_from_the_least_to_the_largest_and_names_nothing_twice():
+    values = np.array([5.0, 1.0, 3.0, 2.0, 4.0])
+    assert values[style.spread(values, (0, 0.5, 1))].tolist() == [1, 3, 5]
+    assert style.spread(values[:1], (0, 0.5, 1)).tolist() == [0]
+    assert style.spread(values[:2], np.linspace(0, 1, 5)).tolist() == [1, 0]
+
+
+def test_the_palette_is_told_apart_by_colour_blind_eyes():
+    """Distances in CIELAB after simulated deuteranopia and protanopia (Viénot et al. 1999) stay above 10."""
+    srgb = np.array([matplotlib.colors.to_rgb(colour) for colour in style.CYCLE])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
+    protan = np.array([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]])
+    deutan = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
+    for deficit in (protan, deutan):
+        seen = np.clip(linear @ (np.linalg.inv(to_lms) @ deficit @ to_lms).T, 0, 1)
+        lab = _lab(seen)
+        distance = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(len(lab), 1)]
+        assert distance.min() > 10
+
+
+def _lab(linear):
+    xyz = linear @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
+    ratio = xyz / np.array([0.9505, 1.0, 1.089])
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+@pytest.mark.parametrize("name", ["", "radius"])
+def test_grid_label_names_the_unit_only_where_there_is_one(name):
+    from mechscreen.models import Output
+
+    output = Output("gene", np.arange(3.0), grid_name=name, grid_unit="mm" if name else "")
+    assert style.grid_label(output) == ("radius [mm]" if name else "position")

@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mechscreen import InputError, Model, Output, Parameter, Solution, get_model
+from mechscreen.models import ParameterSpace, Status, model_names
+
+SPACE = ParameterSpace(
+    [
+        Parameter("rate", 0.2, 5.0, zero=0.0, one=5.0),
+        Parameter("size", 1.0, 3.0, levels=(1.0, 2.0, 3.0)),
+        Parameter("shift", -2.0, 2.0),
+    ]
+)
+
+
+class Ramp(Model):
+    """y = rate · grid, with a NaN for size > 2.5, a negative for shift < −1 and nothing at shift = 0."""
+
+    name = "ramp-for-tests"
+    version = "1"
+    space = SPACE
+    outputs = (Output("y", np.linspace(0, 1, 5)), Output("z", np.linspace(0, 2, 5)))
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = gain
+
+    def solve(self, parameters, seeds):
+        grids = np.stack([output.grid for output in self.outputs])
+        profiles = self.gain * parameters[:, 0, None, None] * grids
+        profiles[parameters[:, 1] > 2.5] = np.nan
+        profiles[parameters[:, 2] < -1] = -1.0
+        profiles[parameters[:, 2] == 0, 1] = 0.0
+        return Solution(profiles, ["too large" if size > 2.5 else "" for size in parameters[:, 1]])
+
+
+unit_values = st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=20).map(np.array)
+
+
+@given(unit_values)
+def test_physical_values_stay_in_the_box_and_survive_normalising(unit):
+    physical = SPACE.physical(unit)
+    assert (physical >= SPACE.low).all()
+    assert (physical <= SPACE.high).all()
+    np.testing.assert_allclose(SPACE.denormalise(SPACE.normalise(physical)), physical, rtol=1e-12, atol=1e-12)
+
+
+@given(unit_values)
+def test_a_parameter_with_levels_takes_only_them_in_training(unit):
+    assert set(SPACE.physical(unit, levels=True)[:, 1]) <= {1.0, 2.0, 3.0}
+
+
+def test_levels_are_equally_likely():
+    unit = np.random.default_rng(0).random((30_000, 3))
+    counts = np.unique(SPACE.physical(unit, levels=True)[:, 1], return_counts=True)[1]
+    np.testing.assert_allclose(counts / 30_000, 1 / 3, atol=0.015)
+
+
+def test_normalised_values_keep_their_meaning_when_the_range_is_narrowed():
+    narrow = SPACE.restrict({"rate": {"low": 1.0, "high": 2.0}})
+    physical = [[1.5, 2.0, 0.5]]
+    np.testing.assert_array_equal(narrow.normalise(physical), SPACE.normalise(physical))
+    assert SPACE.normalise([[2.5, 2.0, 0.0]])[0] == pytest.approx([0.5, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rat": {"low": 1.0}}, "did you mean 'rate'"),
+        ({"rate": {"high": 9.0}}, "leaves the model's range"),
+        ({"rate": {"low": 3.0, "high": 1.0}}, "not a range"),
+        ({"size": {"levels": (0.5,)}}, "levels"),
+        ({"size": {"high": 2.0}}, "levels"),
+    ],
+)
+def test_a_wrong_change_of_a_range_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        SPACE.restrict(changes)
+
+
+def test_profiles_are_divided_by_their_peaks():
+    result = Ramp(gain=2.0).simulate([[0.5, 1.0, 1.0]])
+    np.testing.assert_allclose(result.profiles[0], np.tile(np.linspace(0, 1, 5), (2, 1)))
+    np.testing.assert_allclose(np.exp(result.log_peaks[0]), [1.0, 2.0])
+
+
+def test_failed_samples_are_rows_with_a_status_and_a_reason():
+    result = Ramp().simulate([[1, 1, 1], [1, 3, 1], [1, 1, -2], [1, 1, 0]])
+    assert list(result.status) == [Status.OK, Status.NOT_FINITE, Status.NEGATIVE, Status.FLAT]
+    assert result.reasons == ("", "too large", "the profile holds a negative value", "a profile is zero everywhere")
+    assert np.isnan(result.profiles[1:]).all()
+    assert np.isfinite(result.profiles[0]).all()
+
+
+def test_normalised_parameters_give_the_same_as_physical_ones():
+    physical = np.array([[1.0, 2.0, 1.5]])
+    direct, normalised = Ramp().simulate(physical), Ramp().simulate(SPACE.normalise(physical), normalised=True)
+    np.testing.assert_allclose(direct.log_peaks, normalised.log_peaks, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [[1.0, 2.0, 3.0], [[1.0, 2.0]], [[1.0, np.nan, 3.0]], [[np.inf, 1.0, 1.0]]])
+def test_parameters_of_wrong_shape_or_value_are_refused(bad):
+    with pytest.raises(InputError, match=r"shape|finite"):
+        Ramp().simulate(bad)
+
+
+def test_an_unknown_model_is_answered_with_the_valid_names():
+    with pytest.raises(InputError, match=r"did you mean 'ramp-for-tests'\?.*registered: .*pattern"):
+        get_model("ramp-for-test")
+
+
+def test_a_name_cannot_be_registered_twice():
+    with pytest.raises(InputError, match="already registered"):
+        type("Other", (Ramp,), {"name": "ramp-for-tests"})
+    assert type(get_model("ramp-for-tests")) is Ramp
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(InputError, match="gian"):
+        get_model("ramp-for-tests", gian=2)
+
+
+def test_a_users_model_is_loaded_from_a_file(tmp_path):
+    source = tmp_path / "my_model.py"
+    source.write_text(
+        "import numpy as np\n"
+        "from mechscreen import Model, Output, Parameter, ParameterSpace, Solution\n"
+        "class Decay(Model):\n"
+        "    name, version = 'decay-from-file', '1'\n"
+        "    space = ParameterSpace([Parameter('k', 0.1, 2.0)])\n"
+        "    outputs = (Output('y', np.linspace(0, 5, 11), grid_name='time', grid_unit='h'),)\n"
+        "    def solve(self, parameters, seeds):\n"
+        "        return Solution(np.exp(-parameters[:, :, None] * self.outputs[0].grid))\n"
+    )
+    result = get_model(f"{source}:Decay").simulate([[1.0]])
+    np.testing.assert_allclose(result.profiles[0, 0], np.exp(-np.linspace(0, 5, 11)))
+    assert "decay-from-file" in model_names()
+    with pytest.raises(InputError, match="did you mean 'Decay'"):
+        get_model(f"{source}:Decy")
+
+
+@pytest.mark.parametrize("spec", ["nowhere.py:Model", "no_such_module:Model", "json:JSONDecoder"])
+def test_a_wrong_address_of_a_model_is_refused(spec):
+    with pytest.raises(InputError, match="model '"):
+        get_model(spec)

@@ -1,0 +1,98 @@
+"""The compiled solver of the pattern model against the readable reference, SciPy and itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import solve_banded
+
+from mechscreen.models import pattern_kernel as kernel
+from mechscreen.models import pattern_reference as reference
+from mechscreen.models.pattern import LENGTH, OUTPUT_POINTS, PatternModel, groups
+from mechscreen.sampling import sample_unit
+
+
+def parameters(count: int, stream: str = "kernel") -> np.ndarray:
+    return PatternModel.space.physical(sample_unit("uniform", 3, 0, count, 13, stream))
+
+
+def solve(rows: np.ndarray, **options) -> kernel.Solved:
+    settings = {
+        "output_points": OUTPUT_POINTS,
+        "points": 2001,
+        "length": LENGTH,
+        "end_time": 150.0,
+        "subgrid": False,
+        "tolerance": 1e-5,
+    }
+    return kernel.solve(groups(rows), **(settings | options))
+
+
+def shape_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = a / a.max(axis=-1, keepdims=True), b / b.max(axis=-1, keepdims=True)
+    return np.sqrt(np.mean((a - b) ** 2, axis=-1))
+
+
+def test_agrees_with_the_readable_reference():
+    # A coarse grid and a short time make the reference affordable; the front moves on from t = 10.
+    rows = parameters(3)
+    compiled = solve(rows, points=501, end_time=25.0).profiles
+    for row, profile in zip(rows, compiled, strict=True):
+        published = reference.simulate(row, points=501, end_time=25.0)
+        assert not published.went_complex
+        assert shape_error(profile, published.profile) < 1e-3
+        assert profile.max() == pytest.approx(published.profile.max(), rel=5e-3)
+
+
+def test_finer_steps_change_the_typical_profile_by_less_than_2e_5():
+    rows = parameters(30)
+    fine = solve(rows, tolerance=1e-6, longest_step=0.5)
+    assert np.median(shape_error(solve(rows).profiles, fine.profiles)) <= 2e-5
+
+
+def test_leaving_out_the_disc_ahead_of_the_colony_changes_nothing():
+    rows = parameters(20)
+    whole = solve(rows, cutoff=0.0)
+    cut = solve(rows)
+    assert cut.statistics[:, 2].mean() < 0.95 * whole.statistics[:, 2].mean()
+    assert np.median(shape_error(cut.profiles, whole.profiles)) < 1e-6
+
+
+def test_powers_agree_with_numpy():
+    x = np.exp(np.random.default_rng(0).uniform(-20, 20, 1000))
+    np.testing.assert_allclose([kernel._log2(v) for v in x], np.log2(x), atol=1e-12)
+    y = np.random.default_rng(1).uniform(-900, 900, 1000)
+    np.testing.assert_allclose([kernel._exp2(v) for v in y], np.exp2(y), rtol=1e-11)
+
+
+def test_capacity_is_the_hill_function_of_the_distance_to_the_front():
+    phi = np.zeros(102)
+    kernel._fill_capacity(phi, 2.01, 3.0, 1.7, 0.04, 100)
+    distance = np.maximum(2.01 - 0.04 * np.arange(100), 0)
+    np.testing.assert_allclose(phi[1:101], 3**1.7 / (3**1.7 + distance**1.7), rtol=1e-10)
+
+
+def test_diffusion_solves_the_implicit_step():
+    rng = np.random.default_rng(0)
+    n, z = 60, 0.7
+    west, east = np.zeros(n + 2), np.zeros(n + 2)
+    west[1:-1], east[1:-1] = rng.random(n), rng.random(n)
+    C = np.zeros(n + 2)
+    C[1:-1] = rng.random(n)
+    bands = np.zeros((3, n))
+    bands[0, 1:] = -z * east[1:n]
+    bands[1] = 1 + z * (west[1:-1] + east[1:-1])
+    bands[2, :-1] = -z * west[2 : n + 1]
+    expected = solve_banded((1, 1), bands, C[1:-1])
+    factors = np.zeros((3, n + 2))
+    kernel._factorise(z, west, east, *factors, n)
+    kernel._diffuse(C, *factors, n)
+    np.testing.assert_allclose(C[1:-1], expected, rtol=1e-12)
+
+
+def test_front_index_is_the_mean_of_the_published_one():
+    # The published index, one-based: first point below the level; here below a straight slope that moves.
+    for span in (0.3, 1.0, 2.6):
+        positions = 17.35 + np.linspace(-span / 2, span / 2, 200_001)
+        assert kernel._mean_front_index(17.35, span) == pytest.approx(np.mean(np.floor(positions) + 2), abs=1e-4)
+    assert kernel._mean_front_index(17.35, 0.0) == 19

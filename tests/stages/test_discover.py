@@ -1,0 +1,115 @@
+"""The discover stage: tables in, model, figure and report out."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError
+from mechscreen.discovery.cases import get_case
+from mechscreen.stages.discover import discover, measure_case, read_time_series, tabulate
+
+
+def _write(path, header, rows):
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    t, y = get_case("cycle").observe(0, step=0.1)
+    return _write(tmp_path / "hares.csv", ["day", "prey", "predator"], np.column_stack([t, y]).tolist())
+
+
+def test_a_table_becomes_a_model_a_figure_and_a_report(table, tmp_path):
+    model = discover(table, tmp_path / "out", time="day")
+    assert model.equations()[0].startswith("dprey/dt = 1")
+    record = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert record["settings"]["time"] == "day"
+    found = {(c["equation"], c["term"]): c for c in record["model"]["coefficients"]}
+    assert set(found) == {("prey", "prey"), ("prey", "prey*predator"), ("predator", "predator"),
+                          ("predator", "prey*predator")}  # fmt: skip
+    entry = found["prey", "prey*predator"]
+    assert entry["low"] < -0.05 < entry["high"]
+    assert entry["value"] == pytest.approx(model.coefficients[0, 4])
+    png = (tmp_path / "out" / "discovery.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "report.html").read_text()
+    for text in ("hares.csv", "prey*predator", "standard error", "data:image/png;base64,"):
+        assert text in page
+
+
+def test_several_trajectories_gaps_and_missing_values_are_read(tmp_path):
+    case = get_case("over-damped")
+    t, y = case.observe(1)
+    y[::7, 0] = np.nan
+    rows = []
+    for name, part in (("a", slice(0, 300)), ("b", slice(300, 700))):
+        for time, values in zip(t[part] - t[part][0], y[part], strict=True):
+            rows.append([name, f"{time:.9g}", *("" if np.isnan(v) else repr(float(v)) for v in values)])
+    del rows[40:60]
+    path = _write(tmp_path / "two.csv", ["trajectory", "t", "x", "y"], rows)
+    series = read_time_series(path, time="t", trajectory="trajectory")
+    assert series.labels == ("a", "b")
+    assert [len(v) for v in series.t] == [280, 400]
+    assert np.isnan(series.y[0][0, 0])
+    model = discover(path, tmp_path / "out")
+    assert np.array_equal(model.support, case.coefficients() != 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "has no data"),
+        ("t,x\n", {}, "has no data"),
+        ("t,x\n0,1\n", {"time": "time"}, "no column 'time'"),
+        ("t,prey\n0,1\n", {"columns": ["pray"]}, "did you mean 'prey'"),
+        ("t,x,x\n0,1,2\n", {}, "'x' stands there twice"),
+        ("t\n0\n1\n", {}, "no column but 't'"),
+        ("t,x\n0,1\n1\n", {}, "line 3: 1 fields"),
+        ("t,x\n0,1\n1,one\n", {}, "line 3, column 'x': 'one' is not a number"),
+        ("t,x\n0,1\n1,inf\n", {}, "line 3, column 'x': inf is not finite"),
+        ("t,x\n0,1\n,2\n", {}, "line 3, column 't'"),
+        ("t,x\n0,1\n1,2\n", {}, "needs at least 3"),
+    ],
+)
+def test_a_bad_table_is_refused_and_nothing_is_written(tmp_path, text, options, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        discover(path, tmp_path / "out", **options)
+    assert not (tmp_path / "out" / "model.json").exists()
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none.csv: cannot be read"):
+        discover(tmp_path / "none.csv", tmp_path / "out")
+
+
+def test_cases_are_measured_and_gathered_into_tables(tmp_path):
+    files = []
+    for case, step in (("cycle", 0.5), ("over-damped", 0.1)):
+        files.append(tmp_path / f"{case}.json")
+        measure_case(case, files[-1], seeds=3, step=step)
+    tabulate(files, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(r["case"], r["exact"], r["runs"]) for r in rows] == [("cycle", "3", "3"), ("over-damped", "3", "3")]
+    assert (tmp_path / "table.md").read_text().count("\n") == 4
+
+
+def test_gathering_names_a_file_that_is_none_of_ours(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(InputError, match=r"a\.json: holds no discovery results"):
+        tabulate([tmp_path / "a.json"], tmp_path / "table.csv")
+    with pytest.raises(InputError, match="no results"):
+        tabulate([], tmp_path / "table.csv")
+
+
+def test_an_unknown_case_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no case 'x'"):
+        measure_case("x", tmp_path / "x.json")

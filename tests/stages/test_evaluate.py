@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError, storage
+from mechscreen.emulators.metrics import rmse
+from mechscreen.stages.evaluate import KIND, evaluate
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.predict import load_ensemble
+
+
+@pytest.fixture
+def evaluated(trained):
+    campaign = trained()
+    evaluate(campaign)
+    predictions = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))
+    return campaign, predictions, json.loads(campaign.paths.metrics.read_text())
+
+
+def test_predictions_are_those_of_the_test_split(evaluated):
+    campaign, predictions, _ = evaluated
+    test = load_split(campaign, "test")
+    np.testing.assert_array_equal(predictions["index"], test.index)
+    np.testing.assert_array_equal(predictions["profiles"], test.profiles)
+    said = load_ensemble(campaign.paths.emulators).predict(test.parameters)
+    np.testing.assert_allclose(predictions["predicted_profiles"], said.profiles, atol=1e-6)
+    np.testing.assert_allclose(predictions["disagreement"], said.disagreement, atol=1e-6)
+
+
+def test_metrics_follow_from_the_predictions(evaluated):
+    campaign, predictions, metrics = evaluated
+    error = rmse(predictions["profiles"], predictions["predicted_profiles"])
+    np.testing.assert_allclose(predictions["error"], error)
+    assert metrics["ensemble"]["rmse"] == pytest.approx(error.mean())
+    assert [m["rmse"] for m in metrics["members"]] == pytest.approx(predictions["member_errors"].mean(axis=0))
+    assert metrics["ensemble"]["rmse"] < 0.1
+    assert metrics["ensemble"]["r2_peak"] > 0.95
+    kept = predictions["disagreement"] <= campaign.screen.disagreement_limit
+    assert metrics["disagreement"]["kept"] == pytest.approx(kept.mean())
+    assert metrics["disagreement"]["spearman"] > 0.2
+
+
+def test_classes_and_confusion_are_those_of_the_objective(evaluated):
+    campaign, predictions, metrics = evaluated
+    labels = campaign.objective(predictions["profiles"], predictions["log_peaks"])
+    np.testing.assert_array_equal(predictions["labels"], labels)
+    counts = np.array(metrics["confusion"]["counts"])
+    np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(labels, minlength=len(counts)))
+    assert metrics["confusion"]["same_class"] == pytest.approx(np.trace(counts) / len(labels))
+    assert [c["samples"] for c in metrics["classes"].values()] == counts.sum(axis=1).tolist()
+    assert metrics["confusion"]["classes"] == list(metrics["classes"])
+
+
+def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
+    vote = evaluated[1]["predicted_profiles"]
+    campaign = trained(emulators={"combine": "mean"})
+    evaluate(campaign)
+    mean = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))["predicted_profiles"]
+    assert not np.allclose(vote, mean, atol=1e-4)
+
+
+def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
+    ours = trained(emulators={"training": {"epochs": 3}})
+    with pytest.raises(InputError) as caught:
+        evaluate(ours)
+    for campaign in (ours, trained()):
+        assert campaign.fingerprint("emulators") in str(caught.value)
+
+
+def test_a_missing_member_is_named(trained):
+    with pytest.raises(InputError, match=r"member-2"):
+        evaluate(trained(emulators={"members": 3}))

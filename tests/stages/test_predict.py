@@ -1,0 +1,95 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError, storage
+from mechscreen.emulators.metrics import r_squared, rmse
+from mechscreen.models.base import Status
+from mechscreen.stages.predict import KIND, load_ensemble, predict_table
+from mechscreen.stages.train import read_record
+
+TABLE = "width,place,scale,second\n6,20,20,1\n9,40,1,0.5\n"
+IN_ORDER = [[20, 6, 1, 20], [40, 9, 0.5, 1]]
+
+
+@pytest.fixture
+def ensemble_folder(trained):
+    return trained().paths.emulators
+
+
+def test_an_ensemble_emulates_its_model_in_physical_units(trained, ensemble_folder):
+    campaign = trained()
+    parameters = campaign.space.physical(np.random.default_rng(1).random((100, 4)), levels=True)
+    truth = campaign.model_instance.simulate(parameters)
+    solved = truth.status == Status.OK
+    said = load_ensemble(ensemble_folder).predict(parameters[solved])
+    expected = read_record(ensemble_folder / "member-0")["validation_rmse"]
+    assert rmse(truth.profiles[solved], said.profiles).mean() < 1.5 * expected
+    assert r_squared(truth.log_peaks[solved], said.log_peaks) > 0.9
+
+
+def test_normalised_and_physical_values_give_the_same(ensemble_folder):
+    ensemble = load_ensemble(ensemble_folder)
+    normalised = ensemble.space.normalise(IN_ORDER)
+    np.testing.assert_allclose(
+        ensemble.predict(normalised, normalised=True).profiles, ensemble.predict(IN_ORDER).profiles, atol=1e-6
+    )
+
+
+def test_the_folder_alone_knows_parameters_and_outputs(trained, ensemble_folder):
+    ensemble = load_ensemble(ensemble_folder)
+    campaign = trained()
+    assert ensemble.space.names == campaign.space.names
+    np.testing.assert_array_equal(ensemble.space.high, campaign.space.high)
+    assert ensemble.outputs[0].name == "signal"
+    np.testing.assert_array_equal(ensemble.outputs[0].grid, np.arange(61.0))
+
+
+def test_parameters_outside_the_trained_ranges_are_told(ensemble_folder, caplog):
+    ensemble = load_ensemble(ensemble_folder)
+    ensemble.predict(IN_ORDER)
+    assert "outside" not in caplog.text
+    ensemble.predict([*IN_ORDER, [20, 6, 1, 20.5]])
+    assert "1 of 3 parameter sets lie outside the ranges" in caplog.text
+
+
+def test_a_table_is_predicted_to_a_file(ensemble_folder, tmp_path):
+    (tmp_path / "sets.csv").write_text(TABLE)
+    out = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "predicted.h5")
+    predict_table(ensemble_folder, tmp_path / "sets.csv", out)  # its own file may be replaced
+    file = storage.read(out, KIND)
+    said = load_ensemble(ensemble_folder).predict(IN_ORDER)
+    np.testing.assert_array_equal(file["parameters"], IN_ORDER)
+    np.testing.assert_array_equal(file["profiles"], said.profiles)
+    np.testing.assert_array_equal(file["log_peaks"], said.log_peaks)
+    np.testing.assert_array_equal(file["disagreement"], said.disagreement)
+    assert file["grid"].shape == (1, 61)
+
+
+def test_another_file_is_not_overwritten(ensemble_folder, tmp_path):
+    (tmp_path / "sets.csv").write_text(TABLE)
+    (tmp_path / "precious.h5").write_bytes(b"precious")
+    with pytest.raises(InputError, match="choose another --out"):
+        predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "precious.h5")
+    assert (tmp_path / "precious.h5").read_bytes() == b"precious"
+
+
+def test_a_folder_without_members_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no trained member"):
+        load_ensemble(tmp_path)
+
+
+def test_members_of_different_campaigns_are_no_ensemble(ensemble_folder):
+    record = ensemble_folder / "member-1" / "member.json"
+    ours = storage.read_json(record)
+    storage.write_json(record, {**ours, "campaign": "0123456789ab"})
+    with pytest.raises(InputError, match="0123456789ab") as caught:
+        load_ensemble(ensemble_folder)
+    assert ours["campaign"] in str(caught.value)
+
+
+def test_a_network_that_is_not_the_recorded_one_is_refused(ensemble_folder):
+    shutil.copy(ensemble_folder / "member-0" / "model.keras", ensemble_folder / "member-1" / "model.keras")
+    with pytest.raises(InputError, match=r"member-1/model.keras: is missing, or not what was trained"):
+        load_ensemble(ensemble_folder)

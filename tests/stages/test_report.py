@@ -1,0 +1,209 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html import unescape
+
+import numpy as np
+import pytest
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.figures import FIGURES
+from mechscreen.figures.style import read_metadata
+from mechscreen.stages.evaluate import evaluate
+from mechscreen.stages.report import draw, figure_inputs, report
+from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, gather_screen, screen_block
+from mechscreen.stages.validate import validate
+
+BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n{}\t0:00:30\t{}\t900\n"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("finished") / "bumps"
+
+
+@pytest.fixture
+def finished(trained, kept):
+    """Return a campaign that was run to its report, with its results in a folder of its own."""
+    campaign = trained()
+    root = campaign.paths.root
+    if kept.exists():
+        shutil.rmtree(root)
+        shutil.copytree(kept, root)
+        return campaign
+    evaluate(campaign)
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    validate(campaign)
+    benchmarks = root / "benchmarks" / "simulate"
+    benchmarks.mkdir(parents=True)
+    (benchmarks / "shard-00000.tsv").write_text(BENCHMARK.format(30.0, 512.5))
+    (benchmarks / "shard-00001.tsv").write_text(BENCHMARK.format(60.0, "NA"))
+    report(campaign)
+    shutil.copytree(root, kept)
+    return campaign
+
+
+def changed(campaign, **values):
+    return Campaign.from_dict(campaign.model_dump(mode="json") | values)
+
+
+def with_hits(campaign, rows):
+    """Change the results to those of a screen that found some of its hits only, and validate them."""
+    paths = campaign.paths
+    hits = storage.read(paths.screen_hits, HITS_KIND)
+    summary = storage.read(paths.screen_summary, SUMMARY_KIND)
+    columns = ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks")
+    few = {name: values[rows] if name in columns else values for name, values in hits.arrays.items()}
+    n = len(few["index"])
+    found = {"hits_found": n, "hits_kept": n, "hits_discarded": 0}
+    counts = dict(summary.arrays)
+    counts["planes"] = counts["planes"].copy()
+    counts["planes"][list(campaign.targets)] = 0
+    if n:
+        counts["planes"][list(campaign.targets), :, 0, 0] = n
+    storage.write(paths.screen_hits, few, {**hits.attributes, **found})
+    storage.write(paths.screen_summary, counts, {**summary.attributes, **found})
+    paths.validation_hits.unlink()
+    validate(campaign)
+
+
+def text_of(path):
+    return unescape(re.sub(r"<[^>]*>", " ", path.read_text(encoding="utf-8")))
+
+
+def test_the_report_says_what_the_files_say(finished):
+    html, text = finished.paths.report.read_text(encoding="utf-8"), text_of(finished.paths.report)
+    metrics = storage.read_json(finished.paths.metrics)
+    validation = storage.read_json(finished.paths.validation_summary)
+    screen = storage.read(finished.paths.screen_summary, SUMMARY_KIND).attributes
+    assert validation["validated"] == 60, "the test needs hits"
+    assert f"Among 30,000 parameter sets, the emulators found {screen['hits_found']:,} hits (2 rings)." in text
+    near, same = validation["confirmed"]["count"], validation["same_class"]["count"]
+    assert f"Of 60 hits simulated by the bumps-of-the-tests model (random sample), {near} came within" in text
+    assert f"and {same} were of the emulated class ({100 * same / 60:.1f} %, 95 % interval" in text
+    assert f"one network: {np.mean([m['rmse'] for m in metrics['members']]):.3g} (mean)" in text
+    assert f"{metrics['ensemble']['rmse']:.3g}" in text
+    assert all(finished.fingerprint(stage) in text for stage in ("simulations", "validation"))
+    assert "block_size: 10000" in text
+    # Two jobs of 1.5 minutes together; memory that was not measured does not hide the one that was.
+    assert re.search(r"simulate\s+2\s+1 min 30 s\s+1 min 0 s\s+512", text)
+    assert html.count("data:image/png;base64,") == len(FIGURES)
+    assert "http" not in re.sub(r'http-equiv="[^"]*"', "", re.sub(r"base64,[^\"]*", "", html))
+
+
+def test_every_picture_is_small_and_holds_the_caption_of_the_report(finished):
+    text = text_of(finished.paths.report)
+    for name, about in FIGURES.items():
+        png = finished.paths.figure(name).read_bytes()
+        caption = read_metadata(png)["Description"]
+        assert len(png) < 300_000
+        assert caption.startswith(about.text)
+        assert len(caption) > len(about.text) + 10, "the numbers of the run are missing"
+        assert caption in text
+
+
+def test_the_summary_is_a_few_lines_for_the_end_of_a_run(finished):
+    lines = finished.paths.summary.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "bumps: 2 rings in the bumps-of-the-tests model"
+    assert [line.split()[0] for line in lines[1:]] == [
+        "simulations",
+        "test",
+        "screened",
+        "hits",
+        "confirmed",
+        "same",
+        "report",
+    ]
+    assert lines[-1].endswith("/bumps/report.html")
+    assert max(map(len, lines[:-1])) < 120
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
+    original, alone = finished, changed(finished, results=str(tmp_path / "alone"))
+    for item in figure_inputs(original, name).values():
+        for path in item if isinstance(item, list) else [item]:
+            target = alone.paths.root / path.relative_to(original.paths.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    assert draw(alone, name) == alone.paths.figure(name)
+    assert alone.paths.figure(name).read_bytes() == draw(original, name).read_bytes()
+
+
+def test_a_screen_without_hits_is_reported_as_such(finished):
+    with_hits(finished, slice(0, 0))
+    report(finished)
+    text = text_of(finished.paths.report)
+    assert "the emulators found no hit (2 rings)." in text
+    assert "found no sample of the target" not in text, "that is said by the picture, not the page"
+    assert "Confirmed: RMSE" not in text
+    assert "none, since there is no hit" in finished.paths.summary.read_text(encoding="utf-8")
+
+
+def test_a_single_hit_is_reported(finished):
+    with_hits(finished, slice(0, 1))
+    report(finished)
+    text = text_of(finished.paths.report)
+    assert "the emulators found 1 hit (2 rings)." in text
+    assert re.search(r"Of 1 hit simulated by the bumps-of-the-tests model, [01] came within", text)
+
+
+def test_the_report_draws_only_what_is_missing_or_older_than_its_files(finished):
+    paths = {name: finished.paths.figure(name) for name in FIGURES}
+    now = time.time()
+    for path in finished.paths.root.rglob("*"):
+        os.utime(path, (now - 100, now - 100))
+    for path in paths.values():
+        os.utime(path, (now - 50, now - 50))
+    os.utime(finished.paths.screen_summary, (now - 10, now - 10))
+    paths["training"].unlink()
+    report(finished)
+    assert {name for name, path in paths.items() if path.stat().st_mtime > now - 5} == {
+        "planes",
+        "marginals",
+        "training",
+    }
+
+
+def test_an_unknown_figure_is_named_with_the_nearest_one(finished):
+    with pytest.raises(InputError, match="no figure 'plane'; did you mean 'planes'"):
+        draw(finished, "plane")
+
+
+def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_written(finished):
+    shutil.rmtree(finished.paths.figures)
+    finished.paths.report.unlink()
+    other = changed(finished, seed=8)
+    with pytest.raises(InputError, match=r"summary\.h5: written by campaign"):
+        draw(other, "planes")
+    with pytest.raises(InputError, match="written by campaign"):
+        report(other)
+    finished.paths.metrics.write_text('{"campaign": "0123456789ab"}')
+    with pytest.raises(InputError, match=r"metrics\.json: written by campaign 0123456789ab"):
+        report(finished)
+    finished.paths.figure("training").unlink()
+    history = finished.paths.member(1) / "history.csv"
+    history.write_text("epoch,loss\n")
+    with pytest.raises(InputError, match=r"history\.csv: not a history"):
+        draw(finished, "training")
+    history.unlink()
+    with pytest.raises(InputError, match=r"history\.csv: cannot be read"):
+        draw(finished, "training")
+    assert not finished.paths.figure("training").exists()
+    assert not finished.paths.report.exists()
+
+
+def test_the_workflow_reads_names_and_inputs_without_loading_heavy_libraries():
+    code = (
+        "import sys; from mechscreen.figures import FIGURES; from mechscreen.stages.report import figure_inputs; "
+        "print([name for name in ('matplotlib', 'numba', 'tensorflow', 'keras', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

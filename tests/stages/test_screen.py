@@ -1,0 +1,272 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy.signal import find_peaks
+
+from mechscreen import storage
+from mechscreen.errors import InputError
+from mechscreen.parallel import Interrupted
+from mechscreen.sampling import sample_unit
+from mechscreen.stages import screen as stage
+from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.screen import gather_screen, screen_block
+
+
+class StopAfter:
+    """A deadline that is reached after some looks."""
+
+    reason = "the time limit is near"
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def reached(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def rings_by_scipy(profile):
+    peaks, _ = find_peaks(np.concatenate([profile[:0:-1], profile]), distance=12, prominence=0.1)
+    return min(np.count_nonzero(peaks != len(profile) - 1) // 2, 5)
+
+
+def read(campaign, number=0):
+    return storage.read(campaign.paths.block(number), stage.KIND, campaign.fingerprint("screen"))
+
+
+@pytest.fixture
+def campaign(trained):
+    return trained()
+
+
+@pytest.fixture
+def predicted(campaign):
+    """What a straightforward screen of the first block finds: unit values, prediction, labels."""
+    unit = sample_unit("uniform", campaign.seed, 0, 10_000, 4, "screen")
+    said = load_campaign_ensemble(campaign).predict(campaign.space.normalise(campaign.space.physical(unit)))
+    labels = np.array([rings_by_scipy(profile) for profile in said.profiles[:, 0]])
+    return unit, said, labels
+
+
+def test_block_holds_the_counts_and_hits_of_a_straightforward_screen(campaign, predicted):
+    unit, said, labels = predicted
+    screen_block(campaign, 0)
+    block = read(campaign)
+    np.testing.assert_array_equal(block["classes"], np.bincount(labels, minlength=6))
+    assert block["class_names"].tolist() == ["0", "1", "2", "3", "4", "5 or more"]
+    trusted = said.disagreement <= 0.07
+    np.testing.assert_array_equal(block["trusted"], np.bincount(labels[trusted], minlength=6))
+    for (i, j), plane in zip(block["pairs"], block["planes"][2], strict=True):
+        expected, *_ = np.histogram2d(unit[labels == 2, i], unit[labels == 2, j], bins=8, range=[[0, 1], [0, 1]])
+        np.testing.assert_array_equal(plane, expected)
+    hits = np.flatnonzero((labels == 2) & trusted)
+    assert 100 < len(hits) < (labels == 2).sum(), "the limit must part the hits for this test to mean anything"
+    np.testing.assert_array_equal(block["index"], hits)
+    np.testing.assert_allclose(block["parameters"], campaign.space.physical(unit)[hits])
+    np.testing.assert_allclose(block["profiles"], said.profiles[hits], atol=1e-5)
+    np.testing.assert_allclose(block["log_peaks"], said.log_peaks[hits], atol=1e-5)
+    np.testing.assert_allclose(block["disagreement"], said.disagreement[hits], atol=1e-5)
+    assert (block["labels"] == 2).all()
+    assert block.attributes["hits_found"] == block.attributes["hits_kept"] == len(hits)
+    assert block.attributes["hits_discarded"] == (labels == 2).sum() - len(hits)
+
+
+def test_screen_looks_between_the_levels_that_simulations_take(campaign):
+    screen_block(campaign, 0)
+    scale = read(campaign)["parameters"][:, campaign.space.names.index("scale")]
+    assert len(np.unique(scale)) == len(scale)
+
+
+def test_only_the_best_hits_are_kept_and_counts_stay_exact(trained, campaign):
+    screen_block(campaign, 0)
+    everything = read(campaign)
+    few = trained(screen={"hits_per_block": 50})
+    few.paths.block(0).unlink()
+    screen_block(few, 0)
+    block = read(few)
+    best = np.sort(np.lexsort((everything["index"], everything["disagreement"]))[:50])
+    for name in ("index", "parameters", "disagreement", "profiles"):
+        np.testing.assert_array_equal(block[name], everything[name][best])
+    assert block.attributes["hits_kept"] == 50
+    assert block.attributes["hits_found"] == everything.attributes["hits_found"]
+
+
+MANY_RANKS = """
+import sys
+from pathlib import Path
+from mpi4py import MPI
+from mechscreen.campaign import Campaign
+from mechscreen.stages.screen import screen_block
+
+campaign, world = Campaign.load(sys.argv[1]), MPI.COMM_WORLD
+for ranks in (1, 2, 4):
+    takes_part = world.Get_rank() < ranks
+    comm = world.Split(0 if takes_part else 1)
+    if takes_part:
+        path = screen_block(campaign, 1, comm if ranks > 1 else None)
+    if world.Get_rank() == 0:
+        path.rename(Path(sys.argv[1]).with_name(f"ranks-{ranks}.h5"))
+    world.Barrier()
+"""
+
+
+def test_block_is_the_same_with_one_two_and_four_ranks(campaign, tmp_path):
+    # One launch with communicators of each size, because it is loading TensorFlow in each process that takes long.
+    config, script = tmp_path / "campaign.yaml", tmp_path / "many_ranks.py"
+    config.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
+    script.write_text(MANY_RANKS)
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    subprocess.run(
+        [mpiexec if mpiexec.exists() else "mpiexec", "-n", "4", sys.executable, script, config],
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
+    contents = [(tmp_path / f"ranks-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
+    assert contents[0] == contents[1] == contents[2]
+    storage.verify(tmp_path / "ranks-4.h5", stage.KIND, campaign.fingerprint("screen"))
+
+
+def test_interrupted_block_is_continued_to_the_same_bytes(campaign, monkeypatch):
+    path = screen_block(campaign, 0)
+    whole = path.read_bytes()
+    path.unlink()
+    partial = path.with_name(path.name + ".partial")
+    looked_at = []
+    look = stage.Search.look
+
+    def counting_look(self, ensemble, start, stop, counts):
+        looked_at.append((start, stop))
+        return look(self, ensemble, start, stop, counts)
+
+    monkeypatch.setattr(stage.Search, "look", counting_look)
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="samples are saved, since the time limit is near"):
+            screen_block(campaign, 0, deadline=StopAfter(1))
+        assert partial.exists()
+        assert not path.exists()
+    screen_block(campaign, 0)
+    assert path.read_bytes() == whole
+    assert not partial.exists()
+    assert looked_at == [(0, 4096), (4096, 8192), (8192, 10_000)], "no batch is looked at twice"
+
+
+def test_damaged_partial_block_is_begun_anew(campaign, caplog):
+    path = screen_block(campaign, 0)
+    whole = path.read_bytes()
+    path.unlink()
+    with pytest.raises(Interrupted):
+        screen_block(campaign, 0, deadline=StopAfter(2))
+    partial = path.with_name(path.name + ".partial")
+    content = bytearray(partial.read_bytes())
+    content[-100] ^= 1
+    partial.write_bytes(content)
+    screen_block(campaign, 0)
+    assert path.read_bytes() == whole
+    assert "starting anew" in caplog.text
+
+
+def test_whole_block_is_left_and_a_wrong_one_made_anew(campaign, caplog):
+    path = screen_block(campaign, 0)
+    whole = path.read_bytes()
+    made = path.stat().st_mtime_ns
+    screen_block(campaign, 0)
+    assert path.stat().st_mtime_ns == made
+    path.write_bytes(whole[:-7])
+    screen_block(campaign, 0)
+    assert path.read_bytes() == whole
+    assert "making the block anew" in caplog.text
+
+
+def test_gathered_screen_is_the_sum_of_its_blocks(campaign):
+    blocks = []
+    for number in range(3):
+        screen_block(campaign, number)
+        blocks.append(read(campaign, number))
+    summary_path, hits_path = gather_screen(campaign)
+    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.fingerprint("screen"))
+    for name in ("classes", "trusted", "planes", "disagreement_levels"):
+        np.testing.assert_array_equal(summary[name], sum(block[name].astype(int) for block in blocks))
+    assert summary["classes"].sum() == summary.attributes["samples"] == 30_000
+    assert summary["planes"].sum(axis=(0, 2, 3)).tolist() == [30_000] * 6
+    assert summary["axes"].tolist() == ["place", "width", "second", "scale"]
+    hits = storage.read(hits_path, stage.HITS_KIND, campaign.fingerprint("screen"))
+    for name in ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks"):
+        np.testing.assert_array_equal(hits[name], np.concatenate([block[name] for block in blocks]))
+    assert (np.diff(hits["index"]) > 0).all()
+    assert hits.attributes["hits_found"] == sum(block.attributes["hits_found"] for block in blocks)
+
+
+def test_gathering_names_every_bad_block_and_moves_it_aside(campaign, trained):
+    for number in (0, 2):
+        screen_block(campaign, number)
+    other = trained(screen={"bins": 9})
+    other.paths.block(2).unlink()  # the two share a folder
+    screen_block(other, 2)
+    with pytest.raises(InputError) as caught:
+        gather_screen(campaign)
+    message = str(caught.value)
+    assert "2 of 3 blocks" in message
+    assert "block-00001.h5: does not exist" in message
+    assert f"block-00002.h5: written by campaign {other.fingerprint('screen')}" in message
+    assert not campaign.paths.block(2).exists()
+    assert campaign.paths.block(0).exists()
+    assert not campaign.paths.screen_summary.exists()
+
+
+def test_block_whose_counts_were_changed_is_refused(campaign):
+    path = screen_block(campaign, 0)
+    block = read(campaign)
+    arrays = {name: np.array(block[name]) for name in block.arrays}
+    arrays["classes"][:2] += np.array([1, -1]).astype(np.uint32)
+    attributes = {k: v for k, v in block.attributes.items() if k not in ("format_version", "software_version")}
+    storage.write(path, arrays, attributes)
+    with pytest.raises(storage.FileError, match="counts contradict"):
+        stage.Search(campaign).read_block(0)
+
+
+def test_fixed_parameters_have_no_planes(trained):
+    fixed = trained(model={"parameters": {"scale": {"value": 5.0}}})
+    search = stage.Search(fixed)
+    assert search.describe()["axes"].tolist() == ["place", "width", "second"]
+    assert search.no_counts().planes.shape == (6, 3, 8, 8)
+    assert (search.sample(0, 100)[1][:, 3] == 5.0).all()
+
+
+def test_screen_by_a_users_objective(trained, bumps_file):
+    objective = {
+        "name": f"{bumps_file}:half_bright",
+        "options": {"classes": ["dim", "bright"]},
+        "target": ["bright"],
+    }
+    campaign = trained(screen={"objective": objective, "disagreement_limit": 1.0})
+    screen_block(campaign, 0)
+    block = read(campaign)
+    assert block["class_names"].tolist() == ["dim", "bright"]
+    assert block["classes"].sum() == 10_000
+    assert (block["log_peaks"][:, 0] > np.log(10)).all()
+    assert len(block["index"]) == block["classes"][1] > 100
+
+
+def test_unknown_target_or_block_is_named(trained, campaign):
+    with pytest.raises(InputError, match="no class 'three'"):
+        screen_block(trained(screen={"objective": {"name": "rings", "target": ["three"]}}), 0)
+    with pytest.raises(InputError, match=r"no block 3: the screen of 'bumps' has blocks 0 … 2"):
+        screen_block(campaign, 3)
+
+
+def test_ensemble_that_predicts_nan_is_refused(campaign):
+    class Broken:
+        def predict(self, normalised):
+            said = load_campaign_ensemble(campaign).predict(normalised)
+            said.log_peaks[5] = np.nan
+            return said
+
+    search = stage.Search(campaign)
+    with pytest.raises(InputError, match="not finite; train it again"):
+        search.look(Broken(), 0, 100, search.no_counts())

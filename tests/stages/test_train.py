@@ -1,0 +1,203 @@
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError, storage
+from mechscreen.parallel import Deadline, Interrupted
+from mechscreen.stages import train as stage
+from mechscreen.stages.train import read_record, train
+
+
+class AfterEpochs:
+    """A deadline that is reached once it has been asked so many times."""
+
+    reason = "the test says so"
+
+    def __init__(self, asked):
+        self.left = asked
+
+    def reached(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def weights(campaign, member=0):
+    from mechscreen.emulators.networks import load_network
+
+    return load_network(campaign.paths.member(member) / "model.keras").get_weights()
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def remove_member(campaign, member=0):
+    for path in campaign.paths.member(member).iterdir():
+        path.unlink()
+
+
+def test_a_member_is_a_network_its_history_and_a_record(trained):
+    campaign = trained()
+    folder = campaign.paths.member(1)
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "member.json", "model.keras"]
+    record = read_record(folder, campaign.fingerprint("emulators"))
+    assert record["training_samples"] + record["validation_samples"] < campaign.simulations.count
+    assert [p["name"] for p in record["parameters"]] == list(campaign.space.names)
+    table = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)
+    assert len(table) == record["epochs"] == campaign.emulators.training.epochs
+    assert table["validation_rmse"].min() == pytest.approx(record["validation_rmse"], rel=1e-6)
+    assert record["validation_rmse"] < 0.1
+
+
+def test_members_differ(trained):
+    assert not same(weights(trained(), 0), weights(trained(), 1))
+
+
+def test_a_whole_member_is_left_as_it_is(trained):
+    campaign = trained()
+    model = campaign.paths.member(0) / "model.keras"
+    before = model.stat().st_mtime_ns
+    train(campaign, 0)
+    assert model.stat().st_mtime_ns == before
+
+
+def test_an_interrupted_member_is_continued_to_the_same_weights(trained, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    batches = 15
+    with pytest.raises(Interrupted, match=r"train member-0: \d+ of \d+ epochs are saved, since the test says so"):
+        train(campaign, 0, AfterEpochs(3 * batches))
+    folder = campaign.paths.member(0)
+    assert not (folder / "member.json").exists()
+    with caplog.at_level(logging.INFO):
+        train(campaign, 0)
+    assert "continuing after epoch" in caplog.text
+    assert same(weights(campaign), expected)
+    assert not (folder / "checkpoint.h5").exists()
+    epochs = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)["epoch"]
+    np.testing.assert_array_equal(epochs, 1 + np.arange(campaign.emulators.training.epochs))
+
+
+@pytest.mark.slow
+def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path):
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    (tmp_path / "campaign.yaml").write_text(campaign.to_yaml())
+    script = (
+        "import sys, time\n"
+        "from mechscreen.campaign import Campaign\n"
+        "from mechscreen.stages import train as stage\n"
+        "stage._SAVE_EVERY, stage._SAVE_SHARE = 0.0, 1.0\n"
+        "write = stage.storage.write\n"
+        "def write_and_wait(path, *rest):\n"
+        "    write(path, *rest)\n"
+        "    time.sleep(0.5)\n"
+        "stage.storage.write = write_and_wait\n"
+        "stage.train(Campaign.load(sys.argv[1]), 0)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "campaign.yaml")])
+    checkpoint = campaign.paths.member(0) / "checkpoint.h5"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    train(campaign, 0)
+    assert same(weights(campaign), expected)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_ends_with_code_75(trained, tmp_path):
+    campaign = trained(emulators={"training": {"epochs": 100_000, "batch_size": 32}})
+    (tmp_path / "campaign.yaml").write_text(campaign.to_yaml())
+    command = [
+        sys.executable,
+        "-m",
+        "mechscreen",
+        "train",
+        "--config",
+        str(tmp_path / "campaign.yaml"),
+        "--member",
+        "0",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:  # ends at once if the process does
+        if "epochs" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "epochs are saved, since received SIGTERM; run the same command again to continue" in said
+    assert storage.verify(campaign.paths.member(0) / "checkpoint.h5", stage.CHECKPOINT_KIND)
+
+
+def test_a_damaged_checkpoint_is_not_used(trained, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    with pytest.raises(Interrupted):
+        train(campaign, 0, AfterEpochs(40))
+    checkpoint = campaign.paths.member(0) / "checkpoint.h5"
+    content = bytearray(checkpoint.read_bytes())
+    content[-100] ^= 1
+    checkpoint.write_bytes(content)
+    train(campaign, 0)
+    assert "starting anew, since" in caplog.text
+    assert same(weights(campaign), expected)
+
+
+def test_a_damaged_network_is_trained_anew(trained, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    model = campaign.paths.member(0) / "model.keras"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    with pytest.raises(InputError, match=r"model.keras: is missing, or not what was trained"):
+        read_record(campaign.paths.member(0))
+    train(campaign, 0)
+    assert "training anew" in caplog.text
+    assert same(weights(campaign), expected)
+
+
+def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
+    ours, theirs = trained(dataset={"shard_size": 100}), trained()
+    with pytest.raises(InputError) as caught:
+        train(ours, 0)
+    for campaign in (ours, theirs):
+        assert campaign.fingerprint("dataset") in str(caught.value)
+    assert "merge again" in str(caught.value)
+
+
+def test_the_record_of_another_campaign_is_refused_naming_both(trained):
+    ours = trained(emulators={"training": {"epochs": 3}})
+    with pytest.raises(InputError) as caught:
+        read_record(ours.paths.member(0), ours.fingerprint("emulators"))
+    for campaign in (ours, trained()):
+        assert campaign.fingerprint("emulators") in str(caught.value)
+
+
+def test_a_member_that_the_campaign_does_not_have_is_refused(trained):
+    with pytest.raises(InputError, match="no member 2: the ensemble of 'bumps' has members 0 … 1"):
+        train(trained(), 2)
+
+
+def test_a_time_limit_that_is_over_ends_before_the_first_epoch(trained):
+    campaign = trained()
+    remove_member(campaign)
+    with pytest.raises(Interrupted, match=r"0 of \d+ epochs are saved, since the time limit is near"):
+        train(campaign, 0, Deadline(0.0))
+
+
+def test_records_are_json_without_nan(trained):
+    json.loads((trained().paths.member(0) / "member.json").read_text(), parse_constant=pytest.fail)

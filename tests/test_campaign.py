@@ -1,0 +1,180 @@
+import contextlib
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mechscreen.campaign import STAGES, Campaign, json_schema
+from mechscreen.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+VALID = {
+    "name": "study",
+    "seed": 1,
+    "simulations": {"count": 100, "shard_size": 10},
+    "screen": {"count": 1000, "block_size": 100},
+    "emulators": {"members": 3, "architecture": {"network": "dense", "width": 8}},
+}
+
+
+def changed(path, value):
+    values = copy.deepcopy(VALID)
+    *parents, last = path.split(".")
+    section = values
+    for key in parents:
+        section = section.setdefault(key, {})
+    section[last] = value
+    return values
+
+
+def message_of(values):
+    with pytest.raises(InputError) as caught:
+        Campaign.from_dict(values, source="study.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configurations_are_valid(path):
+    campaign = Campaign.load(path)
+    assert campaign.name == path.stem
+    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(json_schema()))
+
+
+def test_paper_configuration_has_the_papers_sizes():
+    campaign = Campaign.load(ROOT / "config/paper.yaml")
+    assert (campaign.simulations.count, campaign.screen.count) == (10**5, 10**8)
+    assert (campaign.emulators.members, campaign.emulators.training.epochs) == (4, 500)
+    assert campaign.emulators.architecture.network == "lstm"
+
+
+def test_kept_schema_is_the_one_the_code_generates():
+    kept = (ROOT / "workflow/schemas/campaign.schema.json").read_text()
+    assert kept == json_schema(), "run make schema"
+
+
+def leaves(schema, node, prefix=""):
+    for key, child in node.get("properties", {}).items():
+        options = [child, *child.get("anyOf", []), *child.get("oneOf", []), *child.get("allOf", [])]
+        refs = [option["$ref"].rsplit("/")[-1] for option in options if "$ref" in option]
+        yield f"{prefix}{key}"
+        for ref in refs:
+            yield from leaves(schema, schema["$defs"][ref], f"{prefix}{key}.")
+
+
+def test_every_key_is_explained_in_config_readme():
+    schema = json.loads(json_schema())
+    text = (ROOT / "config/README.md").read_text()
+    missing = [path for path in leaves(schema, schema) if f"`{path}`" not in text]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("screen.objectiv", {}, "unknown key 'screen.objectiv'; did you mean 'objective'?"),
+        ("emulators.architecture.widht", 8, "unknown key 'emulators.architecture.widht'; did you mean 'width'?"),
+        ("emulators.architecture.network", "dens", "no network 'dens'; did you mean 'dense'? (valid: dense, lstm)"),
+        ("emulators.training.epochs", "many", "'emulators.training.epochs' is 'many'"),
+        ("simulations.count", 0, "'simulations.count' is 0: input should be greater than or equal to 1"),
+        ("simulations.count", 105, "count 105 is not a multiple of shard_size 10 (nearest: 100)"),
+        ("screen.count", 1050, "count 1050 is not a multiple of block_size 100"),
+        ("dataset.split", {"train": 0.9, "validation": 0.2, "test": 0.1}, "add up to 1.2, not 1"),
+        ("name", "../up", "'name' is '../up'"),
+        ("seed", None, "'seed' is None"),
+        ("model.name", "patern", "did you mean 'pattern'"),
+        ("model.parameters", {"KTT": {"high": 500}}, "did you mean 'KT'"),
+        ("model.parameters", {"KT": {"hihg": 500}}, "'model.parameters.KT.hihg'; did you mean 'high'?"),
+        ("model.parameters", {"KT": {"high": 1e9}}, "leaves the model's range"),
+        ("model.parameters", {"KT": {"value": 1, "low": 0}}, "cannot stand beside"),
+        ("model.options", {"gird": 3}, "gird"),
+        ("screen.objective.name", "ring", "did you mean 'rings'"),
+        ("screen.objective.target", ["33"], "33"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_path_and_what_is_allowed(path, value, expected):
+    message = message_of(changed(path, value))
+    assert message.startswith("study.yaml: ")
+    assert expected in message
+
+
+def test_a_missing_section_is_named():
+    values = {key: value for key, value in VALID.items() if key != "simulations"}
+    assert "key 'simulations' is missing" in message_of(values)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("a: [", "not valid YAML"), ("[1, 2]", "expected a mapping"), ("", "expected a mapping"), (b"\xff\xfe", "UTF-8")],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, expected):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=expected):
+        Campaign.load(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        Campaign.load(tmp_path / "none.yaml")
+
+
+def test_resolved_configuration_reads_back_as_the_same_campaign(tmp_path):
+    changes = {"KT": {"high": 500.0}, "alpha": {"value": 1.0}, "domainR": {"low": 2.0, "levels": None}}
+    campaign = Campaign.from_dict(changed("model.parameters", changes))
+    path = tmp_path / "campaign.yaml"
+    path.write_text(campaign.to_yaml())
+    again = Campaign.load(path)
+    assert again == campaign
+    assert again.space.parameters == campaign.space.parameters
+    assert [again.fingerprint(stage) for stage in STAGES] == [campaign.fingerprint(stage) for stage in STAGES]
+
+
+def fingerprints(values):
+    campaign = Campaign.from_dict(values)
+    return {stage: campaign.fingerprint(stage) for stage in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "first_changed"),
+    [
+        ("seed", 2, "simulations"),
+        ("model.parameters", {"KT": {"high": 500}}, "simulations"),
+        ("simulations.count", 200, "dataset"),
+        ("emulators.training.epochs", 7, "emulators"),
+        ("emulators.members", 5, "evaluation"),
+        ("screen.disagreement_limit", 0.2, "screen"),
+        ("screen.count", 2000, "validation"),
+        ("validation.limit", 7, "validation"),
+    ],
+)
+def test_a_change_of_a_key_changes_the_fingerprints_from_its_stage_on(path, value, first_changed):
+    before, after = fingerprints(VALID), fingerprints(changed(path, value))
+    differing = [stage for stage in STAGES if before[stage] != after[stage]]
+    assert differing == list(STAGES[STAGES.index(first_changed) :])
+
+
+def test_the_name_and_place_of_results_do_not_change_fingerprints():
+    assert fingerprints(VALID) == fingerprints({**VALID, "name": "other", "results": "elsewhere"})
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = ["name", "seed", "model", "model.name", "model.parameters", "simulations.count", "simulations.sampling"]
+KEYS += ["dataset.split", "emulators.architecture", "emulators.training", "screen.objective", "screen.bins", "x.y"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(KEYS), anything)
+def test_any_mutation_is_either_accepted_or_refused_with_a_message(path, value):
+    # InputError is the one way to refuse; any other exception fails the test.
+    with contextlib.suppress(InputError):
+        assert Campaign.from_dict(changed(path, value)).to_yaml()

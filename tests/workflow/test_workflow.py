@@ -1,0 +1,179 @@
+"""The whole workflow through Snakemake, on the example campaign at its smallest."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
+CAMPAIGN = {
+    "name": "small",
+    "seed": 7,
+    "model": {"name": f"{EXAMPLE}:Stripe"},
+    "simulations": {"count": 200, "shard_size": 100},
+    "emulators": {
+        "members": 2,
+        "architecture": {"network": "dense", "width": 32, "blocks": 1},
+        "training": {"epochs": 20},
+    },
+    "screen": {
+        "count": 4000,
+        "block_size": 2000,
+        "objective": {
+            "name": f"{EXAMPLE}:stripe_position",
+            "options": {"classes": ["at the source", "first half", "second half"]},
+            "target": ["second half"],
+        },
+        "disagreement_limit": 0.2,
+    },
+    "validation": {"limit": 20},
+}
+
+
+def changed(**sections):
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in CAMPAIGN.items()}
+    for name, change in sections.items():
+        values[name] = {**values[name], **change} if isinstance(change, dict) else change
+    return values
+
+
+def snakemake(folder, *arguments, campaign=None, profile="local"):
+    """Run Snakemake in `folder` on a configuration written there."""
+    config = folder / "campaign.yaml"
+    config.write_text(yaml.safe_dump(campaign or CAMPAIGN))
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", config]
+    command += ["--workflow-profile", ROOT / "cluster_profiles" / profile, *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=500)
+
+
+def jobs(done):
+    """Return how many jobs of each rule a dry run announces."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
+    counts = dict(re.findall(r"^(\w+) +(\d+)", table[1], re.MULTILINE)) if table else {}
+    return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the campaign ran."""
+    folder = tmp_path_factory.mktemp("workflow")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_campaign_runs_from_simulations_to_report_and_says_what_it_found(finished):
+    results = finished / "results/small"
+    html = (results / "report.html").read_text()
+    assert "<img" in html
+    summary = (results / "summary.txt").read_text()
+    assert "200" in summary
+    assert "second half" in summary
+    assert not list(results.rglob("*.partial"))
+    assert not list(results.rglob("*.tmp*"))
+
+
+@pytest.mark.slow
+def test_second_run_has_nothing_to_do(finished):
+    assert jobs(snakemake(finished, "--dry-run")) == {}
+
+
+@pytest.mark.slow
+def test_more_simulations_add_shards_and_touch_none(finished):
+    grown = changed(simulations={"count": 300})
+    planned = jobs(snakemake(finished, "--dry-run", campaign=grown))
+    assert planned["simulate_shard"] == 1
+    assert planned["merge_shards"] == 1
+    assert planned["train_member"] == 2
+
+
+@pytest.mark.slow
+def test_one_more_member_trains_that_member_only(finished):
+    planned = jobs(snakemake(finished, "--dry-run", campaign=changed(emulators={"members": 3})))
+    assert planned["train_member"] == 1
+    assert "simulate_shard" not in planned
+    assert "merge_shards" not in planned
+
+
+@pytest.mark.slow
+def test_larger_screen_adds_blocks(finished):
+    planned = jobs(snakemake(finished, "--dry-run", campaign=changed(screen={"count": 6000})))
+    assert planned["screen_block"] == 1
+    assert "train_member" not in planned
+
+
+@pytest.mark.slow
+def test_another_disagreement_limit_screens_anew_with_the_same_ensemble(finished):
+    planned = jobs(snakemake(finished, "--dry-run", campaign=changed(screen={"disagreement_limit": 0.3})))
+    assert planned["screen_block"] == 2
+    assert "train_member" not in planned
+
+
+@pytest.mark.slow
+def test_bad_shard_is_named_and_a_rerun_remakes_it_alone(finished):
+    shard = finished / "results/small/simulations/shard-00001.h5"
+    whole = shard.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(damaged) // 2] ^= 1
+    shard.write_bytes(damaged)
+    done = snakemake(finished, "dataset")
+    assert done.returncode != 0
+    assert "shard-00001.h5" in done.stdout + done.stderr
+    assert not shard.exists()
+    again = snakemake(finished, "dataset")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert shard.read_bytes() == whole
+    assert jobs(again)["simulate_shard"] == 1
+
+
+@pytest.mark.slow
+def test_a_single_figure_can_be_asked_for(finished):
+    planned = jobs(snakemake(finished, "--dry-run", "--force", "results/small/figures/planes.png"))
+    assert planned == {"draw_figure": 1}
+
+
+@pytest.mark.slow
+def test_snakemake_makes_its_own_report(finished):
+    done = snakemake(finished, "--report", "snakemake-report.html")
+    assert done.returncode == 0, done.stderr
+    assert (finished / "snakemake-report.html").stat().st_size > 10**5
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+@pytest.mark.parametrize(("name", "shards", "members", "blocks"), [("demo", 8, 3, 2), ("paper", 100, 4, 100)])
+def test_dry_run_of_shipped_campaigns_lists_every_job(tmp_path, profile, name, shards, members, blocks):
+    campaign = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    planned = jobs(snakemake(tmp_path, "--dry-run", campaign=campaign, profile=profile))
+    assert (planned["simulate_shard"], planned["train_member"], planned["screen_block"]) == (shards, members, blocks)
+    assert not (tmp_path / "results").exists()
+
+
+def test_lint_asks_for_nothing_but_a_conda_environment_per_rule(tmp_path):
+    # Snakemake and its jobs share one environment, the one that `make install` or environment.yml makes.
+    done = snakemake(tmp_path, "--lint")
+    found = set(re.findall(r"^    \* (.*)$", done.stdout + done.stderr, re.MULTILINE))
+    assert found == {"Specify a conda environment or container for each rule.:"}
+
+
+def test_a_wrong_key_ends_with_one_message_and_code_2_and_writes_nothing(tmp_path):
+    done = snakemake(tmp_path, campaign=changed(screen={"disagreement_limt": 0.1}))
+    assert done.returncode == 2
+    message = [line for line in done.stderr.splitlines() if line.startswith("mechscreen: ")]
+    assert len(message) == 1
+    assert "'screen.disagreement_limt'; did you mean 'disagreement_limit'?" in message[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_configuration_at_all_is_said(tmp_path):
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path, "--cores", "1"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert "--configfile config/demo.yaml" in done.stderr

@@ -1,0 +1,57 @@
+import shlex
+import sys
+from pathlib import Path
+
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+
+# Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
+# the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
+# end of the pipe.
+shell.prefix(
+    f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    "log_to() {{ (trap '' INT TERM; exec tee \"$1\"); }}; "
+)
+
+
+def load_campaign(config):
+    """Return the validated campaign, or end with its message and exit code 2."""
+    if not config:
+        stop("no configuration; add e.g. --configfile config/demo.yaml")
+    try:
+        return Campaign.from_dict(config)
+    except InputError as error:
+        stop(str(error))
+
+
+def stop(message):
+    print(f"mechscreen: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def write_campaign(campaign):
+    from mechscreen.storage import write_text
+
+    if (
+        not paths.campaign.is_file()
+        or paths.campaign.read_text(encoding="utf-8") != campaign.to_yaml()
+    ):
+        write_text(paths.campaign, campaign.to_yaml())
+
+
+def print_summary(paths):
+    if paths.summary.is_file():
+        print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
+
+
+def log_of(verb, name):
+    return str(paths.root / "logs" / verb / f"{name}.log")
+
+
+def benchmark_of(verb, name):
+    return str(paths.root / "benchmarks" / verb / f"{name}.tsv")
+
+
+def scaled(value):
+    """Return a resource that grows with each attempt at the job."""
+    return lambda wildcards, attempt: value * attempt

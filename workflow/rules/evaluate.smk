@@ -1,0 +1,22 @@
+rule evaluate_ensemble:
+    input:
+        manifest=paths.manifest,
+        models=MODELS,
+    output:
+        metrics=paths.metrics,
+        predictions=paths.predictions,
+    log:
+        log_of("evaluate", "evaluate"),
+    benchmark:
+        benchmark_of("evaluate", "evaluate")
+    threads: 2
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("evaluation"),
+    message:
+        "Evaluate the ensemble of {campaign.name} on its test split"
+    shell:
+        "mechscreen evaluate --config {params.config:q} --threads {threads} 2>&1 | log_to {log:q}"

@@ -1,0 +1,67 @@
+from mechscreen.figures import FIGURES
+from mechscreen.stages.report import figure_inputs
+
+PICTURES = [str(paths.figure(name)) for name in FIGURES]
+
+
+rule draw_figure:
+    input:
+        unpack(lambda wildcards: figure_inputs(campaign, wildcards.figure)),
+    output:
+        figure=report(
+            paths.figures / "{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        log_of("report", "{figure}"),
+    benchmark:
+        benchmark_of("report", "{figure}")
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("validation"),
+        caption=lambda wildcards: FIGURES[wildcards.figure].text,
+    message:
+        "Draw figure {wildcards.figure} of {campaign.name}"
+    shell:
+        "mechscreen report --config {params.config:q} --figure {wildcards.figure} 2>&1 | log_to {log:q}"
+
+
+rule write_report:
+    input:
+        figures=PICTURES,
+        manifest=paths.manifest,
+        metrics=paths.metrics,
+        predictions=paths.predictions,
+        summary=paths.screen_summary,
+        hits=paths.validation_hits,
+        validation=paths.validation_summary,
+        histories=HISTORIES,
+    output:
+        report=report(
+            paths.report,
+            caption="../report/report.rst",
+            category="Report",
+            labels={"figure": "all, with numbers and tables"},
+        ),
+        summary=paths.summary,
+    log:
+        log_of("report", "report"),
+    benchmark:
+        benchmark_of("report", "report")
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("validation"),
+    message:
+        "Write the report of {campaign.name}"
+    shell:
+        "mechscreen report --config {params.config:q} 2>&1 | log_to {log:q}"

@@ -1,0 +1,50 @@
+BLOCKS = [str(paths.block(number)) for number in range(campaign.screen.blocks)]
+
+
+rule screen_block:
+    input:
+        models=MODELS,
+    output:
+        block=paths.screen / "block-{block}.h5",
+    log:
+        log_of("screen", "block-{block}"),
+    benchmark:
+        benchmark_of("screen", "block-{block}")
+    wildcard_constraints:
+        block=r"\d{5}",
+    resources:
+        mpi="mpiexec",
+        tasks=2,
+        mem_mb_per_cpu=scaled(2000),
+        runtime=scaled(120),
+    params:
+        config=paths.campaign,
+        number=lambda wildcards: int(wildcards.block),
+        fingerprint=campaign.fingerprint("screen"),
+    message:
+        "Screen block {wildcards.block} of {campaign.name}: {campaign.screen.block_size} parameter sets"
+    shell:
+        "{resources.mpi} -n {resources.tasks} mechscreen screen --config {params.config:q} "
+        "--block {params.number} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
+
+
+rule gather_screen:
+    input:
+        blocks=BLOCKS,
+    output:
+        summary=paths.screen_summary,
+        hits=paths.screen_hits,
+    log:
+        log_of("screen", "gather"),
+    benchmark:
+        benchmark_of("screen", "gather")
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(60),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("screen"),
+    message:
+        "Gather {campaign.screen.blocks} blocks of the screen of {campaign.name}"
+    shell:
+        "mechscreen screen --config {params.config:q} --gather 2>&1 | log_to {log:q}"

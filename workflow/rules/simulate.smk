@@ -1,0 +1,26 @@
+SHARDS = [str(paths.shard(number)) for number in range(campaign.simulations.shards)]
+
+
+rule simulate_shard:
+    output:
+        shard=paths.simulations / "shard-{shard}.h5",
+    log:
+        log_of("simulate", "shard-{shard}"),
+    benchmark:
+        benchmark_of("simulate", "shard-{shard}")
+    wildcard_constraints:
+        shard=r"\d{5}",
+    resources:
+        mpi="mpiexec",
+        tasks=2,
+        mem_mb_per_cpu=scaled(1500),
+        runtime=scaled(60),
+    params:
+        config=paths.campaign,
+        number=lambda wildcards: int(wildcards.shard),
+        fingerprint=campaign.fingerprint("simulations"),
+    message:
+        "Simulate shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
+    shell:
+        "{resources.mpi} -n {resources.tasks} mechscreen simulate --config {params.config:q} "
+        "--shard {params.number} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"

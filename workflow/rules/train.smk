@@ -1,0 +1,35 @@
+MODELS = [
+    str(paths.member(number) / "model.keras")
+    for number in range(campaign.emulators.members)
+]
+HISTORIES = [
+    str(paths.member(number) / "history.csv")
+    for number in range(campaign.emulators.members)
+]
+
+
+rule train_member:
+    input:
+        manifest=paths.manifest,
+    output:
+        model=paths.emulators / "member-{member}" / "model.keras",
+        history=paths.emulators / "member-{member}" / "history.csv",
+        record=paths.emulators / "member-{member}" / "member.json",
+    log:
+        log_of("train", "member-{member}"),
+    benchmark:
+        benchmark_of("train", "member-{member}")
+    wildcard_constraints:
+        member=r"\d{1,2}",
+    threads: 2
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(720),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("emulators"),
+    message:
+        "Train member {wildcards.member} of the {campaign.emulators.architecture.network} ensemble of {campaign.name}"
+    shell:
+        "mechscreen train --config {params.config:q} --member {wildcards.member} --threads {threads} "
+        "--time-limit {resources.runtime} 2>&1 | log_to {log:q}"
