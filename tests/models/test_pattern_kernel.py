@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_banded
@@ -42,6 +47,24 @@ def test_agrees_with_the_readable_reference():
         assert not published.went_complex
         assert shape_error(profile, published.profile) < 1e-3
         assert profile.max() == pytest.approx(published.profile.max(), rel=5e-3)
+
+
+def test_a_process_that_compiles_and_one_that_loads_the_cached_binary_agree_bit_by_bit(tmp_path):
+    program = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_pattern_kernel import parameters, solve
+sys.stdout.buffer.write(solve(parameters(6)).profiles.tobytes())
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True).stdout
+        for _ in range(2)
+    )
+    assert list(tmp_path.rglob("*.nbc")), "nothing was cached"
+    assert len(first) == 6 * OUTPUT_POINTS * 8
+    assert first == second
 
 
 def test_finer_steps_change_the_typical_profile_by_less_than_2e_5():

@@ -70,8 +70,10 @@ SOLVED, STEP_TOO_SHORT = 0, 1
 _FAST = {"contract", "nsz", "arcp"}
 # Sums may be split over SIMD lanes; NaN still spreads through them, which is how a failed step is noticed.
 _SUM = {*_FAST, "reassoc"}
-_jit = njit(fastmath=_FAST, error_model="numpy", nogil=True)
-_jit_sum = njit(fastmath=_SUM, error_model="numpy", nogil=True)
+# Inlined into the entry point: otherwise the process that compiles runs the functions' own machine code, a process that
+# loads the cached binary runs that binary's copies, and the two round differently.
+_jit = njit(fastmath=_FAST, error_model="numpy", nogil=True, forceinline=True)
+_jit_sum = njit(fastmath=_SUM, error_model="numpy", nogil=True, forceinline=True)
 
 
 # --- Powers, in a form that the compiler turns into SIMD code -------------------------------------------------------

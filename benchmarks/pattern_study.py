@@ -1,0 +1,328 @@
+"""Fidelity, convergence, robustness and conditioning of the pattern model: the numbers and figures of its docs.
+
+    python benchmarks/pattern_study.py                  # every study, then the figures and the table
+    python benchmarks/pattern_study.py robustness       # one study
+
+Each study keeps what it has in results/pattern-study/ and continues there, so it can be stopped at any time. All of
+them together take some 4 hours on one core, most of it the published procedure (`published`); see docs/pattern-model.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mechscreen.figures import style
+from mechscreen.models.base import Simulations, Status
+from mechscreen.models.pattern import PatternModel
+from mechscreen.models.pattern_reference import simulate as simulate_published
+from mechscreen.objectives import Rings
+from mechscreen.sampling import sample_unit
+
+RESULTS = Path("results/pattern-study")
+IMAGES = Path("docs/images")
+TABLE = Path(__file__).parents[2] / "shared" / "data" / "reference_simulations.csv"
+SPACE = PatternModel.space
+RMSE_UNIT = "RMSE of the normalised profile"
+
+RANDOM = 20_000
+CONVERGENCE = 1000
+GRIDS = (501, 1001, 2001, 4001)
+FINEST_GRID = 8001
+GRID_SAMPLES = 200
+CONDITIONING = 2000
+PUBLISHED = 200
+
+Array = NDArray[np.float64]
+
+
+def random_sets(count: int, stream: str) -> Array:
+    """Uniform parameter sets of the whole box, (count, 13), physical units; the domain radius continuous."""
+    return SPACE.physical(sample_unit("uniform", 2019, 0, count, len(SPACE), stream))
+
+
+def rmse(a: Array, b: Array) -> Array:
+    """Root mean square difference of normalised profiles, (n,)."""
+    return np.sqrt(np.mean((a - b) ** 2, axis=-1))
+
+
+def simulate(parameters: Array, options: dict[str, Any]) -> Simulations:
+    """Simulate on all cores."""
+    cores = len(os.sched_getaffinity(0))
+    PatternModel(**options).simulate(parameters[:1])  # fills Numba's cache
+    # Neighbours in small pieces, so that the cores finish together.
+    pieces = np.array_split(parameters, max(1, len(parameters) // 50))
+    with ProcessPoolExecutor(cores) as pool:
+        results = list(pool.map(_simulate_piece, pieces, [options] * len(pieces)))
+    return Simulations(
+        np.concatenate([r.profiles for r in results]),
+        np.concatenate([r.log_peaks for r in results]),
+        np.concatenate([r.status for r in results]),
+        tuple(itertools.chain.from_iterable(r.reasons for r in results)),
+    )
+
+
+def _simulate_piece(parameters: Array, options: dict[str, Any]) -> Simulations:
+    return PatternModel(**options).simulate(parameters)
+
+
+def profiles(parameters: Array, **options: Any) -> Array:
+    """Normalised profiles, (n, 501)."""
+    return simulate(parameters, options).profiles[:, 0]
+
+
+# --- Studies --------------------------------------------------------------------------------------------------------
+
+
+def robustness() -> dict[str, Any]:
+    """Status of random parameter sets, of all corners, and of each bound and pair of bounds with the rest at the centre."""
+    low, high = SPACE.low, SPACE.high
+    corners = np.array(list(itertools.product(*zip(low, high, strict=True))))
+    centre, edges = (low + high) / 2, []
+    for names in [*((j,) for j in range(len(SPACE))), *itertools.combinations(range(len(SPACE)), 2)]:
+        for bounds in itertools.product((low, high), repeat=len(names)):
+            edges.append(centre.copy())
+            for j, bound in zip(names, bounds, strict=True):
+                edges[-1][j] = bound[j]
+    found: dict[str, Any] = {}
+    for name, rows in (("random", random_sets(RANDOM, "robustness")), ("corner", corners), ("edge", np.array(edges))):
+        result = simulate(rows, {})
+        found[f"{name}_status"] = result.status
+        solved = result.profiles[result.status == Status.OK]
+        found[f"{name}_least"] = np.array(solved.min())
+        found[f"{name}_parameters"] = rows[result.status != Status.OK]
+        found[f"{name}_reasons"] = np.array([reason for reason in result.reasons if reason], dtype=str)
+    return found
+
+
+def convergence() -> dict[str, Any]:
+    """Profiles against those with tolerance and longest step ten times finer."""
+    rows = random_sets(CONVERGENCE, "convergence")
+    fine = profiles(rows, tolerance=1e-6, longest_step=1.0)
+    found: dict[str, Any] = {"tolerance": np.array([1e-3, 1e-4, 1e-5])}
+    found["error"] = np.stack([rmse(profiles(rows, tolerance=t), fine) for t in found["tolerance"]])
+    return found
+
+
+def grid() -> dict[str, Any]:
+    """Profiles against those on the finest grid, for both fronts."""
+    rows = random_sets(GRID_SAMPLES, "grid")
+    found: dict[str, Any] = {"points": np.array(GRIDS)}
+    for front in ("reference", "subgrid"):
+        finest = profiles(rows, front=front, points=FINEST_GRID)
+        found[front] = np.stack([rmse(profiles(rows, front=front, points=n), finest) for n in GRIDS])
+    return found
+
+
+def conditioning() -> dict[str, Any]:
+    """Sensitivity with the published front, with the sub-grid front, and with no front at all (φ = 1)."""
+    rows = random_sets(CONDITIONING, "conditioning")
+    without = rows.copy()
+    without[:, SPACE.names.index("Kphi")] = 1e12  # φ = Kφⁿ/(Kφⁿ + …) is 1 everywhere
+    without[:, SPACE.names.index("exp_phi")] = 5.0
+    found: dict[str, Any] = {}
+    for name, sets, front in (
+        ("reference", rows, "reference"),
+        ("subgrid", rows, "subgrid"),
+        ("no front", without, "reference"),
+    ):
+        near = sets * (1 + 5e-6 * np.random.default_rng(1).choice([-1.0, 1.0], sets.shape))
+        here = simulate(sets, {"front": front})
+        there = simulate(near, {"front": front})
+        found[name] = rmse(here.profiles[:, 0], there.profiles[:, 0])
+        found[f"{name} ln peak"] = np.abs(here.log_peaks - there.log_peaks)[:, 0]
+        finer = profiles(sets, front=front, tolerance=1e-6)
+        found[f"{name} tolerance"] = rmse(here.profiles[:, 0], finer)
+    found["fronts"] = rmse(profiles(rows), profiles(rows, front="subgrid"))
+    return found
+
+
+def published() -> dict[str, Any]:
+    """The published procedure in complex arithmetic against the solver, on random parameter sets; some 1 minute each."""
+    rows = random_sets(PUBLISHED, "published")
+    folder = RESULTS / "published"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(_publish, range(len(rows)), rows))
+    kept = [np.load(folder / f"{i}.npy") for i in range(len(rows))]
+    return {"profiles": np.array([k[:501] for k in kept]), "went_complex": np.array([k[501] > 0 for k in kept])}
+
+
+def _publish(number: int, parameters: Array) -> None:
+    path = RESULTS / "published" / f"{number}.npy"
+    if not path.exists():
+        start = time.process_time()
+        result = simulate_published(parameters, arithmetic="complex")
+        np.save(path, np.append(result.profile, [result.went_complex, time.process_time() - start]))
+
+
+STUDIES: dict[str, Callable[[], dict[str, Any]]] = {
+    study.__name__: study for study in (robustness, convergence, grid, conditioning, published)
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    """Run a study, unless its results are there, and return them."""
+    path = RESULTS / f"{name}.npz"
+    if not path.exists():
+        print(f"{name}: running", flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = time.perf_counter()
+        found = STUDIES[name]()
+        np.savez(path, **found)
+        print(f"{name}: took {time.perf_counter() - start:.0f} s", flush=True)
+    with np.load(path) as file:
+        return dict(file)
+
+
+def main(names: list[str]) -> None:
+    """Run studies and print what docs/pattern-model.md says of them."""
+    unknown = set(names) - STUDIES.keys()
+    if unknown:
+        sys.exit(f"no study {', '.join(sorted(unknown))} (valid: {', '.join(STUDIES)})")
+    for name in names or STUDIES:
+        tell = globals()[f"tell_{name}"]
+        tell(load(name))
+
+
+# --- What they say --------------------------------------------------------------------------------------------------
+
+
+def quantiles(values: Array) -> str:
+    """Median and upper quantiles in one line."""
+    parts = [
+        f"{label} {np.nanquantile(values, q):.1e}" for label, q in (("median", 0.5), ("75 %", 0.75), ("97 %", 0.97))
+    ]
+    return ", ".join([*parts, f"most {np.nanmax(values):.1e}"])
+
+
+def tell_robustness(found: dict[str, Any]) -> None:
+    """Counts of status."""
+    for name in ("random", "corner", "edge"):
+        status = found[f"{name}_status"]
+        counts = {code.name: int((status == code).sum()) for code in Status if (status == code).any()}
+        print(f"robustness, {name}: {len(status)} sets, {counts}; least value {found[f'{name}_least']:.3g}")
+        for reason, count in zip(*np.unique(found[f"{name}_reasons"], return_counts=True), strict=True):
+            print(f"    {count} × {reason}")
+
+
+def tell_convergence(found: dict[str, Any]) -> None:
+    """Errors by tolerance."""
+    for tolerance, error in zip(found["tolerance"], found["error"], strict=True):
+        print(f"convergence, tolerance {tolerance:g}: {RMSE_UNIT}: {quantiles(error)}")
+
+
+def tell_grid(found: dict[str, Any]) -> None:
+    """Errors by number of points, and the figure."""
+    for front in ("reference", "subgrid"):
+        for points, error in zip(found["points"], found[front], strict=True):
+            print(f"grid, front {front}, {points} points: {RMSE_UNIT}: {quantiles(error)}")
+    _save(draw_grid(found), "pattern-grid", "Error over grid spacing")
+
+
+@style.styled
+def draw_grid(found: dict[str, Any]) -> Figure:
+    """Error over grid spacing."""
+    figure, axes = _figure(3.4)
+    spacing = 80 / (found["points"] - 1)
+    for front, colour, marker in (("reference", style.BLUE, "o"), ("subgrid", style.VERMILION, "s")):
+        axes.plot(spacing, np.median(found[front], axis=1), color=colour, marker=marker, label=f"{front}, median")
+        axes.plot(
+            spacing, np.quantile(found[front], 0.9, axis=1), color=colour, marker=marker, ls=":", label=f"{front}, 90 %"
+        )
+    axes.plot(spacing, 0.5 * spacing**2, color="grey", lw=0.8, label="second order")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="grid spacing (dimensionless)",
+        ylabel=f"{RMSE_UNIT}\nto {FINEST_GRID} points",
+    )
+    axes.set_xticks(spacing, [f"{s:.2g}" for s in spacing])
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def tell_conditioning(found: dict[str, Any]) -> None:
+    """Shares of ill-conditioned sets, and the figure."""
+    for name in ("reference", "subgrid", "no front"):
+        values = found[name]
+        print(
+            f"conditioning, {name}: {quantiles(values)}; above 1e-3: {np.mean(values > 1e-3):.1%}, above 1e-2: "
+            f"{np.mean(values > 1e-2):.2%}; |Δ ln peak| median {np.median(found[f'{name} ln peak']):.1e}"
+        )
+        known = np.corrcoef(np.log(values + 1e-9), np.log(found[f"{name} tolerance"] + 1e-9))[0, 1]
+        print(f"    correlation of its logarithm with that of the change under a finer tolerance: {known:.2f}")
+    print(f"conditioning, reference against subgrid front: {quantiles(found['fronts'])}")
+    _save(draw_conditioning(found), "pattern-conditioning", "Share of parameter sets above a sensitivity")
+
+
+@style.styled
+def draw_conditioning(found: dict[str, Any]) -> Figure:
+    """Share of parameter sets above a sensitivity."""
+    figure, axes = _figure(3.4)
+    looks = {"reference": (style.BLUE, "-"), "subgrid": (style.VERMILION, "--"), "no front": (style.GREEN, "-.")}
+    for name, (colour, line) in looks.items():
+        values = np.sort(found[name])
+        axes.plot(values, 1 - np.arange(len(values)) / len(values), color=colour, ls=line, label=name)
+    axes.set(
+        xscale="log", yscale="log", xlim=(1e-8, 1), ylim=(5e-4, 1.2),
+        xlabel="change of the profile (RMSE) by a relative change of all parameters of 5·10⁻⁶",
+        ylabel="share of parameter sets above it",
+    )  # fmt: skip
+    axes.legend(title="front")
+    return figure
+
+
+def tell_published(found: dict[str, Any]) -> None:
+    """Agreement with the published procedure on unseen parameter sets and on the published table, and the figure."""
+    rows = random_sets(PUBLISHED, "published")
+    ours, theirs, went_complex = profiles(rows), found["profiles"], found["went_complex"]
+    raw_peaks = theirs.max(axis=1, keepdims=True)
+    theirs = theirs / raw_peaks
+    error = rmse(ours, theirs)
+    n, k = len(rows), int(went_complex.sum())
+    rings = Rings()
+    differ = rings(ours[:, None], np.zeros((n, 1))) != rings(theirs[:, None], np.zeros((n, 1)))
+    print(f"published, unseen, real: {n - k} sets: {quantiles(error[~went_complex])}")
+    print(
+        f"    shares within 1e-3: {np.mean(error[~went_complex] <= 1e-3):.1%}, 1e-2: {np.mean(error[~went_complex] <= 1e-2):.1%}"
+    )
+    print(f"published, unseen, complex: {k} of {n} sets" + (f": {quantiles(error[went_complex])}" if k else ""))
+    print(
+        f"    ring class differs: complex {int(differ[went_complex].sum())} of {k}, real {int(differ[~went_complex].sum())} of {n - k}"
+    )
+    if TABLE.is_file():
+        table = np.loadtxt(TABLE, delimiter=",")
+        result = PatternModel().simulate(table[:, :13], normalised=True)
+        errors = rmse(result.profiles[:, 0], table[:, 13:514])
+        print(f"published, table: {len(table)} rows: {quantiles(errors)}; |Δ ln peak| median "
+              f"{np.median(np.abs(result.log_peaks[:, 0] - table[:, 514])):.1e}")  # fmt: skip
+        print(f"    shares within 1e-3: {np.mean(errors <= 1e-3):.1%}, 1e-2: {np.mean(errors <= 1e-2):.1%}")
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(0.65 * style.WIDTH, height))
+    return figure, figure.add_subplot()
+
+
+def _save(figure: Figure, name: str, title: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    (IMAGES / f"{name}.png").write_bytes(style.to_png(figure, {"Title": title}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

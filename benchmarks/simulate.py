@@ -1,0 +1,114 @@
+"""Speed and accuracy of the pattern model's solver beside the published procedure, in one run: make bench-simulate.
+
+Prints milliseconds per simulation of both on one core and their ratio, the agreement where both ran, how a second MPI
+rank helps, and the memory of a rank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np
+
+from mechscreen.models.pattern import PatternModel
+from mechscreen.models.pattern_reference import simulate as simulate_published
+from mechscreen.sampling import sample_unit
+
+PAPER_SECONDS = 353.0
+"""A simulation in the paper: mean of 600 recorded ones, MATLAB, one core of its cluster."""
+REPEATS = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, help="parameter sets for the solver")
+    parser.add_argument("--published", type=int, default=2, help="of them also by the published procedure")
+    arguments = parser.parse_args()
+    model = PatternModel()
+    parameters = model.space.physical(sample_unit("uniform", 2019, 0, arguments.count, len(model.space), "benchmark"))
+
+    start = time.perf_counter()
+    model.simulate(parameters[:1])
+    print(f"first simulation, import and compilation or cache included: {time.perf_counter() - start:.1f} s")
+    before = _peak_memory()
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        result = model.simulate(parameters)
+        seconds.append((time.perf_counter() - start) / len(parameters))
+    ours = float(np.median(seconds))
+    print(f"solver: {1e3 * ours:.1f} ms a simulation ({REPEATS} runs of {len(parameters)} random parameter sets, one core; "
+          f"{1e3 * min(seconds):.1f} to {1e3 * max(seconds):.1f})")  # fmt: skip
+    print(f"    the paper's {PAPER_SECONDS:g} s are {PAPER_SECONDS / ours:,.0f} times as long (another machine)")
+    print(
+        f"    memory: {_peak_memory():.0f} MB at most, {_peak_memory() - before:.0f} MB of them for the results of the batch"
+    )
+    print(f"    failed: {int((result.status != 0).sum())}")
+    for batch in (1, 10, 100):
+        rows = parameters[: max(batch, 200)]
+        start = time.perf_counter()
+        for first in range(0, len(rows), batch):
+            model.simulate(rows[first : first + batch])
+        print(f"    in calls of {batch}: {1e3 * (time.perf_counter() - start) / len(rows):.1f} ms a simulation")
+
+    theirs, errors = [], []
+    for row, profile in zip(parameters[: arguments.published], result.profiles[:, 0], strict=False):
+        start = time.perf_counter()
+        raw = simulate_published(row).profile
+        theirs.append(time.perf_counter() - start)
+        errors.append(float(np.sqrt(np.mean((raw / raw.max() - profile) ** 2))))
+    if theirs:
+        mean = float(np.mean(theirs))
+        print(
+            f"published procedure (NumPy): {mean:.0f} s a simulation ({len(theirs)} of them), {mean / ours:,.0f} times as long"
+        )
+        print(f"    RMSE of the profiles between the two: {', '.join(f'{e:.1e}' for e in errors)}")
+    _measure_ranks(parameters, model.space.names)
+
+
+def _measure_ranks(parameters: np.ndarray, names: tuple[str, ...]) -> None:
+    """Time `mechscreen simulate` on 1 and 2 ranks, in turns; what a job needs to start is taken off."""
+    launcher = Path(sys.executable).with_name("mpiexec")
+    with tempfile.TemporaryDirectory() as folder:
+        tables = {}
+        for kind, rows in (("few", parameters[:2]), ("many", parameters)):
+            tables[kind] = Path(folder) / f"{kind}.csv"
+            np.savetxt(tables[kind], rows, delimiter=",", header=",".join(names), comments="", fmt="%.17g")
+        rates: dict[int, list[float]] = {1: [], 2: []}
+        for _ in range(REPEATS):
+            for ranks, found in rates.items():
+                seconds = {}
+                for kind, table in tables.items():
+                    out = Path(folder) / "out.h5"
+                    out.unlink(missing_ok=True)
+                    start = time.perf_counter()
+                    subprocess.run(
+                        [launcher, "-n", str(ranks), sys.executable, "-m", "mechscreen", "simulate", "--model", "pattern",
+                         "--parameters", table, "--out", out, "--ranks", str(ranks)],
+                        check=True, capture_output=True,
+                    )  # fmt: skip
+                    seconds[kind] = time.perf_counter() - start
+                found.append((len(parameters) - 2) / (seconds["many"] - seconds["few"]))
+    one, two = (float(np.median(found)) for found in rates.values())
+    print(f"MPI: {one:.0f} simulations a second on 1 rank, {two:.0f} on 2: {two / one:.2f} times (medians of {REPEATS}; "
+          "start-up taken off)")  # fmt: skip
+
+
+def _peak_memory() -> float:
+    """Largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
