@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install
+.PHONY: help demo test lint lock schema install bench-simulate
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +23,8 @@ lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 
+bench-simulate: $(INSTALLED) ## Time the pattern model beside the published procedure
+	$(BIN)/python benchmarks/simulate.py
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

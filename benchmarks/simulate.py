@@ -7,16 +7,12 @@ rank helps, and the memory of a rank.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-
-for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
 
 import numpy as np
 
@@ -48,11 +44,11 @@ def main() -> None:
         result = model.simulate(parameters)
         seconds.append((time.perf_counter() - start) / len(parameters))
     ours = float(np.median(seconds))
-    print(f"solver: {1e3 * ours:.1f} ms a simulation ({REPEATS} runs of {len(parameters)} random parameter sets, one core; "
-          f"{1e3 * min(seconds):.1f} to {1e3 * max(seconds):.1f})")  # fmt: skip
+    print(f"solver: {1e3 * ours:.1f} ms a simulation on one core, median of {REPEATS} runs of {len(parameters)} random")
+    print(f"    parameter sets ({1e3 * min(seconds):.1f} to {1e3 * max(seconds):.1f})")
     print(f"    the paper's {PAPER_SECONDS:g} s are {PAPER_SECONDS / ours:,.0f} times as long (another machine)")
     print(
-        f"    memory: {_peak_memory():.0f} MB at most, {_peak_memory() - before:.0f} MB of them for the results of the batch"
+        f"    memory: {_peak_memory():.0f} MB, {_peak_memory() - before:.0f} MB of them for the batch and its results"
     )
     print(f"    failed: {int((result.status != 0).sum())}")
     for batch in (1, 10, 100):
@@ -71,7 +67,7 @@ def main() -> None:
     if theirs:
         mean = float(np.mean(theirs))
         print(
-            f"published procedure (NumPy): {mean:.0f} s a simulation ({len(theirs)} of them), {mean / ours:,.0f} times as long"
+            f"published procedure (NumPy): {mean:.0f} s a simulation ({len(theirs)} of them): {mean / ours:,.0f} times"
         )
         print(f"    RMSE of the profiles between the two: {', '.join(f'{e:.1e}' for e in errors)}")
     _measure_ranks(parameters, model.space.names)
@@ -79,8 +75,10 @@ def main() -> None:
 
 def _measure_ranks(parameters: np.ndarray, names: tuple[str, ...]) -> None:
     """Time `mechscreen simulate` on 1 and 2 ranks, in turns; what a job needs to start is taken off."""
-    launcher = Path(sys.executable).with_name("mpiexec")
+    command = [Path(sys.executable).with_name("mpiexec"), "-n"]
     with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.h5"
+        job = [sys.executable, "-m", "mechscreen", "simulate", "--model", "pattern", "--out", out, "--ranks"]
         tables = {}
         for kind, rows in (("few", parameters[:2]), ("many", parameters)):
             tables[kind] = Path(folder) / f"{kind}.csv"
@@ -90,19 +88,14 @@ def _measure_ranks(parameters: np.ndarray, names: tuple[str, ...]) -> None:
             for ranks, found in rates.items():
                 seconds = {}
                 for kind, table in tables.items():
-                    out = Path(folder) / "out.h5"
                     out.unlink(missing_ok=True)
                     start = time.perf_counter()
-                    subprocess.run(
-                        [launcher, "-n", str(ranks), sys.executable, "-m", "mechscreen", "simulate", "--model", "pattern",
-                         "--parameters", table, "--out", out, "--ranks", str(ranks)],
-                        check=True, capture_output=True,
-                    )  # fmt: skip
+                    subprocess.run([*command, str(ranks), *job, str(ranks), "--parameters", table], check=True)
                     seconds[kind] = time.perf_counter() - start
                 found.append((len(parameters) - 2) / (seconds["many"] - seconds["few"]))
     one, two = (float(np.median(found)) for found in rates.values())
-    print(f"MPI: {one:.0f} simulations a second on 1 rank, {two:.0f} on 2: {two / one:.2f} times (medians of {REPEATS}; "
-          "start-up taken off)")  # fmt: skip
+    print(f"MPI: {one:.0f} simulations a second on 1 rank, {two:.0f} on 2 ranks: {two / one:.2f} times")
+    print(f"    (medians of {REPEATS} runs in turns; start-up taken off)")
 
 
 def _peak_memory() -> float:

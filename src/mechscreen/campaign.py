@@ -82,6 +82,9 @@ class SimulationsSection(_Section):
     count: int = Field(..., ge=1, le=10**9, description="How many; a whole number of shards.")
     shard_size: int = Field(1000, ge=1, le=10**6, description="Samples in one file, made by one MPI job.")
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
+    sensitivity: bool = Field(
+        False, description="Also store how far each profile moves when its parameters change by 5e-6; twice the time."
+    )
 
     @model_validator(mode="after")
     def _whole_shards(self) -> SimulationsSection:

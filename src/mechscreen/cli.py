@@ -91,6 +91,7 @@ def _use_threads(threads: int | None) -> None:
 @click.option("--model", help="With --parameters: registered name, package.module:Class or path/to/file.py:Class.")
 @click.option("--parameters", type=click.Path(path_type=Path), help="CSV table; its header names the parameters.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
+@click.option("--sensitivity", is_flag=True, help="Also store how far profiles move when parameters change by 5e-6.")
 @click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write.")
 @_ranks
 @_time_limit
@@ -100,6 +101,7 @@ def simulate(
     model: str | None,
     parameters: Path | None,
     normalised: bool,
+    sensitivity: bool,
     out: Path | None,
     ranks: int | None,
     time_limit: float | None,
@@ -114,7 +116,7 @@ def simulate(
     from mechscreen.stages.simulate import simulate as simulate_shard
     from mechscreen.stages.simulate import simulate_table
 
-    by_table = (model, parameters, out) != (None, None, None) or normalised
+    by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
     if config is not None and shard is not None and not by_table:
         campaign = Campaign.load(config)
         comm = communicator(ranks)
@@ -123,7 +125,9 @@ def simulate(
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
         comm = communicator(ranks)
         with _deadline(time_limit) as deadline:
-            simulate_table(model, parameters, out, normalised=normalised, comm=comm, deadline=deadline)
+            simulate_table(
+                model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
+            )
     else:
         raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechscreen import InputError
-from mechscreen.emulators.networks import build_network, load_network, network_shape, save_network
+from mechscreen.emulators.networks import FEATURE_DEVIATION, build_network, load_network, network_shape, save_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings
 
@@ -63,12 +63,12 @@ def test_log_peaks_are_in_the_units_of_the_training_set(settings):
     np.testing.assert_allclose(said, log_peaks.mean(axis=0) + log_peaks.std(axis=0) * plain, rtol=1e-4)
 
 
-def test_the_dense_network_sees_values_and_logarithms_in_units_of_the_training_set():
+def test_the_dense_network_sees_values_and_logarithms_scaled_by_the_training_set():
     network = build_network(SETTINGS[0], samples(parameters=0.2 + 0.1 * X))
     seen = keras.Model(network.input, network.get_layer("standard_features").output).predict_on_batch(0.2 + 0.1 * X)
     assert seen.shape == (9, 6)
     np.testing.assert_allclose(seen.mean(axis=0), 0, atol=1e-4)
-    np.testing.assert_allclose(seen.std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(seen.std(axis=0), FEATURE_DEVIATION, rtol=1e-4)
 
 
 @each_network

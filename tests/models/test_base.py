@@ -35,6 +35,20 @@ class Ramp(Model):
         return Solution(profiles, ["too large" if size > 2.5 else "" for size in parameters[:, 1]])
 
 
+class Decay(Model):
+    """y = exp(−rate · x)."""
+
+    name = "decay-for-tests"
+    version = "1"
+    space = ParameterSpace([Parameter("rate", 0.1, 5.0)])
+    outputs = (Output("y", np.linspace(0, 2, 50)),)
+
+    def solve(self, parameters, seeds):
+        profiles = np.exp(-parameters[:, :, None] * self.outputs[0].grid)
+        profiles[parameters[:, 0] == 3.0] = np.nan
+        return Solution(profiles)
+
+
 unit_values = st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=20).map(np.array)
 
 
@@ -144,3 +158,15 @@ def test_a_users_model_is_loaded_from_a_file(tmp_path):
 def test_a_wrong_address_of_a_model_is_refused(spec):
     with pytest.raises(InputError, match="model '"):
         get_model(spec)
+
+
+def test_sensitivity_is_how_far_the_profile_of_slightly_different_parameters_lies():
+    rates = np.array([0.3, 1.0, 3.0, 4.0])
+    result = Decay().simulate(rates[:, None], sensitivity=True)
+    moved = 5e-6 * rates[:, None] * Decay.outputs[0].grid  # dy/d(ln rate) = −rate · x · y
+    expected = np.sqrt(np.mean((moved * np.exp(-rates[:, None] * Decay.outputs[0].grid)) ** 2, axis=1))
+    expected[2] = np.nan
+    np.testing.assert_allclose(result.sensitivity, expected[:, None], rtol=1e-4)
+    alone = Decay().simulate(rates[3:, None], seeds=[3], sensitivity=True)
+    np.testing.assert_array_equal(alone.sensitivity[0], result.sensitivity[3])
+    assert Decay().simulate(rates[:, None]).sensitivity is None

@@ -178,7 +178,9 @@ def test_shard_is_the_same_with_one_two_and_four_ranks(campaign, undisturbed, st
         assert "simulate shard-00001: 150/150 samples" in said
 
 
-def test_shard_of_the_pattern_model_is_the_same_with_one_and_three_ranks(campaign, start, tmp_path):
+def test_shard_of_the_pattern_model_is_the_same_with_three_ranks_that_all_compile(
+    campaign, start, tmp_path, monkeypatch
+):
     def pattern(folder):
         values = campaign(folder).model_dump(mode="json")
         values["model"] = {"name": "pattern"}
@@ -187,9 +189,42 @@ def test_shard_of_the_pattern_model_is_the_same_with_one_and_three_ranks(campaig
 
     one, three = pattern("one"), pattern("three")
     simulate(one, 1)
+    cache = tmp_path / "numba"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
     finish(start(three, 3))
+    assert len(list(cache.rglob("pattern_kernel._solve_all*.nbc"))) == 1
     assert one.paths.shard(1).read_bytes() == three.paths.shard(1).read_bytes()
     assert (read_shard(one, 1)["status"] == Status.OK).mean() > 0.9
+
+
+def test_sensitivity_is_stored_on_request_and_changes_nothing_else(campaign, start):
+    plain, asked, many = campaign("plain"), campaign("asked", sensitivity=True), campaign("many", sensitivity=True)
+    assert plain.fingerprint("simulations") != asked.fingerprint("simulations")
+    simulate(plain, 1)
+    simulate(asked, 1)
+    without, shard = read_shard(plain, 1), read_shard(asked, 1)
+    assert "sensitivity" not in without.arrays
+    for name, values in without.arrays.items():
+        np.testing.assert_array_equal(shard[name], values)
+    ok = shard["status"] == Status.OK
+    expected = get_model(TRIAL).simulate(
+        shard["parameters"][ok], seeds=sample_seeds(11, 150, 300, "simulation seeds")[ok], sensitivity=True
+    )
+    np.testing.assert_array_equal(shard["sensitivity"][ok], expected.sensitivity)
+    assert np.isnan(shard["sensitivity"][~ok]).all()
+    with pytest.raises(Interrupted):
+        simulate(many, 1, deadline=StopAfter(4))
+    finish(start(many, 3))
+    assert many.paths.shard(1).read_bytes() == asked.paths.shard(1).read_bytes()
+
+
+def test_a_model_that_raises_for_the_neighbour_alone_does_not_fail_the_sample(tmp_path):
+    table = tmp_path / "sets.csv"
+    table.write_text("a,b,c\n" + "0.02000001,1,1\n" * 20)
+    simulate_table(TRIAL, table, tmp_path / "out.h5", sensitivity=True)
+    file = storage.read(tmp_path / "out.h5", stage.KIND)
+    assert set(file["status"]) == {Status.NOT_FINITE}
+    assert np.isnan(file["sensitivity"]).all()
 
 
 @pytest.mark.parametrize(("number", "ranks"), [(signal.SIGTERM, 2), (signal.SIGINT, 4), (signal.SIGUSR1, 1)])

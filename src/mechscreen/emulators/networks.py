@@ -23,6 +23,9 @@ ops = keras.ops
 
 PACKAGE = "mechscreen"
 
+FEATURE_DEVIATION = 0.25
+"""Standard deviation that the dense network's features are scaled to; smaller ones make it start out smoother."""
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FeedbackLSTMCell(keras.layers.Layer):
@@ -178,8 +181,9 @@ def _dense(settings: DenseSettings, inputs: Any, samples: Samples, seeds: Iterat
     _, outputs, points = samples.profiles.shape
     to_features = ValuesAndLogarithms(dtype="float32", name="values_and_logarithms")
     mean, deviation = _moments(keras.ops.convert_to_numpy(to_features(samples.parameters)))
+    variance = (deviation / FEATURE_DEVIATION) ** 2
     standard = layers.Normalization(
-        mean=mean.tolist(), variance=(deviation**2).tolist(), dtype="float32", name="standard_features"
+        mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="standard_features"
     )(to_features(inputs))
     features = dense(settings.width, "embedding", "gelu")(standard)
     for i in range(1, settings.blocks + 1):

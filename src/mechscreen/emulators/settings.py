@@ -36,7 +36,7 @@ class TrainingSettings(_Settings):
 
     epochs: int = Field(200, ge=1, description="Passes over the training samples.")
     batch_size: int = Field(128, ge=1, description="Samples per optimiser step.")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's rate (its peak, where the schedule varies it).")
+    learning_rate: float = Field(4e-3, gt=0, le=1, description="Adam's rate (its peak, where the schedule varies it).")
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="constant; or cosine: a short linear warm-up, then down to zero at the last step."
     )

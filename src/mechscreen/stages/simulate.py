@@ -66,6 +66,7 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
+        sensitivity=campaign.simulations.sensitivity,
     )
     with failing_together(comm):
         whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
@@ -79,6 +80,7 @@ def simulate_table(
     out: Path,
     *,
     normalised: bool = False,
+    sensitivity: bool = False,
     options: Mapping[str, Any] | None = None,
     comm: Comm = None,
     deadline: Deadline | None = None,
@@ -94,7 +96,7 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
-    identity = json.dumps([model, instance.version, dict(options or {})], sort_keys=True, default=str)
+    identity = json.dumps([model, instance.version, dict(options or {}), sensitivity], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
     n = len(parameters)
     task = Task(
@@ -112,6 +114,7 @@ def simulate_table(
             "model_version": instance.version,
             "seed": 0,
         },
+        sensitivity=sensitivity,
     )
     with failing_together(comm):
         whole = rank_of(comm) == 0 and out.exists()
@@ -144,6 +147,7 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         "log_peaks": (n, outputs),
         "status": (n,),
         "reasons": (n,),
+        **({"sensitivity": (n, outputs)} if campaign.simulations.sensitivity else {}),
     }
     for name, shape in expected.items():
         if file[name].shape != shape:
@@ -183,6 +187,13 @@ class Task:
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
     attributes: dict[str, str | int | float]
+    sensitivity: bool = False
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of what each sample's simulation gives."""
+        own = ("profiles", "log_peaks", "status", "reasons")
+        return (*own, "sensitivity") if self.sensitivity else own
 
     @property
     def partial_path(self) -> Path:
@@ -198,6 +209,7 @@ class _Block:
     log_peaks: NDArray[np.float64]
     status: NDArray[np.uint8]
     reasons: tuple[str, ...]
+    sensitivity: NDArray[np.float64]
     seconds: float
 
 
@@ -212,10 +224,11 @@ class _Rows:
         self.log_peaks = np.full((n, outputs), np.nan)
         self.status = np.zeros(n, dtype=np.uint8)
         self.reasons = np.full(n, "", dtype=object)
+        self.sensitivity = np.full((n, outputs), np.nan)
 
     def insert(self, rows: NDArray[np.int64], block: _Block | storage.File) -> None:
         """Enter the simulations of the given rows."""
-        for name in ("profiles", "log_peaks", "status", "reasons"):
+        for name in self.task.results:
             getattr(self, name)[rows] = block[name] if isinstance(block, storage.File) else getattr(block, name)
         self.done[rows] = True
 
@@ -231,6 +244,7 @@ class _Rows:
                 "log_peaks": self.log_peaks[done],
                 "status": self.status[done],
                 "reasons": list(self.reasons[done]),
+                **({"sensitivity": self.sensitivity[done]} if task.sensitivity else {}),
                 **describe(task.model),
             },
             {**task.attributes, "kind": kind},
@@ -299,7 +313,7 @@ def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadlin
     """Simulate what is missing, into `rows` on rank 0; return whether all was done."""
 
     def work(block: NDArray[np.int64]) -> _Block:
-        return _simulate_block(task.model, task.parameters[block], task.seeds[block])
+        return _simulate_block(task.model, task.parameters[block], task.seeds[block], task.sensitivity)
 
     if rows is None:
         return hand_out(comm, (), work, lambda block, result: None)
@@ -358,23 +372,32 @@ class _Saves:
             self._next = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
 
 
-def _simulate_block(model: Model, parameters: NDArray[np.float64], seeds: NDArray[np.uint64]) -> _Block:
+def _simulate_block(
+    model: Model, parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool
+) -> _Block:
     """Simulate samples; if the model raises, one by one, so that only the sample that it raises for fails."""
     start = time.perf_counter()
     try:
-        result = model.simulate(parameters, seeds=seeds)
+        result = model.simulate(parameters, seeds=seeds, sensitivity=sensitivity)
     except MemoryError:
         raise  # says something about the machine, not about the sample
     except Exception as error:
         if len(parameters) > 1:
-            parts = [_simulate_block(model, parameters[i : i + 1], seeds[i : i + 1]) for i in range(len(parameters))]
+            parts = [
+                _simulate_block(model, parameters[i : i + 1], seeds[i : i + 1], sensitivity)
+                for i in range(len(parameters))
+            ]
             return _Block(
                 np.concatenate([part.profiles for part in parts]),
                 np.concatenate([part.log_peaks for part in parts]),
                 np.concatenate([part.status for part in parts]),
                 tuple(reason for part in parts for reason in part.reasons),
+                np.concatenate([part.sensitivity for part in parts]),
                 time.perf_counter() - start,
             )
+        if sensitivity:
+            # Perhaps it raised for the neighbour, which says nothing about the sample.
+            return _simulate_block(model, parameters, seeds, sensitivity=False)
         log.debug("the model raised for %s", parameters[0], exc_info=True)
         shape = (1, len(model.outputs), len(model.outputs[0].grid))
         return _Block(
@@ -382,6 +405,7 @@ def _simulate_block(model: Model, parameters: NDArray[np.float64], seeds: NDArra
             np.full(shape[:2], np.nan),
             np.array([Status.ERROR], dtype=np.uint8),
             (_reason(error),),
+            np.full(shape[:2], np.nan),
             time.perf_counter() - start,
         )
     return _Block(
@@ -389,6 +413,7 @@ def _simulate_block(model: Model, parameters: NDArray[np.float64], seeds: NDArra
         result.log_peaks,
         result.status,
         tuple(reason[:_REASON_LENGTH] for reason in result.reasons),
+        np.full_like(result.log_peaks, np.nan) if result.sensitivity is None else result.sensitivity,
         time.perf_counter() - start,
     )
 

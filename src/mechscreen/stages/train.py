@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import logging
 import time
@@ -108,7 +107,7 @@ def read_record(folder: Path, campaign: str | None = None) -> dict[str, Any]:
             f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
             "use another results folder"
         )
-    if not model.is_file() or _sha256(model) != record["model_sha256"]:
+    if not model.is_file() or storage.sha256(model) != record["model_sha256"]:
         raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")
     return record
 
@@ -207,7 +206,7 @@ def _write_member(campaign: Campaign, member: int, training: Training) -> None:
             "validation_rmse": training.history[training.best_epoch - 1]["validation_rmse"],
             "seconds": sum(row["seconds"] for row in training.history),
             "weights": training.network.count_params(),
-            "model_sha256": _sha256(folder / "model.keras"),
+            "model_sha256": storage.sha256(folder / "model.keras"),
             "parameters": [
                 {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
                 for p in campaign.space
@@ -227,8 +226,3 @@ def _table(history: Sequence[dict[str, float]]) -> str:
     writer.writeheader()
     writer.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in history)
     return text.getvalue()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
