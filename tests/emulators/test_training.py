@@ -55,7 +55,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a.network.get_weights(), b.network.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize(("network", "loss"), zip(NETWORKS, ["mse", "cross_entropy"], strict=True))
+@pytest.mark.parametrize(("network", "loss"), list(zip(NETWORKS, ["mse", "cross_entropy"], strict=True)))
 def test_training_learns_fronts(network, loss):
     settings = SETTINGS.model_copy(update={"epochs": 30, "profile_loss": loss, "learning_rate": 1e-2})
     job = run(training(network, settings))
