@@ -44,6 +44,8 @@ ranks' time that was work: 2 ranks 95 % (85 %) if rank 0 works, 50 % (50 %) if n
 8 ranks 86 (63) against 85 (75); 16 ranks 90 (76) against 90 (87).
 """
 
+_MESSAGE_SECONDS = 1.0
+"""Time that the launcher is given to pass on a failing rank's message."""
 _POLL = 0.0005
 """Seconds between looks for a message. MPI's own waiting would keep a core busy that other ranks may need."""
 
@@ -122,6 +124,8 @@ def failing_together(comm: Comm) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.write(message)
         sys.stderr.flush()
+        # The launcher passes the message on in its own time, and drops what it has not read when a rank aborts.
+        time.sleep(_MESSAGE_SECONDS)
         comm.Abort(code)
         os._exit(code)  # where Abort returns before the launcher ends this process
 
