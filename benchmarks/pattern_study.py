@@ -13,10 +13,11 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -48,6 +49,7 @@ CONDITIONING = 1000
 PUBLISHED = 60
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 
 def random_sets(count: int, stream: str) -> Array:
@@ -60,14 +62,21 @@ def rmse(a: Array, b: Array) -> Array:
     return np.sqrt(np.mean((a - b) ** 2, axis=-1))
 
 
+def on_all_cores(function: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """Map `function` over `arguments` in as many processes as there are cores."""
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(function, *arguments))
+
+
+def pieces_of(parameters: Array) -> list[Array]:
+    """Small pieces of neighbours, so that the cores finish together."""
+    PatternModel().simulate(parameters[:1])  # fills Numba's cache
+    return np.array_split(parameters, max(1, len(parameters) // 50))
+
+
 def simulate(parameters: Array, options: dict[str, Any]) -> Simulations:
     """Simulate on all cores."""
-    cores = len(os.sched_getaffinity(0))
-    PatternModel(**options).simulate(parameters[:1])  # fills Numba's cache
-    # Neighbours in small pieces, so that the cores finish together.
-    pieces = np.array_split(parameters, max(1, len(parameters) // 50))
-    with ProcessPoolExecutor(cores) as pool:
-        results = list(pool.map(_simulate_piece, pieces, [options] * len(pieces)))
+    results = on_all_cores(partial(_simulate_piece, options), pieces_of(parameters))
     return Simulations(
         np.concatenate([r.profiles for r in results]),
         np.concatenate([r.log_peaks for r in results]),
@@ -76,7 +85,7 @@ def simulate(parameters: Array, options: dict[str, Any]) -> Simulations:
     )
 
 
-def _simulate_piece(parameters: Array, options: dict[str, Any]) -> Simulations:
+def _simulate_piece(options: dict[str, Any], parameters: Array) -> Simulations:
     return PatternModel(**options).simulate(parameters)
 
 
@@ -112,8 +121,7 @@ def robustness() -> dict[str, Any]:
 def convergence() -> dict[str, Any]:
     """Profiles against those with tolerance and longest step ten times finer."""
     rows = random_sets(CONVERGENCE, "convergence")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        fine = np.concatenate(list(pool.map(_solve_finely, np.array_split(rows, CONVERGENCE // 50))))
+    fine = np.concatenate(on_all_cores(_solve_finely, pieces_of(rows)))
     found: dict[str, Any] = {"tolerance": np.array([1e-3, 1e-4, 1e-5])}
     found["error"] = np.stack([rmse(profiles(rows, tolerance=t), fine) for t in found["tolerance"]])
     return found
@@ -168,12 +176,11 @@ def conditioning() -> dict[str, Any]:
 
 
 def published() -> dict[str, Any]:
-    """The published procedure in complex arithmetic on random parameter sets; some minutes each."""
+    """The published procedure in complex arithmetic on random parameter sets; about 20 s each."""
     rows = random_sets(PUBLISHED, "published")
     folder = RESULTS / "published"
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(_publish, range(len(rows)), rows))
+    on_all_cores(_publish, range(len(rows)), rows)
     kept = [np.load(folder / f"{i}.npy") for i in range(len(rows))]
     return {"profiles": np.array([k[:501] for k in kept]), "went_complex": np.array([k[501] > 0 for k in kept])}
 
@@ -311,14 +318,13 @@ def tell_published(found: dict[str, Any]) -> None:
     ours, theirs, went_complex = profiles(rows), found["profiles"], found["went_complex"]
     raw_peaks = theirs.max(axis=1, keepdims=True)
     theirs = theirs / raw_peaks
-    error = rmse(ours, theirs)
-    n, k = len(rows), int(went_complex.sum())
     finite = np.isfinite(theirs).all(axis=1)
     print(
-        f"published, unseen: {k} of {n} sets went complex; {int((~finite).sum())} ended in numbers that are not finite"
+        f"published, unseen: {went_complex.sum()} of {len(rows)} sets went complex; {(~finite).sum()} ended in numbers"
     )
-    print(f"    (of these, complex: {int((~finite & went_complex).sum())}); they are left out below")
-    ours, theirs, error, went_complex = ours[finite], theirs[finite], error[finite], went_complex[finite]
+    print(f"    that are not finite, {(~finite & went_complex).sum()} of them complex; these are left out below")
+    ours, theirs, went_complex = ours[finite], theirs[finite], went_complex[finite]
+    error = rmse(ours, theirs)
     n, k = len(ours), int(went_complex.sum())
     rings = Rings()
     differ = rings(ours[:, None], np.zeros((n, 1))) != rings(theirs[:, None], np.zeros((n, 1)))
