@@ -84,13 +84,16 @@ class PatternModel(Model):
 
     The front r_f is where C first falls below 0.9 of its maximum. Λ, T and P are in binding equilibrium,
     Λ · G10 T = G11 · G12 P, and U = Λ + G12 P and W = G10 T + G12 P obey the equations above with no binding in them;
-    so (C, U, W, R) is what the solver carries, and Λ, T, P follow from the positive root
+    so (C, U, W, R) is what the solver carries, and Λ, T, P follow from
 
     ::
 
-        G12 P = 2 U W / (s + √(s² − 4 U W)),    s = U + W + G11
+        Λ = (b + √(b² + 4 G11 U)) / 2,    b = U − W − G11
+        G12 P = U − Λ,    G10 T = W − G12 P
 
-    which is never negative, nor are Λ = U − G12 P and G10 T = W − G12 P. Initially C = 0.2 exp(−x²/0.005) with
+    which are never negative. Where U is less than about 1e-16 G11 the sum for Λ cancels to zero in double precision.
+    The published procedure has that rounding error, and the pattern can depend on it, so it is kept: see
+    docs/pattern-model.md. Initially C = 0.2 exp(−x²/0.005) with
     x = π r/L, T = C/10, N = 1, and all else is zero. The one output is the fluorescence y = C · R at the end.
 
     Parameters
@@ -116,7 +119,7 @@ class PatternModel(Model):
     """
 
     name: ClassVar[str] = "pattern"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     space = _space()
     outputs = (Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius"),)
 

@@ -61,6 +61,7 @@ MARGIN = 16  # points by which the cells stay clear of the active region's end
 CHUNK = 32  # points by which it grows
 LARGEST_SPAN = 4.0  # cells over which the front's staircase is averaged at most
 TINY = 1e-300
+FAR_LIMIT = 1e300  # no more is needed for the smallest initial T to come to matter
 SWITCH_TIME = 10.0  # φ = 1 until then
 MEMBRANE = 1e-5  # the constant beside C in the carrying velocity
 
@@ -223,6 +224,18 @@ def _diffuse(C, lower, upper, inverse, active):  # type: ignore[no-untyped-def]
 # --- Right-hand sides -----------------------------------------------------------------------------------------------
 
 
+@njit(error_model="numpy", nogil=True, forceinline=True)
+def _published_lysozyme(u, w, G11):  # type: ignore[no-untyped-def]
+    """Lysozyme in binding equilibrium, by the formula and with the rounding errors of the published procedure.
+
+    Its sum cancels where U is less than about 1e-16 G11: lysozyme is rounded to zero and all of it is bound. Ahead of
+    the colony that decides whether T grows or decays, and so the pattern of one parameter set in eight. No fast-math
+    here: a fused or reordered operation would round otherwise.
+    """
+    b = u - w - G11
+    return 0.5 * (b + math.sqrt(b * b + 4.0 * G11 * u))
+
+
 @_jit_sum
 def _slopes(  # type: ignore[no-untyped-def]
     C, U, W, R, phi, west, east, radius, growth, diffusion, dU, dW, dR, groups, N, A, spacing, active
@@ -239,11 +252,9 @@ def _slopes(  # type: ignore[no-untyped-def]
     grown, produced = 0.0, 0.0
     for i in range(1, active + 1):
         c, u, w = C[i], U[i], W[i]
-        # Equilibrium of binding: bound = G12 P is the smaller root of bound² − (U + W + G11) bound + U W = 0.
-        root = math.sqrt((u - w) * (u - w) + G11 * (2.0 * (u + w) + G11))
-        bound = 2.0 * u * w / (u + w + G11 + root)
+        lysozyme = _published_lysozyme(u, w, G11)
+        bound = u - lysozyme if u > lysozyme else 0.0
         free_T = w - bound if w > bound else 0.0  # G10 T
-        lysozyme = u - bound if u > bound else 0.0
         mu = (1.0 - c) * nutrient / (1.0 + burden * free_T + beta * lysozyme)
         # h/(1 + P) and h with one division: h = free_T/(G10 + free_T), 1/(1 + P) = G12/(G12 + bound).
         shared = phi[i] * free_T / ((G10 + free_T) * (G12 + bound))
@@ -338,7 +349,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
     profile, statistics,
 ):  # fmt: skip
     """Solve one parameter set: write y = C·R at the output points and the statistics; return SOLVED or why not."""
-    G1, G2, G3, G4, G5, _, _, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
+    G1, G2, G3, G4, G5, _, G7, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
     radius, west, east, start_T = grid[0], grid[1], grid[2], grid[3]
     phi, lower, upper, inverse = work[0], work[1], work[2], work[3]
     points = radius.size - 2
@@ -356,10 +367,12 @@ def _solve_one(  # type: ignore[no-untyped-def]
         state[0, active] = 10.0 * start_T[active]
         state[2, active] = G10 * start_T[active]
     N, A, time = 1.0, 0.0, 0.0
-    # Ahead of the active region there are no cells and little T, which then grows everywhere at the same rate.
+    # Ahead of the active region there are no cells, and so little T and U that the equations are linear: both are the
+    # initial T times a factor that is the same everywhere, and lysozyme is rounded off.
     far_phi = 1.0 if exponent > 0 else 0.5
-    far_growth = 0.0  # ln(T / T at the start)
-    far_limit = math.log(1e-10 * min(G11 / G10, 1.0))
+    far_T, far_U = 1.0, 0.0
+    far_rate, far_source = G9 * far_phi - G8 - 1.0 / (G2 + 1.0), 0.0
+    far_limit_T, far_limit_U = 1e-10 * min(G11 / G10, 1.0), 1e-18 * G11
 
     step, factorised, shown_front = FIRST_STEP, -1.0, -1.0
     position, speed = _front_position(state[0], active, points), 0.0
@@ -369,13 +382,15 @@ def _solve_one(  # type: ignore[no-untyped-def]
         needed = max(cutoff, LATE_CUTOFF * math.exp(-(end_time - time) * N / (G2 + N)))
         while active < points:
             ahead = start_T[active + 1]
-            if state[0, max(active - MARGIN, 1)] < needed and not (
-                ahead > 0.0 and math.log(ahead) + far_growth > far_limit
+            if (
+                state[0, max(active - MARGIN, 1)] < needed
+                and ahead * far_T < far_limit_T
+                and ahead * far_U < far_limit_U
             ):
                 break
             for i in range(active + 1, min(active + CHUNK, points) + 1):
-                if start_T[i] > 0.0:
-                    state[2, i] = G10 * math.exp(math.log(start_T[i]) + far_growth)
+                state[1, i] = far_U * start_T[i]
+                state[2, i] = (far_U + G10 * far_T) * start_T[i]
             active = min(active + CHUNK, points)
             factorised = -1.0
 
@@ -446,7 +461,12 @@ def _solve_one(  # type: ignore[no-untyped-def]
             N += h * WEIGHTS[j] * N_slopes[j]
             A += h * WEIGHTS[j] * (A_slopes[j] + decay[j])
         N, A = max(N, 0.0), max(A, 0.0)
-        far_growth += h * (G9 * far_phi - G8 - N / (G2 + N))
+        source = G7 * far_phi * A * A / (1.0 + A * A)
+        rate = G9 * far_phi - G8 - N / (G2 + N) - source / G10
+        made = 0.5 * h * far_source * far_T
+        far_T = min(far_T * math.exp(0.5 * h * (far_rate + rate)), FAR_LIMIT)
+        far_U = min((far_U + made) * math.exp(-h * N / (G2 + N)) + 0.5 * h * source * far_T, FAR_LIMIT)
+        far_rate, far_source = rate, source
         time = landing if lands else time + h
         moved = _front_position(state[0], active, points)
         speed, position = (moved - position) / h, moved
