@@ -46,7 +46,9 @@ GRIDS = (501, 1001, 2001, 4001)
 FINEST_GRID = 8001
 GRID_SAMPLES = 100
 CONDITIONING = 1000
-PUBLISHED = 60
+PUBLISHED = 400
+REPRODUCED = 150
+CHANGES = (1e-12, 5e-6)
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -176,25 +178,55 @@ def conditioning() -> dict[str, Any]:
 
 
 def published() -> dict[str, Any]:
-    """The published procedure in complex arithmetic on random parameter sets; about 20 s each."""
-    rows = random_sets(PUBLISHED, "published")
-    folder = RESULTS / "published"
+    """The published procedure in complex arithmetic on random parameter sets; some seconds each."""
+    results = publish(random_sets(PUBLISHED, "published"), "published")
+    return {"profiles": results[:, :501], "went_complex": results[:, 501] > 0}
+
+
+def reproducibility() -> dict[str, Any]:
+    """How far the published procedure's own profiles move when all parameters change a little."""
+    rows = random_sets(PUBLISHED, "published")[:REPRODUCED]
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], rows.shape)
+    before = normalised(load("published")["profiles"][:REPRODUCED])
+    found: dict[str, Any] = {"change": np.array(CHANGES)}
+    moved = [publish(rows * (1 + change * signs), f"nudged-{change:g}")[:, :501] for change in CHANGES]
+    found["distance"] = np.stack([rmse(normalised(profile), before) for profile in moved])
+    return found
+
+
+def table() -> dict[str, Any]:
+    """The published procedure on the rows of the published table, where that is at hand."""
+    if not TABLE.is_file():
+        return {"profiles": np.zeros((0, OUTPUT_POINTS)), "went_complex": np.zeros(0, dtype=bool)}
+    results = publish(SPACE.denormalise(np.loadtxt(TABLE, delimiter=",")[:, :13]), "table")
+    return {"profiles": results[:, :501], "went_complex": results[:, 501] > 0}
+
+
+def publish(rows: Array, name: str) -> Array:
+    """Raw profile and whether it went complex, (n, 502), by the published procedure; each is kept in a file."""
+    folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    on_all_cores(_publish, range(len(rows)), rows)
-    kept = [np.load(folder / f"{i}.npy") for i in range(len(rows))]
-    return {"profiles": np.array([k[:501] for k in kept]), "went_complex": np.array([k[501] > 0 for k in kept])}
+    return np.array(on_all_cores(partial(_publish, folder), range(len(rows)), rows))
 
 
-def _publish(number: int, parameters: Array) -> None:
-    path = RESULTS / "published" / f"{number}.npy"
-    if not path.exists():
-        start = time.process_time()
-        result = simulate_published(parameters, arithmetic="complex")
-        np.save(path, np.append(result.profile, [result.went_complex, time.process_time() - start]))
+def _publish(folder: Path, number: int, row: Array) -> Array:
+    file = folder / f"{number}.npy"
+    if not file.exists():
+        result = simulate_published(row, arithmetic="complex")
+        unfinished = file.with_suffix(".partial")
+        with unfinished.open("wb") as stream:
+            np.save(stream, np.append(result.profile, result.went_complex))
+        unfinished.rename(file)
+    return np.load(file)
+
+
+def normalised(raw: Array) -> Array:
+    """Profiles divided by their maximum."""
+    return raw / raw.max(axis=1, keepdims=True)
 
 
 STUDIES: dict[str, Callable[[], dict[str, Any]]] = {
-    study.__name__: study for study in (robustness, convergence, grid, conditioning, published)
+    study.__name__: study for study in (robustness, convergence, grid, conditioning, published, table, reproducibility)
 }
 
 
@@ -313,31 +345,55 @@ def draw_conditioning(found: dict[str, Any]) -> Figure:
 
 
 def tell_published(found: dict[str, Any]) -> None:
-    """Agreement with the published procedure on unseen parameter sets and on the published table, and the figure."""
+    """Agreement with the published procedure on unseen parameter sets."""
     rows = random_sets(PUBLISHED, "published")
-    ours, theirs, went_complex = profiles(rows), found["profiles"], found["went_complex"]
-    raw_peaks = theirs.max(axis=1, keepdims=True)
-    theirs = theirs / raw_peaks
+    print(f"published, unseen: {found['went_complex'].sum()} of {len(rows)} sets went complex")
+    _tell_agreement("published, unseen", rows, found, found["profiles"])
+
+
+def tell_table(found: dict[str, Any]) -> None:
+    """Agreement with the published table, of the solver and of the published procedure."""
+    if not len(found["profiles"]):
+        print(f"table: not at hand ({TABLE})")
+        return
+    rows = np.loadtxt(TABLE, delimiter=",")
+    shown, log_peaks = rows[:, 13:514], rows[:, 514]
+    print(f"table: {found['went_complex'].sum()} of {len(rows)} rows went complex")
+    _tell_agreement("table", SPACE.denormalise(rows[:, :13]), found, shown * np.exp(log_peaks)[:, None])
+    own = rmse(normalised(found["profiles"]), shown)
+    for name, chosen in (("real", ~found["went_complex"]), ("complex", found["went_complex"])):
+        if chosen.any():
+            print(f"table, by the published procedure, {name}: {quantiles(own[chosen])}; above 1e-2: "
+                  f"{(own[chosen] > 1e-2).sum()} of {chosen.sum()}")  # fmt: skip
+
+
+def _tell_agreement(name: str, rows: Array, found: dict[str, Any], raw: Array) -> None:
+    """Print how well the solver agrees with raw profiles of the same parameter sets."""
+    result = simulate(rows, {})
+    ours, theirs, peaks = result.profiles[:, 0], normalised(raw), np.log(raw.max(axis=1))
     finite = np.isfinite(theirs).all(axis=1)
-    print(
-        f"published, unseen: {went_complex.sum()} of {len(rows)} sets went complex; {(~finite).sum()} ended in numbers"
-    )
-    print(f"    that are not finite, {(~finite & went_complex).sum()} of them complex; these are left out below")
-    ours, theirs, went_complex = ours[finite], theirs[finite], went_complex[finite]
-    error = rmse(ours, theirs)
-    n, k = len(ours), int(went_complex.sum())
-    rings = Rings()
-    differ = rings(ours[:, None], np.zeros((n, 1))) != rings(theirs[:, None], np.zeros((n, 1)))
-    print(f"published, unseen, real: {n - k} sets: {quantiles(error[~went_complex])}")
-    print(f"published, unseen, complex: {k} of {n} sets" + (f": {quantiles(error[went_complex])}" if k else ""))
-    for name, chosen in (("real", ~went_complex), ("complex", went_complex)):
-        print(f"    ring class differs, {name}: {int(differ[chosen].sum())} of {int(chosen.sum())}")
-    if TABLE.is_file():
-        table = np.loadtxt(TABLE, delimiter=",")
-        result = PatternModel().simulate(table[:, :13], normalised=True)
-        errors = rmse(result.profiles[:, 0], table[:, 13:514])
-        print(f"published, table: {len(table)} rows: {quantiles(errors)}; |Δ ln peak| median "
-              f"{np.median(np.abs(result.log_peaks[:, 0] - table[:, 514])):.1e}")  # fmt: skip
+    if not finite.all():
+        print(f"{name}: {(~finite).sum()} profiles are not finite, and left out")
+    error, rings, nothing = rmse(ours, theirs), Rings(), np.zeros((len(rows), 1))
+    differ = rings(ours[:, None], nothing) != rings(theirs[:, None], nothing)
+    for kind, chosen in (("real", finite & ~found["went_complex"]), ("complex", finite & found["went_complex"])):
+        if chosen.any():
+            print(
+                f"{name}, {kind}: {quantiles(error[chosen])}; above 1e-2: {(error[chosen] > 1e-2).sum()} of "
+                f"{chosen.sum()}; |Δ ln peak| median {np.median(np.abs(result.log_peaks[:, 0] - peaks)[chosen]):.1e}; "
+                f"ring class differs for {differ[chosen].sum()}"
+            )
+
+
+def tell_reproducibility(found: dict[str, Any]) -> None:
+    """How far the published procedure's profiles move."""
+    went_complex = load("published")["went_complex"][:REPRODUCED]
+    for change, distance in zip(found["change"], found["distance"], strict=True):
+        real = distance[~went_complex]
+        print(
+            f"published procedure, parameters changed by {change:g}, {len(real)} real sets: {quantiles(real)}; above "
+            f"1e-3: {np.mean(real > 1e-3):.1%}, above 1e-2: {np.mean(real > 1e-2):.1%}"
+        )
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -52,6 +52,9 @@ def test_every_published_simulation_is_solved_and_the_typical_one_agrees(model, 
     assert (result.profiles >= 0).all()
     errors = rmse(result.profiles[:, 0], published[:, 13:514])
     assert np.median(errors) <= 5e-5
+    # The table's parameters are rounded to five digits: the published procedure itself has 0.020 here, this solver
+    # 0.018. An exact root for lysozyme, without the published procedure's rounding, gives 0.13.
+    assert np.quantile(errors, 0.97) <= 0.025
     assert np.median(np.abs(result.log_peaks[:, 0] - published[:, 514])) <= 1e-3
 
 

@@ -119,7 +119,7 @@ class PatternModel(Model):
     """
 
     name: ClassVar[str] = "pattern"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     space = _space()
     outputs = (Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius"),)
 

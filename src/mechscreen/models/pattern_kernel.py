@@ -7,6 +7,8 @@ that holds the entry point, `_solve_all`, has changed.
 Space is discretised as in the published procedure. In time, (C, U, W, R), N and A take steps of the third-order
 additive Runge–Kutta method ARK3(2)4L[2]SA (Kennedy & Carpenter 2003, Appl. Numer. Math. 44:139): diffusion of C and
 decay of A implicitly, everything else explicitly, with the step chosen by the embedded second-order error estimate.
+Ahead of the colony, where T grows exponentially over many orders of magnitude, that growth is an integrating factor
+(Lawson 1967, SIAM J. Numer. Anal. 4:372), so that its error does not depend on the step.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ IMPLICIT = np.array(
         [1471266399579 / 7840856788654, -4482444167858 / 7529755066697, 11266239266428 / 11593286722821, GAMMA],
     ]
 )
+NODES = EXPLICIT.sum(axis=1)
 WEIGHTS = IMPLICIT[3].copy()
 ERROR_WEIGHTS = WEIGHTS - np.array(
     [
@@ -59,8 +62,19 @@ CUTOFF = 1e-40  # cell density at which the active region ends while cells can s
 LATE_CUTOFF = 1e-15  # and when they no longer can
 MARGIN = 16  # points by which the cells stay clear of the active region's end
 CHUNK = 32  # points by which it grows
+STEPS_PER_OCTAVE = 8  # steps are powers of 2^(1/8), so that the factors of the diffusion matrix can be kept
+KEPT_STEPS = 16  # for so many of them; one more for the steps that land on a given time
+SEGMENTS = 4  # parts of the radius whose sweeps run side by side
+NEAR = 64  # points behind the front where φ may change too fast to be interpolated
 LARGEST_SPAN = 4.0  # cells over which the front's staircase is averaged at most
 TINY = 1e-300
+CELLS = 1e-3  # density from which a point counts fully in the error estimate,
+ALIVE = 1e-3  # and T from which it does so too
+NO_CELLS = 1e-7  # density below which nothing is carried with the cells,
+LITTLE_T = 1e-2  # and T below which it does not slow its own growth
+EDGE_LOW, EDGE_HIGH = 1e-10, 0.1  # values of T between which its relative error is watched,
+EDGE_TOLERANCE = 100.0  # and allowed to be so many times the tolerance
+ROUNDING = 1e-10  # of G11: errors of U and W that are rounding errors of the published formula
 FAR_LIMIT = 1e300  # no more is needed for the smallest initial T to come to matter
 SWITCH_TIME = 10.0  # φ = 1 until then
 MEMBRANE = 1e-5  # the constant beside C in the carrying velocity
@@ -75,6 +89,15 @@ _SUM = {*_FAST, "reassoc"}
 # loads the cached binary runs that binary's copies, and the two round differently.
 _jit = njit(fastmath=_FAST, error_model="numpy", nogil=True, forceinline=True)
 _jit_sum = njit(fastmath=_SUM, error_model="numpy", nogil=True, forceinline=True)
+
+
+@_jit
+def _points(first, last):  # type: ignore[no-untyped-def]
+    """Return the indices from `first` to `last`, unsigned, so that Numba need not ask which count from the end.
+
+    Where it asks, the compiler gathers values one by one, and the loop is three times slower.
+    """
+    return range(np.uint64(first), np.uint64(last + 1))
 
 
 # --- Powers, in a form that the compiler turns into SIMD code -------------------------------------------------------
@@ -142,13 +165,36 @@ def _exp2(x):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _fill_capacity(phi, front, half_distance, exponent, spacing, active):  # type: ignore[no-untyped-def]
-    """Write the gene-expression capacity φ of every active point, for a front at radius `front`."""
+def _capacity(distance, log_half, exponent):  # type: ignore[no-untyped-def]
+    """Gene-expression capacity φ at a positive distance behind the front; `log_half` is log2(Kφ)."""
+    power = exponent * (_log2(distance) - log_half)
+    return 1.0 / (1.0 + _exp2(min(max(power, -1000.0), 1000.0)))
+
+
+@_jit
+def _tabulate_capacity(table, log_half, exponent, spacing):  # type: ignore[no-untyped-def]
+    """Write φ at multiples of the spacing, the farthest first: table[j] stands for table.size − j of them."""
+    for j in range(table.size):
+        table[j] = _capacity((table.size - j) * spacing, log_half, exponent)
+
+
+@_jit
+def _fill_capacity(phi, table, front, log_half, exponent, spacing, active):  # type: ignore[no-untyped-def]
+    """Write φ of every active point for a front at radius `front`.
+
+    Far behind the front it is interpolated in the table (four points), near it computed.
+    """
+    cells = math.floor(front / spacing)
+    x = front / spacing - cells  # of the way from one multiple of the spacing to the next
+    w0, w1 = -x * (x - 1.0) * (x - 2.0) / 6.0, (x + 1.0) * (x - 1.0) * (x - 2.0) / 2.0
+    w2, w3 = -(x + 1.0) * x * (x - 2.0) / 2.0, (x + 1.0) * x * (x - 1.0) / 6.0
+    far = min(max(cells - NEAR, 0), active)
+    near = table[table.size - cells - 2 :]
+    for i in range(far):
+        phi[i + 1] = w0 * near[i + 3] + w1 * near[i + 2] + w2 * near[i + 1] + w3 * near[i]
     behind = min(active, math.ceil(front / spacing))
-    log_half = math.log2(half_distance)
-    for i in range(behind):
-        power = exponent * (_log2(front - i * spacing) - log_half)
-        phi[i + 1] = 1.0 / (1.0 + _exp2(min(max(power, -1000.0), 1000.0)))
+    for i in range(far, behind):
+        phi[i + 1] = _capacity(front - i * spacing, log_half, exponent)
     ahead = 1.0 if exponent > 0 else 0.5
     for i in range(behind, active):
         phi[i + 1] = ahead
@@ -160,11 +206,20 @@ def _fill_capacity(phi, front, half_distance, exponent, spacing, active):  # typ
 @_jit
 def _front_position(C, active, points):  # type: ignore[no-untyped-def]
     """Index, with a fraction, at which C first falls below 0.9 of its maximum."""
-    highest = C[1]
-    for i in range(2, active + 1):
-        highest = C[i] if C[i] > highest else highest
-    level = 0.9 * highest
-    for i in range(active):
+    # The bits of positive numbers, taken for integers, are in the same order, and integers compare in SIMD lanes.
+    highest = _bits(C[1])
+    for i in _points(2, active):
+        highest = max(highest, _bits(C[i]))
+    level = 0.9 * _from_bits(highest)
+    bits, first = _bits(level), 0
+    while first + CHUNK < active:
+        lowest = bits
+        for i in _points(first + 1, first + CHUNK):
+            lowest = min(lowest, _bits(C[i]))
+        if lowest < bits:
+            break
+        first += CHUNK
+    for i in range(first, active):
         if C[i + 1] < level:
             if i == 0:
                 return -0.5
@@ -196,29 +251,71 @@ def _mean_front_index(position, span):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _factorise(z, west, east, lower, upper, inverse, active):  # type: ignore[no-untyped-def]
-    """LU factors of 1 − z·∇² on the active points; west and east are the Laplacian's weights of the neighbours."""
+def _factorise(z, west, east, factors, points):  # type: ignore[no-untyped-def]
+    """LU factors of 1 − z·∇²; west and east are the Laplacian's weights of the neighbours.
+
+    `factors` holds the factors of the lower and the upper matrix, the inverse pivots, and what a value at the end of
+    a segment's neighbour contributes to each point of the segment in the sweep outwards and in the sweep inwards.
+    """
+    lower, upper, inverse, outwards, inwards = factors[0], factors[1], factors[2], factors[3], factors[4]
+    segment = (lower.size - 2) // SEGMENTS
     previous = 0.0
-    for i in range(1, active + 1):
+    for i in range(1, points + 1):
         w, e = z * west[i], z * east[i]
         pivot = 1.0 / (1.0 + w + e - w * previous)
         previous = e * pivot
         inverse[i] = pivot
         lower[i] = w * pivot
         upper[i] = previous
+    for s in range(SEGMENTS):
+        product = 1.0
+        for i in range(1 + s * segment, 1 + (s + 1) * segment):
+            product *= lower[i] if product > 1e-100 else 0.0
+            outwards[i] = product
+        product = 1.0
+        for i in range((s + 1) * segment, s * segment, -1):
+            product *= upper[i] if product > 1e-100 else 0.0
+            inwards[i] = product
 
 
 @_jit
-def _diffuse(C, lower, upper, inverse, active):  # type: ignore[no-untyped-def]
-    """Solve (1 − z·∇²) C' = C in place."""
-    x = 0.0
-    for i in range(1, active + 1):
-        x = lower[i] * x + C[i] * inverse[i]
-        C[i] = x
-    x = 0.0
-    for i in range(active, 0, -1):
-        x = upper[i] * x + C[i]
-        C[i] = x if x > 0.0 else 0.0
+def _segment(values, s):  # type: ignore[no-untyped-def]
+    """Return the part of an array that belongs to segment `s`."""
+    n = (values.size - 2) // SEGMENTS
+    return values[1 + s * n : 1 + (s + 1) * n]
+
+
+@_jit
+def _diffuse(C, factors, active):  # type: ignore[no-untyped-def]
+    """Solve (1 − z·∇²) C' = C in place, where C stands multiplied by the inverse pivots.
+
+    Each sweep is a recurrence, whose speed is the latency of one operation. So the segments are swept side by side,
+    each as if the one before it held zeros, and get afterwards what they missed.
+    """
+    C0, C1, C2, C3 = _segment(C, 0), _segment(C, 1), _segment(C, 2), _segment(C, 3)
+    f = factors[0]
+    f0, f1, f2, f3 = _segment(f, 0), _segment(f, 1), _segment(f, 2), _segment(f, 3)
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(C0.size):
+        a, b, c, d = f0[i] * a + C0[i], f1[i] * b + C1[i], f2[i] * c + C2[i], f3[i] * d + C3[i]
+        C0[i], C1[i], C2[i], C3[i] = a, b, c, d
+    for s in range(1, SEGMENTS):
+        here, outwards, end = _segment(C, s), _segment(factors[3], s), _segment(C, s - 1)[C0.size - 1]
+        for i in range(C0.size):
+            here[i] += outwards[i] * end
+    f = factors[1]
+    f0, f1, f2, f3 = _segment(f, 0), _segment(f, 1), _segment(f, 2), _segment(f, 3)
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(C0.size - 1, -1, -1):
+        a, b, c, d = f0[i] * a + C0[i], f1[i] * b + C1[i], f2[i] * c + C2[i], f3[i] * d + C3[i]
+        C0[i], C1[i], C2[i], C3[i] = a, b, c, d
+    for s in range(SEGMENTS - 2, -1, -1):
+        here, inwards, end = _segment(C, s), _segment(factors[4], s), _segment(C, s + 1)[0]
+        for i in range(C0.size):
+            here[i] += inwards[i] * end
+    for i in _points(1, active):
+        C[i] = C[i] if C[i] > 0.0 else 0.0
+    C[active + 1 :] = 0.0
 
 
 # --- Right-hand sides -----------------------------------------------------------------------------------------------
@@ -272,34 +369,38 @@ def _slopes(  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _combine(z, y, k, w0, w1, w2, count, active):  # type: ignore[no-untyped-def]
-    """Write z = max(0, y + Σ w_j k[j]) over the first `count` stages."""
-    if count == 1:
-        for i in range(1, active + 1):
-            x = y[i] + w0 * k[0, i]
+def _combine(z, y, k, growth, w0, w1, w2, stage, first, last):  # type: ignore[no-untyped-def]
+    """Write z = max(0, y + Σ w_j k[j]) over the stages before `stage`, each term times its growth since."""
+    g = growth[stage]
+    w0, w1, w2 = w0 * g, w1 * g / growth[1], w2 * g / growth[2]
+    if stage == 1:
+        for i in _points(first, last):
+            x = g * y[i] + w0 * k[0, i]
             z[i] = x if x > 0.0 else 0.0
-    elif count == 2:
-        for i in range(1, active + 1):
-            x = y[i] + (w0 * k[0, i] + w1 * k[1, i])
+    elif stage == 2:
+        for i in _points(first, last):
+            x = g * y[i] + (w0 * k[0, i] + w1 * k[1, i])
             z[i] = x if x > 0.0 else 0.0
     else:
-        for i in range(1, active + 1):
-            x = y[i] + (w0 * k[0, i] + w1 * k[1, i] + w2 * k[2, i])
+        for i in _points(first, last):
+            x = g * y[i] + (w0 * k[0, i] + w1 * k[1, i] + w2 * k[2, i])
             z[i] = x if x > 0.0 else 0.0
 
 
 @_jit
-def _combine_implicit(z, y, k, d, e0, e1, e2, i0, i1, i2, count, active):  # type: ignore[no-untyped-def]
-    """Write z = y + Σ (e_j k[j] + i_j d[j]) over the first `count` stages."""
+def _combine_implicit(z, y, k, d, inverse, e0, e1, e2, i0, i1, i2, count, active):  # type: ignore[no-untyped-def]
+    """Write z = (y + Σ (e_j k[j] + i_j d[j])) · inverse over the first `count` stages."""
     if count == 1:
-        for i in range(1, active + 1):
-            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i])
+        for i in _points(1, active):
+            z[i] = (y[i] + (e0 * k[0, i] + i0 * d[0, i])) * inverse[i]
     elif count == 2:
-        for i in range(1, active + 1):
-            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i])
+        for i in _points(1, active):
+            z[i] = (y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i])) * inverse[i]
     else:
-        for i in range(1, active + 1):
-            z[i] = y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i]) + (e2 * k[2, i] + i2 * d[2, i])
+        for i in _points(1, active):
+            z[i] = (
+                y[i] + (e0 * k[0, i] + i0 * d[0, i]) + (e1 * k[1, i] + i1 * d[1, i]) + (e2 * k[2, i] + i2 * d[2, i])
+            ) * inverse[i]
 
 
 @_jit_sum
@@ -308,7 +409,7 @@ def _finish_cells(z, y, k, d, h, active):  # type: ignore[no-untyped-def]
     b0, b1, b2, b3 = h * WEIGHTS[0], h * WEIGHTS[1], h * WEIGHTS[2], h * WEIGHTS[3]
     e0, e1, e2, e3 = h * ERROR_WEIGHTS[0], h * ERROR_WEIGHTS[1], h * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
     error, size = 0.0, 0.0
-    for i in range(1, active + 1):
+    for i in _points(1, active):
         s0, s1, s2, s3 = k[0, i] + d[0, i], k[1, i] + d[1, i], k[2, i] + d[2, i], k[3, i] + d[3, i]
         x = y[i] + (b0 * s0 + b1 * s1 + b2 * s2 + b3 * s3)
         z[i] = x if x > 0.0 else 0.0
@@ -318,26 +419,53 @@ def _finish_cells(z, y, k, d, h, active):  # type: ignore[no-untyped-def]
     return error, size
 
 
+@_jit
+def _weigh(weights, C, W, G10, active):  # type: ignore[no-untyped-def]
+    """Write how much a point counts in the error estimate: fully where there are cells or T is there."""
+    for i in _points(1, active):
+        weight = C[i] / CELLS + W[i] / (ALIVE * (W[i] + G10))
+        weights[i] = weight if weight < 1.0 else 1.0
+
+
 @_jit_sum
-def _finish_carried(z, y, k, C, h, active):  # type: ignore[no-untyped-def]
-    """Write the new U, W or R; return the sums of squares of its error and of its size, where there are cells.
+def _finish_carried(z, y, k, weights, growth, h, first, last):  # type: ignore[no-untyped-def]
+    """Write the new U, W or R; return the weighted sums of squares of its error and of its size.
 
     Its size is the value and what it gains in one unit of time: everything but W starts from zero, where an error
     relative to the value alone would hold the first steps back for nothing.
     """
-    b0, b1, b2, b3 = h * WEIGHTS[0], h * WEIGHTS[1], h * WEIGHTS[2], h * WEIGHTS[3]
-    e0, e1, e2, e3 = h * ERROR_WEIGHTS[0], h * ERROR_WEIGHTS[1], h * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
+    g = growth[3]
+    h0, h1, h2 = h * g, h * g / growth[1], h * g / growth[2]
+    b0, b1, b2, b3 = h0 * WEIGHTS[0], h1 * WEIGHTS[1], h2 * WEIGHTS[2], h * WEIGHTS[3]
+    e0, e1, e2, e3 = h0 * ERROR_WEIGHTS[0], h1 * ERROR_WEIGHTS[1], h2 * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
     error, size = 0.0, 0.0
-    for i in range(1, active + 1):
-        x = y[i] + (b0 * k[0, i] + b1 * k[1, i] + b2 * k[2, i] + b3 * k[3, i])
+    for i in _points(first, last):
+        x = g * y[i] + (b0 * k[0, i] + b1 * k[1, i] + b2 * k[2, i] + b3 * k[3, i])
         z[i] = x if x > 0.0 else 0.0
-        weight = 1000.0 * C[i]
-        weight = weight if weight < 1.0 else 1.0
-        e = weight * (e0 * k[0, i] + e1 * k[1, i] + e2 * k[2, i] + e3 * k[3, i])
-        v = weight * (x + abs(k[3, i]))
+        e = weights[i] * (e0 * k[0, i] + e1 * k[1, i] + e2 * k[2, i] + e3 * k[3, i])
+        v = weights[i] * (x + abs(k[3, i]))
         error += e * e
         size += v * v
     return error, size
+
+
+@_jit_sum
+def _edge_error(z, y, k, growth, h, G10, first, last):  # type: ignore[no-untyped-def]
+    """Sum of squares of the relative error of W where T is small but not negligible, and the number of such points.
+
+    There the front of T is drawn onwards by its own tail, however small, which no error relative to the whole profile
+    sees.
+    """
+    h0, h1, h2 = h * growth[3], h * growth[3] / growth[1], h * growth[3] / growth[2]
+    e0, e1, e2, e3 = h0 * ERROR_WEIGHTS[0], h1 * ERROR_WEIGHTS[1], h2 * ERROR_WEIGHTS[2], h * ERROR_WEIGHTS[3]
+    low, high = EDGE_LOW * G10, EDGE_HIGH * G10
+    error, count = 0.0, 0.0
+    for i in _points(first, last):
+        e = (e0 * k[0, i] + e1 * k[1, i] + e2 * k[2, i] + e3 * k[3, i]) / (y[i] + z[i] + low)
+        inside = 1.0 if low < y[i] and y[i] < high else 0.0
+        error += inside * e * e
+        count += inside
+    return error, count
 
 
 # --- One parameter set ----------------------------------------------------------------------------------------------
@@ -345,22 +473,25 @@ def _finish_carried(z, y, k, C, h, active):  # type: ignore[no-untyped-def]
 
 @_jit
 def _solve_one(  # type: ignore[no-untyped-def]
-    groups, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion, work,
-    profile, statistics,
+    groups, points, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion,
+    work, factors, profile, statistics,
 ):  # fmt: skip
     """Solve one parameter set: write y = C·R at the output points and the statistics; return SOLVED or why not."""
     G1, G2, G3, G4, G5, _, G7, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
     radius, west, east, start_T = grid[0], grid[1], grid[2], grid[3]
-    phi, lower, upper, inverse = work[0], work[1], work[2], work[3]
-    points = radius.size - 2
+    phi, weights, table = work[0], work[1], work[2, : points + 4]
     spacing, radial_step = length / points, length / (points - 1)
     consumption, synthesis = 2.0 * math.pi * G3 * radial_step, 2.0 * math.pi * G4 * radial_step
     laplacian = G1 / (spacing * spacing)
+    log_half = math.log2(half_distance)
     N_slopes, A_slopes, decay = np.zeros(STAGES), np.zeros(STAGES), np.zeros(STAGES)
+    growth, no_growth = np.ones(STAGES), np.ones(STAGES)
+    factorised = np.zeros(KEPT_STEPS + 1)  # the steps that `factors` stands for
 
     state[:] = 0.0
     trial[:] = 0.0
     phi[:] = 1.0
+    _tabulate_capacity(table, log_half, exponent, radial_step)
     active = 0
     while active < points and 10.0 * start_T[active + 1] > cutoff:
         active += 1
@@ -374,7 +505,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
     far_rate, far_source = G9 * far_phi - G8 - 1.0 / (G2 + 1.0), 0.0
     far_limit_T, far_limit_U = 1e-10 * min(G11 / G10, 1.0), 1e-18 * G11
 
-    step, factorised, shown_front = FIRST_STEP, -1.0, -1.0
+    step, shown_front = FIRST_STEP, -1.0
     position, speed = _front_position(state[0], active, points), 0.0
     taken, rejected = 0, 0
     while time < end_time:
@@ -392,16 +523,22 @@ def _solve_one(  # type: ignore[no-untyped-def]
                 state[1, i] = far_U * start_T[i]
                 state[2, i] = (far_U + G10 * far_T) * start_T[i]
             active = min(active + CHUNK, points)
-            factorised = -1.0
 
         landing = min(SWITCH_TIME, end_time) if time < SWITCH_TIME else end_time
-        h = min(step, longest_step)
+        level = math.floor(STEPS_PER_OCTAVE * math.log2(min(step, longest_step)) + 1e-6)
+        h, kept = 2.0 ** (level / STEPS_PER_OCTAVE), level % KEPT_STEPS
         lands = time + h > landing - 1e-9
         if lands:
-            h = landing - time
-        if h != factorised:
-            _factorise(GAMMA * h * laplacian, west, east, lower, upper, inverse, active)
-            factorised = h
+            h, kept = landing - time, KEPT_STEPS
+        if h != factorised[kept]:
+            _factorise(GAMMA * h * laplacian, west, east, factors[kept], points)
+            factorised[kept] = h
+        # From `ahead` on there are no cells and little T: it grows by itself, at a rate that is the same everywhere.
+        ahead = active + 1
+        while ahead > 1 and state[0, ahead - 1] < NO_CELLS and state[2, ahead - 1] < LITTLE_T * G10:
+            ahead -= 1
+        for stage in range(1, STAGES):
+            growth[stage] = math.exp(h * NODES[stage] * far_rate)
 
         for stage in range(STAGES):
             values, N_now, A_now = state, N, A
@@ -410,11 +547,13 @@ def _solve_one(  # type: ignore[no-untyped-def]
                 e0, e1, e2 = h * EXPLICIT[stage, 0], h * EXPLICIT[stage, 1], h * EXPLICIT[stage, 2]
                 i0, i1, i2 = h * IMPLICIT[stage, 0], h * IMPLICIT[stage, 1], h * IMPLICIT[stage, 2]
                 _combine_implicit(
-                    trial[0], state[0], slopes[0], diffusion, e0, e1, e2, i0, i1, i2, stage, active
+                    trial[0], state[0], slopes[0], diffusion, factors[kept, 2], e0, e1, e2, i0, i1, i2, stage, active
                 )  # fmt: skip
-                _diffuse(trial[0], lower, upper, inverse, active)
+                _diffuse(trial[0], factors[kept], active)
                 for field in range(1, 4):
-                    _combine(trial[field], state[field], slopes[field], e0, e1, e2, stage, active)
+                    z, y, k = trial[field], state[field], slopes[field]
+                    _combine(z, y, k, no_growth, e0, e1, e2, stage, 1, ahead - 1)
+                    _combine(z, y, k, growth, e0, e1, e2, stage, ahead, active)
                 for j in range(stage):
                     N_now += h * EXPLICIT[stage, j] * N_slopes[j]
                     A_now += h * (EXPLICIT[stage, j] * A_slopes[j] + IMPLICIT[stage, j] * decay[j])
@@ -431,22 +570,32 @@ def _solve_one(  # type: ignore[no-untyped-def]
                 else:
                     front = _mean_front_index(now, min(abs(speed) * h, LARGEST_SPAN)) * spacing
                 if front != shown_front:
-                    _fill_capacity(phi, front, half_distance, exponent, radial_step, active)
+                    _fill_capacity(phi, table, front, log_half, exponent, radial_step, active)
                     shown_front = front
             grown, produced = _slopes(
                 C, values[1], values[2], values[3], phi, west, east, radius,
                 slopes[0, stage], diffusion[stage], slopes[1, stage], slopes[2, stage], slopes[3, stage],
                 groups, N_now, A_now, spacing, active,
             )  # fmt: skip
+            for field in range(1, 4):
+                for i in _points(ahead, active):
+                    slopes[field, stage, i] -= far_rate * values[field, i]
             N_slopes[stage] = -consumption * grown
             A_slopes[stage] = synthesis * produced
             decay[stage] = -G5 * A_now
 
         error, size = _finish_cells(trial[0], state[0], slopes[0], diffusion, h, active)
         worst = error / (size + TINY)
+        _weigh(weights, state[0], state[2], G10, active)
         for field in range(1, 4):
-            error, size = _finish_carried(trial[field], state[field], slopes[field], state[0], h, active)
-            worst = max(worst, error / (size + TINY))
+            z, y, k = trial[field], state[field], slopes[field]
+            error, size = _finish_carried(z, y, k, weights, no_growth, h, 1, ahead - 1)
+            error_ahead, size_ahead = _finish_carried(z, y, k, weights, growth, h, ahead, active)
+            noise = active * (ROUNDING * G11) ** 2 if field < 3 else 0.0
+            worst = max(worst, (error + error_ahead) / (size + size_ahead + noise + TINY))
+        error, count = _edge_error(trial[2], state[2], slopes[2], no_growth, h, G10, 1, ahead - 1)
+        error_ahead, count_ahead = _edge_error(trial[2], state[2], slopes[2], growth, h, G10, ahead, active)
+        worst = max(worst, (error + error_ahead) / (1.0 + count + count_ahead) / EDGE_TOLERANCE**2)
         ratio = math.sqrt(worst) / tolerance
         if not ratio <= 1.0:  # or not a number
             rejected += 1
@@ -472,10 +621,8 @@ def _solve_one(  # type: ignore[no-untyped-def]
         speed, position = (moved - position) / h, moved
         taken += 1
         change = min(2.0, 0.9 * (ratio + 1e-6) ** (-1.0 / 3.0))
-        if lands and time < end_time:
-            step = FIRST_STEP  # φ has just changed
-        elif not 0.9 <= change < 1.2:  # an unchanged step keeps the factors of the diffusion matrix
-            step = h * max(change, 0.3)
+        # Having landed before the end, φ has just changed.
+        step = FIRST_STEP if lands and time < end_time else h * max(change, 0.3)
 
     stride = (points - 1) // (profile.size - 1)
     for k in range(profile.size):
@@ -495,9 +642,11 @@ def _solve_one(  # type: ignore[no-untyped-def]
 def _solve_all(  # type: ignore[no-untyped-def]
     groups, points, length, end_time, subgrid, tolerance, longest_step, cutoff, profiles, statistics, codes
 ):
-    # Arrays carry one point beyond each end; values of grid point i stand at i + 1.
+    # Arrays carry one point beyond each end, values of grid point i stand at i + 1, and as many points follow as make
+    # all segments equal.
     spacing, radial_step = length / points, length / (points - 1)
-    grid = np.zeros((4, points + 2))  # radius, weights of the Laplacian, T at the start
+    size = SEGMENTS * math.ceil(points / SEGMENTS) + 2
+    grid = np.zeros((4, size))  # radius, weights of the Laplacian, T at the start
     for i in range(points):
         r = i * radial_step
         x = math.pi * i / (points - 1)
@@ -507,17 +656,17 @@ def _solve_all(  # type: ignore[no-untyped-def]
         grid[3, i + 1] = 0.1 * 0.2 * math.exp(-x * x / 0.005)
     grid[0, points] *= 0.5  # end of the trapezoid rule
     grid[1, points], grid[2, points] = 2.0, 0.0
-    state, trial = np.zeros((4, points + 2)), np.zeros((4, points + 2))
-    slopes, diffusion = np.zeros((4, STAGES, points + 2)), np.zeros((STAGES, points + 2))
-    work = np.zeros((4, points + 2))
+    state, trial = np.zeros((4, size)), np.zeros((4, size))
+    slopes, diffusion = np.zeros((4, STAGES, size)), np.zeros((STAGES, size))
+    work, factors = np.zeros((3, size + 2)), np.zeros((KEPT_STEPS + 1, 5, size))
     for row in range(len(groups)):
         g = groups[row]
         packed = (
             g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]
         )  # fmt: skip
         codes[row] = _solve_one(
-            packed, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion,
-            work, profiles[row], statistics[row],
+            packed, points, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes,
+            diffusion, work, factors, profiles[row], statistics[row],
         )  # fmt: skip
 
 
