@@ -28,6 +28,7 @@ def solve(rows: np.ndarray, **options) -> kernel.Solved:
         "length": LENGTH,
         "end_time": 150.0,
         "subgrid": False,
+        "exact": False,
         "tolerance": 1e-5,
     }
     return kernel.solve(groups(rows), **(settings | options))
@@ -38,12 +39,13 @@ def shape_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean((a - b) ** 2, axis=-1))
 
 
-def test_agrees_with_the_readable_reference():
-    # A coarse grid and a short time make the reference affordable; the front moves on from t = 10.
-    rows = parameters(3)
-    compiled = solve(rows, points=501, end_time=25.0).profiles
+@pytest.mark.parametrize("binding", ["reference", "exact"])
+def test_agrees_with_the_readable_reference(binding):
+    # A coarse grid and a short time make the reference quick; the front moves on from t = 10.
+    rows = parameters(6)
+    compiled = solve(rows, points=501, end_time=25.0, exact=binding == "exact").profiles
     for row, profile in zip(rows, compiled, strict=True):
-        published = reference.simulate(row, points=501, end_time=25.0)
+        published = reference.simulate(row, points=501, end_time=25.0, binding=binding)
         assert not published.went_complex
         assert shape_error(profile, published.profile) < 1e-3
         assert profile.max() == pytest.approx(published.profile.max(), rel=5e-3)
@@ -129,6 +131,15 @@ def test_growth_ahead_of_the_colony_does_not_depend_on_the_step(number):
     fine = solve(rows, end_time=100.0, longest_step=0.02)
     assert fine.statistics[0, 0] > 3 * here.statistics[0, 0]
     assert shape_error(here.profiles, fine.profiles)[0] < 0.01
+
+
+def test_exact_binding_makes_a_set_well_conditioned_that_rounding_errors_decided():
+    row = PatternModel.space.physical(sample_unit("uniform", 2019, 364, 365, 13, "published"))
+    near = row * (1 + 5e-6)
+    assert shape_error(solve(row, exact=True).profiles, solve(near, exact=True).profiles) < 1e-3
+    exact = reference.simulate(row[0], binding="exact").profile
+    assert shape_error(solve(row, exact=True).profiles[0], exact) < 5e-3
+    assert shape_error(solve(row).profiles[0], exact) > 5e-2
 
 
 def test_polymerase_that_dies_out_does_not_shorten_the_steps():

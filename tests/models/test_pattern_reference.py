@@ -55,7 +55,8 @@ def test_nutrient_is_used_up_as_cells_grow(grid, packed):
     assert eaten < 0
 
 
-def test_projection_reaches_binding_equilibrium_and_keeps_both_totals(grid, packed):
+@pytest.mark.parametrize("exact", [False, True])
+def test_projection_reaches_binding_equilibrium_and_keeps_both_totals(grid, packed, exact):
     rng = np.random.default_rng(0)
     fields = reference.initial_fields(grid)
     fields[1], fields[2], fields[3] = (scale * rng.random(POINTS + 2) for scale in (1e-3, 1.0, 1e-2))
@@ -66,10 +67,22 @@ def test_projection_reaches_binding_equilibrium_and_keeps_both_totals(grid, pack
 
     before = totals()
     assert not reference.needs_complex(fields, packed, POINTS)
-    reference.bind(fields, packed, POINTS)
+    reference.bind(fields, exact, packed, POINTS)
     np.testing.assert_allclose(totals(), before)
     L, T, P = fields[1:4, 1:-1]
     np.testing.assert_allclose(L * G10 * T, G11 * G12 * P, rtol=1e-6, atol=1e-15)
+
+
+def test_the_published_projection_rounds_little_lysozyme_to_zero_and_the_exact_one_does_not(grid, packed):
+    little = 1e-17 * packed[10]
+    left = []
+    for exact in (False, True):
+        fields = np.zeros((5, POINTS + 2))
+        fields[1] = fields[2] = little
+        reference.bind(fields, exact, packed, POINTS)
+        left.append(fields[1, 7])
+    assert left[0] == 0
+    assert left[1] == pytest.approx(little)
 
 
 def test_negative_lysozyme_asks_for_complex_numbers(grid, packed):

@@ -92,15 +92,18 @@ class PatternModel(Model):
         G12 P = U − Λ,    G10 T = W − G12 P
 
     which are never negative. Where U is less than about 1e-16 G11 the sum for Λ cancels to zero in double precision.
-    The published procedure has that rounding error, and the pattern can depend on it, so it is kept: see
-    docs/pattern-model.md. Initially C = 0.2 exp(−x²/0.005) with
-    x = π r/L, T = C/10, N = 1, and all else is zero. The one output is the fluorescence y = C · R at the end.
+    The published procedure has that rounding error, and the pattern can depend on it: see `binding` below and
+    docs/pattern-model.md. Initially C = 0.2 exp(−x²/0.005) with x = π r/L, T = C/10, N = 1, and all else is zero. The
+    one output is the fluorescence y = C · R at the end.
 
     Parameters
     ----------
     front
         "reference": r_f is the grid point that the published procedure takes, which moves in jumps of one spacing.
         "subgrid": r_f is interpolated between grid points.
+    binding
+        "reference": Λ is computed as published, rounding errors included. "exact": by a formula that does not cancel,
+        which is what the equations say; one parameter set in eight then has another pattern.
     points
         Grid points; 500 k + 1, for the 501 output points are taken from the grid.
     end_time
@@ -126,12 +129,15 @@ class PatternModel(Model):
     def __init__(
         self,
         front: Literal["reference", "subgrid"] = "reference",
+        binding: Literal["reference", "exact"] = "reference",
         points: int = REFERENCE_POINTS,
         end_time: float = 150.0,
         tolerance: float = 1e-5,
     ) -> None:
         if front not in ("reference", "subgrid"):
             raise InputError(f"pattern model: front is '{front}'; it must be 'reference' or 'subgrid'")
+        if binding not in ("reference", "exact"):
+            raise InputError(f"pattern model: binding is '{binding}'; it must be 'reference' or 'exact'")
         if points < OUTPUT_POINTS or (points - 1) % (OUTPUT_POINTS - 1):
             raise InputError(f"pattern model: points is {points}; it must be a multiple of 500, plus 1 (501, 1001, …)")
         if not 0 < end_time < np.inf:
@@ -139,6 +145,7 @@ class PatternModel(Model):
         if not 0 < tolerance <= 0.1:
             raise InputError(f"pattern model: tolerance is {tolerance}; it must lie between 0 and 0.1")
         self.front = front
+        self.binding = binding
         self.points = int(points)
         self.end_time = float(end_time)
         self.tolerance = float(tolerance)
@@ -158,6 +165,7 @@ class PatternModel(Model):
             length=LENGTH,
             end_time=self.end_time,
             subgrid=self.front == "subgrid",
+            exact=self.binding == "exact",
             tolerance=self.tolerance,
         )
         profiles[valid, 0] = solved.profiles

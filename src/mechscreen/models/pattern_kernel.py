@@ -333,39 +333,57 @@ def _published_lysozyme(u, w, G11):  # type: ignore[no-untyped-def]
     return 0.5 * (b + math.sqrt(b * b + 4.0 * G11 * u))
 
 
-@_jit_sum
-def _slopes(  # type: ignore[no-untyped-def]
-    C, U, W, R, phi, west, east, radius, growth, diffusion, dU, dW, dR, groups, N, A, spacing, active
-):
-    """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt; return the integrals of μC and of Cφh/(1+P)."""
-    G1, G2, _, _, _, G6, G7, G8, G9, G10, G11, G12, alpha, beta, _, _ = groups
-    induction = A * A / (1.0 + A * A)
-    nutrient = N / (G2 + N)
-    laplacian = G1 / (spacing * spacing)
-    carrying = 0.25 * laplacian
-    burden = alpha / G10
-    source_U = G7 * induction
-    source_W = G10 * G9 * G12
-    grown, produced = 0.0, 0.0
-    for i in range(1, active + 1):
-        c, u, w = C[i], U[i], W[i]
-        lysozyme = _published_lysozyme(u, w, G11)
-        bound = u - lysozyme if u > lysozyme else 0.0
-        free_T = w - bound if w > bound else 0.0  # G10 T
-        mu = (1.0 - c) * nutrient / (1.0 + burden * free_T + beta * lysozyme)
-        # h/(1 + P) and h with one division: h = free_T/(G10 + free_T), 1/(1 + P) = G12/(G12 + bound).
-        shared = phi[i] * free_T / ((G10 + free_T) * (G12 + bound))
-        activated = shared * (G12 + bound)
-        step_C = C[i + 1] - C[i - 1]
-        velocity = carrying * step_C / (c + MEMBRANE)
-        growth[i] = mu * c
-        diffusion[i] = laplacian * (east[i] * (C[i + 1] - c) - west[i] * (c - C[i - 1]))
-        dU[i] = velocity * (U[i + 1] - U[i - 1]) - mu * u - G6 * lysozyme + source_U * activated
-        dW[i] = velocity * (W[i + 1] - W[i - 1]) - mu * w - G8 * free_T + source_W * shared
-        dR[i] = velocity * (R[i + 1] - R[i - 1]) - mu * R[i] + induction * activated
-        grown += mu * c * radius[i]
-        produced += G12 * c * shared * radius[i]
-    return grown, produced
+@_jit
+def _exact_lysozyme(u, w, G11):  # type: ignore[no-untyped-def]
+    """Lysozyme in binding equilibrium, without cancellation.
+
+    G12 P is the smaller root of x² − (U + W + G11) x + U W = 0.
+    """
+    root = math.sqrt((u - w) * (u - w) + G11 * (2.0 * (u + w) + G11))
+    return u - 2.0 * u * w / (u + w + G11 + root)
+
+
+def _make_slopes(free_lysozyme: Any) -> Any:
+    """Return the right-hand sides for one way to compute lysozyme."""
+
+    @_jit_sum
+    def slopes(  # type: ignore[no-untyped-def]
+        C, U, W, R, phi, west, east, radius, growth, diffusion, dU, dW, dR, groups, N, A, spacing, active
+    ):
+        """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt; return the integrals of μC and Cφh/(1+P)."""
+        G1, G2, _, _, _, G6, G7, G8, G9, G10, G11, G12, alpha, beta, _, _ = groups
+        induction = A * A / (1.0 + A * A)
+        nutrient = N / (G2 + N)
+        laplacian = G1 / (spacing * spacing)
+        carrying = 0.25 * laplacian
+        burden = alpha / G10
+        source_U = G7 * induction
+        source_W = G10 * G9 * G12
+        grown, produced = 0.0, 0.0
+        for i in range(1, active + 1):
+            c, u, w = C[i], U[i], W[i]
+            lysozyme = free_lysozyme(u, w, G11)
+            bound = u - lysozyme if u > lysozyme else 0.0
+            free_T = w - bound if w > bound else 0.0  # G10 T
+            mu = (1.0 - c) * nutrient / (1.0 + burden * free_T + beta * lysozyme)
+            # h/(1 + P) and h with one division: h = free_T/(G10 + free_T), 1/(1 + P) = G12/(G12 + bound).
+            shared = phi[i] * free_T / ((G10 + free_T) * (G12 + bound))
+            activated = shared * (G12 + bound)
+            step_C = C[i + 1] - C[i - 1]
+            velocity = carrying * step_C / (c + MEMBRANE)
+            growth[i] = mu * c
+            diffusion[i] = laplacian * (east[i] * (C[i + 1] - c) - west[i] * (c - C[i - 1]))
+            dU[i] = velocity * (U[i + 1] - U[i - 1]) - mu * u - G6 * lysozyme + source_U * activated
+            dW[i] = velocity * (W[i + 1] - W[i - 1]) - mu * w - G8 * free_T + source_W * shared
+            dR[i] = velocity * (R[i + 1] - R[i - 1]) - mu * R[i] + induction * activated
+            grown += mu * c * radius[i]
+            produced += G12 * c * shared * radius[i]
+        return grown, produced
+
+    return slopes
+
+
+_published_slopes, _exact_slopes = _make_slopes(_published_lysozyme), _make_slopes(_exact_lysozyme)
 
 
 @_jit
@@ -473,11 +491,11 @@ def _edge_error(z, y, k, growth, h, G10, first, last):  # type: ignore[no-untype
 
 @_jit
 def _solve_one(  # type: ignore[no-untyped-def]
-    groups, points, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes, diffusion,
-    work, factors, profile, statistics,
+    groups, points, length, end_time, subgrid, exact, tolerance, longest_step, cutoff, grid, state, trial, slopes,
+    diffusion, work, factors, profile, statistics,
 ):  # fmt: skip
     """Solve one parameter set: write y = C·R at the output points and the statistics; return SOLVED or why not."""
-    G1, G2, G3, G4, G5, _, G7, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
+    G1, G2, G3, G4, G5, G6, G7, G8, G9, G10, G11, _, _, _, half_distance, exponent = groups
     radius, west, east, start_T = grid[0], grid[1], grid[2], grid[3]
     phi, weights, table = work[0], work[1], work[2, : points + 4]
     spacing, radial_step = length / points, length / (points - 1)
@@ -499,11 +517,11 @@ def _solve_one(  # type: ignore[no-untyped-def]
         state[2, active] = G10 * start_T[active]
     N, A, time = 1.0, 0.0, 0.0
     # Ahead of the active region there are no cells, and so little T and U that the equations are linear: both are the
-    # initial T times a factor that is the same everywhere, and lysozyme is rounded off.
+    # initial T times a factor that is the same everywhere. Lysozyme is all free, or rounded off and all bound.
     far_phi = 1.0 if exponent > 0 else 0.5
     far_T, far_U = 1.0, 0.0
     far_rate, far_source = G9 * far_phi - G8 - 1.0 / (G2 + 1.0), 0.0
-    far_limit_T, far_limit_U = 1e-10 * min(G11 / G10, 1.0), 1e-18 * G11
+    far_limit_T, far_limit_U = 1e-10 * min(G11 / G10, 1.0), (1e-10 if exact else 1e-18) * G11
 
     step, shown_front = FIRST_STEP, -1.0
     position, speed = _front_position(state[0], active, points), 0.0
@@ -572,11 +590,19 @@ def _solve_one(  # type: ignore[no-untyped-def]
                 if front != shown_front:
                     _fill_capacity(phi, table, front, log_half, exponent, radial_step, active)
                     shown_front = front
-            grown, produced = _slopes(
-                C, values[1], values[2], values[3], phi, west, east, radius,
-                slopes[0, stage], diffusion[stage], slopes[1, stage], slopes[2, stage], slopes[3, stage],
-                groups, N_now, A_now, spacing, active,
-            )  # fmt: skip
+            U, W, R = values[1], values[2], values[3]
+            growing, spreading = slopes[0, stage], diffusion[stage]
+            dU, dW, dR = slopes[1, stage], slopes[2, stage], slopes[3, stage]
+            if exact:
+                grown, produced = _exact_slopes(
+                    C, U, W, R, phi, west, east, radius, growing, spreading, dU, dW, dR, groups, N_now, A_now, spacing,
+                    active,
+                )  # fmt: skip
+            else:
+                grown, produced = _published_slopes(
+                    C, U, W, R, phi, west, east, radius, growing, spreading, dU, dW, dR, groups, N_now, A_now, spacing,
+                    active,
+                )  # fmt: skip
             for field in range(1, 4):
                 for i in _points(ahead, active):
                     slopes[field, stage, i] -= far_rate * values[field, i]
@@ -611,10 +637,11 @@ def _solve_one(  # type: ignore[no-untyped-def]
             A += h * WEIGHTS[j] * (A_slopes[j] + decay[j])
         N, A = max(N, 0.0), max(A, 0.0)
         source = G7 * far_phi * A * A / (1.0 + A * A)
-        rate = G9 * far_phi - G8 - N / (G2 + N) - source / G10
+        rate = G9 * far_phi - G8 - N / (G2 + N) - (0.0 if exact else source / G10)
+        loss = N / (G2 + N) + (G6 if exact else 0.0)
         made = 0.5 * h * far_source * far_T
         far_T = min(far_T * math.exp(0.5 * h * (far_rate + rate)), FAR_LIMIT)
-        far_U = min((far_U + made) * math.exp(-h * N / (G2 + N)) + 0.5 * h * source * far_T, FAR_LIMIT)
+        far_U = min((far_U + made) * math.exp(-h * loss) + 0.5 * h * source * far_T, FAR_LIMIT)
         far_rate, far_source = rate, source
         time = landing if lands else time + h
         moved = _front_position(state[0], active, points)
@@ -632,7 +659,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
 
 
 @njit(
-    "void(float64[:, ::1], int64, float64, float64, boolean, float64, float64, float64,"
+    "void(float64[:, ::1], int64, float64, float64, boolean, boolean, float64, float64, float64,"
     " float64[:, ::1], float64[:, ::1], int64[::1])",
     fastmath=_FAST,
     error_model="numpy",
@@ -640,7 +667,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
     cache=True,
 )
 def _solve_all(  # type: ignore[no-untyped-def]
-    groups, points, length, end_time, subgrid, tolerance, longest_step, cutoff, profiles, statistics, codes
+    groups, points, length, end_time, subgrid, exact, tolerance, longest_step, cutoff, profiles, statistics, codes
 ):
     # Arrays carry one point beyond each end, values of grid point i stand at i + 1, and as many points follow as make
     # all segments equal.
@@ -665,8 +692,8 @@ def _solve_all(  # type: ignore[no-untyped-def]
             g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]
         )  # fmt: skip
         codes[row] = _solve_one(
-            packed, points, length, end_time, subgrid, tolerance, longest_step, cutoff, grid, state, trial, slopes,
-            diffusion, work, factors, profiles[row], statistics[row],
+            packed, points, length, end_time, subgrid, exact, tolerance, longest_step, cutoff, grid, state, trial,
+            slopes, diffusion, work, factors, profiles[row], statistics[row],
         )  # fmt: skip
 
 
@@ -696,12 +723,14 @@ def solve(
     length: float,
     end_time: float,
     subgrid: bool,
+    exact: bool,
     tolerance: float,
     longest_step: float = LONGEST_STEP,
     cutoff: float = CUTOFF,
 ) -> Solved:
     """Solve the model for dimensionless groups (n, 16) on a grid of `points` over 0 ≤ r ≤ `length`.
 
+    `exact` computes free lysozyme without the published procedure's cancellation, `subgrid` interpolates the front.
     `longest_step` and `cutoff` (cell density below which the disc ahead of the colony is left out) serve convergence
     studies.
     """
@@ -709,8 +738,8 @@ def solve(
     profiles, statistics = np.full((n, output_points), np.nan), np.zeros((n, 4))
     codes = np.zeros(n, dtype=np.int64)
     _solve_all(
-        np.ascontiguousarray(groups), points, length, end_time, subgrid, tolerance, longest_step, cutoff, profiles,
-        statistics, codes,
+        np.ascontiguousarray(groups), points, length, end_time, subgrid, exact, tolerance, longest_step, cutoff,
+        profiles, statistics, codes,
     )  # fmt: skip
     reasons = [
         f"the time step fell below {SHORTEST_STEP:g} at t = {row[3]:.4g}" if code == STEP_TOO_SHORT else ""

@@ -163,20 +163,25 @@ def needs_complex(fields, groups, points):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def bind(fields, groups, points):  # type: ignore[no-untyped-def]
-    """Project Λ, T and P onto the equilibrium of binding."""
+def bind(fields, exact, groups, points):  # type: ignore[no-untyped-def]
+    """Project Λ, T and P onto the equilibrium of binding, as published or by an `exact` root that does not cancel."""
     G10, G11, G12 = groups[9], groups[10], groups[11]
     L, T, P = fields[1], fields[2], fields[3]
     for i in range(1, points + 1):
         b = L[i] - G10 * T[i] - G11
-        released = L[i] - 0.5 * (b + np.sqrt(b**2 + 4 * G11 * (L[i] + G12 * P[i])))
+        root = np.sqrt(b**2 + 4 * G11 * (L[i] + G12 * P[i]))
+        if exact:
+            U, W = L[i] + G12 * P[i], G10 * T[i] + G12 * P[i]
+            released = 2 * U * W / (U + W + G11 + root) - G12 * P[i]
+        else:
+            released = L[i] - 0.5 * (b + root)
         L[i] -= released
         P[i] += released / G12
         T[i] -= released / G10
 
 
 @_jit
-def _advance(fields, N, A, macro, end, inner, stop, groups, grid):  # type: ignore[no-untyped-def]
+def _advance(fields, N, A, macro, end, inner, stop, exact, groups, grid):  # type: ignore[no-untyped-def]
     """Take macro-steps up to number `end`; `stop` before a projection that needs complex numbers.
 
     Returns N, A and the number of macro-steps taken in all; where it stopped, the projection of the next is still due.
@@ -210,7 +215,7 @@ def _advance(fields, N, A, macro, end, inner, stop, groups, grid):  # type: igno
             N, A = N + h * N_total, A + h * A_total
         if stop and needs_complex(fields, groups, points):
             break
-        bind(fields, groups, points)
+        bind(fields, exact, groups, points)
         macro += 1
     return N, A, macro
 
@@ -219,14 +224,17 @@ def simulate(
     parameters: FloatArray,
     *,
     arithmetic: Literal["real", "complex"] = "real",
+    binding: Literal["reference", "exact"] = "reference",
     points: int = REFERENCE_POINTS,
     end_time: float = 150.0,
 ) -> Result:
     """Simulate one parameter set, physical units, shape (13,), by the published procedure; one to ten seconds.
 
     The explicit Runge–Kutta method inside a macro-step is the classical one of fourth order, in as many steps as the
-    stability of diffusion and the growth of T7 RNA polymerase ask for.
+    stability of diffusion and the growth of T7 RNA polymerase ask for. ``binding="exact"`` is the procedure without
+    the rounding error of its projection (docs/pattern-model.md).
     """
+    exact = binding == "exact"
     packed = tuple(float(g) for g in groups(np.asarray(parameters, dtype=float)[None])[0])
     grid = make_grid(points)
     diffusion = LARGEST_EIGENVALUE * packed[0] / grid.spacing**2
@@ -234,15 +242,15 @@ def simulate(
     end = round(end_time / MACRO_STEP)
 
     fields: Field = initial_fields(grid)
-    N, A, macro = _advance(fields, 1.0, 0.0, 0, end, inner, True, packed, grid)
+    N, A, macro = _advance(fields, 1.0, 0.0, 0, end, inner, True, exact, packed, grid)
     went_complex = macro < end
     if went_complex and arithmetic == "real":
         return Result(np.full(OUTPUT_POINTS, np.nan), went_complex)
     if went_complex:
         fields = fields.astype(complex)
-        bind(fields, packed, points)
+        bind(fields, exact, packed, points)
         try:
-            _advance(fields, complex(N), complex(A), macro + 1, end, inner, False, packed, grid)
+            _advance(fields, complex(N), complex(A), macro + 1, end, inner, False, exact, packed, grid)
         except ZeroDivisionError:  # what Numba makes of a complex number divided by one that is not finite
             fields[:] = np.nan
     stride = (points - 1) // (OUTPUT_POINTS - 1)
