@@ -40,7 +40,7 @@ rule all:
         report=paths.report,
 
 
-# A part of the campaign by the name of its folder: `snakemake … emulators`.
+# A part of the campaign by the name of its folder: `snakemake emulators --workflow-profile … --configfile …`.
 rule simulations:
     input:
         shards=SHARDS,

@@ -1,6 +1,7 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,26 @@ def jobs(done):
     table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
     counts = dict(re.findall(r"^(\w+) +(\d+)", table[1], re.MULTILINE)) if table else {}
     return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
+
+
+def documented_lines():
+    """Return the indented Snakemake lines of the documentation that can be planned before anything has run."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages for line in re.findall(r"^    snakemake (.+)$", page.read_text(), re.MULTILINE)]
+    return [line for line in dict.fromkeys(lines) if "--report" not in line]
+
+
+def test_the_documentation_has_snakemake_lines():
+    assert len(documented_lines()) >= 4
+
+
+@pytest.mark.parametrize("line", documented_lines())
+def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path):
+    for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [BIN / "snakemake", *shlex.split(line), "--dry-run"]
+    done = subprocess.run([str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
