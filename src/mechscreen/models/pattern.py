@@ -103,7 +103,7 @@ class PatternModel(Model):
         "subgrid": r_f is interpolated between grid points.
     binding
         "reference": Λ is computed as published, rounding errors included. "exact": by a formula that does not cancel,
-        which is what the equations say; one parameter set in eight then has another pattern.
+        which is what the equations say; one parameter set in six then has another pattern.
     points
         Grid points; 500 k + 1, for the 501 output points are taken from the grid.
     end_time

@@ -64,7 +64,7 @@ MARGIN = 16  # points by which the cells stay clear of the active region's end
 CHUNK = 32  # points by which it grows
 STEPS_PER_OCTAVE = 8  # steps are powers of 2^(1/8), so that the factors of the diffusion matrix can be kept
 KEPT_STEPS = 16  # for so many of them; one more for the steps that land on a given time
-SEGMENTS = 4  # parts of the radius whose sweeps run side by side
+SEGMENTS = 4  # parts of the radius whose sweeps run side by side; `_diffuse` is written for four
 NEAR = 64  # points behind the front where φ may change too fast to be interpolated
 LARGEST_SPAN = 4.0  # cells over which the front's staircase is averaged at most
 TINY = 1e-300
@@ -326,7 +326,7 @@ def _published_lysozyme(u, w, G11):  # type: ignore[no-untyped-def]
     """Lysozyme in binding equilibrium, by the formula and with the rounding errors of the published procedure.
 
     Its sum cancels where U is less than about 1e-16 G11: lysozyme is rounded to zero and all of it is bound. Ahead of
-    the colony that decides whether T grows or decays, and so the pattern of one parameter set in eight. No fast-math
+    the colony that decides whether T grows or decays, and so the pattern of one parameter set in six. No fast-math
     here: a fused or reordered operation would round otherwise.
     """
     b = u - w - G11
@@ -518,15 +518,15 @@ def _solve_one(  # type: ignore[no-untyped-def]
     N, A, time = 1.0, 0.0, 0.0
     # Ahead of the active region there are no cells, and so little T and U that the equations are linear: both are the
     # initial T times a factor that is the same everywhere. Lysozyme is all free, or rounded off and all bound.
-    far_phi = 1.0 if exponent > 0 else 0.5
     far_T, far_U = 1.0, 0.0
-    far_rate, far_source = G9 * far_phi - G8 - 1.0 / (G2 + 1.0), 0.0
+    far_rate, far_source = G9 - G8 - 1.0 / (G2 + 1.0), 0.0
     far_limit_T, far_limit_U = 1e-10 * min(G11 / G10, 1.0), (1e-10 if exact else 1e-18) * G11
 
     step, shown_front = FIRST_STEP, -1.0
     position, speed = _front_position(state[0], active, points), 0.0
     taken, rejected = 0, 0
     while time < end_time:
+        far_phi = 1.0 if exponent > 0 or time < SWITCH_TIME else 0.5
         # The nutrient bounds by how much a cell density can still grow: less than `needed` can never come to matter.
         needed = max(cutoff, LATE_CUTOFF * math.exp(-(end_time - time) * N / (G2 + N)))
         while active < points:
@@ -540,6 +540,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
             for i in range(active + 1, min(active + CHUNK, points) + 1):
                 state[1, i] = far_U * start_T[i]
                 state[2, i] = (far_U + G10 * far_T) * start_T[i]
+                phi[i] = far_phi
             active = min(active + CHUNK, points)
 
         landing = min(SWITCH_TIME, end_time) if time < SWITCH_TIME else end_time
