@@ -42,8 +42,8 @@ RMSE_UNIT = "RMSE of the normalised profile"
 
 RANDOM = 20_000
 CONVERGENCE = 1000
-GRIDS = (501, 1001, 2001, 4001)
-FINEST_GRID = 8001
+GRIDS = (501, 1001, 2001)
+FINEST_GRID = 4001
 GRID_SAMPLES = 100
 CONDITIONING = 1000
 PUBLISHED = 400
@@ -318,7 +318,7 @@ def draw_grid(found: dict[str, Any]) -> Figure:
         axes.set_xticks(spacing, [f"{s:.2g}" for s in spacing])
         axes.minorticks_off()
     figure.axes[0].set_ylabel(f"{RMSE_UNIT}\nto {FINEST_GRID} points")
-    figure.axes[0].legend(loc="lower right")
+    figure.axes[1].legend(loc="lower right")
     return figure
 
 

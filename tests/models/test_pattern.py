@@ -100,6 +100,7 @@ def test_parameters_without_physical_meaning_get_a_reason(model, random_paramete
     [
         ({"front": "sharp"}, "must be 'reference' or 'subgrid'"),
         ({"binding": "loose"}, "must be 'reference' or 'exact'"),
+        ({"points": 8001}, "4001 at most"),
         ({"points": 2000}, "multiple of 500, plus 1"),
         ({"end_time": -1.0}, "positive number"),
         ({"tolerance": 0.0}, "between 0 and 0.1"),

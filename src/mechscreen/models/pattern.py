@@ -15,6 +15,8 @@ LENGTH = 80.0
 OUTPUT_POINTS = 501
 REFERENCE_POINTS = 2001
 """Grid points of the published discretisation."""
+MOST_POINTS = 4001
+"""Beyond this, the solver's steps are too long for explicit transport from cell to cell (docs/pattern-model.md)."""
 
 # Constants that no study varies (Wang et al. 2019, Supplementary Table 1).
 _LAWN = 0.18898  # L_pam, unit of length in the diffusion group
@@ -105,7 +107,7 @@ class PatternModel(Model):
         "reference": Λ is computed as published, rounding errors included. "exact": by a formula that does not cancel,
         which is what the equations say; one parameter set in six then has another pattern.
     points
-        Grid points; 500 k + 1, for the 501 output points are taken from the grid.
+        Grid points; 500 k + 1, for the 501 output points are taken from the grid, and 4001 at most.
     end_time
         Time at which the profile is taken.
     tolerance
@@ -140,6 +142,11 @@ class PatternModel(Model):
             raise InputError(f"pattern model: binding is '{binding}'; it must be 'reference' or 'exact'")
         if points < OUTPUT_POINTS or (points - 1) % (OUTPUT_POINTS - 1):
             raise InputError(f"pattern model: points is {points}; it must be a multiple of 500, plus 1 (501, 1001, …)")
+        if points > MOST_POINTS:
+            raise InputError(
+                f"pattern model: points is {points}; it must be {MOST_POINTS} at most, since the solver is not stable "
+                "on finer grids"
+            )
         if not 0 < end_time < np.inf:
             raise InputError(f"pattern model: end_time is {end_time}; it must be a positive number")
         if not 0 < tolerance <= 0.1:
