@@ -167,29 +167,27 @@ def grid() -> dict[str, Any]:
 def conditioning() -> dict[str, Any]:
     """How far profiles move when all parameters change a little, and when the tolerance is ten times finer."""
     rows = random_sets(CONDITIONING, "conditioning")
-    near = rows * (1 + CHANGES[1] * np.random.default_rng(1).choice([-1.0, 1.0], rows.shape))
+    near, as_published = nudged(rows, CHANGES[1]), profiles(rows)
     found: dict[str, Any] = {}
     for name, options in VARIANTS.items():
         here = profiles(rows, **options)
         found[name] = rmse(here, profiles(near, **options))
         found[f"{name}, tolerance"] = rmse(here, profiles(rows, tolerance=1e-6, **options))
-        found[f"{name}, from published"] = rmse(here, profiles(rows))
+        found[f"{name}, from published"] = rmse(here, as_published)
     return found
 
 
 def published() -> dict[str, Any]:
     """The published procedure in complex arithmetic on random parameter sets; some seconds each."""
-    results = publish(random_sets(PUBLISHED, "published"), "published")
-    return {"profiles": results[:, :501], "went_complex": results[:, 501] > 0}
+    return publish(random_sets(PUBLISHED, "published"), "published")
 
 
 def reproducibility() -> dict[str, Any]:
     """How far the published procedure's own profiles move when all parameters change a little."""
     rows = random_sets(PUBLISHED, "published")[:REPRODUCED]
-    signs = np.random.default_rng(1).choice([-1.0, 1.0], rows.shape)
     before = normalised(load("published")["profiles"][:REPRODUCED])
     found: dict[str, Any] = {"change": np.array(CHANGES)}
-    moved = [publish(rows * (1 + change * signs), f"nudged-{change:g}")[:, :501] for change in CHANGES]
+    moved = [publish(nudged(rows, change), f"nudged-{change:g}")["profiles"] for change in CHANGES]
     found["distance"] = np.stack([rmse(normalised(profile), before) for profile in moved])
     return found
 
@@ -197,25 +195,28 @@ def reproducibility() -> dict[str, Any]:
 def exact() -> dict[str, Any]:
     """The published procedure without the rounding error of its projection, at parameters and beside them."""
     rows = random_sets(PUBLISHED, "published")[:REPRODUCED]
-    signs = np.random.default_rng(1).choice([-1.0, 1.0], rows.shape)
-    here = publish(rows, "exact", "exact")
-    near = publish(rows * (1 + CHANGES[1] * signs), f"exact-nudged-{CHANGES[1]:g}", "exact")
-    return {"profiles": here[:, :501], "went_complex": here[:, 501] > 0, "nudged": near[:, :501]}
+    near = publish(nudged(rows, CHANGES[1]), f"exact-nudged-{CHANGES[1]:g}", "exact")
+    return {**publish(rows, "exact", "exact"), "nudged": near["profiles"]}
 
 
 def table() -> dict[str, Any]:
     """The published procedure on the rows of the published table, where that is at hand."""
     if not TABLE.is_file():
         return {"profiles": np.zeros((0, OUTPUT_POINTS)), "went_complex": np.zeros(0, dtype=bool)}
-    results = publish(SPACE.denormalise(np.loadtxt(TABLE, delimiter=",")[:, :13]), "table")
-    return {"profiles": results[:, :501], "went_complex": results[:, 501] > 0}
+    return publish(SPACE.denormalise(np.loadtxt(TABLE, delimiter=",")[:, :13]), "table")
 
 
-def publish(rows: Array, name: str, binding: Literal["reference", "exact"] = "reference") -> Array:
-    """Raw profile and whether it went complex, (n, 502), by the published procedure; each is kept in a file."""
+def nudged(rows: Array, change: float) -> Array:
+    """Parameter sets with every parameter changed by a relative ±`change`, at random."""
+    return rows * (1 + change * np.random.default_rng(1).choice([-1.0, 1.0], rows.shape))
+
+
+def publish(rows: Array, name: str, binding: Literal["reference", "exact"] = "reference") -> dict[str, Any]:
+    """Raw profiles and whether they went complex, by the published procedure; each is kept in a file."""
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    return np.array(on_all_cores(partial(_publish, folder, binding), range(len(rows)), rows))
+    results = np.array(on_all_cores(partial(_publish, folder, binding), range(len(rows)), rows))
+    return {"profiles": results[:, :OUTPUT_POINTS], "went_complex": results[:, OUTPUT_POINTS] > 0}
 
 
 def _publish(folder: Path, binding: Literal["reference", "exact"], number: int, row: Array) -> Array:
