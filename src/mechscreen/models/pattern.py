@@ -16,7 +16,7 @@ OUTPUT_POINTS = 501
 REFERENCE_POINTS = 2001
 """Grid points of the published discretisation."""
 MOST_POINTS = 4001
-"""Beyond this, the solver's steps are too long for explicit transport from cell to cell (docs/pattern-model.md)."""
+"""Beyond this, some profiles are wrong (docs/pattern-model.md)."""
 
 # Constants that no study varies (Wang et al. 2019, Supplementary Table 1).
 _LAWN = 0.18898  # L_pam, unit of length in the diffusion group
@@ -124,7 +124,7 @@ class PatternModel(Model):
     """
 
     name: ClassVar[str] = "pattern"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     space = _space()
     outputs = (Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius"),)
 
@@ -144,8 +144,8 @@ class PatternModel(Model):
             raise InputError(f"pattern model: points is {points}; it must be a multiple of 500, plus 1 (501, 1001, …)")
         if points > MOST_POINTS:
             raise InputError(
-                f"pattern model: points is {points}; it must be {MOST_POINTS} at most, since the solver is not stable "
-                "on finer grids"
+                f"pattern model: points is {points}; it must be {MOST_POINTS} at most, since the solver is not "
+                "reliable on finer grids"
             )
         if not 0 < end_time < np.inf:
             raise InputError(f"pattern model: end_time is {end_time}; it must be a positive number")

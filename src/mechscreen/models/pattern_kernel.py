@@ -61,7 +61,9 @@ SHORTEST_STEP = 1e-7
 CUTOFF = 1e-40  # cell density at which the active region ends while cells can still grow,
 LATE_CUTOFF = 1e-15  # and when they no longer can
 MARGIN = 16  # points by which the cells stay clear of the active region's end
-CHUNK = 32  # points by which it grows
+GROWTH = 32  # points by which it grows
+BLOCK = 32  # points among which the front is looked for at once
+COURANT = 1.0  # most h·λ of the explicit transport, whose eigenvalues are ±iλ; stable up to 2.48, inaccurate before
 STEPS_PER_OCTAVE = 8  # steps are powers of 2^(1/8), so that the factors of the diffusion matrix can be kept
 KEPT_STEPS = 16  # for so many of them; one more for the steps that land on a given time
 SEGMENTS = 4  # parts of the radius whose sweeps run side by side; `_diffuse` is written for four
@@ -212,13 +214,13 @@ def _front_position(C, active, points):  # type: ignore[no-untyped-def]
         highest = max(highest, _bits(C[i]))
     level = 0.9 * _from_bits(highest)
     bits, first = _bits(level), 0
-    while first + CHUNK < active:
+    while first + BLOCK < active:
         lowest = bits
-        for i in _points(first + 1, first + CHUNK):
+        for i in _points(first + 1, first + BLOCK):
             lowest = min(lowest, _bits(C[i]))
         if lowest < bits:
             break
-        first += CHUNK
+        first += BLOCK
     for i in range(first, active):
         if C[i + 1] < level:
             if i == 0:
@@ -350,7 +352,10 @@ def _make_slopes(free_lysozyme: Any) -> Any:
     def slopes(  # type: ignore[no-untyped-def]
         C, U, W, R, phi, west, east, radius, growth, diffusion, dU, dW, dR, groups, N, A, spacing, active
     ):
-        """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt; return the integrals of μC and Cφh/(1+P)."""
+        """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt.
+
+        Return the integrals of μC and of Cφh/(1+P), and the highest speed at which cells carry, in cells of the grid.
+        """
         G1, G2, _, _, _, G6, G7, G8, G9, G10, G11, G12, alpha, beta, _, _ = groups
         induction = A * A / (1.0 + A * A)
         nutrient = N / (G2 + N)
@@ -359,7 +364,7 @@ def _make_slopes(free_lysozyme: Any) -> Any:
         burden = alpha / G10
         source_U = G7 * induction
         source_W = G10 * G9 * G12
-        grown, produced = 0.0, 0.0
+        grown, produced, fastest = 0.0, 0.0, _bits(0.0)
         for i in range(1, active + 1):
             c, u, w = C[i], U[i], W[i]
             lysozyme = free_lysozyme(u, w, G11)
@@ -371,6 +376,7 @@ def _make_slopes(free_lysozyme: Any) -> Any:
             activated = shared * (G12 + bound)
             step_C = C[i + 1] - C[i - 1]
             velocity = carrying * step_C / (c + MEMBRANE)
+            fastest = max(fastest, _bits(abs(velocity)))  # as integers, which compare in SIMD lanes
             growth[i] = mu * c
             diffusion[i] = laplacian * (east[i] * (C[i + 1] - c) - west[i] * (c - C[i - 1]))
             dU[i] = velocity * (U[i + 1] - U[i - 1]) - mu * u - G6 * lysozyme + source_U * activated
@@ -378,7 +384,7 @@ def _make_slopes(free_lysozyme: Any) -> Any:
             dR[i] = velocity * (R[i + 1] - R[i - 1]) - mu * R[i] + induction * activated
             grown += mu * c * radius[i]
             produced += G12 * c * shared * radius[i]
-        return grown, produced
+        return grown, produced, _from_bits(fastest)
 
     return slopes
 
@@ -524,7 +530,7 @@ def _solve_one(  # type: ignore[no-untyped-def]
 
     step, shown_front = FIRST_STEP, -1.0
     position, speed = _front_position(state[0], active, points), 0.0
-    taken, rejected = 0, 0
+    taken, rejected, fastest = 0, 0, 0.0
     while time < end_time:
         far_phi = 1.0 if exponent > 0 or time < SWITCH_TIME else 0.5
         # The nutrient bounds by how much a cell density can still grow: less than `needed` can never come to matter.
@@ -537,14 +543,15 @@ def _solve_one(  # type: ignore[no-untyped-def]
                 and ahead * far_U < far_limit_U
             ):
                 break
-            for i in range(active + 1, min(active + CHUNK, points) + 1):
+            for i in range(active + 1, min(active + GROWTH, points) + 1):
                 state[1, i] = far_U * start_T[i]
                 state[2, i] = (far_U + G10 * far_T) * start_T[i]
                 phi[i] = far_phi
-            active = min(active + CHUNK, points)
+            active = min(active + GROWTH, points)
 
         landing = min(SWITCH_TIME, end_time) if time < SWITCH_TIME else end_time
-        level = math.floor(STEPS_PER_OCTAVE * math.log2(min(step, longest_step)) + 1e-6)
+        carried = COURANT / (2.0 * fastest + TINY)
+        level = math.floor(STEPS_PER_OCTAVE * math.log2(min(step, longest_step, carried)) + 1e-6)
         h, kept = 2.0 ** (level / STEPS_PER_OCTAVE), level % KEPT_STEPS
         lands = time + h > landing - 1e-9
         if lands:
@@ -595,12 +602,12 @@ def _solve_one(  # type: ignore[no-untyped-def]
             growing, spreading = slopes[0, stage], diffusion[stage]
             dU, dW, dR = slopes[1, stage], slopes[2, stage], slopes[3, stage]
             if exact:
-                grown, produced = _exact_slopes(
+                grown, produced, fastest = _exact_slopes(
                     C, U, W, R, phi, west, east, radius, growing, spreading, dU, dW, dR, groups, N_now, A_now, spacing,
                     active,
                 )  # fmt: skip
             else:
-                grown, produced = _published_slopes(
+                grown, produced, fastest = _published_slopes(
                     C, U, W, R, phi, west, east, radius, growing, spreading, dU, dW, dR, groups, N_now, A_now, spacing,
                     active,
                 )  # fmt: skip
