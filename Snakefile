@@ -14,6 +14,7 @@ paths = campaign.paths
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/merge.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/learn.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/screen.smk"
 include: "workflow/rules/validate.smk"
@@ -28,6 +29,7 @@ localrules:
     simulations,
     dataset,
     emulators,
+    learning,
     evaluation,
     screen,
     validation,
@@ -54,6 +56,12 @@ rule dataset:
 rule emulators:
     input:
         models=MODELS,
+
+
+# Not a part of `all`: a study of its own.
+rule learning:
+    input:
+        summary=paths.learning_summary,
 
 
 rule evaluation:

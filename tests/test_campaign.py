@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechscreen.campaign import STAGES, Campaign, json_schema
+from mechscreen.emulators.settings import LSTMSettings
 from mechscreen.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -46,11 +47,18 @@ def test_shipped_configurations_are_valid(path):
     jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(json_schema()))
 
 
-def test_paper_configuration_has_the_papers_sizes():
-    campaign = Campaign.load(ROOT / "config/paper.yaml")
-    assert (campaign.simulations.count, campaign.screen.count) == (10**5, 10**8)
-    assert (campaign.emulators.members, campaign.emulators.training.epochs) == (4, 500)
-    assert campaign.emulators.architecture.network == "lstm"
+@pytest.mark.parametrize("name", ["paper", "paper-lstm"])
+def test_paper_configurations_have_the_papers_sizes(name):
+    campaign = Campaign.load(ROOT / f"config/{name}.yaml")
+    assert (campaign.simulations.count, campaign.screen.count, campaign.emulators.members) == (10**5, 10**8, 4)
+
+
+def test_the_papers_network_is_trained_as_in_the_paper():
+    emulators = Campaign.load(ROOT / "config/paper-lstm.yaml").emulators
+    training = emulators.training
+    assert emulators.architecture == LSTMSettings(embedding=64, units=256, feedback=16)
+    assert (training.epochs, training.batch_size, training.loss) == (500, 100, "mse")
+    assert (training.learning_rate, training.beta_1, training.weight_decay, training.clip_norm) == (1e-4, 0.5, 0, 5)
 
 
 def test_kept_schema_is_the_one_the_code_generates():

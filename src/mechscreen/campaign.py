@@ -135,6 +135,15 @@ class EmulatorsSection(_Section):
     )
 
 
+class LearningSection(_Section):
+    """A study of how the error falls with the number of training samples."""
+
+    sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="Numbers of training samples, the first ones of the training split; none: no study."
+    )
+    members: int = Field(2, ge=1, le=64, description="Networks for each size.")
+
+
 class ObjectiveSection(_Section):
     """What the screen looks for: a labelling of profiles, and the labels wanted."""
 
@@ -188,6 +197,9 @@ class Paths:
         self.dataset = root / "dataset"
         self.manifest = self.dataset / "manifest.json"
         self.emulators = root / "emulators" / network
+        self.learning = root / "learning"
+        self.learning_summary = self.learning / "learning.json"
+        self.learning_figure = self.learning / "learning.png"
         self.evaluation = root / "evaluation"
         self.metrics = self.evaluation / "metrics.json"
         self.predictions = self.evaluation / "predictions.h5"
@@ -213,6 +225,10 @@ class Paths:
         """Folder of an ensemble's member."""
         return self.emulators / f"member-{number}"
 
+    def sized(self, samples: int) -> Path:
+        """Folder of the ensemble that learns from so many samples."""
+        return self.learning / f"samples-{samples}"
+
     def block(self, number: int) -> Path:
         """File of a block of the screen."""
         return self.screen / f"block-{number:05d}.h5"
@@ -234,6 +250,7 @@ class Campaign(_Section):
     simulations: SimulationsSection
     dataset: DatasetSection = Field(default_factory=DatasetSection)
     emulators: EmulatorsSection = Field(default_factory=EmulatorsSection)
+    learning: LearningSection = Field(default_factory=LearningSection)
     screen: ScreenSection
     validation: ValidationSection = Field(default_factory=ValidationSection)
 

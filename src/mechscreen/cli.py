@@ -149,9 +149,10 @@ def merge(config: Path) -> None:
 @cli.command()
 @_config
 @click.option("--member", type=click.IntRange(min=0), required=True, help="Number of the ensemble's member.")
+@click.option("--samples", type=click.IntRange(min=1), help="Learn from the first so many (one of learning.sizes).")
 @_threads
 @_time_limit
-def train(config: Path, member: int, threads: int | None, time_limit: float | None) -> None:
+def train(config: Path, member: int, samples: int | None, threads: int | None, time_limit: float | None) -> None:
     """Train one member of the ensemble; continues where it was stopped.
 
     \b
@@ -163,7 +164,24 @@ def train(config: Path, member: int, threads: int | None, time_limit: float | No
     campaign = Campaign.load(config)
     _use_threads(threads)
     with _deadline(time_limit) as deadline:
-        train_member(campaign, member, deadline)
+        train_member(campaign, member, deadline, samples)
+
+
+@cli.command()
+@_config
+@_threads
+def learn(config: Path, threads: int | None) -> None:
+    """Measure how the error falls with the number of training samples (learning.sizes).
+
+    \b
+    Example:
+      mechscreen learn --config config/learning.yaml
+    """
+    from mechscreen.stages.learn import learn as measure_learning
+
+    campaign = Campaign.load(config)
+    _use_threads(threads)
+    measure_learning(campaign)
 
 
 @cli.command()

@@ -55,9 +55,11 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a.network.get_weights(), b.network.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize(("network", "loss"), list(zip(NETWORKS, ["mse", "cross_entropy"], strict=True)))
+@pytest.mark.parametrize(
+    ("network", "loss"), list(zip(NETWORKS * 2, ["rmse", "mse", "cross_entropy", "rmse"], strict=False))
+)
 def test_training_learns_fronts(network, loss):
-    settings = SETTINGS.model_copy(update={"epochs": 30, "profile_loss": loss, "learning_rate": 1e-2})
+    settings = SETTINGS.model_copy(update={"epochs": 30, "loss": loss, "learning_rate": 1e-2})
     job = run(training(network, settings))
     first, last = job.history[0], job.history[-1]
     assert last["validation_rmse"] < 0.35 * first["validation_rmse"]

@@ -161,6 +161,19 @@ def test_a_single_figure_can_be_asked_for(finished):
 
 
 @pytest.mark.slow
+def test_the_study_of_sample_sizes_is_a_target_with_a_job_for_each_size_and_network(finished):
+    study = changed() | {"learning": {"sizes": [50, 100], "members": 2}}
+    planned = jobs(snakemake(finished, "learning", "--dry-run", campaign=study))
+    assert {name: planned[name] for name in planned if name != "learning"} == {
+        "train_on_samples": 4,
+        "measure_learning": 1,
+    }
+    done = snakemake(finished, "learning", campaign=study)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (finished / "results/small/learning/learning.png").exists()
+
+
+@pytest.mark.slow
 def test_snakemake_makes_its_own_report(finished):
     done = snakemake(finished, "--report", "snakemake-report.html")
     assert done.returncode == 0, done.stderr

@@ -32,21 +32,23 @@ NetworkSettings = Annotated[DenseSettings | LSTMSettings, Field(discriminator="n
 
 
 class TrainingSettings(_Settings):
-    """How one member of an ensemble is trained (Adam); the defaults suit the dense network."""
+    """How one member of an ensemble is trained (AdamW); the defaults suit the dense network."""
 
     epochs: int = Field(200, ge=1, description="Passes over the training samples.")
-    batch_size: int = Field(128, ge=1, description="Samples per optimiser step.")
+    batch_size: int = Field(256, ge=1, description="Samples per optimiser step.")
     learning_rate: float = Field(4e-3, gt=0, le=1, description="Adam's rate (its peak, where the schedule varies it).")
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="constant; or cosine: a short linear warm-up, then down to zero at the last step."
     )
     beta_1: float = Field(0.9, ge=0, lt=1, description="Adam's decay of the mean gradient (0.5 in the paper).")
-    clip_norm: float = Field(5.0, gt=0, description="Gradients are scaled down to this global norm.")
-    profile_loss: Literal["mse", "cross_entropy"] = Field(
-        "mse", description="Loss of a profile, summed over its points: squared error, or sigmoid cross-entropy."
+    weight_decay: float = Field(
+        0.1, ge=0, lt=1000, description="Share of a weight, times the rate, that each step takes away (AdamW; 0: Adam)."
     )
-    weight_average: float = Field(
-        0.0, ge=0, lt=1, description="Decay of a running mean of the weights, which is validated and kept; 0: none."
+    clip_norm: float = Field(5.0, gt=0, description="Gradients are scaled down to this global norm.")
+    loss: Literal["rmse", "mse", "cross_entropy"] = Field(
+        "rmse",
+        description="rmse: root mean square error of a profile, plus 0.02 times the error of its log peak; mse or "
+        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation error; null: never."

@@ -19,6 +19,9 @@ from mechscreen.errors import InputError
 WARM_UP = 0.02
 """Share of the steps in which the cosine schedule's rate grows to its peak."""
 
+SMOOTHING = 3e-3
+"""Errors below which the loss ``rmse`` becomes quadratic."""
+
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -181,19 +184,40 @@ class Training:
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, max(1, steps - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
             )
-        points = self.samples.profiles.shape[-1]
-        loss = {
-            "mse": keras.losses.MeanSquaredError,
-            "cross_entropy": keras.losses.BinaryCrossentropy,
-        }[settings.profile_loss]
+        losses, weights = _losses(settings.loss, self.samples.profiles.shape[-1])
         self.network.compile(
-            optimizer=keras.optimizers.Adam(rate, beta_1=settings.beta_1, global_clipnorm=settings.clip_norm),
-            loss={"profiles": loss(), "log_peaks": keras.losses.MeanSquaredError()},
-            # Keras averages over the points; the paper sums.
-            loss_weights={"profiles": float(points), "log_peaks": 1.0},
+            optimizer=keras.optimizers.AdamW(
+                rate,
+                weight_decay=settings.weight_decay,
+                beta_1=settings.beta_1,
+                global_clipnorm=settings.clip_norm,
+            ),
+            loss=losses,
+            loss_weights=weights,
             jit_compile=_worth_compiling(self.network),
         )
         self.network.optimizer.build(self.network.trainable_variables)
+
+
+def _losses(name: str, points: int) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the losses of profiles and log peaks, and their weights."""
+    if name == "rmse":
+        return {"profiles": _root_mean_square, "log_peaks": _root_mean_square}, {"profiles": 1.0, "log_peaks": 0.02}
+    profiles = {"mse": keras.losses.MeanSquaredError, "cross_entropy": keras.losses.BinaryCrossentropy}[name]
+    # Keras averages over the points; the paper sums.
+    return (
+        {"profiles": profiles(), "log_peaks": keras.losses.MeanSquaredError()},
+        {"profiles": float(points), "log_peaks": 1.0},
+    )
+
+
+def _root_mean_square(truth: Any, predicted: Any) -> Any:
+    """Return the root mean square error along the last axis, rounded off near zero, where a root has no slope.
+
+    Near a switch of the pattern errors are large whatever the network does; squared, they would drown the rest.
+    """
+    squared = keras.ops.mean(keras.ops.square(truth - predicted), axis=-1)
+    return keras.ops.sqrt(squared + SMOOTHING**2) - SMOOTHING
 
 
 def _worth_compiling(network: Any) -> bool:

@@ -181,12 +181,12 @@ def bind(fields, exact, groups, points):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _advance(fields, N, A, macro, end, inner, stop, exact, groups, grid):  # type: ignore[no-untyped-def]
+def _advance(fields, N, A, macro, end, macro_step, inner, stop, exact, groups, grid):  # type: ignore[no-untyped-def]
     """Take macro-steps up to number `end`; `stop` before a projection that needs complex numbers.
 
     Returns N, A and the number of macro-steps taken in all; where it stopped, the projection of the next is still due.
     """
-    points, h = grid.points, MACRO_STEP / inner
+    points, h = grid.points, macro_step / inner
     stage, slopes, total = np.zeros_like(fields), np.zeros_like(fields), np.zeros_like(fields)
     phi, shown = np.ones(points + 2), 0
     while macro < end:
@@ -197,7 +197,7 @@ def _advance(fields, N, A, macro, end, inner, stop, exact, groups, grid):  # typ
                 for field in range(5):
                     for i in range(1, points + 1):
                         stage[field, i] = fields[field, i] + node * h * slopes[field, i]
-                if macro * MACRO_STEP + (step + node) * h > SWITCH_TIME:
+                if macro * macro_step + (step + node) * h > SWITCH_TIME:
                     index = front_index(stage[0], points)
                     if index != shown:
                         fill_capacity(phi, index * grid.spacing, groups[14], groups[15], grid)
@@ -227,22 +227,24 @@ def simulate(
     binding: Literal["reference", "exact"] = "reference",
     points: int = REFERENCE_POINTS,
     end_time: float = 150.0,
+    macro_step: float = MACRO_STEP,
 ) -> Result:
     """Simulate one parameter set, physical units, shape (13,), by the published procedure; one to ten seconds.
 
     The explicit Runge–Kutta method inside a macro-step is the classical one of fourth order, in as many steps as the
     stability of diffusion and the growth of T7 RNA polymerase ask for. ``binding="exact"`` is the procedure without
-    the rounding error of its projection (docs/pattern-model.md).
+    the rounding error of its projection (docs/pattern-model.md); another `macro_step` shows how far its result
+    depends on the time between projections.
     """
     exact = binding == "exact"
     packed = tuple(float(g) for g in groups(np.asarray(parameters, dtype=float)[None])[0])
     grid = make_grid(points)
     diffusion = LARGEST_EIGENVALUE * packed[0] / grid.spacing**2
-    inner = math.ceil(MACRO_STEP * max(diffusion / STABLE, packed[8] / ACCURATE))
-    end = round(end_time / MACRO_STEP)
+    inner = math.ceil(macro_step * max(diffusion / STABLE, packed[8] / ACCURATE))
+    end = round(end_time / macro_step)
 
     fields: Field = initial_fields(grid)
-    N, A, macro = _advance(fields, 1.0, 0.0, 0, end, inner, True, exact, packed, grid)
+    N, A, macro = _advance(fields, 1.0, 0.0, 0, end, macro_step, inner, True, exact, packed, grid)
     went_complex = macro < end
     if went_complex and arithmetic == "real":
         return Result(np.full(OUTPUT_POINTS, np.nan), went_complex)
@@ -250,7 +252,7 @@ def simulate(
         fields = fields.astype(complex)
         bind(fields, exact, packed, points)
         try:
-            _advance(fields, complex(N), complex(A), macro + 1, end, inner, False, exact, packed, grid)
+            _advance(fields, complex(N), complex(A), macro + 1, end, macro_step, inner, False, exact, packed, grid)
         except ZeroDivisionError:  # what Numba makes of a complex number divided by one that is not finite
             fields[:] = np.nan
     stride = (points - 1) // (OUTPUT_POINTS - 1)

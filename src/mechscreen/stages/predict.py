@@ -110,7 +110,17 @@ def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
     InputError
         If a member is missing, damaged or of another campaign.
     """
-    folders = [campaign.paths.member(k) for k in range(campaign.emulators.members)]
+    return _load_checked(campaign, [campaign.paths.member(k) for k in range(campaign.emulators.members)])
+
+
+def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
+    """Load the networks of the study ``learning`` that learnt from so many samples; errors as above."""
+    return _load_checked(
+        campaign, [campaign.paths.sized(samples) / f"member-{k}" for k in range(campaign.learning.members)]
+    )
+
+
+def _load_checked(campaign: Campaign, folders: Sequence[Path]) -> Ensemble:
     for folder in folders:
         read_record(folder, campaign.fingerprint("emulators"))
     return _load_members(folders, campaign.emulators.combine)

@@ -31,31 +31,37 @@ log = logging.getLogger(__name__)
 KIND = "ensemble member"
 CHECKPOINT_KIND = "training checkpoint"
 
+MOST_EPOCHS = 10
+"""Times the epochs of the whole training set that a part of it is gone through at most."""
+
 _SAVE_EVERY = 30.0
 """Seconds between checkpoints, …"""
 _SAVE_SHARE = 0.05
 """… of which writing them may take this share."""
 
 
-def train(campaign: Campaign, member: int, deadline: Deadline | None = None) -> Path:
+def train(campaign: Campaign, member: int, deadline: Deadline | None = None, samples: int | None = None) -> Path:
     """Train one member of the ensemble and write its folder; return the path of its record, ``member.json``.
 
     Members differ in their seed alone. A checkpoint is written from time to time, and when `deadline` is reached; the
     next attempt continues there and ends with the same weights. A member that is there and whole is left as it is.
 
+    Parameters
+    ----------
+    samples
+        Learn from the first so many training samples, for the study of ``learning.sizes``; from all by default. With
+        fewer samples an epoch has fewer steps, so there are as many more epochs, up to ten times.
+
     Raises
     ------
     InputError
-        If there is no such member in the campaign, or the training set is missing, wrong or of another campaign.
+        If there is no such member or size in the campaign, or the training set is missing, wrong, too small or of
+        another campaign.
     Interrupted
         When `deadline` was reached before the training was complete.
     """
-    if not 0 <= member < campaign.emulators.members:
-        raise InputError(
-            f"no member {member}: the ensemble of '{campaign.name}' has members 0 … {campaign.emulators.members - 1}"
-        )
-    folder = campaign.paths.member(member)
-    label = f"train {folder.name}"
+    folder = _folder(campaign, member, samples)
+    label = f"train {folder.name}" if samples is None else f"train {folder.name} on {samples} samples"
     record = folder / "member.json"
     if record.exists():
         try:
@@ -65,19 +71,17 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None) -> 
         else:
             log.info("%s: is there already", label)
             return record
-    # The training set is looked at before the network library is loaded, which takes seconds.
-    samples, validation = load_split(campaign, "train"), load_split(campaign, "validation")
-    training = _begin(campaign, member, samples, validation)
+    training = _begin(campaign, member, samples)
     checkpoint = folder / "checkpoint.h5"
     attributes = {**provenance(campaign, "emulators", CHECKPOINT_KIND), "member": member}
     _load_checkpoint(training, checkpoint, campaign.fingerprint("emulators"), label)
     if not _run(training, checkpoint, attributes, deadline, label):
         storage.write(checkpoint, training.state(), attributes)
         raise Interrupted(
-            f"{label}: {training.epoch} of {campaign.emulators.training.epochs} epochs are saved, since "
+            f"{label}: {training.epoch} of {training.settings.epochs} epochs are saved, since "
             f"{deadline.reason if deadline is not None else ''}; run the same command again to continue"
         )
-    _write_member(campaign, member, training)
+    _write_member(campaign, member, training, folder)
     checkpoint.unlink(missing_ok=True)
     best = training.history[training.best_epoch - 1]
     rmse = best["validation_rmse"]
@@ -123,15 +127,41 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
     )
 
 
-def _begin(campaign: Campaign, member: int, samples: Dataset, validation: Dataset) -> Training:
+def _folder(campaign: Campaign, member: int, samples: int | None) -> Path:
+    """Return where a member belongs, if the campaign has it."""
+    study = campaign.learning
+    members = campaign.emulators.members if samples is None else study.members
+    if not 0 <= member < members:
+        raise InputError(f"no member {member}: the ensemble of '{campaign.name}' has members 0 … {members - 1}")
+    if samples is None:
+        return campaign.paths.member(member)
+    if samples not in study.sizes:
+        sizes = ", ".join(map(str, study.sizes)) or "none"
+        raise InputError(f"no size {samples} in learning.sizes of '{campaign.name}' (there: {sizes})")
+    return campaign.paths.sized(samples) / f"member-{member}"
+
+
+def _begin(campaign: Campaign, member: int, samples: int | None) -> Training:
+    # The training set is looked at before the network library is loaded, which takes seconds.
+    dataset, validation = load_split(campaign, "train"), load_split(campaign, "validation")
+    if samples is not None and samples > len(dataset):
+        raise InputError(
+            f"learning.sizes: {samples} samples are more than the {len(dataset)} of the training split; "
+            "raise simulations.count or leave this size out"
+        )
     from mechscreen.emulators.networks import build_network
     from mechscreen.emulators.training import Training
 
     settings = campaign.emulators
+    schedule = settings.training
+    learned = to_samples(campaign, dataset)
+    if samples is not None:
+        learned = learned.take(np.arange(samples))
+        longer = min(len(dataset) / samples, MOST_EPOCHS)
+        schedule = schedule.model_copy(update={"epochs": round(schedule.epochs * longer)})
     seed = _seed(campaign, member)
-    learned = to_samples(campaign, samples)
-    network = build_network(settings.architecture, learned, seed=seed, precision=settings.training.precision)
-    return Training(network, learned, to_samples(campaign, validation), settings.training, seed)
+    network = build_network(settings.architecture, learned, seed=seed, precision=schedule.precision)
+    return Training(network, learned, to_samples(campaign, validation), schedule, seed)
 
 
 def _seed(campaign: Campaign, member: int) -> int:
@@ -178,13 +208,12 @@ def _run(
     return True
 
 
-def _write_member(campaign: Campaign, member: int, training: Training) -> None:
+def _write_member(campaign: Campaign, member: int, training: Training, folder: Path) -> None:
     """Write the folder's files; the record last, so that it stands for a whole member."""
     import keras
 
     from mechscreen.emulators.networks import save_network
 
-    folder = campaign.paths.member(member)
     training.use_best_weights()
     with storage.replacing(folder / "model.keras") as temporary:
         save_network(training.network, temporary)
@@ -200,7 +229,7 @@ def _write_member(campaign: Campaign, member: int, training: Training) -> None:
             "training_samples": len(training.samples),
             "validation_samples": len(training.validation),
             "architecture": campaign.emulators.architecture.model_dump(mode="json"),
-            "training": campaign.emulators.training.model_dump(mode="json"),
+            "training": training.settings.model_dump(mode="json"),
             "epochs": training.epoch,
             "best_epoch": training.best_epoch,
             "validation_rmse": training.history[training.best_epoch - 1]["validation_rmse"],

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError
+from mechscreen.emulators.metrics import rmse
+from mechscreen.stages.learn import learn
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.predict import load_ensemble
+from mechscreen.stages.train import read_record, train
+
+SIZES = (40, 320)
+
+
+@pytest.fixture
+def campaign(trained):
+    """Return the trained campaign with a study of two sizes, one network each."""
+    campaign = trained(learning={"sizes": SIZES, "members": 1})
+    for size in SIZES:
+        train(campaign, 0, samples=size)
+    return campaign
+
+
+def test_the_error_falls_with_the_number_of_samples(campaign):
+    summary = json.loads(learn(campaign).read_text())
+    few, many = summary["sizes"]
+    assert (few["training_samples"], many["training_samples"]) == SIZES
+    assert many["ensemble"]["rmse"] < 0.7 * few["ensemble"]["rmse"]
+    assert summary["test_samples"] == len(load_split(campaign, "test"))
+    assert campaign.paths.learning_figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_errors_are_those_of_the_networks_on_the_test_split(campaign):
+    row = json.loads(learn(campaign).read_text())["sizes"][0]
+    test = load_split(campaign, "test")
+    said = load_ensemble(campaign.paths.sized(SIZES[0])).predict(test.parameters)
+    error = rmse(test.profiles, said.profiles)
+    assert row["member_rmse"] == [pytest.approx(error.mean(), rel=1e-4)]
+    assert row["wrong"] == pytest.approx(np.mean(error > 0.3))
+
+
+def test_networks_learn_from_the_first_samples_in_as_many_more_epochs_at_most_tenfold(campaign):
+    total = len(load_split(campaign, "train"))
+    few, many = (read_record(campaign.paths.sized(size) / "member-0") for size in SIZES)
+    assert (few["training_samples"], many["training_samples"]) == SIZES
+    epochs = campaign.emulators.training.epochs
+    assert few["epochs"] == 10 * epochs
+    assert many["epochs"] == round(epochs * total / SIZES[1])
+
+
+def test_a_size_beyond_the_training_split_is_refused(trained):
+    with pytest.raises(InputError, match=r"learning.sizes: 5000 samples are more than the \d+ of the training split"):
+        train(trained(learning={"sizes": [5000]}), 0, samples=5000)
+
+
+def test_a_size_that_is_not_in_the_study_is_refused(trained):
+    with pytest.raises(InputError, match=r"no size 50 in learning.sizes of 'bumps' \(there: 40, 320\)"):
+        train(trained(learning={"sizes": SIZES}), 0, samples=50)
+
+
+def test_a_campaign_without_the_study_is_refused(trained):
+    with pytest.raises(InputError, match=r"'bumps' has no learning.sizes"):
+        learn(trained())
+
+
+def test_a_missing_network_is_named(trained):
+    with pytest.raises(InputError, match=r"samples-40/member-0"):
+        learn(trained(learning={"sizes": SIZES}))

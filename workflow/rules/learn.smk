@@ -1,0 +1,59 @@
+# How the error falls with the number of training samples: a job for every size and network.
+SIZED = [
+    str(paths.sized(size) / f"member-{number}" / "model.keras")
+    for size in campaign.learning.sizes
+    for number in range(campaign.learning.members)
+]
+
+
+rule train_on_samples:
+    input:
+        manifest=paths.manifest,
+    output:
+        model=paths.learning / "samples-{samples}" / "member-{member}" / "model.keras",
+        history=paths.learning / "samples-{samples}" / "member-{member}" / "history.csv",
+        record=paths.learning / "samples-{samples}" / "member-{member}" / "member.json",
+    log:
+        log_of("learn", "samples-{samples}-member-{member}"),
+    benchmark:
+        benchmark_of("learn", "samples-{samples}-member-{member}")
+    wildcard_constraints:
+        samples=r"\d+",
+        member=r"\d{1,2}",
+    threads: 2
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(720),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("emulators"),
+    message:
+        "Train network {wildcards.member} on {wildcards.samples} samples of {campaign.name}"
+    shell:
+        "mechscreen train --config {params.config:q} --member {wildcards.member} --samples {wildcards.samples} "
+        "--threads {threads} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
+
+
+rule measure_learning:
+    input:
+        manifest=paths.manifest,
+        models=SIZED,
+    output:
+        summary=paths.learning_summary,
+        figure=paths.learning_figure,
+    log:
+        log_of("learn", "learn"),
+    benchmark:
+        benchmark_of("learn", "learn")
+    threads: 2
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+    params:
+        config=paths.campaign,
+        fingerprint=campaign.fingerprint("emulators"),
+        sizes=campaign.learning.sizes,
+    message:
+        "Measure how the error of {campaign.name} falls with the number of training samples"
+    shell:
+        "mechscreen learn --config {params.config:q} --threads {threads} 2>&1 | log_to {log:q}"
