@@ -1,0 +1,165 @@
+"""Our networks beside what one would pick instead, on one split of one campaign, in one run: make bench-emulate.
+
+    python benchmarks/emulate.py config/demo.yaml               # its training set must be there (snakemake dataset)
+    python benchmarks/emulate.py config/demo.yaml --minutes 10 --only dense lstm
+
+Each method may train for so many minutes, on the cores of the process; what does not stop by itself is given as many
+epochs, or as many samples, as fit. Prints mean RMSE of the profiles and R² on the test split, training time, and
+predictions a second in batches of 4096.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.metrics import r_squared, rmse
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings, NetworkSettings, TrainingSettings
+from mechscreen.emulators.training import Training
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.train import to_samples
+
+Array = NDArray[Any]
+Predict = Callable[[Array], Array]
+"""Normalised parameters (n, d) → (n, outputs · points + outputs): profiles, then log peaks."""
+
+BATCH = 4096
+COMPONENTS = 32
+GAUSSIAN_SAMPLES = 2000
+"""Of which a Gaussian process with one length for each parameter is still fitted in minutes."""
+
+
+def network(settings: NetworkSettings, training: TrainingSettings) -> Callable[[Samples, Samples, float], Predict]:
+    """Return a method that trains one of our networks for as many epochs as fit."""
+
+    def fit(samples: Samples, validation: Samples, seconds: float) -> Predict:
+        trial = Training(build_network(settings, samples), samples, validation, training, seed=0)
+        trial.run_epoch()  # compiles
+        trial.run_epoch()
+        epochs = max(2, int(seconds / trial.history[-1]["seconds"]))
+        fitted = Training(
+            build_network(settings, samples, seed=1),
+            samples,
+            validation,
+            training.model_copy(update={"epochs": epochs}),
+            seed=1,
+        )
+        while not fitted.finished:
+            fitted.run_epoch()
+        fitted.use_best_weights()
+        print(f"    {settings.network}: {epochs} epochs")
+        predictor = Predictor(fitted.network, BATCH)
+
+        def predict(parameters: Array) -> Array:
+            said = predictor(parameters)
+            return np.concatenate([said["profiles"].reshape(len(parameters), -1), said["log_peaks"]], axis=1)
+
+        return predict
+
+    return fit
+
+
+def _targets(samples: Samples) -> Array:
+    return np.concatenate([samples.profiles.reshape(len(samples), -1), samples.log_peaks], axis=1)
+
+
+def perceptron(samples: Samples, validation: Samples, seconds: float) -> Predict:
+    """scikit-learn's multilayer perceptron, three layers of 256, its defaults otherwise; the targets standardised."""
+    scaler = StandardScaler().fit(_targets(samples))
+    fitted = MLPRegressor((256, 256, 256), random_state=1)
+    targets, start, epochs = scaler.transform(_targets(samples)), time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        fitted.partial_fit(samples.parameters, targets)
+        epochs += 1
+    print(f"    MLPRegressor: {epochs} epochs")
+    return lambda parameters: scaler.inverse_transform(fitted.predict(parameters))
+
+
+def neighbours(samples: Samples, validation: Samples, seconds: float) -> Predict:
+    """scikit-learn's k nearest neighbours, weighted by distance; the best of four k by the validation split."""
+    fits = [KNeighborsRegressor(k, weights="distance", n_jobs=-1) for k in (2, 4, 8, 16)]
+    for fit in fits:
+        fit.fit(samples.parameters, _targets(samples))
+    rows = slice(0, 1000)
+    errors = [np.mean((fit.predict(validation.parameters[rows]) - _targets(validation)[rows]) ** 2) for fit in fits]
+    best = fits[int(np.argmin(errors))]
+    print(f"    KNeighborsRegressor: k = {best.n_neighbors}")
+    return best.predict
+
+
+def gaussian_process(samples: Samples, validation: Samples, seconds: float) -> Predict:
+    """PCA of the targets, and scikit-learn's Gaussian process on the scores, with a length for each parameter."""
+    rows = slice(0, GAUSSIAN_SAMPLES)
+    scaler = StandardScaler().fit(_targets(samples))
+    pca = PCA(COMPONENTS).fit(scaler.transform(_targets(samples)))
+    scores = pca.transform(scaler.transform(_targets(samples)[rows]))
+    kernel = RBF(np.ones(samples.parameters.shape[1]), (0.05, 100)) + WhiteKernel(0.1, (1e-6, 1))
+    fitted = GaussianProcessRegressor(kernel, normalize_y=True, random_state=1)
+    fitted.fit(samples.parameters[rows], scores)
+    print(f"    GaussianProcessRegressor: {min(GAUSSIAN_SAMPLES, len(samples))} samples, {COMPONENTS} components")
+    return lambda parameters: scaler.inverse_transform(pca.inverse_transform(fitted.predict(parameters)))
+
+
+METHODS: dict[str, Callable[[Samples, Samples, float], Predict]] = {
+    "dense": network(DenseSettings(), TrainingSettings()),
+    "lstm": network(LSTMSettings(), TrainingSettings(batch_size=100, learning_rate=1e-3, loss="mse")),
+    "mlp": perceptron,
+    "neighbours": neighbours,
+    "gaussian": gaussian_process,
+}
+
+
+def main() -> None:
+    """Fit, predict, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--minutes", type=float, default=5, help="of training for each method")
+    parser.add_argument("--samples", type=int, help="of the training split; all by default")
+    parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
+    arguments = parser.parse_args()
+    campaign = Campaign.load(arguments.config)
+    samples, validation, test = (
+        to_samples(campaign, load_split(campaign, split)) for split in ("train", "validation", "test")
+    )
+    samples = samples.take(np.arange(len(samples))[: arguments.samples])
+    print(f"{campaign.name}: {len(samples)} training, {len(test)} test samples; {len(os.sched_getaffinity(0))} cores")
+    lines = [
+        f"| {'method':10} | mean RMSE | R² profiles | R² ln peak | training (s) | predictions a second |",
+        "|---" * 6 + "|",
+    ]
+    for name in arguments.only:
+        start = time.perf_counter()
+        predict = METHODS[name](samples, validation, 60 * arguments.minutes)
+        seconds = time.perf_counter() - start
+        predict(test.parameters[:BATCH])
+        start = time.perf_counter()
+        said = predict(test.parameters)
+        rate = len(test) / (time.perf_counter() - start)
+        profiles, log_peaks = np.split(said, [test.profiles[0].size], axis=1)
+        profiles = profiles.reshape(test.profiles.shape)
+        lines.append(
+            f"| {name:10} | {rmse(test.profiles, profiles).mean():.4f} | {r_squared(test.profiles, profiles):.4f} | "
+            f"{r_squared(test.log_peaks, log_peaks):.4f} | {seconds:.0f} | {rate:,.0f} |"
+        )
+        print(lines[-1], flush=True)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
