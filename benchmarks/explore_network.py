@@ -1,47 +1,152 @@
-"""Validation error of one dense network of a campaign for one choice of settings, to compare choices:
+"""What was tried for the dense network: the error of one network of a campaign for each variant.
 
-    python benchmarks/explore_network.py config/demo.yaml --rate 4e-3 --deviation 0.25 --epochs 25
+    python benchmarks/explore_network.py config/paper.yaml --samples 20000            # all variants, some hours
+    python benchmarks/explore_network.py config/paper.yaml --samples 20000 base relu  # some of them
 
-The campaign's training set must be there (`mechscreen merge`, or the whole workflow). One thread, one seed.
+The campaign's training set must be there (`snakemake dataset`). One seed, one thread. A variant changes the base: the
+network and the training of `mechscreen.emulators`, 512 wide, 4 blocks, 40 epochs in batches of 256 at a rate of 4e-3.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
+import time
+from typing import Any
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
+
 from mechscreen.campaign import Campaign
-from mechscreen.emulators import networks
-from mechscreen.emulators.training import Training
+from mechscreen.emulators import networks, training
+from mechscreen.emulators.backend import keras
+from mechscreen.emulators.metrics import r_squared, rmse
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, TrainingSettings
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.train import to_samples
 
+layers = keras.layers
+
+BASE: dict[str, Any] = {
+    "width": 512, "blocks": 4, "epochs": 40, "batch_size": 256, "learning_rate": 4e-3, "weight_decay": 0.0,
+    "loss": "rmse", "smoothing": training.SMOOTHING, "deviation": networks.FEATURE_DEVIATION, "activation": "gelu",
+    "block": "residual", "decoder": "dense", "bottleneck": 0,
+}  # fmt: skip
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "squared error": {"loss": "mse"},
+    "rounded off at 0.01": {"smoothing": 1e-2},
+    "rounded off at 0.001": {"smoothing": 1e-3},
+    "weight decay 0.1": {"weight_decay": 0.1},
+    "weight decay 0.3": {"weight_decay": 0.3},
+    "weight decay 1": {"weight_decay": 1.0},
+    "batches of 128": {"batch_size": 128},
+    "batches of 512, rate 6e-3, 60 epochs": {"batch_size": 512, "learning_rate": 6e-3, "epochs": 60},
+    "features of deviation 1": {"deviation": 1.0},
+    "relu": {"activation": "relu"},
+    "silu": {"activation": "silu"},
+    "layer normalisation first": {"block": "normalised", "learning_rate": 2e-3},
+    "gated blocks": {"block": "gated"},
+    "one layer a block, 8 blocks": {"block": "single", "blocks": 8},
+    "384 wide, 7 blocks": {"width": 384, "blocks": 7},
+    "1024 wide, 2 blocks": {"width": 1024, "blocks": 2},
+    "bottleneck of 48": {"bottleneck": 48},
+    "convolutional decoder, 384 wide": {"decoder": "convolution", "width": 384},
+}
+
+
+def build(settings: dict[str, Any], samples: Samples) -> Any:
+    """Return an untrained network; `mechscreen.emulators.networks` has the base."""
+    if all(settings[key] == BASE[key] for key in ("activation", "block", "decoder", "bottleneck")):
+        return networks.build_network(DenseSettings(width=settings["width"], blocks=settings["blocks"]), samples)
+    keras.utils.set_random_seed(0)
+    width, activation = settings["width"], settings["activation"]
+
+    def dense(units: int, values: Any, use: str | None = None) -> Any:
+        return layers.Dense(units, use, kernel_initializer="he_normal")(values)
+
+    inputs = keras.Input(samples.parameters.shape[1:])
+    to_features = networks.ValuesAndLogarithms()
+    features = keras.ops.convert_to_numpy(to_features(samples.parameters))
+    scale = (features.std(axis=0) / settings["deviation"]) ** 2
+    x = layers.Normalization(mean=features.mean(axis=0), variance=scale)(to_features(inputs))
+    x = dense(width, x, activation)
+    for _ in range(settings["blocks"]):
+        if settings["block"] == "residual":
+            change = dense(width, dense(width, x, activation))
+            x = layers.Activation(activation)(layers.Add()([x, change]))
+        elif settings["block"] == "normalised":
+            change = dense(width, dense(width, layers.LayerNormalization()(x), activation))
+            x = layers.Add()([x, change])
+        elif settings["block"] == "gated":
+            change = layers.Multiply()([dense(width // 2, x, activation), dense(width // 2, x)])
+            x = layers.Activation(activation)(layers.Add()([x, dense(width, change)]))
+        else:
+            x = layers.Add()([x, dense(width, x, activation)])
+    last = layers.Dense(settings["bottleneck"])(x) if settings["bottleneck"] else x
+    points = samples.profiles.shape[-1]
+    if settings["decoder"] == "dense":
+        logits = layers.Dense(points)(last)
+    else:
+        channels = 48
+        shape = layers.Reshape((32, channels))(dense(32 * channels, last, activation))
+        for _ in range(4):
+            channels = max(16, int(channels / 1.4))
+            shape = layers.UpSampling1D(2)(shape)
+            shape = layers.Conv1D(channels, 3, padding="same", activation=activation)(shape)
+        logits = layers.Cropping1D((0, 512 - points))(layers.Conv1D(1, 5, padding="same")(shape))
+    profiles = layers.Reshape((1, points), name="profiles")(layers.Activation("sigmoid")(logits))
+    mean, deviation = samples.log_peaks.mean(), samples.log_peaks.std()
+    log_peaks = layers.Rescaling(float(deviation), float(mean), name="log_peaks")(layers.Dense(1)(x))
+    return keras.Model(inputs, {"profiles": profiles, "log_peaks": log_peaks})
+
+
+def explore(name: str, samples: Samples, validation: Samples) -> str:
+    """Train a variant; return its line of the table."""
+    settings = BASE | VARIANTS[name]
+    schedule = TrainingSettings(**{key: settings[key] for key in settings if key in TrainingSettings.model_fields})
+    with (
+        mock.patch.object(networks, "FEATURE_DEVIATION", settings["deviation"]),
+        mock.patch.object(training, "SMOOTHING", settings["smoothing"]),
+    ):
+        network = build(settings, samples)
+        job = training.Training(network, samples, validation, schedule, seed=1)
+        start = time.perf_counter()
+        while not job.finished:
+            job.run_epoch()
+        took = time.perf_counter() - start
+    job.use_best_weights()
+    said = Predictor(network, 1024)(validation.parameters)
+    error = rmse(validation.profiles, said["profiles"])
+    return (
+        f"| {name} | {network.count_params() / 1e6:.2f} | {took:.0f} | {error.mean():.4f} | {np.median(error):.4f} | "
+        f"{r_squared(validation.profiles, said['profiles']):.4f} | "
+        f"{r_squared(validation.log_peaks, said['log_peaks']):.4f} |"
+    )
+
 
 def main() -> None:
-    """Train and print a line."""
+    """Train the variants and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--rate", type=float, default=4e-3, help="Adam's peak rate")
-    parser.add_argument("--deviation", type=float, default=networks.FEATURE_DEVIATION, help="of the scaled features")
-    parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("variants", nargs="*", help=f"{', '.join(VARIANTS)}; all by default")
+    parser.add_argument("--samples", type=int, help="of the training split; all by default")
     arguments = parser.parse_args()
+    unknown = set(arguments.variants) - VARIANTS.keys()
+    if unknown:
+        parser.error(f"no variant {', '.join(sorted(unknown))} (valid: {', '.join(VARIANTS)})")
     campaign = Campaign.load(arguments.config)
-    networks.FEATURE_DEVIATION = arguments.deviation
     samples, validation = (to_samples(campaign, load_split(campaign, split)) for split in ("train", "validation"))
-    settings = campaign.emulators.training.model_copy(
-        update={"epochs": arguments.epochs, "learning_rate": arguments.rate}
-    )
-    network = networks.build_network(campaign.emulators.architecture, samples, seed=arguments.seed)
-    training = Training(network, samples, validation, settings, arguments.seed)
-    while not training.finished:
-        training.run_epoch()
-    best = training.history[training.best_epoch - 1]
-    print(
-        f"rate {arguments.rate:g}, deviation {arguments.deviation:g}, {arguments.epochs} epochs: validation RMSE "
-        f"{best['validation_rmse']:.4f}, ln peak {best['validation_log_peak_rmse']:.4f}, "
-        f"{sum(row['seconds'] for row in training.history):.0f} s"
-    )
+    samples = samples.take(np.arange(len(samples))[: arguments.samples])
+    print(f"{campaign.name}: {len(samples)} training, {len(validation)} validation samples")
+    print("| variant | weights (millions) | s | mean RMSE | median | R² profiles | R² ln peak |")
+    print("|---" * 7 + "|")
+    for name in arguments.variants or VARIANTS:
+        print(explore(name, samples, validation), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mechscreen import InputError
-from mechscreen.emulators.ensemble import Ensemble
+from mechscreen.emulators.ensemble import Ensemble, combine_members
 from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
@@ -50,6 +50,15 @@ def test_the_mean_is_that_of_all_members_with_the_same_disagreement():
     for name in ("profiles", "log_peaks"):
         np.testing.assert_allclose(getattr(mean, name), np.mean([s[name] for s in said], axis=0), atol=1e-5)
     np.testing.assert_array_equal(mean.disagreement, vote.disagreement)
+
+
+@pytest.mark.parametrize("combine", ["vote", "mean"])
+def test_what_members_said_can_be_combined_afterwards(combine):
+    said = [member.predict_on_batch(X) for member in NETWORKS]
+    combined = combine_members(*(np.stack([s[name] for s in said]) for name in ("profiles", "log_peaks")), combine)
+    expected = Ensemble(NETWORKS, combine=combine).predict(X)
+    for name in ("profiles", "log_peaks", "disagreement"):
+        np.testing.assert_allclose(getattr(combined, name), getattr(expected, name), atol=1e-5)
 
 
 def test_an_ensemble_of_one_predicts_what_it_says_without_disagreement():

@@ -116,6 +116,23 @@ class Ensemble:
         return values
 
 
+def combine_members(
+    profiles: FloatArray, log_peaks: FloatArray, combine: Literal["vote", "mean"] = "vote"
+) -> Prediction:
+    """Combine what members predict, as `Ensemble` does.
+
+    Parameters
+    ----------
+    profiles
+        (members, n, outputs, points).
+    log_peaks
+        (members, n, outputs).
+    """
+    combined = Prediction(np.empty_like(profiles[0]), np.empty_like(log_peaks[0]), np.empty(profiles.shape[1], "f4"))
+    _combine(profiles, log_peaks, combine == "vote", combined.profiles, combined.log_peaks, combined.disagreement)
+    return combined
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _combine(
     profiles: FloatArray,

@@ -1,0 +1,121 @@
+"""How an ensemble's error and disagreement depend on its size: the tables and the figure of docs/emulators.md.
+
+    python benchmarks/ensemble_study.py config/paper.yaml     # a trained campaign; it may have more members than asked
+
+All subsets of the members in ``results/<name>/emulators/<network>`` are evaluated on the test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.ensemble import combine_members
+from mechscreen.emulators.metrics import confusion, disagreement_curve, r_squared, rmse, summarise
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.figures import style
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.predict import load_ensemble
+from mechscreen.stages.train import to_samples
+
+IMAGES = Path("docs/images")
+SHOWN = (3, 4, 5)
+WAYS: tuple[Literal["vote", "mean"], ...] = ("vote", "mean")
+Array = NDArray[Any]
+
+
+def main() -> None:
+    """Predict once, combine every subset, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    campaign = Campaign.load(parser.parse_args().config)
+    test = to_samples(campaign, load_split(campaign, "test"))
+    members = load_ensemble(campaign.paths.emulators).ensemble.members
+    said = [Predictor(member, 2048)(test.parameters) for member in members]
+    profiles, log_peaks = (np.stack([s[name] for s in said]) for name in ("profiles", "log_peaks"))
+    limit = campaign.screen.disagreement_limit
+    print(f"{campaign.name}: {len(members)} members, {len(test)} test samples\n")
+
+    print("| members | combined by | mean RMSE | median | 99 % | R² profiles | R² ln peak | Pearson | Spearman "
+          "| kept | RMSE kept | RMSE discarded |")  # fmt: skip
+    print("|---" * 12 + "|")
+    curves = {}
+    for size in range(1, len(members) + 1):
+        for way in WAYS if size > 1 else WAYS[:1]:
+            rows = []
+            for subset in itertools.combinations(range(len(members)), size):
+                chosen = list(subset)
+                prediction = combine_members(profiles[chosen], log_peaks[chosen], way)
+                error, disagreement = rmse(test.profiles, prediction.profiles), prediction.disagreement
+                curve = disagreement_curve(disagreement, error)
+                kept = disagreement <= limit
+                rows.append(
+                    [
+                        error.mean(),
+                        np.median(error),
+                        np.quantile(error, 0.99),
+                        r_squared(test.profiles, prediction.profiles),
+                        r_squared(test.log_peaks, prediction.log_peaks),
+                        curve.pearson,
+                        curve.spearman,
+                        kept.mean(),
+                        error[kept].mean(),
+                        error[~kept].mean() if not kept.all() else np.nan,
+                    ]
+                )
+                if way == "vote":
+                    curves[size] = curve
+            values = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
+            print(f"| {size} | {way if size > 1 else '–'} | {values} |")
+
+    print("\nAll members, by vote, by class:\n")
+    prediction = combine_members(profiles, log_peaks, "vote")
+    labels = campaign.objective(test.profiles, test.log_peaks)
+    predicted = campaign.objective(prediction.profiles, prediction.log_peaks)
+    names = campaign.objective.class_names
+    print("| class | samples | RMSE | L2 norm | KS distance | KL divergence | RMSE ln peak |")
+    print("|---" * 7 + "|")
+    for label, name in enumerate(names):
+        of_class = labels == label
+        if of_class.any():
+            measures = summarise(
+                test.profiles[of_class],
+                prediction.profiles[of_class],
+                test.log_peaks[of_class],
+                prediction.log_peaks[of_class],
+            )
+            columns = ("rmse", "l2_norm", "ks_distance", "kl_divergence", "log_peak_rmse")
+            print(f"| {name} | {of_class.sum()} | {' | '.join(f'{measures[column]:.4f}' for column in columns)} |")
+    print(f"\nsame class: {np.mean(labels == predicted):.2%}; confusion (rows: simulated):")
+    print(confusion(labels, predicted, len(names)))
+
+    figure = draw({size: curves[size] for size in SHOWN if size in curves})
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    (IMAGES / "ensemble-size.png").write_bytes(style.to_png(figure, {"Title": "Error over disagreement"}))
+
+
+@style.styled
+def draw(curves: dict[int, Any]) -> Figure:
+    """Mean error over disagreement in 15 bins, a panel for each size of the ensemble (Fig. S6 of the paper)."""
+    figure = Figure(figsize=(style.WIDTH, 2.8))
+    for axes, (size, curve) in zip(
+        np.atleast_1d(figure.subplots(1, len(curves), sharey=True)), curves.items(), strict=True
+    ):
+        axes.errorbar(curve.disagreement, curve.error, curve.standard_error, fmt="o-", ms=4, color=style.BLUE)
+        ends = [curve.disagreement.min(), curve.disagreement.max()]
+        axes.plot(ends, ends, color="grey", lw=0.8)
+        axes.set(xscale="log", yscale="log", xlabel="disagreement (RMSE)", title=f"{size} members")
+        axes.text(0.05, 0.9, f"Pearson {curve.pearson:.2f}", transform=axes.transAxes)
+    figure.axes[0].set_ylabel("error (RMSE to the simulation)")
+    return figure
+
+
+if __name__ == "__main__":
+    main()

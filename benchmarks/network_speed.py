@@ -1,0 +1,149 @@
+"""Speed of the networks beside plain matrix products of the same sizes, in one run.
+
+    python benchmarks/network_speed.py                              # the sizes of the defaults, untrained
+    python benchmarks/network_speed.py config/paper.yaml            # also the error that bfloat16 adds, where trained
+
+Dense: parameter sets a second of one member, with the profiles written and the rings counted, in float32 and bfloat16.
+LSTM: FLOP/s in training and prediction, counting matrix products alone, beside those products by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.backend import keras
+from mechscreen.emulators.metrics import rmse
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
+from mechscreen.emulators.training import Training
+from mechscreen.objectives import Rings
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.train import to_samples
+
+PARAMETERS, POINTS = 13, 501
+SETS = 32_768
+REPEATS = 5
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Median time of some calls, after one that compiles."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def noise(count: int) -> Samples:
+    """Samples without meaning."""
+    rng = np.random.default_rng(0)
+    shapes = ((count, PARAMETERS), (count, 1, POINTS), (count, 1))
+    return Samples(*(rng.random(shape, dtype=np.float32) for shape in shapes))
+
+
+def measure_dense() -> None:
+    """Predict, write, count."""
+    samples, rings = noise(SETS), Rings()
+    for precision in ("float32", "mixed_bfloat16"):
+        for batch in (1024, 4096):
+            network = build_network(DenseSettings(), samples.take(np.arange(100)), precision=precision)
+            predictor = Predictor(network, batch)
+
+            def predict(predictor: Predictor = predictor) -> dict[str, Any]:
+                return predictor(samples.parameters)
+
+            def predict_and_count(predict: Callable[[], dict[str, Any]] = predict) -> Any:
+                said = predict()
+                return rings(said["profiles"], said["log_peaks"])
+
+            alone, counted = seconds(predict), seconds(predict_and_count)
+            flops = 2.0 * network.count_params() * SETS / alone
+            print(
+                f"dense, {precision}, batches of {batch}: {SETS / alone:,.0f} sets a second ({flops / 1e9:.0f} "
+                f"GFLOP/s), with rings counted {SETS / counted:,.0f}",
+                flush=True,
+            )
+
+
+def product_rate(batch: int, inner: int, outer: int) -> float:
+    """FLOP/s of the plain matrix product (batch, inner) × (inner, outer), by the networks' own library."""
+    import tensorflow as tf
+
+    a, b = tf.random.normal((batch, inner)), tf.random.normal((inner, outer))
+    count = 200
+
+    def products() -> None:
+        for _ in range(count):
+            product = tf.matmul(a, b)
+        product.numpy()
+
+    return 2.0 * batch * inner * outer * count / seconds(products)
+
+
+def measure_lstm() -> None:
+    """Train and predict; count the products of the loop, forwards once and backwards twice."""
+    settings = LSTMSettings()
+    inner, outer = settings.embedding + settings.feedback + settings.units, 4 * settings.units
+    for what, batch, passes in (("prediction", 1000, 1), ("training", 100, 3)):
+        samples = noise(2 * batch)
+        network = build_network(settings, samples)
+        if what == "prediction":
+            predictor = Predictor(network, batch)
+            took = seconds(lambda predictor=predictor, samples=samples: predictor(samples.parameters)) / 2
+        else:
+            training = Training(
+                network, samples, samples.take(np.arange(1)), TrainingSettings(batch_size=batch, loss="mse"), seed=0
+            )
+            took = seconds(training.run_epoch) / 2
+        flops = passes * POINTS * 2.0 * batch * (inner * outer + settings.units)
+        plain, sizes = product_rate(batch, inner, outer), f"({batch}, {inner}) × ({inner}, {outer})"
+        print(
+            f"lstm, {what}, batches of {batch}: {1e3 * took / batch:.2f} ms a sample, "
+            f"{flops / took / 1e9:.0f} GFLOP/s; "
+            f"plain products {sizes}: {plain / 1e9:.0f} GFLOP/s; {flops / took / plain:.0%}",
+            flush=True,
+        )
+
+
+def measure_bfloat16(campaign: Campaign) -> None:
+    """Error of a campaign's first member on the test split in float32 and bfloat16."""
+    test = to_samples(campaign, load_split(campaign, "test"))
+    member = load_campaign_ensemble(campaign).members[0]
+    exact = Predictor(member, 2048)(test.parameters)["profiles"]
+    # A network's own means and deviations are those of what it was trained on.
+    train = to_samples(campaign, load_split(campaign, "train"))
+    rounded = build_network(campaign.emulators.architecture, train, precision="mixed_bfloat16")
+    rounded.set_weights(member.get_weights())
+    said = Predictor(rounded, 2048)(test.parameters)["profiles"]
+    print(
+        f"{campaign.name}, member 0: RMSE {rmse(test.profiles, exact).mean():.5f} in float32, "
+        f"{rmse(test.profiles, said).mean():.5f} in bfloat16; between the two {rmse(exact, said).mean():.5f}"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?")
+    arguments = parser.parse_args()
+    print(f"{len(os.sched_getaffinity(0))} cores, backend {keras.backend.backend()}")
+    measure_dense()
+    measure_lstm()
+    if arguments.config:
+        measure_bfloat16(Campaign.load(arguments.config))
+
+
+if __name__ == "__main__":
+    main()
