@@ -442,3 +442,30 @@ def test_a_read_only_disk_is_reported(small_disk):
 def test_a_folder_without_permission_is_reported(tmp_path):
     tmp_path.chmod(0o500)
     assert all("permission denied" in line for line in fill_up(tmp_path, ""))
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=4), data=st.data())
+def test_rows_of_several_files_are_those_of_their_concatenation(sizes, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    whole = np.random.default_rng(0).random((sum(sizes), 2, 3)).astype(np.float32)
+    parts = np.split(whole, np.cumsum(sizes)[:-1])
+    paths = [folder / f"shard-{number}.h5" for number in range(len(sizes))]
+    for path, part in zip(paths, parts, strict=True):
+        storage.write(path, {"profiles": part, "index": np.arange(len(part))}, ORIGIN)
+    rows = storage.map_rows(paths, "profiles", "simulations", "a1b2")
+    assert (len(rows), rows.shape, rows.dtype) == (len(whole), whole.shape, whole.dtype)
+    np.testing.assert_array_equal(np.asarray(rows), whole)
+    chosen = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9) if len(whole) else st.just([]))
+    np.testing.assert_array_equal(rows[np.array(chosen, dtype=int)], whole[np.array(chosen, dtype=int)])
+    with pytest.raises(IndexError):
+        rows[np.array([len(whole)])]
+
+
+def test_rows_of_a_damaged_file_are_refused(path):
+    storage.write(path, ARRAYS, ORIGIN)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is damaged"):
+        storage.map_rows([path], "profiles", "simulations")

@@ -18,7 +18,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -273,6 +273,61 @@ def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[Fi
         attributes = {name: _decode_attribute(path, name, value) for name, value in handle.attrs.items()}
         _check_attributes(path, attributes, kind, campaign)
         yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})
+
+
+class Rows:
+    """Rows of one array that stands in several files, read as they are indexed; else it can be used as an array.
+
+    The files are mapped, so the operating system keeps them in memory for as long as there is room, and reads again
+    what it had to let go.
+
+    Attributes
+    ----------
+    shape, dtype
+        Those of all rows together.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[Any]]) -> None:
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.shape: tuple[int, ...] = (int(self._ends[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read all rows, for whatever takes an array."""
+        return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)
+
+    def __getitem__(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return some rows, in the order of their numbers ``rows`` (n,), which are not negative."""
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        part_of = np.searchsorted(self._ends, rows, side="right")
+        for number, part in enumerate(self._parts):
+            here = np.flatnonzero(part_of == number)
+            found[here] = part[rows[here] - (self._ends[number] - len(part))]
+        if len(rows) and part_of.max() == len(self._parts):
+            raise IndexError(f"row {rows.max()} of {len(self)}")
+        return found
+
+
+def map_rows(paths: Sequence[Path], name: str, kind: str, campaign: str | None = None) -> Rows:
+    """Verify files as `read` does, and return the array `name` of all of them as one.
+
+    Raises
+    ------
+    InputError
+        Naming the file, what is wrong with it and what to do.
+    """
+    parts = []
+    for path in paths:
+        with open_file(path, kind, campaign) as file:
+            array: Any = file.arrays[name]  # of h5py
+            parts.append(
+                np.memmap(path, array.dtype, "r", array.id.get_offset(), array.shape) if array.size else array[:]
+            )
+    return Rows(parts)
 
 
 def verify(path: Path, kind: str, campaign: str | None = None) -> Mapping[str, Attribute]:

@@ -12,7 +12,7 @@ from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.sampling import assign_split
 from mechscreen.stages import merge as stage
-from mechscreen.stages.merge import load_split, merge
+from mechscreen.stages.merge import load_split, map_split, merge
 from mechscreen.stages.simulate import read_shard, simulate
 
 TRIAL = f"{Path(__file__).with_name('trial.py')}:Trial"
@@ -129,6 +129,15 @@ def test_a_growing_campaign_never_moves_a_sample(campaign):
         sets.append({split: set(load_split(this, split).index) for split in SPLITS})
     for split in SPLITS:
         assert sets[0][split] < sets[1][split]
+
+
+def test_a_mapped_split_holds_what_the_loaded_one_does_and_leaves_the_profiles_on_the_disk(campaign):
+    trial = campaign()
+    merge(trial)
+    loaded, mapped = load_split(trial, "train"), map_split(trial, "train")
+    assert isinstance(mapped.profiles, storage.Rows)
+    for name in ("index", "parameters", "profiles", "log_peaks"):
+        np.testing.assert_array_equal(np.asarray(getattr(mapped, name)), getattr(loaded, name))
 
 
 def test_files_of_a_larger_training_set_are_removed(campaign):

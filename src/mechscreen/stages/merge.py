@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,12 +121,24 @@ def load_split(campaign: Campaign, split: str) -> Dataset:
     InputError
         If the manifest or a file of it is missing, wrong or of another campaign.
     """
-    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in _ARRAYS}
+    return Dataset(**_load_arrays(campaign, split, _ARRAYS))
+
+
+def map_split(campaign: Campaign, split: str) -> Dataset:
+    """Open one split of the training set, whose profiles are read as they are indexed; errors as for `load_split`."""
+    files = split_files(campaign, split)
+    profiles = storage.map_rows(files, "profiles", KIND, campaign.fingerprint("dataset"))
+    rest = _load_arrays(campaign, split, [name for name in _ARRAYS if name != "profiles"])
+    return Dataset(**rest, profiles=cast("NDArray[np.float32]", profiles))
+
+
+def _load_arrays(campaign: Campaign, split: str, names: Iterable[str]) -> dict[str, Any]:
+    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for path in split_files(campaign, split):
         with storage.open_file(path, KIND, campaign.fingerprint("dataset")) as file:
-            for name in _ARRAYS:
+            for name in pieces:
                 pieces[name].append(file[name][:])
-    return Dataset(**{name: np.concatenate(parts) for name, parts in pieces.items()})
+    return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
 
 def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:

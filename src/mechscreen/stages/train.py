@@ -19,7 +19,7 @@ from mechscreen.errors import InputError
 from mechscreen.parallel import Deadline, Interrupted
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds
-from mechscreen.stages.merge import Dataset, load_split
+from mechscreen.stages.merge import Dataset, load_split, map_split
 from mechscreen.stages.provenance import provenance
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
 
     return Samples(
         campaign.space.normalise(dataset.parameters).astype(np.float32),
-        dataset.profiles.astype(np.float32, copy=False),
+        dataset.profiles,
         dataset.log_peaks.astype(np.float32),
     )
 
@@ -143,7 +143,7 @@ def _folder(campaign: Campaign, member: int, samples: int | None) -> Path:
 
 def _begin(campaign: Campaign, member: int, samples: int | None) -> Training:
     # The training set is looked at before the network library is loaded, which takes seconds.
-    dataset, validation = load_split(campaign, "train"), load_split(campaign, "validation")
+    dataset, validation = map_split(campaign, "train"), load_split(campaign, "validation")
     if samples is not None and samples > len(dataset):
         raise InputError(
             f"learning.sizes: {samples} samples are more than the {len(dataset)} of the training split; "
