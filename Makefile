@@ -1,9 +1,10 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install bench-simulate
+.PHONY: help demo test lint lock schema install bench-simulate bench-emulate
 
 PYTHON ?= python3
+CONFIG ?= config/demo.yaml
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile cluster_profiles/local
@@ -25,6 +26,10 @@ lint: $(INSTALLED) ## Check style, types and workflow
 
 bench-simulate: $(INSTALLED) ## Time the pattern model beside the published procedure
 	$(BIN)/python benchmarks/simulate.py
+
+bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the training set of CONFIG (config/demo.yaml)
+	$(BIN)/snakemake dataset --workflow-profile cluster_profiles/local --configfile $(CONFIG)
+	$(BIN)/python benchmarks/emulate.py $(CONFIG)
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

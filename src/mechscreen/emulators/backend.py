@@ -11,6 +11,9 @@ from contextlib import contextmanager
 
 # Read by TensorFlow when it is first imported; else every rank has a thread per core whatever OMP_NUM_THREADS says.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Several members may share a GPU; by default the first to come takes all of its memory.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
 
