@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile cluster_profiles/local
 
 help: ## Show these lines
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(INSTALLED) ## Install, run config/demo.yaml, write results/demo/report.html
 	$(SNAKEMAKE) --configfile config/demo.yaml
