@@ -1,9 +1,9 @@
 """Speed of the networks beside plain matrix products of the same sizes, in one run.
 
-    python benchmarks/network_speed.py                              # the sizes of the defaults, untrained
-    python benchmarks/network_speed.py config/paper.yaml            # also the error that bfloat16 adds, where trained
+    python benchmarks/network_speed.py config/paper.yaml            # a campaign with a trained dense network
 
-Dense: parameter sets a second of one member, with the profiles written and the rings counted, in float32 and bfloat16.
+Dense: parameter sets a second of one member, with the profiles written and the classes of the campaign's objective
+told, in float32 and bfloat16, and the error that the latter adds.
 LSTM: FLOP/s in training and prediction, counting matrix products alone, beside those products by themselves.
 """
 
@@ -23,11 +23,10 @@ from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
+from mechscreen.emulators.settings import LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
-from mechscreen.objectives import Rings
 from mechscreen.stages.merge import load_split
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import load_ensemble
 from mechscreen.stages.train import to_samples
 
 PARAMETERS, POINTS = 13, 501
@@ -53,28 +52,35 @@ def noise(count: int) -> Samples:
     return Samples(*(rng.random(shape, dtype=np.float32) for shape in shapes))
 
 
-def measure_dense() -> None:
-    """Predict, write, count."""
-    samples, rings = noise(SETS), Rings()
+def measure_dense(campaign: Campaign) -> None:
+    """Predict, write, label; compare with the test split."""
+    test, train = (to_samples(campaign, load_split(campaign, split)) for split in ("test", "train"))
+    weights = load_ensemble(campaign.paths.emulators).ensemble.members[0].get_weights()
+    parameters, said = noise(SETS).parameters, {}
     for precision in ("float32", "mixed_bfloat16"):
+        # A network's own means and deviations are those of what it was trained on.
+        network = build_network(campaign.emulators.architecture, train, precision=precision)
+        network.set_weights(weights)
         for batch in (1024, 4096):
-            network = build_network(DenseSettings(), samples.take(np.arange(100)), precision=precision)
             predictor = Predictor(network, batch)
 
             def predict(predictor: Predictor = predictor) -> dict[str, Any]:
-                return predictor(samples.parameters)
+                return predictor(parameters)
 
-            def predict_and_count(predict: Callable[[], dict[str, Any]] = predict) -> Any:
-                said = predict()
-                return rings(said["profiles"], said["log_peaks"])
+            def predict_and_label(predict: Callable[[], dict[str, Any]] = predict) -> Any:
+                profiles = predict()
+                return campaign.objective(profiles["profiles"], profiles["log_peaks"])
 
-            alone, counted = seconds(predict), seconds(predict_and_count)
+            alone, labelled = seconds(predict), seconds(predict_and_label)
             flops = 2.0 * network.count_params() * SETS / alone
             print(
                 f"dense, {precision}, batches of {batch}: {SETS / alone:,.0f} sets a second ({flops / 1e9:.0f} "
-                f"GFLOP/s), with rings counted {SETS / counted:,.0f}",
+                f"GFLOP/s), labelled {SETS / labelled:,.0f}",
                 flush=True,
             )
+        said[precision] = Predictor(network, 4096)(test.parameters)["profiles"]
+        print(f"    RMSE on the test split {rmse(test.profiles, said[precision]).mean():.5f}")
+    print(f"    between the two precisions {rmse(*said.values()).mean():.5f}")
 
 
 def product_rate(batch: int, inner: int, outer: int) -> float:
@@ -117,32 +123,14 @@ def measure_lstm() -> None:
         )
 
 
-def measure_bfloat16(campaign: Campaign) -> None:
-    """Error of a campaign's first member on the test split in float32 and bfloat16."""
-    test = to_samples(campaign, load_split(campaign, "test"))
-    member = load_campaign_ensemble(campaign).members[0]
-    exact = Predictor(member, 2048)(test.parameters)["profiles"]
-    # A network's own means and deviations are those of what it was trained on.
-    train = to_samples(campaign, load_split(campaign, "train"))
-    rounded = build_network(campaign.emulators.architecture, train, precision="mixed_bfloat16")
-    rounded.set_weights(member.get_weights())
-    said = Predictor(rounded, 2048)(test.parameters)["profiles"]
-    print(
-        f"{campaign.name}, member 0: RMSE {rmse(test.profiles, exact).mean():.5f} in float32, "
-        f"{rmse(test.profiles, said).mean():.5f} in bfloat16; between the two {rmse(exact, said).mean():.5f}"
-    )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", nargs="?")
+    parser.add_argument("config")
     arguments = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, backend {keras.backend.backend()}")
-    measure_dense()
+    measure_dense(Campaign.load(arguments.config))
     measure_lstm()
-    if arguments.config:
-        measure_bfloat16(Campaign.load(arguments.config))
 
 
 if __name__ == "__main__":
