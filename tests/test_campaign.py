@@ -53,6 +53,12 @@ def test_paper_configurations_have_the_papers_sizes(name):
     assert (campaign.simulations.count, campaign.screen.count, campaign.emulators.members) == (10**5, 10**8, 4)
 
 
+@pytest.mark.parametrize("sizes", [[20, 10], [10, 10]])
+def test_sizes_of_the_learning_study_ascend(sizes):
+    with pytest.raises(InputError, match=r"'learning': sizes .* must ascend, each once"):
+        Campaign.from_dict({**VALID, "learning": {"sizes": sizes}})
+
+
 def test_the_papers_network_is_trained_as_in_the_paper():
     emulators = Campaign.load(ROOT / "config/paper-lstm.yaml").emulators
     training = emulators.training

@@ -458,8 +458,9 @@ def test_rows_of_several_files_are_those_of_their_concatenation(sizes, data, tmp
     np.testing.assert_array_equal(np.asarray(rows), whole)
     chosen = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9) if len(whole) else st.just([]))
     np.testing.assert_array_equal(rows[np.array(chosen, dtype=int)], whole[np.array(chosen, dtype=int)])
-    with pytest.raises(IndexError):
-        rows[np.array([len(whole)])]
+    for beyond in (len(whole), -1):
+        with pytest.raises(IndexError):
+            rows[np.array([beyond])]
 
 
 def test_rows_of_a_damaged_file_are_refused(path):
@@ -469,3 +470,9 @@ def test_rows_of_a_damaged_file_are_refused(path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="is damaged"):
         storage.map_rows([path], "profiles", "simulations")
+
+
+def test_rows_of_an_array_that_is_not_there_are_refused(path):
+    storage.write(path, ARRAYS, ORIGIN)
+    with pytest.raises(InputError, match="holds no array 'profile'"):
+        storage.map_rows([path], "profile", "simulations")

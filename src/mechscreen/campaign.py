@@ -143,6 +143,12 @@ class LearningSection(_Section):
     )
     members: int = Field(2, ge=1, le=64, description="Networks for each size.")
 
+    @model_validator(mode="after")
+    def _ascending(self) -> LearningSection:
+        if list(self.sizes) != sorted(set(self.sizes)):
+            raise ValueError(f"sizes {list(self.sizes)} must ascend, each once")
+        return self
+
 
 class ObjectiveSection(_Section):
     """What the screen looks for: a labelling of profiles, and the labels wanted."""
@@ -197,7 +203,7 @@ class Paths:
         self.dataset = root / "dataset"
         self.manifest = self.dataset / "manifest.json"
         self.emulators = root / "emulators" / network
-        self.learning = root / "learning"
+        self.learning = root / "learning" / network
         self.learning_summary = self.learning / "learning.json"
         self.learning_figure = self.learning / "learning.png"
         self.evaluation = root / "evaluation"

@@ -276,7 +276,9 @@ def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[Fi
 
 
 class Rows:
-    """Rows of one array that stands in several files, read as they are indexed; else it can be used as an array.
+    """Rows of one array that stands in several files, read as they are indexed.
+
+    It is indexed by an array of row numbers, as trainings do; `numpy.asarray` reads all of it.
 
     The files are mapped, so the operating system keeps them in memory for as long as there is room, and reads again
     what it had to let go.
@@ -301,14 +303,14 @@ class Rows:
         return np.concatenate(self._parts).astype(dtype or self.dtype, copy=False)
 
     def __getitem__(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return some rows, in the order of their numbers ``rows`` (n,), which are not negative."""
+        """Return some rows, in the order of their numbers ``rows`` (n,), from 0."""
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(self)}")
         found = np.empty((len(rows), *self.shape[1:]), self.dtype)
         part_of = np.searchsorted(self._ends, rows, side="right")
         for number, part in enumerate(self._parts):
             here = np.flatnonzero(part_of == number)
             found[here] = part[rows[here] - (self._ends[number] - len(part))]
-        if len(rows) and part_of.max() == len(self._parts):
-            raise IndexError(f"row {rows.max()} of {len(self)}")
         return found
 
 
@@ -323,7 +325,7 @@ def map_rows(paths: Sequence[Path], name: str, kind: str, campaign: str | None =
     parts = []
     for path in paths:
         with open_file(path, kind, campaign) as file:
-            array: Any = file.arrays[name]  # of h5py
+            array: Any = file[name]  # of h5py
             parts.append(
                 np.memmap(path, array.dtype, "r", array.id.get_offset(), array.shape) if array.size else array[:]
             )

@@ -170,7 +170,7 @@ def test_the_study_of_sample_sizes_is_a_target_with_a_job_for_each_size_and_netw
     }
     done = snakemake(finished, "learning", campaign=study)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (finished / "results/small/learning/learning.png").exists()
+    assert (finished / "results/small/learning/dense/learning.png").exists()
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ rule measure_learning:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("emulators"),
         sizes=campaign.learning.sizes,
+        combine=campaign.emulators.combine,
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

@@ -66,6 +66,8 @@ def learn(campaign: Campaign) -> Path:
         campaign.paths.learning_summary,
         {
             **provenance(campaign, "emulators", KIND),
+            "network": campaign.emulators.architecture.network,
+            "combine": campaign.emulators.combine,
             "test_samples": len(test),
             "error_limit": ERROR_LIMIT,
             "sizes": rows,
