@@ -354,7 +354,7 @@ def _make_slopes(free_lysozyme: Any) -> Any:
     ):
         """Write dC/dt (growth and diffusion apart), dU/dt, dW/dt, dR/dt.
 
-        Return the integrals of μC and of Cφh/(1+P), and the highest speed at which cells carry, in cells of the grid.
+        Return the integrals of μC and of Cφh/(1+P), and half the highest speed at which cells carry, in grid cells.
         """
         G1, G2, _, _, _, G6, G7, G8, G9, G10, G11, G12, alpha, beta, _, _ = groups
         induction = A * A / (1.0 + A * A)
@@ -554,6 +554,9 @@ def _solve_one(  # type: ignore[no-untyped-def]
         level = math.floor(STEPS_PER_OCTAVE * math.log2(min(step, longest_step, carried)) + 1e-6)
         h, kept = 2.0 ** (level / STEPS_PER_OCTAVE), level % KEPT_STEPS
         lands = time + h > landing - 1e-9
+        if h < SHORTEST_STEP and not lands:
+            statistics[0], statistics[1], statistics[2], statistics[3] = taken, rejected, active, time
+            return STEP_TOO_SHORT
         if lands:
             h, kept = landing - time, KEPT_STEPS
         if h != factorised[kept]:
@@ -634,9 +637,6 @@ def _solve_one(  # type: ignore[no-untyped-def]
         if not ratio <= 1.0:  # or not a number
             rejected += 1
             step = h * max(0.2, 0.9 * ratio ** (-1.0 / 3.0)) if ratio < 1e300 else 0.2 * h
-            if step < SHORTEST_STEP:
-                statistics[0], statistics[1], statistics[2], statistics[3] = taken, rejected, active, time
-                return STEP_TOO_SHORT
             continue
 
         state, trial = trial, state
