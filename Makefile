@@ -28,7 +28,7 @@ bench-simulate: $(INSTALLED) ## Time the pattern model beside the published proc
 	$(BIN)/python benchmarks/simulate.py
 
 bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the training set of CONFIG (config/demo.yaml)
-	$(BIN)/snakemake dataset --workflow-profile cluster_profiles/local --configfile $(CONFIG)
+	$(SNAKEMAKE) dataset --configfile $(CONFIG)
 	$(BIN)/python benchmarks/emulate.py $(CONFIG)
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns

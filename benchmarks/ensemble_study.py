@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.ensemble import combine_members
 from mechscreen.emulators.metrics import confusion, disagreement_curve, r_squared, rmse, summarise
-from mechscreen.emulators.prediction import Predictor
 from mechscreen.figures import style
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
@@ -37,9 +36,7 @@ def main() -> None:
     parser.add_argument("config")
     campaign = Campaign.load(parser.parse_args().config)
     test = to_samples(campaign, load_split(campaign, "test"))
-    members = load_ensemble(campaign.paths.emulators).ensemble.members
-    said = [Predictor(member, 2048)(test.parameters) for member in members]
-    profiles, log_peaks = (np.stack([s[name] for s in said]) for name in ("profiles", "log_peaks"))
+    members = load_ensemble(campaign.paths.emulators).ensemble.predict_members(test.parameters)
     limit = campaign.screen.disagreement_limit
     print(f"{campaign.name}: {len(members)} members, {len(test)} test samples\n")
 
@@ -50,9 +47,8 @@ def main() -> None:
     for size in range(1, len(members) + 1):
         for way in WAYS if size > 1 else WAYS[:1]:
             rows = []
-            for subset in itertools.combinations(range(len(members)), size):
-                chosen = list(subset)
-                prediction = combine_members(profiles[chosen], log_peaks[chosen], way)
+            for subset in itertools.combinations(members, size):
+                prediction = combine_members(subset, way)
                 error, disagreement = rmse(test.profiles, prediction.profiles), prediction.disagreement
                 curve = disagreement_curve(disagreement, error)
                 kept = disagreement <= limit
@@ -76,7 +72,7 @@ def main() -> None:
             print(f"| {size} | {way if size > 1 else '–'} | {values} |")
 
     print("\nAll members, by vote, by class:\n")
-    prediction = combine_members(profiles, log_peaks, "vote")
+    prediction = combine_members(members, "vote")
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted = campaign.objective(prediction.profiles, prediction.log_peaks)
     names = campaign.objective.class_names

@@ -227,13 +227,10 @@ class Paths:
         """File of the training set."""
         return self.dataset / f"{split}-{number:05d}.h5"
 
-    def member(self, number: int) -> Path:
-        """Folder of an ensemble's member."""
-        return self.emulators / f"member-{number}"
-
-    def sized(self, samples: int) -> Path:
-        """Folder of the ensemble that learns from so many samples."""
-        return self.learning / f"samples-{samples}"
+    def member(self, number: int, samples: int | None = None) -> Path:
+        """Folder of an ensemble's member; with `samples`, of one that learns from so many in the study ``learning``."""
+        ensemble = self.emulators if samples is None else self.learning / f"samples-{samples}"
+        return ensemble / f"member-{number}"
 
     def block(self, number: int) -> Path:
         """File of a block of the screen."""

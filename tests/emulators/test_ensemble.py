@@ -55,7 +55,7 @@ def test_the_mean_is_that_of_all_members_with_the_same_disagreement():
 @pytest.mark.parametrize("combine", ["vote", "mean"])
 def test_what_members_said_can_be_combined_afterwards(combine):
     said = [member.predict_on_batch(X) for member in NETWORKS]
-    combined = combine_members(*(np.stack([s[name] for s in said]) for name in ("profiles", "log_peaks")), combine)
+    combined = combine_members(said, combine)
     expected = Ensemble(NETWORKS, combine=combine).predict(X)
     for name in ("profiles", "log_peaks", "disagreement"):
         np.testing.assert_allclose(getattr(combined, name), getattr(expected, name), atol=1e-5)

@@ -34,7 +34,7 @@ def test_the_error_falls_with_the_number_of_samples(campaign):
 def test_the_errors_are_those_of_the_networks_on_the_test_split(campaign):
     row = json.loads(learn(campaign).read_text())["sizes"][0]
     test = load_split(campaign, "test")
-    said = load_ensemble(campaign.paths.sized(SIZES[0])).predict(test.parameters)
+    said = load_ensemble(campaign.paths.member(0, SIZES[0]).parent).predict(test.parameters)
     error = rmse(test.profiles, said.profiles)
     assert row["member_rmse"] == [pytest.approx(error.mean(), rel=1e-4)]
     assert row["wrong"] == pytest.approx(np.mean(error > 0.3))
@@ -42,7 +42,7 @@ def test_the_errors_are_those_of_the_networks_on_the_test_split(campaign):
 
 def test_networks_learn_from_the_first_samples_in_as_many_more_epochs_at_most_tenfold(campaign):
     total = len(load_split(campaign, "train"))
-    few, many = (read_record(campaign.paths.sized(size) / "member-0") for size in SIZES)
+    few, many = (read_record(campaign.paths.member(0, size)) for size in SIZES)
     assert (few["training_samples"], many["training_samples"]) == SIZES
     epochs = campaign.emulators.training.epochs
     assert few["epochs"] == 10 * epochs

@@ -1,6 +1,6 @@
 # How the error falls with the number of training samples: a job for every size and network.
 SIZED = [
-    str(paths.sized(size) / f"member-{number}" / "model.keras")
+    str(paths.member(number, size) / "model.keras")
     for size in campaign.learning.sizes
     for number in range(campaign.learning.members)
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,6 +106,11 @@ class Ensemble:
             )
         return Prediction(profiles, log_peaks, disagreement)
 
+    def predict_members(self, normalised: ArrayLike) -> list[dict[str, FloatArray]]:
+        """Return what each member says alone, as `combine_members` takes it; errors as for `predict`."""
+        values = self._check(normalised)
+        return [predictor(values) for predictor in self._predictors]
+
     def _check(self, normalised: ArrayLike) -> FloatArray:
         values = np.asarray(normalised, dtype=np.float32)
         if values.ndim != 2 or values.shape[1] != self.dimensions:
@@ -116,18 +121,15 @@ class Ensemble:
         return values
 
 
-def combine_members(
-    profiles: FloatArray, log_peaks: FloatArray, combine: Literal["vote", "mean"] = "vote"
-) -> Prediction:
-    """Combine what members predict, as `Ensemble` does.
+def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Literal["vote", "mean"]) -> Prediction:
+    """Combine what members say, as `Ensemble` does.
 
     Parameters
     ----------
-    profiles
-        (members, n, outputs, points).
-    log_peaks
-        (members, n, outputs).
+    said
+        Per member ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}``.
     """
+    profiles, log_peaks = (np.stack([own[name] for own in said]) for name in ("profiles", "log_peaks"))
     combined = Prediction(np.empty_like(profiles[0]), np.empty_like(log_peaks[0]), np.empty(profiles.shape[1], "f4"))
     _combine(profiles, log_peaks, combine == "vote", combined.profiles, combined.log_peaks, combined.disagreement)
     return combined

@@ -35,13 +35,13 @@ def evaluate(campaign: Campaign) -> Path:
         If the test split or a member is missing, wrong or of another campaign.
     """
     dataset = load_split(campaign, "test")
+    from mechscreen.emulators.ensemble import combine_members
     from mechscreen.emulators.metrics import rmse, summarise
-    from mechscreen.emulators.prediction import Predictor
 
     ensemble = load_campaign_ensemble(campaign)
     test = to_samples(campaign, dataset)
-    said = ensemble.predict(test.parameters)
-    members = [Predictor(member, ensemble.batch_size)(test.parameters) for member in ensemble.members]
+    members = ensemble.predict_members(test.parameters)
+    said = combine_members(members, ensemble.combine)
     error = rmse(test.profiles, said.profiles)
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted_labels = campaign.objective(said.profiles, said.log_peaks)

@@ -38,8 +38,8 @@ def learn(campaign: Campaign) -> Path:
     if not sizes:
         raise InputError(f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from")
     test_set = load_split(campaign, "test")
+    from mechscreen.emulators.ensemble import combine_members
     from mechscreen.emulators.metrics import rmse, summarise
-    from mechscreen.emulators.prediction import Predictor
     from mechscreen.figures import learning
     from mechscreen.figures.style import to_png
 
@@ -47,18 +47,15 @@ def learn(campaign: Campaign) -> Path:
     rows: list[dict[str, Any]] = []
     for size in sizes:
         ensemble = load_sized_ensemble(campaign, size)
-        said = ensemble.predict(test.parameters)
+        members = ensemble.predict_members(test.parameters)
+        said = combine_members(members, ensemble.combine)
         error = rmse(test.profiles, said.profiles)
-        single = [
-            float(rmse(test.profiles, Predictor(member, ensemble.batch_size)(test.parameters)["profiles"]).mean())
-            for member in ensemble.members
-        ]
         rows.append(
             {
                 "training_samples": size,
                 "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
                 "wrong": float(np.mean(error > ERROR_LIMIT)),
-                "member_rmse": single,
+                "member_rmse": [float(rmse(test.profiles, own["profiles"]).mean()) for own in members],
             }
         )
         log.info("learn: %d samples, mean RMSE of the profiles %.4f", size, error.mean())

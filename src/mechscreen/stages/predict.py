@@ -115,9 +115,7 @@ def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
 
 def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
     """Load the networks of the study ``learning`` that learnt from so many samples; errors as above."""
-    return _load_checked(
-        campaign, [campaign.paths.sized(samples) / f"member-{k}" for k in range(campaign.learning.members)]
-    )
+    return _load_checked(campaign, [campaign.paths.member(k, samples) for k in range(campaign.learning.members)])
 
 
 def _load_checked(campaign: Campaign, folders: Sequence[Path]) -> Ensemble:

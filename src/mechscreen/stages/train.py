@@ -133,12 +133,10 @@ def _folder(campaign: Campaign, member: int, samples: int | None) -> Path:
     members = campaign.emulators.members if samples is None else study.members
     if not 0 <= member < members:
         raise InputError(f"no member {member}: the ensemble of '{campaign.name}' has members 0 … {members - 1}")
-    if samples is None:
-        return campaign.paths.member(member)
-    if samples not in study.sizes:
+    if samples is not None and samples not in study.sizes:
         sizes = ", ".join(map(str, study.sizes)) or "none"
         raise InputError(f"no size {samples} in learning.sizes of '{campaign.name}' (there: {sizes})")
-    return campaign.paths.sized(samples) / f"member-{member}"
+    return campaign.paths.member(member, samples)
 
 
 def _begin(campaign: Campaign, member: int, samples: int | None) -> Training:
