@@ -83,7 +83,7 @@ def _targets(samples: Samples) -> Array:
 def perceptron(samples: Samples, validation: Samples, seconds: float) -> Predict:
     """scikit-learn's multilayer perceptron, three layers of 256, its defaults otherwise; the targets standardised."""
     scaler = StandardScaler().fit(_targets(samples))
-    fitted = MLPRegressor((256, 256, 256), random_state=1)
+    fitted = MLPRegressor(hidden_layer_sizes=(256, 256, 256), random_state=1)
     targets, start, epochs = scaler.transform(_targets(samples)), time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         fitted.partial_fit(samples.parameters, targets)
@@ -94,7 +94,7 @@ def perceptron(samples: Samples, validation: Samples, seconds: float) -> Predict
 
 def neighbours(samples: Samples, validation: Samples, seconds: float) -> Predict:
     """scikit-learn's k nearest neighbours, weighted by distance; the best of four k by the validation split."""
-    fits = [KNeighborsRegressor(k, weights="distance", n_jobs=-1) for k in (2, 4, 8, 16)]
+    fits = [KNeighborsRegressor(n_neighbors=k, weights="distance", n_jobs=-1) for k in (2, 4, 8, 16)]
     for fit in fits:
         fit.fit(samples.parameters, _targets(samples))
     rows = slice(0, 1000)
@@ -111,7 +111,7 @@ def gaussian_process(samples: Samples, validation: Samples, seconds: float) -> P
     pca = PCA(COMPONENTS).fit(scaler.transform(_targets(samples)))
     scores = pca.transform(scaler.transform(_targets(samples)[rows]))
     kernel = RBF(np.ones(samples.parameters.shape[1]), (0.05, 100)) + WhiteKernel(0.1, (1e-6, 1))
-    fitted = GaussianProcessRegressor(kernel, normalize_y=True, random_state=1)
+    fitted = GaussianProcessRegressor(kernel=kernel, normalize_y=True, random_state=1)
     fitted.fit(samples.parameters[rows], scores)
     print(f"    GaussianProcessRegressor: {min(GAUSSIAN_SAMPLES, len(samples))} samples, {COMPONENTS} components")
     return lambda parameters: scaler.inverse_transform(pca.inverse_transform(fitted.predict(parameters)))

@@ -108,6 +108,8 @@ def draw(curves: dict[int, Any]) -> Figure:
         ends = [curve.disagreement.min(), curve.disagreement.max()]
         axes.plot(ends, ends, color="grey", lw=0.8)
         axes.set(xscale="log", yscale="log", xlabel="disagreement (RMSE)", title=f"{size} members")
+        style.log_axis(axes.xaxis)
+        style.log_axis(axes.yaxis)
         axes.text(0.05, 0.9, f"Pearson {curve.pearson:.2f}", transform=axes.transAxes)
     figure.axes[0].set_ylabel("error (RMSE to the simulation)")
     return figure
