@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -107,6 +108,16 @@ def test_every_key_is_explained_in_config_readme():
         ("model.parameters", {"KT": {"high": 1e9}}, "leaves the model's range"),
         ("model.parameters", {"KT": {"value": 1, "low": 0}}, "cannot stand beside"),
         ("model.options", {"gird": 3}, "gird"),
+        ("screen.vary", ["KTT"], "'screen': no parameter 'KTT'; did you mean 'KT'"),
+        ("screen.vary", [], "'screen.vary' is []"),
+        (
+            "screen.parameters",
+            {"KT": {"high": 1e9}},
+            "'screen': parameter 'KT': 50.0 … 1000000000.0 leaves the model's",
+        ),
+        ("screen.parameters", {"KT": {"levels": [100]}}, "parameters.KT: levels are for simulations"),
+        ("screen", VALID["screen"] | {"vary": ["KT"], "parameters": {"KT": {"value": 100}}}, "'KT' stands in vary"),
+        ("base", "../up", "'base' is '../up'"),
         ("screen.objective.name", "ring", "did you mean 'rings'"),
         ("screen.objective.target", ["33"], "33"),
     ],
@@ -163,6 +174,7 @@ def fingerprints(values):
         ("emulators.training.epochs", 7, "emulators"),
         ("emulators.members", 5, "evaluation"),
         ("screen.disagreement_limit", 0.2, "screen"),
+        ("screen.vary", ["KT"], "screen"),
         ("screen.count", 2000, "validation"),
         ("validation.limit", 7, "validation"),
     ],
@@ -175,6 +187,45 @@ def test_a_change_of_a_key_changes_the_fingerprints_from_its_stage_on(path, valu
 
 def test_the_name_and_place_of_results_do_not_change_fingerprints():
     assert fingerprints(VALID) == fingerprints({**VALID, "name": "other", "results": "elsewhere"})
+
+
+def test_screen_holds_what_does_not_vary_in_the_middle_or_where_it_is_told():
+    values = changed("model.parameters", {"alpha": {"high": 3.0}})
+    values["screen"] |= {"vary": ["KT", "alpha_T"], "parameters": {"KT": {"high": 500}, "beta": {"value": 7.0}}}
+    campaign = Campaign.from_dict(values)
+    space = campaign.screen_space
+    assert [p.name for p in space if not p.fixed] == ["alpha_T", "KT"]
+    assert (space["KT"].low, space["KT"].high) == (50, 500)
+    assert (space["alpha_T"].low, space["alpha_T"].high) == (80, 8000)
+    assert (space["alpha"].low, space["beta"].low, space["domainR"].low) == (1.5, 7.0, 2.0)
+    assert campaign.space["KT"].high == 5000
+    np.testing.assert_array_equal(space.normalise([space.low]), campaign.space.normalise([space.low]))
+
+
+def test_campaign_with_a_base_uses_its_networks_and_has_a_screen_of_its_own(tmp_path):
+    values = {**VALID, "results": str(tmp_path)}
+    base = Campaign.from_dict(values)
+    own = Campaign.from_dict({**values, "name": "plane", "base": "study"})
+    with pytest.raises(InputError, match=r"'base': no campaign 'study' in .*; run it first"):
+        _ = own.paths
+    base.paths.root.mkdir()
+    base.paths.campaign.write_text(base.to_yaml())
+    assert own.paths.shard(3) == base.paths.shard(3)
+    assert own.paths.manifest == base.paths.manifest
+    assert own.paths.member(0) == base.paths.member(0)
+    for place in ("campaign", "evaluation", "screen", "validation", "report"):
+        assert getattr(own.paths, place).is_relative_to(tmp_path / "plane")
+
+
+def test_base_whose_networks_would_differ_is_refused(tmp_path):
+    values = {**VALID, "results": str(tmp_path)}
+    base = Campaign.from_dict(values)
+    base.paths.root.mkdir()
+    base.paths.campaign.write_text(base.to_yaml())
+    with pytest.raises(InputError, match=r"'base': dataset of 'study' .* would differ from those of 'plane'"):
+        _ = Campaign.from_dict(
+            {**values, "name": "plane", "base": "study", "simulations": {"count": 200, "shard_size": 10}}
+        ).paths
 
 
 anything = st.recursive(

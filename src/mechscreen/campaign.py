@@ -34,6 +34,8 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 SPLITS = ("train", "validation", "test")
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -164,6 +166,14 @@ class ScreenSection(_Section):
     count: int = Field(..., ge=1, le=10**12, description="How many parameter sets; a whole number of blocks.")
     block_size: int = Field(1_000_000, ge=1, le=10**9, description="Parameter sets in one file, made by one MPI job.")
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
+    vary: tuple[str, ...] | None = Field(
+        None, min_length=1, description="The parameters that vary, the others are held; null: all of them vary."
+    )
+    parameters: dict[str, ParameterChange] = Field(
+        default_factory=dict,
+        description="Narrower ranges or values, by parameter name; what is held without a value here stands in the "
+        "middle of its range.",
+    )
     objective: ObjectiveSection = Field(default_factory=ObjectiveSection, description="What counts as a hit.")
     disagreement_limit: float = Field(
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
@@ -172,6 +182,15 @@ class ScreenSection(_Section):
         10_000, ge=1, le=10**6, description="Hits kept of a block, least disagreement first; counts stay exact."
     )
     bins: int = Field(40, ge=2, le=1000, description="Bins along each axis of the parameter planes.")
+
+    @model_validator(mode="after")
+    def _varied_or_held(self) -> ScreenSection:
+        for name, change in self.parameters.items():
+            if change.levels is not None:
+                raise ValueError(f"parameters.{name}: levels are for simulations; a screen takes low, high or value")
+            if name in (self.vary or ()) and change.value is not None:
+                raise ValueError(f"'{name}' stands in vary, and parameters.{name} holds it at {change.value:g}")
+        return self
 
     @model_validator(mode="after")
     def _whole_blocks(self) -> ScreenSection:
@@ -194,15 +213,15 @@ class ValidationSection(_Section):
 
 
 class Paths:
-    """Where the files of a campaign stand, below ``<results>/<name>/``."""
+    """Where the files of a campaign stand, below ``<results>/<name>/``; up to the networks below its base's folder."""
 
-    def __init__(self, root: Path, network: str) -> None:
+    def __init__(self, root: Path, base: Path, network: str) -> None:
         self.root = root
         self.campaign = root / "campaign.yaml"
-        self.simulations = root / "simulations"
-        self.dataset = root / "dataset"
+        self.simulations = base / "simulations"
+        self.dataset = base / "dataset"
         self.manifest = self.dataset / "manifest.json"
-        self.emulators = root / "emulators" / network
+        self.emulators = base / "emulators" / network
         self.learning = root / "learning" / network
         self.learning_summary = self.learning / "learning.json"
         self.learning_figure = self.learning / "learning.png"
@@ -244,10 +263,15 @@ class Paths:
 class Campaign(_Section):
     """One study: a model, its simulations, an ensemble, a screen and its validation."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)] = Field(
+    name: Annotated[str, Field(pattern=_NAME, max_length=64)] = Field(
         ..., description="Names the folder of results: letters, digits, dot, hyphen, underscore."
     )
     results: str = Field("results", description="Folder that holds the folders of results.")
+    base: Annotated[str, Field(pattern=_NAME, max_length=64)] | None = Field(
+        None,
+        description="Another campaign whose simulations, training set and networks this one uses; all that these "
+        "depend on must be the same in both.",
+    )
     seed: int = Field(..., ge=0, lt=2**63, description="From it all random numbers follow.")
     model: ModelSection = Field(default_factory=ModelSection)
     simulations: SimulationsSection
@@ -273,6 +297,7 @@ class Campaign(_Section):
             raise InputError("\n".join(lines)) from None
         try:
             _ = campaign.space
+            _ = campaign.screen_space
             _ = campaign.targets
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
@@ -311,6 +336,21 @@ class Campaign(_Section):
         return self.model_instance.space.restrict({k: v.fields() for k, v in self.model.parameters.items()})
 
     @cached_property
+    def screen_space(self) -> ParameterSpace:
+        """What of that space is screened."""
+        screen = self.screen
+        changes = {name: change.fields() | {"levels": None} for name, change in screen.parameters.items()}
+        try:
+            narrowed = self.space.restrict(changes)
+            if screen.vary is None:
+                return narrowed
+            varied = {narrowed[name].name for name in screen.vary}
+        except InputError as error:
+            raise InputError(f"'screen': {error}") from None
+        middle = {p.name: (p.low + p.high) / 2 for p in narrowed if p.name not in varied}
+        return narrowed.restrict({name: ParameterChange(value=value).fields() for name, value in middle.items()})
+
+    @cached_property
     def objective(self) -> Objective:
         """The labelling of profiles that the screen looks through."""
         from mechscreen.objectives import get_objective
@@ -331,7 +371,24 @@ class Campaign(_Section):
     @cached_property
     def paths(self) -> Paths:
         """Where the campaign's files stand."""
-        return Paths(Path(self.results) / self.name, self.emulators.architecture.network)
+        root = Path(self.results) / self.name
+        base = root if self.base is None else self._base_folder(self.base)
+        return Paths(root, base, self.emulators.architecture.network)
+
+    def _base_folder(self, name: str) -> Path:
+        """Return the folder of the campaign's base, which is there and has the same networks."""
+        folder = Path(self.results) / name
+        other = folder / "campaign.yaml"
+        if not other.is_file():
+            raise InputError(f"'base': no campaign '{name}' in {self.results} ({other} is missing); run it first")
+        base = Campaign.load(other)
+        for stage in STAGES[: STAGES.index("emulators") + 1]:
+            if base.fingerprint(stage) != self.fingerprint(stage):
+                raise InputError(
+                    f"'base': {stage} of '{name}' ({other}) would differ from those of '{self.name}'; copy its "
+                    f"seed and its sections model to emulators, or leave 'base' out"
+                )
+        return folder
 
     def fingerprint(self, stage: Stage) -> str:
         """Return 12 hexadecimal digits that identify what the files of a stage depend on.

@@ -238,6 +238,17 @@ def test_fixed_parameters_have_no_planes(trained):
     assert (search.sample(0, 100)[1][:, 3] == 5.0).all()
 
 
+def test_screen_of_a_plane_holds_the_other_parameters(trained):
+    plane = trained(screen={"vary": ["place", "width"], "parameters": {"scale": {"value": 5.0}}})
+    search = stage.Search(plane)
+    unit, physical = search.sample(0, 100)
+    np.testing.assert_allclose(physical[:, :2], plane.space.physical(unit)[:, :2])
+    assert (physical[:, 3] == 5.0).all()
+    assert len(np.unique(physical[:, 2])) == 1
+    screen_block(plane, 0)
+    assert read(plane)["planes"].shape == (6, 1, 8, 8)
+
+
 def test_screen_by_a_users_objective(trained, bumps_file):
     objective = {
         "name": f"{bumps_file}:half_bright",

@@ -49,7 +49,7 @@ class Results:
     @property
     def varied(self) -> list[Parameter]:
         """The parameters that span the planes."""
-        return [parameter for parameter in self.campaign.space if not parameter.fixed]
+        return [parameter for parameter in self.campaign.screen_space if not parameter.fixed]
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:

@@ -148,7 +148,7 @@ class Search:
         section = campaign.screen.objective
         self.objective = get_objective(section.name, **section.options)
         self.targets = target_labels(self.objective, section.target)
-        self.varied = [j for j, parameter in enumerate(campaign.space) if not parameter.fixed]
+        self.varied = [j for j, parameter in enumerate(campaign.screen_space) if not parameter.fixed]
         """Parameters that span the planes: those that are not fixed."""
 
     def sample_range(self, block: int) -> tuple[int, int]:
@@ -162,7 +162,7 @@ class Search:
         """Return the samples ``start … stop − 1`` as unit and as physical values, each (n, d)."""
         campaign = self.campaign
         unit = sample_unit(campaign.screen.sampling, campaign.seed, start, stop, len(campaign.space), "screen")
-        return unit, campaign.space.physical(unit)
+        return unit, campaign.screen_space.physical(unit)
 
     def look(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
