@@ -1,7 +1,7 @@
 from mechscreen.figures import FIGURES
-from mechscreen.stages.report import figure_inputs
+from mechscreen.stages.report import figure_inputs, figure_names
 
-PICTURES = [str(paths.figure(name)) for name in FIGURES]
+PICTURES = [str(paths.figure(name)) for name in figure_names(campaign)]
 
 
 rule draw_figure:
@@ -19,7 +19,7 @@ rule draw_figure:
     benchmark:
         benchmark_of("report", "{figure}")
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        figure="|".join(figure_names(campaign)),
     resources:
         mem_mb=scaled(4000),
         runtime=scaled(30),

@@ -33,6 +33,12 @@ FIGURES: Mapping[str, Description] = {
         "the same for each parameter alone, with a dashed line at 1. Axes run over the campaign's range of a "
         "parameter, whose ends are marked.",
     ),
+    "plane": Description(
+        "The classes over the two parameters that vary",
+        "Colour: the class that most samples of a cell have; white: no sample. The legend has their shares of all "
+        "samples. Dashed: a least-squares line through the target's samples; of four (either parameter over the other, "
+        "or over its inverse) the one that explains the means in the bins best.",
+    ),
     "marginals": Description(
         "The classes along each parameter",
         "Frequency of each class along each parameter, relative to its frequency on the whole (dashed: 1). A class "
@@ -70,4 +76,4 @@ FIGURES: Mapping[str, Description] = {
         " epoch. A circle marks the epoch whose weights are kept, the one of the least profile RMSE.",
     ),
 }
-"""Figures of the report, in its order."""
+"""Figures of a report, in its order; `mechscreen.stages.report.figure_names` says which ones a campaign has."""

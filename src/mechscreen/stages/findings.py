@@ -152,6 +152,7 @@ def tables(results: Results) -> list[Table]:
         _class_table(results),
         _confusion_table(results),
         _parameter_table(results),
+        _relation_table(results),
         _hit_table(results),
         _member_table(results),
         _dropped_table(results),
@@ -218,6 +219,32 @@ def _parameter_table(results: Results) -> Table:
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
         "range; positive towards large values. The largest come first.",
+    )
+
+
+def _relation_table(results: Results) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            f"{y.name} = a + b {'/' if relation.form == 'inverse' else '·'} {x.name}",
+            *(
+                f"{number(value)} ({number(low)} to {number(high)})".replace("-", "−")
+                for value, (low, high) in (
+                    (relation.intercept, relation.intercept_interval),
+                    (relation.slope, relation.slope_interval),
+                )
+            ),
+            f"{relation.r2_means:.4f}",
+            f"{relation.r2:.4f}",
+            relation.samples,
+        ]
+        for x, y, relation in results.relations
+    ]
+    return Table(
+        "How the two parameters go together in the target",
+        ["line", "a (95 % interval)", "b (95 % interval)", "R² of the means", "R² of samples", "samples"],
+        rows,
+        "Least squares through all samples of the target, whatever the members' disagreement, in physical units. R² of "
+        "the means: of a line through the mean of one parameter in each bin of the other.",
     )
 
 

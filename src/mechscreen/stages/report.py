@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def figure_names(campaign: Campaign) -> list[str]:
+    """Return the figures of a campaign's report, in its order; a screen of two parameters has a single plane."""
+    two = sum(not parameter.fixed for parameter in campaign.screen_space) == 2
+    return [name for name in FIGURES if name != ("planes" if two else "plane")]
+
+
 def figure_inputs(campaign: Campaign, name: str) -> dict[str, Path | list[Path]]:
     """Return the files that a figure is drawn from, by what they are.
 
@@ -30,12 +36,13 @@ def figure_inputs(campaign: Campaign, name: str) -> dict[str, Path | list[Path]]
     InputError
         If there is no such figure.
     """
-    if name not in FIGURES:
-        raise InputError(f"no figure '{name}'{nearest(name, FIGURES)} (valid: {', '.join(FIGURES)})")
+    names = figure_names(campaign)
+    if name not in names:
+        raise InputError(f"no figure '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
     paths = campaign.paths
     if name in ("accuracy", "profiles", "disagreement"):
         return {"predictions": paths.predictions}
-    if name in ("planes", "marginals"):
+    if name in ("planes", "plane", "marginals"):
         return {"summary": paths.screen_summary}
     if name in ("hits", "novelty"):
         return {"hits": paths.validation_hits}
@@ -82,7 +89,7 @@ def report(campaign: Campaign) -> Path:
 
     results = Results(campaign)
     pictures = []
-    for name in FIGURES:
+    for name in figure_names(campaign):
         path = campaign.paths.figure(name)
         if not _up_to_date(path, figure_inputs(campaign, name)):
             draw(campaign, name)
@@ -143,6 +150,21 @@ def _draw_planes(results: Results) -> tuple[Figure, str]:
     return planes.draw(*arguments), planes.caption(*arguments)
 
 
+def _draw_plane(results: Results) -> tuple[Figure, str]:
+    from mechscreen.figures import plane
+    from mechscreen.figures.text import number
+
+    counts = results.screen["planes"][:, 0]
+    x, y = results.varied
+    relation = None
+    if results.relations:
+        x, y, relation = results.relations[0]
+        counts = counts if x is results.varied[0] else counts.swapaxes(1, 2)
+    held = ", ".join(f"{p.name} {number(p.low)}" for p in results.campaign.screen_space if p.fixed)
+    figure = plane.draw(x, y, counts, results.classes, relation)
+    return figure, plane.caption(x, y, counts, results.target, relation, held)
+
+
 def _draw_marginals(results: Results) -> tuple[Figure, str]:
     from mechscreen.figures import planes
 
@@ -175,6 +197,7 @@ _DRAWN: Mapping[str, Callable[[Results], tuple[Figure, str]]] = {
     "disagreement": _draw_disagreement,
     "hits": _draw_hits,
     "planes": _draw_planes,
+    "plane": _draw_plane,
     "marginals": _draw_marginals,
     "training": _draw_training,
     "novelty": _draw_novelty,

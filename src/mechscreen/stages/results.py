@@ -15,6 +15,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign, Stage
 from mechscreen.errors import InputError
 from mechscreen.models import Parameter
+from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, validate
 from mechscreen.stages.screen import SUMMARY_KIND
 
@@ -92,6 +93,22 @@ class Results:
         """Histograms over the planes: of the target's samples, and of all."""
         planes = self.screen["planes"]
         return planes[sorted(set(self.campaign.targets))].sum(axis=0), planes.sum(axis=0)
+
+    @cached_property
+    def relations(self) -> list[tuple[Parameter, Parameter, Relation]]:
+        """Lines through the target's samples, (x, y, line), for a screen of two parameters; the straightest first."""
+        if len(self.varied) != 2:
+            return []
+        target, _ = self.target_planes
+        bins = target.shape[-1]
+        found = []
+        for x, y, counts in ((*self.varied, target[0]), (*self.varied[::-1], target[0].T)):
+            across, up = (p.low + (np.arange(bins) + 0.5) / bins * (p.high - p.low) for p in (x, y))
+            for form in FORMS if x.low > 0 else FORMS[:1]:
+                relation = fit_relation(counts, across, up, form)
+                if relation is not None:
+                    found.append((x, y, relation))
+        return sorted(found, key=lambda item: -item[2].r2_means)
 
     @cached_property
     def verdicts(self) -> list[str]:

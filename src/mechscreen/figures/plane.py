@@ -1,0 +1,90 @@
+"""Which class lies where in a screen of two parameters (Wang et al. 2019, Fig. 5b–d), and the law of its target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from mechscreen.figures import style
+from mechscreen.figures.text import count, number, percent, plain
+from mechscreen.models import Parameter
+from mechscreen.relations import Relation
+
+_COLOURS = ("0.85", *style.CYCLE)
+"""The first class, by far the most frequent as a rule, is light."""
+
+
+@style.styled
+def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str], relation: Relation | None) -> Figure:
+    """Draw the class that most samples of each cell have.
+
+    Parameters
+    ----------
+    counts
+        (classes, bins, bins), samples of each class over the plane of `x` and `y`.
+    relation
+        A line to draw, y over x.
+    """
+    figure = Figure(figsize=(style.WIDTH, 4.4))
+    ax = figure.subplots()
+    colours = [_COLOURS[k % len(_COLOURS)] for k in range(len(classes))]
+    most = np.where(counts.sum(axis=0) > 0, counts.argmax(axis=0), -1)
+    ax.imshow(
+        np.ma.masked_less(most, 0).T,
+        cmap=ListedColormap(colours),
+        norm=BoundaryNorm(np.arange(len(classes) + 1) - 0.5, len(classes)),
+        origin="lower",
+        extent=(x.low, x.high, y.low, y.high),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    handles: list[Any] = [
+        Patch(color=colours[k], label=f"{name}: {percent(float(counts[k].sum() / counts.sum()))}")
+        for k, name in enumerate(classes)
+        if counts[k].any()
+    ]
+    if relation is not None:
+        values = np.linspace(x.low, x.high, 400)
+        line = relation.intercept + relation.slope * (values if relation.form == "linear" else 1 / values)
+        inside = (line >= y.low) & (line <= y.high)
+        handles += ax.plot(
+            values[inside], line[inside], color="black", lw=1.4, ls=(0, (4, 2)), label="line of the target"
+        )
+    ax.set(xlim=(x.low, x.high), ylim=(y.low, y.high), xlabel=_described(x), ylabel=_described(y))
+    figure.legend(handles=handles, loc="outside right upper")
+    return figure
+
+
+def caption(
+    x: Parameter, y: Parameter, counts: NDArray[Any], target_name: str, relation: Relation | None, held: str
+) -> str:
+    """Return the numbers of this run; arguments as for `draw`, and the parameters that were held, in words."""
+    bins = counts.shape[-1]
+    text = f"{count(int(counts.sum()), 'sample')} in {bins} × {bins} cells. Held: {held}."
+    if relation is None:
+        return f"{text} The target ({target_name}) has too few samples for a line."
+    return f"{text} The line of the target ({target_name}): {equation(x, y, relation)}."
+
+
+def equation(x: Parameter, y: Parameter, relation: Relation) -> str:
+    """Return the line as people write it, with both R²."""
+    sign = "−" if relation.slope < 0 else "+"
+    over = "/" if relation.form == "inverse" else " · "
+    return (
+        f"{_symbol(y)} = {number(relation.intercept)} {sign} {number(abs(relation.slope))}{over}{_symbol(x)}, "
+        f"R² {relation.r2_means:.3f} of the means in the bins, {relation.r2:.3f} of {relation.samples:,} samples"
+    )
+
+
+def _symbol(parameter: Parameter) -> str:
+    return plain(parameter.symbol) or parameter.name
+
+
+def _described(parameter: Parameter) -> str:
+    return f"{parameter.label}: {parameter.meaning}" if parameter.meaning else parameter.label
