@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from mechscreen.campaign import STAGES, Campaign, json_schema
 from mechscreen.emulators.settings import LSTMSettings
@@ -52,6 +53,21 @@ def test_shipped_configurations_are_valid(path):
 def test_paper_configurations_have_the_papers_sizes(name):
     campaign = Campaign.load(ROOT / f"config/{name}.yaml")
     assert (campaign.simulations.count, campaign.screen.count, campaign.emulators.members) == (10**5, 10**8, 4)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/planes").glob("*.yaml")), ids=lambda path: path.name)
+def test_plane_screens_hold_the_papers_values_and_use_its_networks(path):
+    values = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    update_config(values, yaml.safe_load(path.read_text()))
+    campaign = Campaign.from_dict(values)
+    assert (campaign.base, campaign.name, campaign.screen.count) == ("paper", f"paper-{path.stem}", 10**7)
+    assert campaign.fingerprint("emulators") == Campaign.load(ROOT / "config/paper.yaml").fingerprint("emulators")
+    held = {"G4": 0.5, "alpha": 0.5, "beta": 0.5, "Kphi": 0.3, "exp_phi": 0.5, "alpha_L": 0.3, "KC": 0.5, "KP": 0.5}
+    held |= {"d_A": 0.5, "alpha_T": 0.8, "KT": 0.3, "alpha_c": 0.5, "domainR": 1.0}
+    normalised = campaign.space.normalise([campaign.screen_space.low])[0]
+    found = {p.name: normalised[j] for j, p in enumerate(campaign.screen_space) if p.fixed}
+    assert set(campaign.space.names) - set(found) == set(path.stem.split("-"))
+    assert found == pytest.approx({name: held[name] for name in found})
 
 
 @pytest.mark.parametrize("sizes", [[20, 10], [10, 10]])
