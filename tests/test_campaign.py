@@ -189,6 +189,7 @@ def fingerprints(values):
         ("simulations.count", 200, "dataset"),
         ("emulators.training.epochs", 7, "emulators"),
         ("emulators.members", 5, "evaluation"),
+        ("emulators.precision", "bfloat16", "evaluation"),
         ("screen.disagreement_limit", 0.2, "screen"),
         ("screen.vary", ["KT"], "screen"),
         ("screen.count", 2000, "validation"),

@@ -34,6 +34,9 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 SPLITS = ("train", "validation", "test")
 
+_OF_THE_WHOLE = ("members", "combine", "precision")
+"""Keys of `EmulatorsSection` that say how trained members are used together."""
+
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -134,6 +137,10 @@ class EmulatorsSection(_Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="How a member is trained.")
     combine: Literal["vote", "mean"] = Field(
         "vote", description="Prediction of the ensemble: its most agreeing member (the paper), or the mean."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Of predictions on processors; bfloat16 is twice as fast where there are instructions for it.",
     )
 
 
@@ -407,8 +414,8 @@ class Campaign(_Section):
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},
-            "emulators": self.emulators.model_dump(mode="json", exclude={"members", "combine"}),
-            "evaluation": self.emulators.model_dump(mode="json", include={"members", "combine"}),
+            "emulators": self.emulators.model_dump(mode="json", exclude=set(_OF_THE_WHOLE)),
+            "evaluation": self.emulators.model_dump(mode="json", include=set(_OF_THE_WHOLE)),
             "screen": self.screen.model_dump(mode="json", exclude={"count"}),
             "validation": {"count": self.screen.count, **self.validation.model_dump(mode="json")},
         }

@@ -54,6 +54,7 @@ rule measure_learning:
         fingerprint=campaign.fingerprint("emulators"),
         sizes=campaign.learning.sizes,
         combine=campaign.emulators.combine,
+        precision=campaign.emulators.precision,
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

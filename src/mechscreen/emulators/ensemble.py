@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.emulators.networks import network_shape
-from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.prediction import Precision, fastest_predictor
 from mechscreen.errors import InputError
 
 FloatArray = NDArray[np.float32]
@@ -53,8 +53,10 @@ class Ensemble:
         ``vote``: predict what the member with the least score says (the first of equals). ``mean``: predict the mean of
         all members.
     batch_size
-        Parameter sets of one call of a network. The last batch is filled up, so a row's prediction does not depend on
-        the rows around it.
+        Parameter sets of one call of a network; what so many profiles of all members take should fit the processor's
+        cache. The last batch is filled up, so a row's prediction does not depend on the rows around it.
+    precision
+        Of the members' products (`mechscreen.emulators.prediction`).
 
     Raises
     ------
@@ -63,7 +65,12 @@ class Ensemble:
     """
 
     def __init__(
-        self, members: Sequence[Any], *, combine: Literal["vote", "mean"] = "vote", batch_size: int = 2048
+        self,
+        members: Sequence[Any],
+        *,
+        combine: Literal["vote", "mean"] = "vote",
+        batch_size: int = 512,
+        precision: Precision = "float32",
     ) -> None:
         shapes = [network_shape(member) for member in members]
         if not shapes:
@@ -78,7 +85,7 @@ class Ensemble:
         self.combine = combine
         self.batch_size = batch_size
         self.dimensions, self.outputs, self.points = shapes[0]
-        self._predictors = [Predictor(member, batch_size) for member in members]
+        self._predictors = [fastest_predictor(member, batch_size, precision) for member in members]
 
     def predict(self, normalised: ArrayLike) -> Prediction:
         """Predict normalised parameter sets (n, d).
@@ -93,17 +100,14 @@ class Ensemble:
         profiles = np.empty((n, self.outputs, self.points), np.float32)
         log_peaks = np.empty((n, self.outputs), np.float32)
         disagreement = np.empty(n, np.float32)
+        said_profiles = np.empty((len(self.members), min(n, size), self.outputs, self.points), np.float32)
+        said_log_peaks = np.empty(said_profiles.shape[:-1], np.float32)
         for start in range(0, n, size):
-            part = slice(start, start + size)
-            said = [predictor(values[part]) for predictor in self._predictors]
-            _combine(
-                np.stack([s["profiles"] for s in said]),
-                np.stack([s["log_peaks"] for s in said]),
-                self.combine == "vote",
-                profiles[part],
-                log_peaks[part],
-                disagreement[part],
-            )
+            part = slice(start, min(start + size, n))
+            said = said_profiles[:, : part.stop - start], said_log_peaks[:, : part.stop - start]
+            for predictor, own_profiles, own_log_peaks in zip(self._predictors, *said, strict=True):
+                predictor.fill(values[part], own_profiles, own_log_peaks)
+            _combine(*said, self.combine == "vote", profiles[part], log_peaks[part], disagreement[part])
         return Prediction(profiles, log_peaks, disagreement)
 
     def predict_members(self, normalised: ArrayLike) -> list[dict[str, FloatArray]]:

@@ -239,6 +239,11 @@ def network_shape(network: Any) -> tuple[int, int, int]:
     return int(network.input_shape[1]), int(outputs), int(points)
 
 
+def is_recurrent(network: Any) -> bool:
+    """Return whether a network runs a loop over its points."""
+    return any(isinstance(layer, layers.RNN) for layer in network.layers)
+
+
 def _seeds(seed: int | None) -> Iterator[int]:
     """Yield 32-bit seeds, one for each weight that is drawn at random."""
     generator: np.random.Generator = np.random.default_rng(seed)

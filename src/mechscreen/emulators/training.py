@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import rmse
+from mechscreen.emulators.networks import is_recurrent
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
@@ -226,8 +227,7 @@ def _worth_compiling(network: Any) -> bool:
         return True
     import tensorflow as tf
 
-    loops = any(isinstance(layer, keras.layers.RNN) for layer in network.layers)
-    return loops or bool(tf.config.list_physical_devices("GPU"))
+    return is_recurrent(network) or bool(tf.config.list_physical_devices("GPU"))
 
 
 class _Batches(keras.utils.PyDataset):

@@ -121,7 +121,7 @@ def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
 def _load_checked(campaign: Campaign, folders: Sequence[Path]) -> Ensemble:
     for folder in folders:
         read_record(folder, campaign.fingerprint("emulators"))
-    return _load_members(folders, campaign.emulators.combine)
+    return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
 
 
 def predict_table(
@@ -188,11 +188,13 @@ def _member_folders(directory: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _load_members(folders: Sequence[Path], combine: Literal["vote", "mean"]) -> Ensemble:
+def _load_members(
+    folders: Sequence[Path], combine: Literal["vote", "mean"], precision: Literal["float32", "bfloat16"] = "float32"
+) -> Ensemble:
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 
-    return Ensemble([load_network(folder / "model.keras") for folder in folders], combine=combine)
+    return Ensemble([load_network(folder / "model.keras") for folder in folders], combine=combine, precision=precision)
 
 
 def _space(record: Mapping[str, Any]) -> ParameterSpace:

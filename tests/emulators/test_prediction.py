@@ -1,0 +1,60 @@
+import sys
+
+import numpy as np
+import pytest
+
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.prediction import CompiledPredictor, Predictor, fastest_predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings
+
+random = np.random.default_rng(1)
+SAMPLES = Samples(
+    random.random((50, 3), np.float32), random.random((50, 2, 21), np.float32), random.random((50, 2), np.float32)
+)
+X = random.random((37, 3), np.float32)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_network(DenseSettings(width=64, blocks=2), SAMPLES, seed=4)
+
+
+@pytest.mark.parametrize("make", [Predictor, fastest_predictor, lambda *a: CompiledPredictor(*a, "float32")])
+def test_all_batches_hold_what_the_network_says(network, make):
+    said, expected = make(network, 16)(X), network.predict_on_batch(X)
+    for name in ("profiles", "log_peaks"):
+        assert said[name].shape == expected[name].shape
+        np.testing.assert_allclose(said[name], expected[name], atol=1e-5)
+
+
+def test_a_row_does_not_depend_on_those_beside_it(network):
+    predictor = CompiledPredictor(network, 16, "float32")
+    whole, some = predictor(X)["profiles"], predictor(X[20:25])["profiles"]
+    np.testing.assert_array_equal(some, whole[20:25])
+    assert predictor(X[:0])["profiles"].shape == (0, 2, 21)
+
+
+def test_bfloat16_is_off_by_its_rounding_at_most(network):
+    exact, coarse = (CompiledPredictor(network, 16, p)(X)["profiles"] for p in ("float32", "bfloat16"))
+    # Eight bits of mantissa; the products of five layers.
+    assert np.abs(coarse - exact).max() < 5 * 2**-8
+
+
+def test_a_predictor_follows_the_training_and_a_compiled_one_keeps_its_weights():
+    network = build_network(DenseSettings(width=16, blocks=1), SAMPLES, seed=5)
+    follows, keeps = Predictor(network, 16), CompiledPredictor(network, 16, "float32")
+    before = keeps(X)["profiles"]
+    network.set_weights([1.5 * weight for weight in network.get_weights()])
+    assert np.abs(follows(X)["profiles"] - before).max() > 1e-3
+    np.testing.assert_array_equal(keeps(X)["profiles"], before)
+
+
+def test_loops_stay_with_keras():
+    network = build_network(LSTMSettings(embedding=4, units=5, feedback=2), SAMPLES, seed=5)
+    assert type(fastest_predictor(network, 16)) is Predictor
+
+
+def test_nothing_is_reported_over_the_network(network):
+    CompiledPredictor(network, 16, "float32")
+    assert sys.modules["openvino_telemetry"] is None
