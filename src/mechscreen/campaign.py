@@ -240,6 +240,7 @@ class Paths:
         self.screen_hits = self.screen / "hits.h5"
         self.validation = root / "validation"
         self.validation_hits = self.validation / "hits.h5"
+        self.validation_table = self.validation / "hits.csv"
         self.validation_summary = self.validation / "summary.json"
         self.figures = root / "figures"
         self.report = root / "report.html"

@@ -249,6 +249,21 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 
 
 @cli.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many to print.")
+def hits(results: Path, top: int) -> None:
+    """Print the validated hits of a campaign, those to trust most first.
+
+    \b
+    Example:
+      mechscreen hits results/demo --top 20
+    """
+    from mechscreen.stages.hits import list_hits
+
+    click.echo(list_hits(results, top))
+
+
+@cli.command()
 @_config
 @click.option("--figure", help="Draw this figure only.")
 def report(config: Path, figure: str | None) -> None:

@@ -12,6 +12,7 @@ from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.objectives import get_objective
 from mechscreen.parallel import Interrupted
+from mechscreen.sampling import sample_seeds
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.validate import nearest_profiles
@@ -81,6 +82,37 @@ def test_summary_counts_what_the_table_holds(screened):
     assert summary["rmse"]["mean"] == pytest.approx(table["rmse"][ok].mean())
     assert summary["rmse"]["sd"] == pytest.approx(table["rmse"][ok].std(ddof=1))
     assert sum(summary["simulated_classes"].values()) == ok.sum()
+
+
+def test_each_class_of_the_target_has_shares_of_its_own(trained):
+    screened = {"count": 10_000, "objective": {"name": "rings", "options": {"distance": 12}, "target": ["1", "2"]}}
+    campaign = trained(screen=screened, validation={"rmse_limit": 0.15, "limit": 500})
+    screen.screen_block(campaign, 0)
+    screen.gather_screen(campaign)
+    validate.validate(campaign)
+    table, summary = read(campaign)
+    assert list(summary["emulated_classes"]) == ["1", "2"]
+    for label, name in ((1, "1"), (2, "2")):
+        of_class = table["emulated_labels"] == label
+        assert of_class.sum() > 20
+        shares = summary["emulated_classes"][name]
+        assert shares["confirmed"]["share"] == pytest.approx(table["confirmed"][of_class].mean())
+        assert shares["same_class"]["count"] == table["same_class"][of_class].sum()
+
+
+def test_sensitivity_of_the_model_is_measured_where_it_does_not_confirm_a_hit(screened):
+    campaign = screened(limit=200, rmse_limit=0.05)
+    validate.validate(campaign)
+    table, summary = read(campaign)
+    missed = (table["status"] == Status.OK) & ~table["confirmed"]
+    assert 0 < missed.sum() < 200
+    # Each parameter changes up or down at random.
+    missing = table["index"][missed].tolist()
+    seeds = np.concatenate([sample_seeds(campaign.seed, i, i + 1, "validation seeds") for i in missing])
+    expected = campaign.model_instance.simulate(table["parameters"][missed], seeds=seeds, sensitivity=True).sensitivity
+    np.testing.assert_allclose(table["sensitivity"][missed], expected, rtol=1e-6)
+    assert np.isnan(table["sensitivity"][~missed]).all()
+    assert summary["indeterminate"] == {"count": 0, "share": 0.0, "interval": summary["indeterminate"]["interval"]}
 
 
 def test_novelty_is_the_distance_to_the_nearest_training_profile(screened):
@@ -168,7 +200,11 @@ def test_interrupted_validation_is_continued(screened):
     assert not campaign.paths.validation_hits.exists()
     validate.validate(campaign)
     assert campaign.paths.validation_hits.read_bytes() == whole
-    assert [path.name for path in sorted(campaign.paths.validation.iterdir())] == ["hits.h5", "summary.json"]
+    assert [path.name for path in sorted(campaign.paths.validation.iterdir())] == [
+        "hits.csv",
+        "hits.h5",
+        "summary.json",
+    ]
 
 
 def test_no_hits_give_an_empty_table_and_no_shares(trained):

@@ -4,6 +4,7 @@ rule validate_hits:
         manifest=paths.manifest,
     output:
         hits=paths.validation_hits,
+        table=paths.validation_table,
         summary=paths.validation_summary,
     log:
         log_of("validate", "validate"),

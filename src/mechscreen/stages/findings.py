@@ -15,6 +15,7 @@ from mechscreen.campaign import STAGES, Campaign
 from mechscreen.figures.page import Cell, KeyNumber, Table
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
+from mechscreen.stages.hits import trust_order
 from mechscreen.stages.results import Results
 
 _TOP_HITS = 10
@@ -250,7 +251,7 @@ def _relation_table(results: Results) -> Table:
 
 def _hit_table(results: Results) -> Table:
     found = results.hits
-    order = np.lexsort((found["rmse"], ~(found["confirmed"] & found["same_class"])))[:_TOP_HITS]
+    order = trust_order(found.arrays)[:_TOP_HITS]
     space, verdicts = results.campaign.space, results.verdicts
     rows = [
         [
@@ -271,7 +272,7 @@ def _hit_table(results: Results) -> Table:
         rows,
         f"The {len(rows)} of {count(len(found['index']), 'validated hit')} with the least RMSE between emulator and "
         "model, the confirmed ones of the same class first. To training: RMSE to the nearest training profile. "
-        f"Parameters in physical units. All of them: {results.campaign.paths.validation_hits}.",
+        f"Parameters in physical units. All of them: {results.campaign.paths.validation_table}.",
     )
 
 

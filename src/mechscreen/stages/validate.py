@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages import merge, simulate
+from mechscreen.stages.hits import to_csv
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.screen import HITS_KIND, Search
 
@@ -38,8 +40,11 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
     """Simulate the hits of the screen with the model and compare; a call that all ranks make. Return the table's path.
 
     All hits that the screen kept are simulated; if they are more than ``validation.limit``, a random sample of so many.
-    ``validation/hits.h5`` has a row for each, ``validation/summary.json`` the figures. Simulations are continued after
-    an interruption like those of `mechscreen.stages.simulate.simulate`.
+    Where the model does not confirm a hit, its sensitivity is measured too: is the emulator wrong, or does the model's
+    own profile move as far when the parameters change in the sixth digit? ``validation/hits.h5`` has a row for each
+    hit, ``validation/hits.csv`` the same without profiles, by trust, ``validation/summary.json`` the figures.
+    Simulations are continued after an interruption like those of
+    `mechscreen.stages.simulate.simulate`.
 
     Raises
     ------
@@ -62,23 +67,31 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
         )
         simulate.run_task(task, rank_of(comm) == 0 and _is_whole(task), comm, deadline)
         simulated = _from_rank_0(comm, lambda: storage.read(task.path, simulate.KIND).arrays)
+        table = _compare(search, hits, simulated)
+        of_misses = _of_misses(task, np.flatnonzero((table["status"] == Status.OK) & ~table["confirmed"]))
+        if len(of_misses.index):
+            simulate.run_task(of_misses, rank_of(comm) == 0 and _is_whole(of_misses), comm, deadline)
         nearest, training = _compare_with_training(search, simulated["profiles"], comm)
         if rank_of(comm) == 0:
-            table = _compare(search, hits, simulated) | nearest
-            summary = _summarise(search, table, screened, training)
-            storage.write_json(campaign.paths.validation_summary, summary)
+            table |= nearest
+            table["sensitivity"] = np.full(table["log_peaks"].shape, np.nan)
+            if len(of_misses.index):
+                table["sensitivity"][of_misses.index] = storage.read(of_misses.path, simulate.KIND)["sensitivity"]
+            storage.write_json(campaign.paths.validation_summary, _summarise(search, table, screened, training))
+            storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
                 campaign.paths.validation_hits,
                 {**table, "class_names": np.array(search.objective.class_names), **simulate.describe(task.model)},
                 {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
             )
             task.path.unlink()
+            of_misses.path.unlink(missing_ok=True)
             log.info(
                 "validate: %d of %d simulated hits are within RMSE %g, %d are of the same class",
-                summary["confirmed"]["count"],
-                summary["validated"],
+                table["confirmed"].sum(),
+                len(table["index"]),
                 campaign.validation.rmse_limit,
-                summary["same_class"]["count"],
+                table["same_class"].sum(),
             )
     return campaign.paths.validation_hits
 
@@ -141,6 +154,19 @@ def _seeds(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return a seed for each hit, from the number of its sample."""
     seeds = [sample_seeds(campaign.seed, int(i), int(i) + 1, "validation seeds") for i in index]
     return np.concatenate([np.empty(0, np.uint64), *seeds])
+
+
+def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
+    """Return the task that measures how sensitive the model is where it does not confirm a hit."""
+    return replace(
+        task,
+        path=task.path.with_name("misses.h5"),
+        label="validate misses",
+        index=rows,
+        parameters=task.parameters[rows],
+        seeds=task.seeds[rows],
+        sensitivity=True,
+    )
 
 
 def _is_whole(task: simulate.Task) -> bool:
@@ -222,6 +248,7 @@ def _summarise(
     ok = table["status"] == Status.OK
     confirmed, same = table["confirmed"], table["same_class"]
     n = len(ok)
+    sensitivity = table["sensitivity"].max(axis=1)
     everything = screened["hits_found"] == n
     return {
         **provenance(campaign, "validation", KIND),
@@ -234,9 +261,17 @@ def _summarise(
         "failed": int((~ok).sum()),
         "confirmed": _share(confirmed),
         "beyond_limit": _share(ok & ~confirmed),
+        "indeterminate": _share(sensitivity[ok & ~confirmed] > campaign.validation.rmse_limit),
         "same_class": _share(same),
         "confirmed_and_same_class": _share(confirmed & same),
         "rmse": _spread(table["rmse"][ok]),
+        "emulated_classes": {
+            names[label]: {
+                "confirmed": _share(confirmed[table["emulated_labels"] == label]),
+                "same_class": _share(same[table["emulated_labels"] == label]),
+            }
+            for label in search.targets
+        },
         "log_peak_error": _spread(table["log_peak_error"][ok].ravel()),
         "disagreement": _spread(table["disagreement"]),
         "simulated_classes": {name: int((table["labels"] == label).sum()) for label, name in enumerate(names)},

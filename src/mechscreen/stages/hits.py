@@ -1,0 +1,101 @@
+"""Hits: the validated hits as a table that people read, those that can be trusted most first."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+
+_NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
+
+
+def trust_order(table: Mapping[str, NDArray[Any]]) -> NDArray[np.intp]:
+    """Return the rows of validated hits by trust.
+
+    First those that the model confirms with the class that was emulated, then those of another class, then the rest;
+    in each, the smallest error first.
+    """
+    confirmed = table["confirmed"]
+    return np.lexsort((table["rmse"], ~confirmed, ~(confirmed & table["same_class"])))
+
+
+def to_csv(campaign: Campaign, table: Mapping[str, NDArray[Any]]) -> str:
+    """Return the CSV of validated hits, by trust; parameters in physical units, empty where nothing was measured.
+
+    Parameters
+    ----------
+    table
+        Columns of ``validation/hits.h5``.
+    """
+    names = campaign.objective.class_names
+    sensitivity = table["sensitivity"].max(axis=1)
+    columns = {**table, "sensitivity": sensitivity}
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *campaign.space.names])
+    for i in trust_order(table):
+        label = int(table["labels"][i])
+        writer.writerow(
+            [
+                int(table["index"][i]),
+                names[table["emulated_labels"][i]],
+                names[label] if label >= 0 else f"failed: {table['reasons'][i]}",
+                "yes" if table["confirmed"][i] else "no",
+                *("" if np.isnan(columns[name][i]) else f"{columns[name][i]:.4g}" for name in _NUMBERS),
+                *(f"{value:.8g}" for value in table["parameters"][i]),
+            ]
+        )
+    return stream.getvalue()
+
+
+def list_hits(results: Path, top: int) -> str:
+    """Return the first rows of a campaign's hits as aligned text.
+
+    Parameters
+    ----------
+    results
+        Folder of the campaign, such as ``results/demo``.
+
+    Raises
+    ------
+    InputError
+        If its hits were not validated yet, or the table is not one.
+    """
+    path = results / "validation" / "hits.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the folder of a campaign whose hits are validated, such "
+            "as results/demo"
+        ) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table of hits ({error}); run mechscreen validate again") from None
+    if not rows or rows[0][:1] != ["sample"] or any(len(row) != len(rows[0]) for row in rows):
+        raise InputError(f"{path}: not a table of hits; run mechscreen validate again")
+    shown = rows[: top + 1]
+    lines = _aligned([[_short(cell) for cell in row] for row in shown])
+    hits = len(rows) - 1
+    return "\n".join([*lines, f"{min(top, hits):,} of {hits:,} validated hits, by trust; all of them: {path}"])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _short(cell: str) -> str:
+    """Return a number with four digits, anything else as it is."""
+    try:
+        return cell if cell.isdigit() else f"{float(cell):.4g}"
+    except ValueError:
+        return cell
