@@ -88,6 +88,9 @@ def test_the_report_says_what_the_files_say(finished):
     near, same = validation["confirmed"]["count"], validation["same_class"]["count"]
     assert f"Of 60 hits simulated by the bumps-of-the-tests model (random sample), {near} came within" in text
     assert f"and {same} were of the emulated class ({100 * same / 60:.1f} %, 95 % interval" in text
+    assert re.search(
+        rf"2 rings\s+{screen['hits_found']:,}\s+60\s+{near}\s+{100 * near / 60:.1f} %, 95 % interval", text
+    )
     assert f"one network: {np.mean([m['rmse'] for m in metrics['members']]):.3g} (mean)" in text
     assert f"{metrics['ensemble']['rmse']:.3g}" in text
     assert all(finished.fingerprint(stage) in text for stage in ("simulations", "validation"))

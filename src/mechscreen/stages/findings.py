@@ -154,6 +154,7 @@ def tables(results: Results) -> list[Table]:
         _confusion_table(results),
         _parameter_table(results),
         _relation_table(results),
+        _verdict_table(results),
         _hit_table(results),
         _member_table(results),
         _dropped_table(results),
@@ -246,6 +247,35 @@ def _relation_table(results: Results) -> Table:
         rows,
         "Least squares through all samples of the target, whatever the members' disagreement, in physical units. R² of "
         "the means: of a line through the mean of one parameter in each bin of the other.",
+    )
+
+
+def _verdict_table(results: Results) -> Table:
+    validation = results.validation
+    if not validation["validated"]:
+        return Table("What the model makes of the hits", [], [])
+    trusted = dict(zip(results.class_names, results.screen["trusted"].tolist(), strict=True))
+    rows: list[list[Cell]] = []
+    for name, shares in validation["emulated_classes"].items():
+        near, same = shares["confirmed"], shares["same_class"]
+        if shares["validated"]:
+            stands = [near["count"], _interval(near), same["count"], _interval(same)]
+            rows.append([results.called(name), trusted[name], shares["validated"], *stands])
+    error, unclear = validation["rmse"], validation["indeterminate"]
+    note = f"Confirmed: RMSE at most {validation['rmse_limit']:g}. "
+    if error["sd"] is not None:
+        note += f"RMSE of all: mean {number(error['mean'])}, standard deviation {number(error['sd'])}. "
+    if validation["beyond_limit"]["count"]:
+        note += (
+            f"Of {count(validation['beyond_limit']['count'], 'miss', 'misses')}, {unclear['count']:,} are "
+            "indeterminate: the model's own profile moves by more than that when the parameters change by 5·10⁻⁶ of "
+            "their values."
+        )
+    return Table(
+        "What the model makes of the hits",
+        ["emulated", "hits", "simulated", "confirmed", "share", "same class", "share"],
+        rows,
+        note,
     )
 
 

@@ -40,12 +40,12 @@ class Results:
     @property
     def classes(self) -> list[str]:
         """Each class as people call it: ``3 rings``, ``first half``."""
-        return [self._called(name) for name in self.class_names]
+        return [self.called(name) for name in self.class_names]
 
     @property
     def target(self) -> str:
         """What is looked for: ``3 or 4 rings``."""
-        return self._called(" or ".join(self.campaign.screen.objective.target))
+        return self.called(" or ".join(self.campaign.screen.objective.target))
 
     @property
     def varied(self) -> list[Parameter]:
@@ -119,8 +119,8 @@ class Results:
             for label, reason in zip(labels, reasons, strict=True)
         ]
 
-    def _called(self, name: str) -> str:
-        """Return a class's name, with what it counts where it is a number."""
+    def called(self, name: str) -> str:
+        """Return a class's name as people call it: with what it counts, where it is a number."""
         if not name[:1].isdigit():
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"

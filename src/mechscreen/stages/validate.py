@@ -267,10 +267,12 @@ def _summarise(
         "rmse": _spread(table["rmse"][ok]),
         "emulated_classes": {
             names[label]: {
-                "confirmed": _share(confirmed[table["emulated_labels"] == label]),
-                "same_class": _share(same[table["emulated_labels"] == label]),
+                "validated": int(of_class.sum()),
+                "confirmed": _share(confirmed[of_class]),
+                "same_class": _share(same[of_class]),
             }
             for label in search.targets
+            for of_class in [table["emulated_labels"] == label]
         },
         "log_peak_error": _spread(table["log_peak_error"][ok].ravel()),
         "disagreement": _spread(table["disagreement"]),
