@@ -63,7 +63,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     screen = results.screen.attributes
     samples = manifest["samples"]
     ensemble, single = metrics["ensemble"], _single(metrics)
-    kept = int(results.screen["trusted"].sum()) / int(screen["samples"])
+    kept = int(results.screen["trusted"].sum()) / max(1, int(results.screen["disagreement_levels"].sum()))
     numbers = [
         KeyNumber(
             "Simulations",
@@ -88,6 +88,16 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             f"{int(screen['hits_discarded']):,} more discarded for disagreement",
         ),
     ]
+    if "recall" in screen:
+        numbers.append(
+            KeyNumber(
+                "Hits that the cascade finds",
+                percent(float(screen["recall"])),
+                f"95 % interval {percent(float(screen['recall_low']))} to {percent(float(screen['recall_high']))}, by "
+                f"{count(int(results.screen['audit'][0]), 'audited sample')}; the whole ensemble looked at "
+                f"{percent(int(results.screen['disagreement_levels'].sum()) / int(screen['samples']))} of all",
+            )
+        )
     if not validation["validated"]:
         return numbers
     near, same, both = (validation[name] for name in ("confirmed", "same_class", "confirmed_and_same_class"))
