@@ -158,11 +158,12 @@ class Cluster:
         return [[line[k * 200 : (k + 1) * 200].strip() for k in range(len(columns))] for line in lines]
 
     def finished(self) -> list[dict[str, str]]:
-        """Return what SLURM's accounting keeps of the jobs that ended well: nodes and allocated resources."""
-        columns = ("NNodes", "AllocTRES")
-        form = f"--format={','.join(columns)}"
-        lines = self._run("sacct", "-X", "-P", "--noheader", "--state=COMPLETED", "--endtime=now", form).stdout
-        return [dict(zip(columns, line.split("|"), strict=True)) for line in lines.splitlines()]
+        """Return state, nodes and allocated resources of the jobs that ended well, from SLURM's accounting."""
+        columns = ("State", "NNodes", "AllocTRES")
+        options = ("--allocations", "--parsable2", "--noheader", "--starttime=now-1day")
+        lines = self._run("sacct", *options, f"--format={','.join(columns)}").stdout.splitlines()
+        jobs = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
+        return [job for job in jobs if job["State"] == "COMPLETED"]
 
     def wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds.
