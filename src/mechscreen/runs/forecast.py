@@ -14,8 +14,8 @@ from mechscreen.campaign import Campaign
 from mechscreen.progress import format_duration
 from mechscreen.runs.jobs import Rule, rules
 
-TRAINING_RATE = 5e10
-PREDICTION_RATES = {"float32": 5e10, "bfloat16": 1.5e11}
+TRAINING_RATE = 1e11
+PREDICTION_RATES = {"float32": 1.2e11, "bfloat16": 3.5e11}
 """Typical floating-point operations a second and core in training and prediction: those of a server core of 2023."""
 GPU_STEP, GPU_RATE = 3e-3, 5e12
 """Typical seconds of an optimiser step on a GPU, which small networks are bound by, and operations a second of one."""
