@@ -90,7 +90,7 @@ rule figures:
 
 onstart:
     # One run at a time drives a campaign; the lock ends with this process.
-    RUN = begin_run(log)
+    HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
     write_campaign(campaign)
 

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.errors import InputError, nearest
-from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, rank_of
+from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
 EXIT_WRONG = 1
 EXIT_INPUT = 2
@@ -84,13 +84,11 @@ def _deadline(minutes: float | None) -> Deadline:
 
 @contextmanager
 def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
-    """Show `mechscreen status` that a job of the workflow runs, by holding its log."""
+    """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
     from mechscreen.runs.jobs import at_work
 
-    if rank_of(comm) != 0:
-        yield
-        return
-    with at_work(campaign.paths.log(verb, name)) as alone:
+    log = campaign.paths.log(verb, name)
+    with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
                 "%s %s: another process makes the same; both give the same file, but if a killed run left it behind, "
@@ -148,7 +146,7 @@ def simulate(
             simulate_shard(campaign, shard, comm, deadline)
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
         comm = communicator(ranks)
-        with _deadline(time_limit) as deadline:
+        with failing_together(comm), _deadline(time_limit) as deadline:
             simulate_table(
                 model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
             )

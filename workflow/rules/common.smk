@@ -16,6 +16,10 @@ shell.prefix(
 )
 
 
+# What this process holds until it ends.
+HELD = []
+
+
 def load_campaign(config):
     """Return the validated campaign, or end with its message and exit code 2."""
     if not config:
