@@ -159,6 +159,11 @@ class Cluster:
     def restart_node(self, node: str) -> None:
         """Start the daemon of a node again."""
         self._start("slurmd", "-D", "-N", node, name=node)
+        self.resume_node(node)
+
+    def resume_node(self, node: str) -> None:
+        """Take a node back into service, unless SLURM has already done so."""
+        self._run("scontrol", "update", f"nodename={node}", "state=resume")
         self._wait(lambda: self._states()[node] in ("idle", "mix", "alloc"), node)
 
     def _wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
