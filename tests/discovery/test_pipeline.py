@@ -116,6 +116,41 @@ def test_missing_values_are_bridged():
     assert np.abs(model.denoised[0] - exact).max() < 2 * model.noise.max()
 
 
+class TestExactStarts:
+    """Initial values that are known, and variables that are not measured."""
+
+    def test_a_hidden_variable_is_reconstructed_with_its_equations(self):
+        """A decays into B, which is hidden, and B into C: all rates follow from A and C."""
+        t = np.linspace(0, 8, 120)
+        a, k1, k2 = np.exp(-t), 1.0, 0.4
+        b = k1 / (k2 - k1) * (np.exp(-k1 * t) - np.exp(-k2 * t))
+        rng = np.random.default_rng(0)
+        y = np.stack([a, np.full(len(t), np.nan), 1 - a - b], axis=1)
+        y[1:] += 0.003 * rng.standard_normal((len(t) - 1, 3))
+        y[0] = [1.0, 0.0, 0.0]
+        knowledge = Knowledge(
+            only={"A": ["A"], "B": ["A", "B", "C"], "C": ["A", "B", "C"]},
+            tied=[{("A", "A"): -1.0, ("B", "A"): 1.0}, {("B", "B"): -1.0, ("C", "B"): 1.0}],
+        )
+        model = discover(
+            t, y, Polynomial(1), names=["A", "B", "C"], hidden=["B"], exact_start=True, knowledge=knowledge
+        )
+        assert [model.term_names[m] for m in np.flatnonzero(model.support[1])] == ["A", "B"]
+        assert model.coefficients[1, model.library.index("A")] == pytest.approx(k1, rel=0.02)
+        assert model.coefficients[2, model.library.index("B")] == pytest.approx(k2, rel=0.02)
+        np.testing.assert_allclose(model.denoised[0][:, 1], b, atol=0.01)
+        assert np.isnan(model.noise[1])
+
+    def test_an_equilibrium_is_not_left_without_a_cause(self):
+        """Starting from exactly zero, no equation without a constant term reaches what was measured."""
+        t = np.linspace(0, 8, 100)
+        y = (1e-3 * np.exp(t) * (1 + 0.01 * np.random.default_rng(0).standard_normal(100)))[:, None]
+        y[0] = 0.0
+        with pytest.raises(Undetermined):
+            discover(t, y, Polynomial(1, constant=False), exact_start=True)
+        assert discover(t, y, Polynomial(1), exact_start=True).support.all()
+
+
 def test_functions_of_the_variables_are_found():
     from scipy.integrate import solve_ivp
 

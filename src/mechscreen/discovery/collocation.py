@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,6 +200,44 @@ class Collocation:
             error = np.abs(state - fit.x[1:]) / np.where(width > 0, width, np.inf)[:, None]
         return np.nan_to_num(error, nan=0.0, posinf=0.0)
 
+    @property
+    def exact_starts(self) -> bool:
+        """Whether all initial states are known in full, so that the coefficients alone fix the solution."""
+        return self._anchors is not None and bool(np.isfinite(self._anchors).all())
+
+    def integrate(self, beta: FloatArray, active: IntArray) -> FloatArray | None:
+        """Solution (N, d) of the equations from the exact starts, at the nodes; None if it blows up.
+
+        Runge–Kutta of order 4 in four steps an interval, all trajectories at once.
+        """
+        assert self._anchors is not None
+        grid = self.grid
+        terms, _ = self._terms(active)
+        theta = np.ascontiguousarray(self.columns.theta(beta)[:, terms])
+
+        def rate(x: FloatArray) -> FloatArray:
+            return self.library_at(x, terms)[0] @ theta.T
+
+        x = np.empty((len(grid), theta.shape[0]))
+        x[grid.starts[:-1]] = self._anchors
+        state, alive = self._anchors.copy(), np.arange(len(grid.nodes))
+        lengths = np.diff(grid.starts)
+        with np.errstate(all="ignore"):
+            for i in range(1, int(lengths.max())):
+                alive, state = alive[lengths[alive] > i], state[lengths[alive] > i]
+                node = grid.starts[alive] + i
+                h = 0.25 * grid.h[node - 1][:, None]
+                for _ in range(4):
+                    k1 = rate(state)
+                    k2 = rate(state + 0.5 * h * k1)
+                    k3 = rate(state + 0.5 * h * k2)
+                    k4 = rate(state + h * k3)
+                    state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+                if not np.isfinite(state).all():
+                    return None
+                x[node] = state
+        return x
+
     def interpolate(self, fit: Fit, nodes: Sequence[FloatArray]) -> FloatArray:
         """States of a fit at other node times, (N', d)."""
         return np.concatenate(
@@ -337,6 +375,54 @@ class Collocation:
                 converged = True
                 break
         return Fit(x, beta, active, rates, value, converged)
+
+    def shoot(
+        self, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray, *, iterations: int,
+        tolerance: float,
+    ) -> Fit | None:  # fmt: skip
+        """Levenberg–Marquardt over solutions from the exact starts, with the columns outside `active` at zero.
+
+        Around a solution the defects vanish, so that eliminating the states gives its sensitivities. Returns None if
+        the first solution blows up.
+        """
+        terms, _ = self._terms(active)
+        start = np.zeros_like(beta)
+        start[active] = beta[active]
+        beta = start
+
+        def solve(beta: FloatArray) -> Fit | None:
+            x = self.integrate(beta, active)
+            if x is None:
+                return None
+            rates = self.rates(x, self.columns.theta(beta), terms)
+            value = 0.5 * float(rates.data @ noise**-2)
+            return Fit(x, beta, active, rates, value, True) if np.isfinite(value) else None
+
+        fit = solve(beta)
+        if fit is None:
+            return None
+        damping = 1e-3
+        quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
+        for _ in range(iterations):
+            scale = np.sqrt(np.maximum(np.diag(quadratic.hessian), 1e-300))
+            scaled = quadratic.hessian / np.outer(scale, scale) + damping * np.eye(len(active))
+            if not np.isfinite(scaled).all():
+                break
+            step = -np.linalg.lstsq(scaled, quadratic.gradient / scale, rcond=1e-14)[0] / scale
+            beta = fit.beta.copy()
+            beta[active] += step
+            trial = solve(beta)
+            if trial is None or trial.cost >= fit.cost:
+                damping *= 4
+                if damping > 1e8:
+                    return fit
+                continue
+            decrease = fit.cost - trial.cost
+            fit, damping = trial, max(damping / 5, 1e-9)
+            if decrease < tolerance:
+                return fit
+            quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
+        return replace(fit, converged=False)
 
 
 def _solve(hessian: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:

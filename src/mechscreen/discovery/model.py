@@ -195,7 +195,7 @@ class DiscoveredModel:
         lines += ["", f"noise (standard deviation): {noise}"]
         if np.isfinite(self.confidence):
             lines.append(f"support: {100 * self.confidence:.1f} % among it and its neighbours")
-            lines += [f"  next: {a.change} (criterion +{a.price:.1f})" for a in self.alternatives[:3]]
+            lines += [f"  next: {a.change} (criterion {a.price:+.1f})" for a in self.alternatives[:3]]
         lines += [f"known beforehand: {line}" for line in self.knowledge]
         lines += [f"caution: {line}" for line in self.caveats]
         return "\n".join(lines)

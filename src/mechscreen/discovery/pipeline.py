@@ -28,6 +28,9 @@ from mechscreen.errors import InputError
 STEP = 0.2
 """Node spacing of the search, in units of the data's time scale; the final fit halves it as long as that matters."""
 
+HIDDEN_SIZES = (1.0, 0.1, 0.01)
+"""Sizes at which a hidden variable is guessed, relative to the observed ones."""
+
 
 def discover(
     t: ArrayLike | Sequence[ArrayLike],
@@ -113,21 +116,20 @@ def _guess_hidden(
     """Smoothed states with guesses of the hidden variables, dimensionless.
 
     A hidden variable that mirrors an observed one follows from it. Any other is tried in the shape of the observed
-    variables' mean and of its running integral, from its start where that is known.
+    variables' mean, of its running integral and of its rate, each at several sizes, from its start where that is known.
     """
     if not data.hidden.any():
         return [states]
     names = data.names
     seen = np.flatnonzero(~data.hidden)
     mean = states[:, seen].mean(axis=1)
-    integral = np.concatenate(
-        [
-            np.concatenate([[0.0], np.cumsum(0.5 * np.diff(n) * (m[1:] + m[:-1]))])
-            for n, m in zip(grid.nodes, grid.split(mean), strict=True)
-        ]
-    )
+    pieces = list(zip(grid.nodes, grid.split(mean), strict=True))
+    integral = [np.concatenate([[0.0], np.cumsum(0.5 * np.diff(n) * (m[1:] + m[:-1]))]) for n, m in pieces]
+    rate = [np.gradient(m, n) for n, m in pieces]
+    shapes = [mean, np.concatenate(integral), np.concatenate(rate)]
+    shapes = [shape / max(float(np.abs(shape).max()), 1e-300) for shape in shapes]
     guesses = []
-    for shape in (mean, integral / max(float(np.abs(integral).max()), 1e-300)):
+    for shape in [size * shape for size in HIDDEN_SIZES for shape in shapes]:
         guess = states.copy()
         for i, (a, b) in enumerate(zip(grid.starts[:-1], grid.starts[1:], strict=True)):
             for k in np.flatnonzero(data.hidden):

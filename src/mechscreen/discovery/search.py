@@ -10,7 +10,7 @@ import numpy as np
 from mechscreen.discovery.collocation import Collocation, Columns, Fit, Quadratic
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
-from mechscreen.discovery.selection import best_subset
+from mechscreen.discovery.selection import best_subset, neighbour_costs
 
 RIDGE = 1e-4
 """Prior precision of dimensionless coefficients while annealing; none in the final fits."""
@@ -92,7 +92,7 @@ class Search:
     def run(self) -> Candidate | None:
         """Fit and improve from several supports; return the best candidate, None if none could be fitted.
 
-        Stops early when three starts agree.
+        Stops early when three starts agree, unless a variable is hidden: its guesses lead to different optima.
         """
         best: Candidate | None = None
         agreeing = 0
@@ -112,9 +112,35 @@ class Search:
             elif best is None or candidate.criterion < best.criterion:
                 best, agreeing = candidate, 1
                 self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
-            if agreeing == 3:
+            if agreeing == 3 and self.observed.all():
                 break
+        while best is not None and self.problem.exact_starts:
+            thinned = self._thin(best)
+            if thinned is None or not self._is_better(thinned, best):
+                break
+            best = thinned
         return best
+
+    def _thin(self, candidate: Candidate) -> Candidate | None:
+        """Fit the full library from a candidate, drop the cheapest term time and again; return the best on the way.
+
+        Affordable where the starts are exact, and needed there: with hidden variables, the quadratic model is too
+        narrow for moves of many terms at once.
+        """
+        fit = candidate.fit
+        best = current = self.settle(self.problem, fit.x, fit.beta, self.everything, candidate.noise)
+        while current is not None:
+            fit, noise = current.fit, current.noise
+            quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
+            target = quadratic.hessian @ fit.beta - quadratic.gradient
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            cheapest = next((dropped for dropped, added, _ in moves if added < 0), None)
+            if cheapest is None:
+                break
+            current = self.settle(self.problem, fit.x, fit.beta, fit.active[fit.active != cheapest], noise)
+            if best is not None and self._is_better(current, best):
+                best = current
+        return None if best is None else self._climb(best)
 
     def _starts(self) -> list[tuple[int, IntArray]]:
         """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""
@@ -182,8 +208,12 @@ class Search:
         moved = []
         for candidate in candidates:
             fit, noise = candidate.fit, candidate.noise
+            x = old.interpolate(fit, nodes)
+            if old.exact_starts:
+                moved.append(self.settle(self.problem, x, fit.beta, fit.active, noise))
+                continue
             levels = np.geomspace(0.03, self.tight(noise), 4)[:-1]
-            refit = self._descend(old.interpolate(fit, nodes), fit.beta, fit.active, levels, noise, reselect=False)
+            refit = self._descend(x, fit.beta, fit.active, levels, noise, reselect=False)
             moved.append(None if refit is None else self._finish(refit, noise))
         return moved
 
@@ -245,20 +275,35 @@ class Search:
         n_trajectories = len(problem.grid.nodes)
         used = len(active) / seen.sum() + n_trajectories
         freedom = np.maximum(counts - used, 0.1 * counts)
+
+        def estimate_noise(fit: Fit) -> FloatArray:
+            estimate = np.ones_like(noise)
+            estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            return estimate
+
+        given = beta
         for _ in range(8):
             fit = problem.fit(x, beta, active, self.tight(noise), noise, iterations=25, tolerance=tolerance)
             if not np.isfinite(fit.cost):
                 return None
             x, beta = fit.x, fit.beta
-            estimate = np.ones_like(noise)
-            estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            estimate = estimate_noise(fit)
             change = float(np.abs(np.log(estimate[seen] / noise[seen])).max())
             noise = estimate
             if change < noise_tolerance:
                 break
-        variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
         # What the constraint still lacks counts as misfit: next to nothing for a solution of the equations.
         lack = problem.lack(fit, self.tight(noise))
+        if problem.exact_starts:
+            # An unstable equilibrium can be left through the constraint's slack, but not by solving the equations.
+            tight = self.tight(noise)
+            shots = [problem.shoot(b, active, tight, noise, iterations=40, tolerance=tolerance) for b in (given, beta)]
+            solved = [shot for shot in shots if shot is not None]
+            if not solved:
+                return None
+            fit = min(solved, key=lambda shot: shot.cost)
+            noise, lack = estimate_noise(fit), 0.0
+        variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
         return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + self.price * len(active))
 
     def _climb(self, candidate: Candidate) -> Candidate:
