@@ -47,7 +47,8 @@ class DiscoveredModel:
     coefficients
         (d, n_terms), in the data's units; zero where a term is not part of the model.
     covariance
-        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed.
+        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed, NaN from a method
+        that gives none.
     noise
         (d,) standard deviation of the samples' noise; NaN for a hidden variable.
     t, denoised
@@ -188,8 +189,11 @@ class DiscoveredModel:
         for k, name in enumerate(self.names):
             for m in np.flatnonzero(self.support[k]):
                 value = f"d{name}/dt  {self.term_names[m]:<{width}}  {self.coefficients[k, m]:+.5g}"
-                known = errors[k, m] == 0.0
-                interval = "known" if known else f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
+                interval = f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
+                if errors[k, m] == 0.0:
+                    interval = "known"
+                elif np.isnan(errors[k, m]):
+                    interval = "no interval"
                 lines.append(f"  {value:<{width + 24}}{interval}")
         noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
         lines += ["", f"noise (standard deviation): {noise}"]
