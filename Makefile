@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install bench-simulate bench-emulate
+.PHONY: help demo test lint lock schema install bench-simulate bench-emulate bench-discover
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -30,6 +30,9 @@ bench-simulate: $(INSTALLED) ## Time the pattern model beside the published proc
 bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the training set of CONFIG (config/demo.yaml)
 	$(SNAKEMAKE) dataset --configfile $(CONFIG)
 	$(BIN)/python benchmarks/emulate.py $(CONFIG)
+
+bench-discover: $(INSTALLED) ## Compare methods of discovery: tables and figures below results/study/discovery (hours; continues where it stopped)
+	$(BIN)/snakemake --snakefile workflow/discover.smk --workflow-profile cluster_profiles/local --configfile config/discovery.yaml
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

@@ -394,8 +394,9 @@ class Collocation:
             x = self.integrate(beta, active)
             if x is None:
                 return None
-            rates = self.rates(x, self.columns.theta(beta), terms)
-            value = 0.5 * float(rates.data @ noise**-2)
+            with np.errstate(all="ignore"):
+                rates = self.rates(x, self.columns.theta(beta), terms)
+                value = 0.5 * float(rates.data @ noise**-2)
             return Fit(x, beta, active, rates, value, True) if np.isfinite(value) else None
 
         fit = solve(beta)
@@ -404,10 +405,10 @@ class Collocation:
         damping = 1e-3
         quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
         for _ in range(iterations):
-            scale = np.sqrt(np.maximum(np.diag(quadratic.hessian), 1e-300))
-            scaled = quadratic.hessian / np.outer(scale, scale) + damping * np.eye(len(active))
-            if not np.isfinite(scaled).all():
+            if not np.isfinite(quadratic.hessian).all():
                 break
+            scale = np.sqrt(np.maximum(np.diag(quadratic.hessian), 1e-100))
+            scaled = quadratic.hessian / np.outer(scale, scale) + damping * np.eye(len(active))
             step = -np.linalg.lstsq(scaled, quadratic.gradient / scale, rcond=1e-14)[0] / scale
             beta = fit.beta.copy()
             beta[active] += step
