@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install bench-simulate bench-emulate bench-discover
+.PHONY: help demo test lint lock schema install bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -31,8 +31,12 @@ bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the
 	$(SNAKEMAKE) dataset --configfile $(CONFIG)
 	$(BIN)/python benchmarks/emulate.py $(CONFIG)
 
-bench-discover: $(INSTALLED) ## Compare methods of discovery: tables and figures below results/study/discovery (hours; continues where it stopped)
-	$(BIN)/snakemake --snakefile workflow/discover.smk --workflow-profile cluster_profiles/local --configfile config/discovery.yaml
+bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFIG (config/demo.yaml), by one rank and two
+	$(SNAKEMAKE) emulators --configfile $(CONFIG)
+	$(BIN)/python benchmarks/screen.py $(CONFIG)
+
+bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
+	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/discovery.yaml
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
