@@ -36,7 +36,7 @@ bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFI
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
-	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/discovery.yaml
+	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/studies/discovery.yaml
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

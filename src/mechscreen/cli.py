@@ -343,8 +343,8 @@ def discover(
     \b
     Examples:
       mechscreen discover data.csv --time t --degree 2 --out discovered
-      mechscreen discover --study config/discovery.yaml --part paper/cycle/collocation/seeds-00000
-      mechscreen discover --study config/discovery.yaml --gather
+      mechscreen discover --study config/studies/discovery.yaml --part paper/cycle/collocation/seeds-00000
+      mechscreen discover --study config/studies/discovery.yaml --gather
     """
     if (table is None) == (study is None):
         raise click.UsageError("give either a table, or --study")

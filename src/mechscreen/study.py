@@ -81,6 +81,9 @@ class Study(Section):
     name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(..., description="Names the folder of results.")
     results: str = Field("results", description="Folder that holds the folders of results.")
     seeds: int = Field(100, ge=1, le=10**5, description="Noisy data sets for each row.")
+    method_seeds: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="Instead of `seeds`, by method: fewer for slow ones."
+    )
     seeds_per_job: int = Field(10, ge=1, description="Data sets that one job measures.")
     methods: tuple[str, ...] = Field(
         ("collocation",), min_length=1, description="collocation, odenet, or path/to/file.py:function."
@@ -104,6 +107,7 @@ class Study(Section):
         """
         from mechscreen.discovery.cases import get_case
         from mechscreen.discovery.dysts import get_attractor
+        from mechscreen.discovery.scoring import check_method
 
         try:
             study = cls.model_validate(values)
@@ -111,7 +115,9 @@ class Study(Section):
             lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
             raise InputError("\n".join(lines)) from None
         try:
-            for table in study.tables.values():
+            for name, table in study.tables.items():
+                for method in study.methods_of(name):
+                    check_method(method)
                 for row in table.rows:
                     get_case(row.case)
                 if table.systems != "all":
@@ -162,9 +168,10 @@ class Study(Section):
 
     def parts(self, table: str) -> Iterator[Part]:
         """Yield all parts of a table."""
-        seeds = self.tables[table].seeds or self.seeds
+        own = self.tables[table].seeds
         for row in self.rows(table):
             for method in self.methods_of(table):
+                seeds = own or self.method_seeds.get(method, self.seeds)
                 for first in range(0, seeds, self.seeds_per_job):
                     yield Part(table, row, method, first, min(self.seeds_per_job, seeds - first))
 

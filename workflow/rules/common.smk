@@ -28,7 +28,7 @@ def load_campaign(config):
 def load_study(config):
     """Return the validated discovery study, or end with its message and exit code 2."""
     if not config:
-        stop("no configuration; add e.g. --configfile config/discovery.yaml")
+        stop("no configuration; add e.g. --configfile config/studies/discovery.yaml")
     try:
         return Study.from_dict(config)
     except InputError as error:

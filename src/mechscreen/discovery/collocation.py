@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,6 +113,10 @@ class Rates:
         return bool(np.isfinite(self.data).all() and np.isfinite(self.defects).all())
 
 
+class BlowUp(ArithmeticError):  # noqa: N818 - reads as what happened
+    """A candidate is so far off that its quadratic model is not finite."""
+
+
 @dataclass
 class Quadratic:
     """Quadratic model of half the misfit in the free coefficients, states eliminated (Schur complement).
@@ -183,20 +187,13 @@ class Collocation:
         terms, _ = self._terms(fit.active)
         theta = np.ascontiguousarray(self.columns.theta(fit.beta)[:, terms])
         width = self.grid.h
-        h = 0.25 * width[:, None]
 
         def rate(x: FloatArray) -> FloatArray:
             values, slopes = self.library_at(x, terms)
             return kernels.right_hand_side(values, slopes, theta)[0]
 
-        state = fit.x[:-1].copy()
         with np.errstate(all="ignore"):
-            for _ in range(4):
-                k1 = rate(state)
-                k2 = rate(state + 0.5 * h * k1)
-                k3 = rate(state + 0.5 * h * k2)
-                k4 = rate(state + h * k3)
-                state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            state = _step(rate, fit.x[:-1], width[:, None])
             error = np.abs(state - fit.x[1:]) / np.where(width > 0, width, np.inf)[:, None]
         return np.nan_to_num(error, nan=0.0, posinf=0.0)
 
@@ -208,34 +205,28 @@ class Collocation:
     def integrate(self, beta: FloatArray, active: IntArray) -> FloatArray | None:
         """Solution (N, d) of the equations from the exact starts, at the nodes; None if it blows up.
 
-        Runge–Kutta of order 4 in four steps an interval, all trajectories at once.
+        Runge–Kutta of order 4 in four steps an interval.
         """
         assert self._anchors is not None
         grid = self.grid
         terms, _ = self._terms(active)
         theta = np.ascontiguousarray(self.columns.theta(beta)[:, terms])
+        if not self.library.functions:
+            x = kernels.integrate(self._anchors, grid.starts, grid.h, self.library.exponents[terms], theta, 4)
+            return x if np.isfinite(x).all() else None
 
         def rate(x: FloatArray) -> FloatArray:
             return self.library_at(x, terms)[0] @ theta.T
 
         x = np.empty((len(grid), theta.shape[0]))
-        x[grid.starts[:-1]] = self._anchors
-        state, alive = self._anchors.copy(), np.arange(len(grid.nodes))
-        lengths = np.diff(grid.starts)
         with np.errstate(all="ignore"):
-            for i in range(1, int(lengths.max())):
-                alive, state = alive[lengths[alive] > i], state[lengths[alive] > i]
-                node = grid.starts[alive] + i
-                h = 0.25 * grid.h[node - 1][:, None]
-                for _ in range(4):
-                    k1 = rate(state)
-                    k2 = rate(state + 0.5 * h * k1)
-                    k3 = rate(state + 0.5 * h * k2)
-                    k4 = rate(state + h * k3)
-                    state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-                if not np.isfinite(state).all():
-                    return None
-                x[node] = state
+            for start, first, last in zip(self._anchors, grid.starts[:-1], grid.starts[1:], strict=True):
+                x[first] = state = start[None]
+                for node in range(first + 1, last):
+                    state = _step(rate, state, grid.h[node - 1])
+                    if not np.isfinite(state).all():
+                        return None
+                    x[node] = state
         return x
 
     def interpolate(self, fit: Fit, nodes: Sequence[FloatArray]) -> FloatArray:
@@ -285,11 +276,21 @@ class Collocation:
     def quadratic(
         self, x: FloatArray, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray
     ) -> Quadratic:
-        """Quadratic model around (x, beta) in the `active` columns, which may be more than those in use."""
+        """Quadratic model around (x, beta) in the `active` columns, which may be more than those in use.
+
+        Raises
+        ------
+        BlowUp
+            If it is not finite.
+        """
         terms, chosen = self._terms(active)
         rates = self.rates(x, self.columns.theta(beta), terms)
         weight, precision, anchor_weight = self._weights(looseness, noise, x)
-        return self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+        model = self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+        # Products of sizes up to this one stay finite.
+        if not (np.abs(model.hessian) < 1e150).all() or not (np.abs(model.gradient) < 1e150).all():
+            raise BlowUp
+        return model
 
     def lack(self, fit: Fit, looseness: float) -> float:
         """Weighted sum of squared defects: how far a fit is from solving its equations."""
@@ -405,14 +406,12 @@ class Collocation:
         damping = 1e-3
         quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
         for _ in range(iterations):
-            if not np.isfinite(quadratic.hessian).all():
-                break
-            scale = np.sqrt(np.maximum(np.diag(quadratic.hessian), 1e-100))
-            scaled = quadratic.hessian / np.outer(scale, scale) + damping * np.eye(len(active))
-            step = -np.linalg.lstsq(scaled, quadratic.gradient / scale, rcond=1e-14)[0] / scale
-            beta = fit.beta.copy()
-            beta[active] += step
-            trial = solve(beta)
+            step = _solve(quadratic.hessian, quadratic.gradient, 1e3 * damping)
+            trial = None
+            if step is not None:
+                beta = fit.beta.copy()
+                beta[active] += step
+                trial = solve(beta)
             if trial is None or trial.cost >= fit.cost:
                 damping *= 4
                 if damping > 1e8:
@@ -424,6 +423,18 @@ class Collocation:
                 return fit
             quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
         return replace(fit, converged=False)
+
+
+def _step(rate: Callable[[FloatArray], FloatArray], x: FloatArray, width: FloatArray | float) -> FloatArray:
+    """States (n, d) after a time `width`, by Runge–Kutta of order 4 in four steps."""
+    h = 0.25 * width
+    for _ in range(4):
+        k1 = rate(x)
+        k2 = rate(x + 0.5 * h * k1)
+        k3 = rate(x + 0.5 * h * k2)
+        k4 = rate(x + h * k3)
+        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return x
 
 
 def _solve(hessian: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechscreen.discovery.collocation import Collocation, Grid, Quadratic, hermite
+from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic, hermite
 from mechscreen.discovery.data import (
     MAX_NODES,
     Scales,
@@ -95,8 +95,11 @@ def discover(
     best = search.run()
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
-    problem, best = _refine(best, search)
-    return _report(problem, best, search, structure, data, scales, units, statements, began)
+    try:
+        problem, best = _refine(best, search)
+        return _report(problem, best, search, structure, data, scales, units, statements, began)
+    except BlowUp:
+        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
 
 
 def _check_size(data: Trajectories, library: Library) -> None:
@@ -139,7 +142,7 @@ def _guess_hidden(
     rate = [np.gradient(m, n) for n, m in pieces]
     shapes = [mean, np.concatenate(integral), np.concatenate(rate)]
     shapes = [shape / max(float(np.abs(shape).max()), 1e-300) for shape in shapes]
-    guesses = []
+    guesses: list[FloatArray] = []
     for shape in [size * shape for size in HIDDEN_SIZES for shape in shapes]:
         guess = states.copy()
         for i, (a, b) in enumerate(zip(grid.starts[:-1], grid.starts[1:], strict=True)):
@@ -152,7 +155,8 @@ def _guess_hidden(
                 else:
                     follow = shape[a:b] - shape[a]
                 guess[a:b, k] = start + follow
-        guesses.append(guess)
+        if not any(np.array_equal(guess, other) for other in guesses):
+            guesses.append(guess)
     return guesses
 
 

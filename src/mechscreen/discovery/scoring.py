@@ -29,6 +29,21 @@ Peer = Callable[[list[FloatArray], list[FloatArray], tuple[str, ...], int, Float
 (d, n_terms); gives coefficients (d, n_terms) in the order of `Polynomial`."""
 
 
+def check_method(name: str) -> None:
+    """Refuse a name that is neither one of our methods nor of the form ``path/to/file.py:function``.
+
+    Raises
+    ------
+    InputError
+        With the valid names.
+    """
+    own = get_args(Method)
+    if name not in own and ":" not in name:
+        raise InputError(
+            f"no method '{name}'{nearest(name, own)} (valid: {', '.join(own)}, or path/to/file.py:function)"
+        )
+
+
 def get_method(name: str) -> Peer | None:
     """Return a method by name: None for our own, or what ``path/to/file.py:function`` stands for.
 
@@ -37,13 +52,9 @@ def get_method(name: str) -> Peer | None:
     InputError
         If there is none.
     """
-    own = get_args(Method)
-    if name in own:
+    check_method(name)
+    if name in get_args(Method):
         return None
-    if ":" not in name:
-        raise InputError(
-            f"no method '{name}'{nearest(name, own)} (valid: {', '.join(own)}, or path/to/file.py:function)"
-        )
     return cast(Peer, load_object(name, "method"))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechscreen.discovery.collocation import Collocation, Columns, Fit, Quadratic
+from mechscreen.discovery.collocation import BlowUp, Collocation, Columns, Fit, Quadratic
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.selection import best_subset, neighbour_costs
@@ -94,19 +94,29 @@ class Search:
 
         Stops early when three starts agree, unless a variable is hidden: its guesses lead to different optima.
         """
+        # Candidates that blow up are met on the way, and left.
+        with np.errstate(all="ignore"):
+            return self._run()
+
+    def _run(self) -> Candidate | None:
         best: Candidate | None = None
         agreeing = 0
         for guess, support in self._starts():
-            candidate = self._from_start(self.guesses[guess], support)
-            if candidate is None:
+            try:
+                candidate = self._from_start(self.guesses[guess], support)
+                if candidate is None:
+                    continue
+                nodes = self._adapt(candidate)
+                if nodes is not None:
+                    candidate, *others = self._move_to(nodes, [candidate] if best is None else [candidate, best])
+                    best = others[0] if others else None
+                if candidate is None:
+                    continue
+                candidate = self._climb(candidate)
+                if self.problem.exact_starts:
+                    candidate = self._thin(candidate)
+            except BlowUp:
                 continue
-            nodes = self._adapt(candidate)
-            if nodes is not None:
-                candidate, *others = self._move_to(nodes, [candidate] if best is None else [candidate, best])
-                best = others[0] if others else None
-            if candidate is None:
-                continue
-            candidate = self._climb(candidate)
             if best is not None and candidate.support == best.support:
                 agreeing += 1
             elif best is None or candidate.criterion < best.criterion:
@@ -114,19 +124,25 @@ class Search:
                 self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
             if agreeing == 3 and self.observed.all():
                 break
-        while best is not None and self.problem.exact_starts:
-            thinned = self._thin(best)
-            if thinned is None or not self._is_better(thinned, best):
-                break
-            best = thinned
         return best
 
-    def _thin(self, candidate: Candidate) -> Candidate | None:
-        """Fit the full library from a candidate, drop the cheapest term time and again; return the best on the way.
+    def _thin(self, candidate: Candidate) -> Candidate:
+        """Fit the full library from a candidate and drop terms again, one by one, as long as that ends up better.
 
         Affordable where the starts are exact, and needed there: with hidden variables, the quadratic model is too
         narrow for moves of many terms at once.
         """
+        while True:
+            try:
+                thinned = self._drop_one_by_one(candidate)
+            except BlowUp:
+                return candidate
+            if thinned is None or not self._is_better(thinned, candidate):
+                return candidate
+            candidate = thinned
+
+    def _drop_one_by_one(self, candidate: Candidate) -> Candidate | None:
+        """Fit the full library from a candidate, drop the cheapest term time and again; return the best on the way."""
         fit = candidate.fit
         best = current = self.settle(self.problem, fit.x, fit.beta, self.everything, candidate.noise)
         while current is not None:
