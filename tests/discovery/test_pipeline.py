@@ -305,6 +305,14 @@ def test_simulate_agrees_with_the_closed_form():
     np.testing.assert_allclose(path, k / (1 + (k / 0.1 - 1) * np.exp(-r * t)), rtol=1e-6)
 
 
+def test_the_summary_is_a_table_however_long_the_names():
+    t, y = get_case("cycle").observe(0, step=0.5)
+    lines = [line for line in discover(t, y, names=["prey", "a_long_name"]).summary().split("\n") if "95 %:" in line]
+    assert len(lines) == 4
+    assert len({line.index("95 %:") for line in lines}) == 1
+    assert all("  95 %:" in line for line in lines)
+
+
 def test_simulate_refuses_a_wrong_start():
     t, y = get_case("cycle").observe(0, step=0.5)
     model = discover(t, y)

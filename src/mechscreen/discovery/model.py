@@ -184,17 +184,18 @@ class DiscoveredModel:
         """Return equations, intervals, certainty of the support and caveats as text."""
         lines = [*self.equations(), ""]
         intervals = self.intervals()
-        width = max(len(n) for n in self.term_names)
         errors = self.standard_errors
+        cells = []
         for k, name in enumerate(self.names):
             for m in np.flatnonzero(self.support[k]):
-                value = f"d{name}/dt  {self.term_names[m]:<{width}}  {self.coefficients[k, m]:+.5g}"
                 interval = f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
                 if errors[k, m] == 0.0:
                     interval = "known"
                 elif np.isnan(errors[k, m]):
                     interval = "no interval"
-                lines.append(f"  {value:<{width + 24}}{interval}")
+                cells.append((f"d{name}/dt", self.term_names[m], f"{self.coefficients[k, m]:+.5g}", interval))
+        widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
+        lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
         noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
         lines += ["", f"noise (standard deviation): {noise}"]
         if np.isfinite(self.confidence):
