@@ -1,5 +1,7 @@
 """Discovery from end to end: known systems, hard data, units, bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -293,6 +295,18 @@ def test_a_solution_that_escapes_ends_in_nan_and_not_in_an_exception():
     path = model.simulate([1.0], np.linspace(0, 3, 50))
     assert np.isfinite(path[:10]).all()
     assert np.isnan(path[-1]).all()
+
+
+@pytest.mark.filterwarnings("ignore:lsoda")
+def test_equations_of_high_degree_may_blow_up_within_a_step():
+    t, y = get_case("lorenz-short").observe(0)
+    model = discover(t, y)
+    library = Polynomial(5).bind(model.names)
+    coefficients = np.random.default_rng(0).standard_normal((3, len(library)))
+    wild = replace(model, library=library, coefficients=coefficients)
+    path = wild.simulate([-8.0, 8.0, 27.0], np.linspace(0, 10, 1001))
+    assert np.isfinite(path[0]).all()
+    assert np.isnan(path[1:]).any()
 
 
 def test_simulate_agrees_with_the_closed_form():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
+from scipy.integrate import LSODA
 from scipy.stats import t as student
 
 from mechscreen.discovery.library import FloatArray, IntArray, Library
@@ -163,21 +163,21 @@ class DiscoveredModel:
         def jacobian(_: float, x: FloatArray) -> FloatArray:
             return coefficients @ self.library.evaluate(x[None], terms)[1][0]
 
-        def escape(_: float, x: FloatArray) -> float:
-            return bound - float(np.abs(x).max())
-
-        escape.terminal = True  # type: ignore[attr-defined]
         out = np.full((len(times), d), np.nan)
         out[0] = start
         if len(times) == 1:
             return out
         scale = np.abs(self.denoised[0]).max(axis=0) + 1e-300
         with np.errstate(all="ignore"):
-            solution = solve_ivp(
-                rate, (times[0], times[-1]), start, method="LSODA", t_eval=times, jac=jacobian, events=escape,
-                rtol=tolerance, atol=tolerance * scale,
-            )  # fmt: skip
-        out[: solution.y.shape[1]] = solution.y.T
+            solver = LSODA(rate, times[0], start, times[-1], rtol=tolerance, atol=tolerance * scale, jac=jacobian)
+            done = 1
+            while done < len(times):
+                solver.step()
+                if solver.status == "failed" or not (np.abs(solver.y) < bound).all():
+                    break
+                reached = int(np.searchsorted(times, solver.t, side="right"))
+                out[done:reached] = solver.dense_output()(times[done:reached]).T
+                done = reached
         return out
 
     def summary(self) -> str:
