@@ -116,6 +116,12 @@ def test_a_missing_part_is_named(study, tmp_path):
         draw(other, "actin")
 
 
+def test_a_part_of_fewer_seeds_than_the_study_wants_is_named(measured):
+    more = measured.model_copy(update={"seeds": 4})
+    with pytest.raises(InputError, match=r"seeds-00002\.json: holds 1 data sets, the study wants 2"):
+        gather(more)
+
+
 def test_a_part_or_figure_that_is_not_there_is_refused(study, tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(study.to_yaml())

@@ -146,7 +146,7 @@ def gather(study: Study) -> list[Path]:
     Raises
     ------
     InputError
-        If a part is missing or not the study's.
+        If a part is missing, or not the study's, or has other seeds.
     """
     written = []
     for table in study.tables:
@@ -188,7 +188,10 @@ def _summaries(study: Study, table: str) -> list[dict[str, Any]]:
     """One row per row and method, from all parts' files."""
     collected: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for part in study.parts(table):
-        rows = _read(study.folder / f"{part.name}.json")["rows"]
+        path = study.folder / f"{part.name}.json"
+        rows = _read(path)["rows"]
+        if [row["seed"] for row in rows] != list(range(part.first, part.first + part.count)):
+            raise InputError(f"{path}: holds {len(rows)} data sets, the study wants {part.count}; run this part again")
         collected.setdefault((part.row, part.method), []).extend(rows)
     published = {row.name: row.published for row in study.tables[table].rows}
     return [
