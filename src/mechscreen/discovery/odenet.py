@@ -11,6 +11,7 @@ import numpy as np
 
 from mechscreen.discovery.collocation import BoolArray, Columns
 from mechscreen.discovery.library import FloatArray, IntArray
+from mechscreen.discovery.model import Undetermined
 from mechscreen.errors import InputError
 
 SPACING = 0.1
@@ -109,6 +110,8 @@ def train(
     ------
     InputError
         If no trajectory is long enough for a window, or Keras runs on another backend than TensorFlow.
+    Undetermined
+        If the training did not stay finite.
     """
     from mechscreen.emulators.backend import keras
 
@@ -158,7 +161,7 @@ def train(
         beta, moved = (v.numpy().astype(float) for v in (trainer.beta, trainer.moved))
         mismatch = float(apart)
         if not (np.isfinite(beta).all() and np.isfinite(moved).all()):
-            return Trained(np.zeros_like(beta), x, sigma, np.inf)
+            raise Undetermined("discover: the training of 'odenet' did not stay finite; lower the degree")
         x = x + free * sigma * moved
         if stage >= 0:
             beta = np.where(active, beta, 0.0)
@@ -258,17 +261,24 @@ def _trainer(
 
     def mismatch(theta, x, t, bound, sigma):  # type: ignore[no-untyped-def]
         """Mean square distance of integrated windows from the states x (m, points + 1, d), in units of the noise."""
+
+        def stopped(x):  # type: ignore[no-untyped-def]
+            # A candidate that runs away is stopped; its gradient there is zero instead of infinite.
+            return tf.clip_by_value(x, -bound, bound)
+
+        def rate(x):  # type: ignore[no-untyped-def]
+            return tf.matmul(library(stopped(x)), theta, transpose_b=True)
+
         steps = (t[:, 1:] - t[:, :-1]) / substeps
         state, total = x[:, 0], tf.zeros(())
         for q in tf.range(n_steps):
             tf.autograph.experimental.set_loop_options(maximum_iterations=n_steps)
             h = steps[:, q // substeps][:, None]
-            k1 = tf.matmul(library(state), theta, transpose_b=True)
-            k2 = tf.matmul(library(state + 0.5 * h * k1), theta, transpose_b=True)
-            k3 = tf.matmul(library(state + 0.5 * h * k2), theta, transpose_b=True)
-            k4 = tf.matmul(library(state + h * k3), theta, transpose_b=True)
-            # A candidate that runs away is stopped; its gradient there is zero instead of infinite.
-            state = tf.clip_by_value(state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), -bound, bound)
+            k1 = rate(state)
+            k2 = rate(state + 0.5 * h * k1)
+            k3 = rate(state + 0.5 * h * k2)
+            k4 = rate(state + h * k3)
+            state = stopped(state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
             arrived = tf.cast((q + 1) % substeps == 0, tf.float32)
             total += arrived * tf.reduce_mean(tf.square((state - x[:, q // substeps + 1]) / sigma))
         return total / points
