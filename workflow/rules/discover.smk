@@ -3,11 +3,10 @@ from typing import get_args
 from mechscreen.study import Figure
 
 STUDY = str(study.root / "study.yaml")
-PARTS = [
-    str(study.folder / f"{part.name}.json")
-    for table in study.tables
-    for part in study.parts(table)
-]
+SEEDS = {
+    part.name: part.count for table in study.tables for part in study.parts(table)
+}
+PARTS = [str(study.folder / f"{name}.json") for name in SEEDS]
 CURVES = [str(study.folder / "actin" / f"{salt}.json") for salt in study.salts]
 TABLES = [
     str(study.folder / f"{table}.{suffix}")
@@ -39,9 +38,9 @@ rule measure_part:
     params:
         study=STUDY,
         part="{table}/{row}/{method}/seeds-{first}",
-        seeds=lambda wildcards: study.part(
+        seeds=lambda wildcards: SEEDS[
             f"{wildcards.table}/{wildcards.row}/{wildcards.method}/seeds-{wildcards.first}"
-        ).count,
+        ],
     message:
         "Discover {wildcards.row} by {wildcards.method}, seeds from {wildcards.first}"
     shell:
