@@ -27,7 +27,7 @@ ACCOUNT = "lab"
 _PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "srun")
 _SYSTEM_CONFIGURATION = Path("/etc/slurm")
 """Where SLURM's commands look: the variable SLURM_CONF does not reach the steps of a job that Snakemake submits."""
-_FILES = ("slurm.conf", "cgroup.conf", "gres.conf")
+_FILES = ("slurm.conf", "slurmdbd.conf", "cgroup.conf", "gres.conf")
 
 SLURM_CONF = """\
 ClusterName=test
@@ -95,7 +95,7 @@ def what_is_missing() -> str:
     """Return why no cluster can be started here, empty if one can."""
     if getpass.getuser() != "root":
         return "a SLURM of several nodes needs root"
-    missing = [program for program in _PROGRAMS if shutil.which(program, path=_path()) is None]
+    missing = [program for program in _PROGRAMS if shutil.which(program, path=_environment()["PATH"]) is None]
     if missing:
         return f"{', '.join(missing)} not found; apt-get install munge mariadb-server slurm-wlm slurmdbd"
     others = [_SYSTEM_CONFIGURATION / name for name in _FILES]
@@ -122,11 +122,11 @@ class Cluster:
         try:
             self._configure()
             self._start_accounting()
-            self.start("slurmctld", "-D")
-            self.wait(lambda: "is UP" in self._run("scontrol", "ping").stdout, "slurmctld")
+            self._start("slurmctld", "-D")
+            self._wait(lambda: "is UP" in self._run("scontrol", "ping").stdout, "slurmctld")
             for node in NODES:
-                self.start_node(node)
-            self.wait(lambda: self.states() == dict.fromkeys(NODES, "idle"), "the nodes")
+                self._start("slurmd", "-D", "-N", node, name=node)
+            self._wait(lambda: self._states() == dict.fromkeys(NODES, "idle"), "the nodes")
         except BaseException:
             self._stop_all()
             raise
@@ -137,25 +137,10 @@ class Cluster:
     ) -> None:
         self._stop_all()
 
-    def start_node(self, node: str) -> None:
-        """Start the daemon of a node."""
-        self.start("slurmd", "-D", "-N", node, name=node)
-
-    def kill_node(self, node: str) -> None:
-        """End the daemon of a node without notice, as a node that loses its power."""
-        self._daemons[node].kill()
-        self._daemons.pop(node).wait()
-
-    def states(self) -> dict[str, str]:
+    def _states(self) -> dict[str, str]:
         """Return the state of each node."""
         lines = self._run("sinfo", "--Node", "--noheader", "--format=%N %t").stdout.splitlines()
         return dict(line.split() for line in lines)
-
-    def jobs(self, *columns: str) -> list[list[str]]:
-        """Return all jobs that wait or run, one list each with the columns that squeue's `--Format` names."""
-        form = ",".join(f"{column}:200" for column in columns)
-        lines = self._run("squeue", "--noheader", f"--Format={form}").stdout.splitlines()
-        return [[line[k * 200 : (k + 1) * 200].strip() for k in range(len(columns))] for line in lines]
 
     def finished(self) -> list[dict[str, str]]:
         """Return state, nodes and allocated resources of the jobs that ended well, from SLURM's accounting."""
@@ -165,7 +150,7 @@ class Cluster:
         jobs = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
         return [job for job in jobs if job["State"] == "COMPLETED"]
 
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds.
 
         Raises
@@ -182,7 +167,7 @@ class Cluster:
                 raise TimeoutError(f"{what}: not within {seconds} s; logs are in {self.folder}")
             time.sleep(0.2)
 
-    def start(self, program: str, *arguments: str, name: str = "", environment: dict[str, str] | None = None) -> None:
+    def _start(self, program: str, *arguments: str, name: str = "") -> None:
         """Start a daemon that stays in the foreground."""
         name = name or program
         with (self.folder / f"{name}.out").open("wb") as out:
@@ -191,7 +176,7 @@ class Cluster:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PATH": _path(), **(environment or {})},
+                env=_environment(),
                 start_new_session=True,
             )
 
@@ -203,7 +188,7 @@ class Cluster:
             "slurmctld": ports[0],
             "slurmdbd": ports[1],
             "mariadb": ports[2],
-            "nodes": f"{NODES[0][0]}[1-{len(NODES)}]",
+            "nodes": ",".join(NODES),
             "ports": f"[{ports[3]}-{ports[-1]}]",
             "cpus": CPUS_PER_NODE,
             "memory": MEMORY_PER_NODE,
@@ -242,7 +227,7 @@ class Cluster:
             capture_output=True,
         )
         options = ("--skip-grant-tables", "--bind-address=127.0.0.1", "--user=root", f"--port={self._mariadb_port}")
-        self.start(
+        self._start(
             "mariadbd",
             "--no-defaults",
             f"--datadir={data}",
@@ -250,9 +235,9 @@ class Cluster:
             f"--pid-file={self.folder}/mariadb.pid",
             *options,
         )
-        self.wait(lambda: _answers(self._mariadb_port), "MariaDB")
-        self.start("slurmdbd", "-D", environment={"SLURM_CONF": str(self.folder / "slurm.conf")})
-        self.wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
+        self._wait(lambda: _answers(self._mariadb_port), "MariaDB")
+        self._start("slurmdbd", "-D")
+        self._wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
         for what in (["cluster", "test"], ["account", ACCOUNT], ["user", "root", f"account={ACCOUNT}"]):
             self._run("sacctmgr", "--immediate", "add", *what).check_returncode()
 
@@ -262,12 +247,11 @@ class Cluster:
         key.chmod(0o400)
         files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         options = [f"--{option}={self.folder}/munge.{end}" for option, end in files.items()]
-        self.start("munged", "--foreground", "--force", "--num-threads=10", *options)
-        self.wait((self.folder / "munge.socket").exists, "munge")
+        self._start("munged", "--foreground", "--force", "--num-threads=10", *options)
+        self._wait((self.folder / "munge.socket").exists, "munge")
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": _path()}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=_environment())
 
     def _stop_all(self) -> None:
         subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=60)
@@ -283,12 +267,13 @@ class Cluster:
             link.unlink(missing_ok=True)
 
 
-def _path() -> str:
-    return f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+def _environment() -> dict[str, str]:
+    """Return the environment with the folders of daemons on the path, which not every user's has."""
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
 def _free_ports(number: int) -> list[int]:
-    """Return free ports; those from the fourth on follow one another."""
+    """Return free ports that follow one another."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -2,16 +2,14 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-import yaml
-from cluster import ACCOUNT, Cluster, what_is_missing
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+from campaigns import ROOT, snakemake_command
+from slurm.cluster import ACCOUNT, Cluster, what_is_missing
+
 CAMPAIGN = {
     "name": "small",
     "seed": 7,
@@ -49,27 +47,12 @@ class Runner:
     """Runs Snakemake on the small campaign in a folder of its own."""
 
     def __init__(self, folder, profile):
-        self.folder, self.profile = folder, profile
         self.results = folder / "results/small"
-        self.config = folder / "campaign.yaml"
-        self.config.write_text(yaml.safe_dump(CAMPAIGN))
+        self.command = snakemake_command(folder, CAMPAIGN, profile)
 
-    def command(self, *arguments):
-        line = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", self.folder]
-        line += ["--configfile", self.config, "--workflow-profile", self.profile, *arguments]
-        return [str(part) for part in line]
-
-    def start(self, *arguments):
-        with (self.folder / "snakemake.log").open("ab") as log:
-            return subprocess.Popen(self.command(*arguments), stdout=log, stderr=subprocess.STDOUT)
-
-    def run(self, *arguments):
-        driver = self.start(*arguments)
-        code = driver.wait(900)
-        assert code == 0, self.log()[-5000:]
-
-    def log(self):
-        return (self.folder / "snakemake.log").read_text()
+    def run(self):
+        done = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+        assert done.returncode == 0, done.stdout[-5000:]
 
 
 @pytest.fixture(scope="session")
