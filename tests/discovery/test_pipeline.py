@@ -8,6 +8,7 @@ import pytest
 from mechscreen import InputError
 from mechscreen.discovery import Knowledge, Polynomial, Undetermined, discover
 from mechscreen.discovery.cases import get_case
+from mechscreen.discovery.search import Search, regress
 
 ROWS = [
     ("over-damped", {}, 2),
@@ -121,27 +122,45 @@ def test_missing_values_are_bridged():
 class TestExactStarts:
     """Initial values that are known, and variables that are not measured."""
 
-    def test_a_hidden_variable_is_reconstructed_with_its_equations(self):
+    T = np.linspace(0, 8, 120)
+    K1, K2 = 1.0, 0.4
+    B = K1 / (K2 - K1) * (np.exp(-K1 * T) - np.exp(-K2 * T))
+
+    def discover_decay(self):
         """A decays into B, which is hidden, and B into C: all rates follow from A and C."""
-        t = np.linspace(0, 8, 120)
-        a, k1, k2 = np.exp(-t), 1.0, 0.4
-        b = k1 / (k2 - k1) * (np.exp(-k1 * t) - np.exp(-k2 * t))
-        rng = np.random.default_rng(0)
-        y = np.stack([a, np.full(len(t), np.nan), 1 - a - b], axis=1)
-        y[1:] += 0.003 * rng.standard_normal((len(t) - 1, 3))
+        a = np.exp(-self.K1 * self.T)
+        y = np.stack([a, np.full(len(self.T), np.nan), 1 - a - self.B], axis=1)
+        y[1:] += 0.003 * np.random.default_rng(0).standard_normal((len(self.T) - 1, 3))
         y[0] = [1.0, 0.0, 0.0]
         knowledge = Knowledge(
             only={"A": ["A"], "B": ["A", "B", "C"], "C": ["A", "B", "C"]},
             tied=[{("A", "A"): -1.0, ("B", "A"): 1.0}, {("B", "B"): -1.0, ("C", "B"): 1.0}],
         )
-        model = discover(
-            t, y, Polynomial(1), names=["A", "B", "C"], hidden=["B"], exact_start=True, knowledge=knowledge
+        return discover(
+            self.T, y, Polynomial(1), names=["A", "B", "C"], hidden=["B"], exact_start=True, knowledge=knowledge
         )
+
+    def check_decay(self, model):
         assert [model.term_names[m] for m in np.flatnonzero(model.support[1])] == ["A", "B"]
-        assert model.coefficients[1, model.library.index("A")] == pytest.approx(k1, rel=0.02)
-        assert model.coefficients[2, model.library.index("B")] == pytest.approx(k2, rel=0.02)
-        np.testing.assert_allclose(model.denoised[0][:, 1], b, atol=0.01)
+        assert model.coefficients[1, model.library.index("A")] == pytest.approx(self.K1, rel=0.02)
+        assert model.coefficients[2, model.library.index("B")] == pytest.approx(self.K2, rel=0.02)
+
+    def test_a_hidden_variable_is_reconstructed_with_its_equations(self):
+        model = self.discover_decay()
+        self.check_decay(model)
+        np.testing.assert_allclose(model.denoised[0][:, 1], self.B, atol=0.01)
         assert np.isnan(model.noise[1])
+
+    def test_single_moves_alone_lead_from_the_full_library_to_the_true_terms(self, monkeypatch):
+        def run(search):
+            states = search.guesses[0]
+            beta = regress(search.problem, states, search.everything)
+            full = search.settle(search.problem, states, beta, search.everything, search.noise)
+            assert len(full.support) == search.problem.columns.count
+            return search._try_single_moves(full)
+
+        monkeypatch.setattr(Search, "run", run)
+        self.check_decay(self.discover_decay())
 
     def test_an_equilibrium_is_not_left_without_a_cause(self):
         """Starting from exactly zero, no equation without a constant term reaches what was measured."""

@@ -153,6 +153,10 @@ class Collocation:
         self._state_scales = state_scales
         self._anchors = anchors
         """(n_trajectories, d) exact initial values, NaN where free."""
+        known = np.zeros((0, 0), dtype=bool) if anchors is None else np.isfinite(anchors)
+        trajectory, self._anchored_variable = np.nonzero(known)
+        self._anchored_node = grid.starts[trajectory]
+        self._anchor_values = np.zeros(0) if anchors is None else anchors[known]
 
     def with_grid(self, grid: Grid) -> Collocation:
         """Return the same problem on another grid."""
@@ -240,6 +244,10 @@ class Collocation:
             ]
         )
 
+    def _anchor_gaps(self, x: FloatArray) -> FloatArray:
+        """Distances of the states from the known initial values, one for each of these."""
+        return x[self._anchored_node, self._anchored_variable] - self._anchor_values
+
     def _terms(self, active: IntArray) -> tuple[IntArray, BoolArray]:
         """Terms that the active columns and the fixed coefficients use, and the mask of their entries."""
         chosen = np.isin(self.columns.column, active)
@@ -263,11 +271,9 @@ class Collocation:
             position[columns.column[chosen]], columns.equation[chosen], local[columns.term[chosen]],
             columns.weight[chosen], len(active),
         )  # fmt: skip
-        if self._anchors is not None:
-            for node, anchor in zip(grid.starts[:-1], self._anchors, strict=True):
-                known = np.flatnonzero(np.isfinite(anchor))
-                diagonal[node, known, known] += anchor_weight
-                border[node, known, -1] += anchor_weight * (rates.x[node, known] - anchor[known])
+        node, variable = self._anchored_node, self._anchored_variable
+        diagonal[node, variable, variable] += anchor_weight
+        border[node, variable, -1] += anchor_weight * self._anchor_gaps(rates.x)
         lower, upper, definite = kernels.eliminate(diagonal, coupling, border, damping)
         flat = border.reshape(-1, border.shape[2])
         schur = tall.T @ tall - flat.T @ flat
@@ -329,10 +335,8 @@ class Collocation:
 
         def cost(rates: Rates, beta: FloatArray) -> float:
             total = rates.data @ precision + rates.defects @ weight + ridge * beta @ beta
-            if self._anchors is not None:
-                gap = rates.x[self.grid.starts[:-1]] - self._anchors
-                total += anchor_weight * np.nansum(gap**2)
-            return 0.5 * float(total)
+            gaps = self._anchor_gaps(rates.x)
+            return 0.5 * float(total + anchor_weight * gaps @ gaps)
 
         rates = self.rates(x, self.columns.theta(beta), terms)
         value = cost(rates, beta)

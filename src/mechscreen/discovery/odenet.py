@@ -285,8 +285,9 @@ def _trainer(
 
     @tf.function(jit_compile=True)
     def advance(given, starts, stride, steps, seed):  # type: ignore[no-untyped-def]
-        apart = tf.zeros(())
-        for i in tf.range(steps):
+        apart, i = tf.zeros(()), tf.zeros((), tf.int32)
+        # Over `tf.range(steps)`, XLA would compile anew for each number of steps.
+        while i < steps:
             first = tf.gather(
                 starts,
                 tf.random.stateless_uniform([WINDOWS], seed + tf.stack([0, i]), 0, tf.shape(starts)[0], tf.int32),
@@ -303,6 +304,7 @@ def _trainer(
                 loss = apart / given["looseness"] ** 2 + noise + given["mu"] * tf.reduce_sum(tf.abs(kept))
             gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, [beta, moved])]
             optimiser.apply_gradients(zip(gradients, [beta, moved], strict=True))
+            i += 1
         return tf.sqrt(apart)
 
     return _Trainer(beta, moved, optimiser, advance)

@@ -124,7 +124,7 @@ class Search:
                 self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
             if agreeing == 3 and self.observed.all():
                 break
-        return best
+        return self._try_single_moves(best) if best is not None and self.problem.exact_starts else best
 
     def _thin(self, candidate: Candidate) -> Candidate:
         """Fit the full library from a candidate and drop terms again, one by one, as long as that ends up better.
@@ -157,6 +157,37 @@ class Search:
             if best is not None and self._is_better(current, best):
                 best = current
         return None if best is None else self._climb(best)
+
+    def _try_single_moves(self, candidate: Candidate) -> Candidate:
+        """Fit the supports one move away that the quadratic model favours, and go to a better one, until none is.
+
+        Where it is wrong about many terms at once it may still be right about one.
+        """
+        refused: set[tuple[int, ...]] = set()
+        while True:
+            fit, noise = candidate.fit, candidate.noise
+            quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
+            target = quadratic.hessian @ fit.beta - quadratic.gradient
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            for dropped, added, change in moves:
+                support = np.setdiff1d(np.append(fit.active, added), [dropped, -1])
+                key = tuple(int(i) for i in support)
+                if change >= 0 or key in refused:
+                    continue
+                solution = np.zeros_like(fit.beta)
+                block = quadratic.hessian[np.ix_(support, support)]
+                solution[support] = np.linalg.lstsq(block, target[support], rcond=None)[0]
+                try:
+                    fits = [self.settle(self.problem, fit.x, beta, support, noise) for beta in (fit.beta, solution)]
+                except BlowUp:
+                    fits = []
+                better = [moved for moved in fits if moved is not None and self._is_better(moved, candidate)]
+                if better:
+                    candidate = min(better, key=lambda moved: moved.criterion)
+                    break
+                refused.add(key)
+            else:
+                return candidate
 
     def _starts(self) -> list[tuple[int, IntArray]]:
         """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""
