@@ -65,6 +65,7 @@ def test_every_key_is_explained_in_config_readme():
         ({"tables": {"a": {"rows": [{"case": "cycel"}]}}}, "no case 'cycel'; did you mean 'cycle'"),
         ({"tables": {"a": {"rows": [{"case": "cycle", "stap": 1}]}}}, "unknown key 'tables.a.rows.0.stap'"),
         ({"tables": {"a": {"systems": ["Lorentz"]}}}, "no dysts system 'Lorentz'; did you mean 'Lorenz'"),
+        ({"tables": {"actin": {"systems": ["Lorenz"]}}}, "a table cannot be called 'actin'"),
         ({"tables": {"a": {}}}, "'tables.a': give either rows or systems"),
         ({"seeds": 0}, "'seeds' is 0"),
         ({"name": "../x"}, "'name' is '../x'"),

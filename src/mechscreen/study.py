@@ -15,6 +15,9 @@ from mechscreen.errors import InputError, nearest
 
 Figure = Literal["lotka-volterra", "noise", "lorenz", "actin"]
 
+RESERVED = ("actin", "coefficients", "figures")
+"""Names in the study's folder that no table can have."""
+
 
 class RowSection(Section):
     """A case, and how it is observed."""
@@ -116,6 +119,8 @@ class Study(Section):
             raise InputError("\n".join(lines)) from None
         try:
             for name, table in study.tables.items():
+                if name in RESERVED:
+                    raise InputError(f"a table cannot be called '{name}': the study writes its own results there")
                 for method in study.methods_of(name):
                     check_method(method)
                 for row in table.rows:
@@ -147,6 +152,12 @@ class Study(Section):
     def folder(self) -> Path:
         """Where parts, tables and figures stand."""
         return self.root / "discovery"
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of all tables that the study writes."""
+        published = any(row.published is not None for table in self.tables.values() for row in table.rows)
+        return (*self.tables, *(("coefficients",) if published else ()), "actin")
 
     @property
     def salts(self) -> tuple[str, ...]:

@@ -86,6 +86,18 @@ def test_tables_hold_what_each_method_did(measured):
     assert "2.7 %" in text
 
 
+def test_coefficients_stand_beside_the_true_ones(measured):
+    with (measured.folder / "coefficients.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    terms = [(row["equation"], row["term"], float(row["true"])) for row in rows]
+    assert terms == [("dx/dt", "x", 1.0), ("dx/dt", "x*y", -0.05), ("dy/dt", "y", -1.0), ("dy/dt", "x*y", 0.03)]
+    for row in rows:
+        off = abs(float(row["found"]) - float(row["true"]))
+        assert off < 4 * float(row["standard error"])
+        assert float(row["relative error"]) == pytest.approx(off / abs(float(row["true"])), abs=1e-3)
+    assert set(measured.table_names) == {path.stem for path in measured.folder.glob("*.md")}
+
+
 def test_the_table_of_attractors_counts_as_the_published_study_does(measured):
     text = (measured.folder / "dysts.md").read_text()
     assert "peers-truth: error of all coefficients below 1 % for 1 of 1 systems" in text

@@ -10,7 +10,7 @@ PARTS = [str(study.folder / f"{name}.json") for name in SEEDS]
 CURVES = [str(study.folder / "actin" / f"{salt}.json") for salt in study.salts]
 TABLES = [
     str(study.folder / f"{table}.{suffix}")
-    for table in (*study.tables, "actin")
+    for table in study.table_names
     for suffix in ("csv", "md")
 ]
 FIGURES = [str(study.folder / "figures" / f"{name}.png") for name in get_args(Figure)]

@@ -12,11 +12,13 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from mechscreen import __version__, storage
-from mechscreen.discovery import actin, scoring
+from mechscreen.discovery import Polynomial, actin, scoring
+from mechscreen.discovery import discover as find
 from mechscreen.discovery.actin import Curve
+from mechscreen.discovery.cases import get_case
 from mechscreen.discovery.pipeline import Method
 from mechscreen.errors import InputError, nearest
-from mechscreen.study import Figure, Study, method_name
+from mechscreen.study import Figure, Study, TableSection, method_name
 
 GOOD = 0.01
 """Distance from the true coefficients up to which the published study of the dysts systems counts a success."""
@@ -143,6 +145,8 @@ def read_curves(path: Path) -> list[Curve]:
 def gather(study: Study) -> list[Path]:
     """Gather all parts into a table as CSV and Markdown each; return the files.
 
+    Two more tables hold the coefficients: ``coefficients`` of the rows with published values, ``actin`` of both models.
+
     Raises
     ------
     InputError
@@ -156,10 +160,40 @@ def gather(study: Study) -> list[Path]:
         if attractors:
             text = _attractor_totals(rows) + "\n" + text
         written += _write(study.folder / table, rows, text)
+    rows = [row for table in study.tables.values() for row in _coefficients(table)]
+    if rows:
+        written += _write(study.folder / "coefficients", rows, _markdown(rows, {key: key for key in rows[0]}))
     found = [_read(study.folder / "actin" / f"{salt}.json") for salt in study.salts]
     rows = _actin_rows(found)
     written += _write(study.folder / "actin", rows, _markdown(rows, {key: key for key in rows[0]}))
     return written
+
+
+def _coefficients(table: TableSection) -> list[dict[str, Any]]:
+    """Rows of Tables 1 to 3: the true coefficients and ours from the first data set, where the paper has values."""
+    rows = []
+    for row in table.rows:
+        if row.published is None:
+            continue
+        case = get_case(row.case)
+        t, y = case.observe(0, noise=row.noise, step=row.step, keep=row.keep)
+        model = find(t, y, Polynomial(row.degree), names=case.variables)
+        truth = case.coefficients(row.degree)
+        for k, m in np.argwhere((truth != 0) | model.support):
+            value = model.coefficients[k, m]
+            rows.append(
+                {
+                    "row": row.name,
+                    "equation": f"d{case.variables[k]}/dt",
+                    "term": model.term_names[m],
+                    "true": float(truth[k, m]),
+                    "found": float(value),
+                    "standard error": float(model.standard_errors[k, m]),
+                    "relative error": abs(value / truth[k, m] - 1) if truth[k, m] else math.nan,
+                    "largest of Hu et al.": row.published,
+                }
+            )
+    return rows
 
 
 def _write(stem: Path, rows: Sequence[Mapping[str, Any]], markdown: str) -> list[Path]:
@@ -322,13 +356,10 @@ def draw(study: Study, name: Figure) -> Path:
 
 def _forecast_of(name: str) -> dict[str, Any]:
     """Discover a case from its first data set; data, truth, and the model's solution beyond the data."""
-    from mechscreen.discovery import discover
-    from mechscreen.discovery.cases import get_case
-
     case = get_case(name)
     t, y = case.observe(0)
     times, states = case.solution(0.01)
-    model = discover(t, y, names=case.variables)
+    model = find(t, y, names=case.variables)
     n = len(t)
     return {
         "name": name,
@@ -346,10 +377,7 @@ def _forecast_of(name: str) -> dict[str, Any]:
 
 def _noise_of(name: str, noise: float) -> tuple[Any, Any, dict[str, Any]]:
     """Return times (n,), the true noise (n, d) and by method the learned one (n, d) of a case's first data set."""
-    from mechscreen.discovery import discover
-    from mechscreen.discovery.cases import get_case
-
     case = get_case(name)
     t, y = case.observe(0, noise=noise)
     exact = case.solution(0.01)[1][: len(t)]
-    return t, y - exact, {method: y - np.asarray(discover(t, y, method=method).denoised[0]) for method in OWN}
+    return t, y - exact, {method: y - np.asarray(find(t, y, method=method).denoised[0]) for method in OWN}
