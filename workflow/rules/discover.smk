@@ -3,9 +3,7 @@ from typing import get_args
 from mechscreen.study import Figure
 
 STUDY = str(study.root / "study.yaml")
-SEEDS = {
-    part.name: part.count for table in study.tables for part in study.parts(table)
-}
+SEEDS = {part.name: part.count for table in study.tables for part in study.parts(table)}
 PARTS = [str(study.folder / f"{name}.json") for name in SEEDS]
 CURVES = [str(study.folder / "actin" / f"{salt}.json") for salt in study.salts]
 TABLES = [
