@@ -42,7 +42,7 @@ def test_what_becomes_polymer_was_monomer():
 
 
 def test_the_equations_of_the_hidden_filaments_follow_from_the_polymer_alone():
-    curves = synthetic_curves()[::2]
+    curves = synthetic_curves(1)[::2]
     model = discover_physical(curves)
     assert used_symbols(model) == set(PUBLISHED_KCL)
     assert np.isnan(model.noise[0])

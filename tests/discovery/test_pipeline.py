@@ -107,6 +107,12 @@ def test_several_trajectories_share_their_coefficients():
     assert model.initial.shape == (3, 2)
 
 
+def test_where_terms_chosen_early_all_vanish_they_are_chosen_at_the_end():
+    case = get_case("cycle")
+    model = discover(*case.observe(307, noise=0.1, step=0.5))
+    assert np.array_equal(model.support, case.coefficients() != 0)
+
+
 def test_missing_values_are_bridged():
     case = get_case("cycle")
     t, y = case.observe(0, step=0.1)

@@ -92,18 +92,29 @@ class Search:
     def run(self) -> Candidate | None:
         """Fit and improve from several supports; return the best candidate, None if none could be fitted.
 
-        Stops early when three starts agree, unless a variable is hidden: its guesses lead to different optima.
+        The support is chosen anew at every level of the annealing. Where that ends with no term for all starts, the
+        choice may have been too early, before the states are near a solution: then it is made at the end alone.
         """
         # Candidates that blow up are met on the way, and left.
         with np.errstate(all="ignore"):
-            return self._run()
+            best = self._run(None, early=True)
+            if best is not None and len(best.support) == len(self.locked):
+                best = self._run(best, early=False)
+            if best is not None and self.problem.exact_starts:
+                best = self._try_single_moves(best)
+            return best
 
-    def _run(self) -> Candidate | None:
-        best: Candidate | None = None
+    def _run(self, best: Candidate | None, *, early: bool) -> Candidate | None:
+        """Fit and improve from all starts; return the best of these candidates and the given one.
+
+        Stops when three starts agree, unless a variable is hidden: its guesses lead to different optima. `early` is
+        whether to choose supports during the annealing.
+        """
         agreeing = 0
+        thinned: set[tuple[int, ...]] = set()
         for guess, support in self._starts():
             try:
-                candidate = self._from_start(self.guesses[guess], support)
+                candidate = self._from_start(self.guesses[guess], support, early=early)
                 if candidate is None:
                     continue
                 nodes = self._adapt(candidate)
@@ -114,6 +125,9 @@ class Search:
                     continue
                 candidate = self._climb(candidate)
                 if self.problem.exact_starts:
+                    if candidate.support in thinned:
+                        continue
+                    thinned.add(candidate.support)
                     candidate = self._thin(candidate)
             except BlowUp:
                 continue
@@ -124,7 +138,7 @@ class Search:
                 self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
             if agreeing == 3 and self.observed.all():
                 break
-        return self._try_single_moves(best) if best is not None and self.problem.exact_starts else best
+        return best
 
     def _thin(self, candidate: Candidate) -> Candidate:
         """Fit the full library from a candidate and drop terms again, one by one, as long as that ends up better.
@@ -200,14 +214,15 @@ class Search:
                 starts += [(i, support) for support in threshold_supports(self.problem, states)]
         return starts
 
-    def _from_start(self, states: FloatArray, support: IntArray) -> Candidate | None:
+    def _from_start(self, states: FloatArray, support: IntArray, *, early: bool) -> Candidate | None:
         noise = self.noise
         beta = regress(self.problem, states, support)
         tight = self.tight(noise)
         dense = len(support) == len(self.everything)
-        top, steps = (1.0, 9) if dense else (0.3, 8)
-        fit = self._descend(states, beta, support, np.geomspace(top, tight, steps)[:-1], noise, reselect=not dense)
-        if fit is not None and dense:
+        top, steps = (1.0, 9) if dense or not early else (0.3, 8)
+        reselect = early and not dense
+        fit = self._descend(states, beta, support, np.geomspace(top, tight, steps)[:-1], noise, reselect=reselect)
+        if fit is not None and dense and early:
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, tight, noise)
             chosen, beta = self._select(quadratic, fit.beta, [self.everything, self.locked])
             fit = self._descend(fit.x, beta, chosen, np.geomspace(0.1, tight, 6)[:-1], noise, reselect=True)
