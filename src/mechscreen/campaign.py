@@ -37,14 +37,16 @@ SPLITS = ("train", "validation", "test")
 _OF_THE_WHOLE = ("members", "combine", "precision")
 """Keys of `EmulatorsSection` that say how trained members are used together."""
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: no unknown keys, unchangeable."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class ParameterChange(_Section):
+class ParameterChange(Section):
     """How a campaign departs from a parameter's own range."""
 
     low: float | None = Field(None, description="New lower bound, within the model's range.")
@@ -71,7 +73,7 @@ class ParameterChange(_Section):
         return bounds | ({"levels": self.levels} if "levels" in self.model_fields_set else {})
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The mechanistic model."""
 
     name: str = Field("pattern", description="Registered name, package.module:Class, or path/to/file.py:Class.")
@@ -81,7 +83,7 @@ class ModelSection(_Section):
     )
 
 
-class SimulationsSection(_Section):
+class SimulationsSection(Section):
     """The simulations that emulators learn from."""
 
     count: int = Field(..., ge=1, le=10**9, description="How many; a whole number of shards.")
@@ -107,7 +109,7 @@ class SimulationsSection(_Section):
         return self.count // self.shard_size
 
 
-class SplitSection(_Section):
+class SplitSection(Section):
     """Shares of the samples; they add up to 1."""
 
     train: float = Field(0.8, gt=0, lt=1)
@@ -122,14 +124,14 @@ class SplitSection(_Section):
         return self
 
 
-class DatasetSection(_Section):
+class DatasetSection(Section):
     """The merged training set."""
 
     split: SplitSection = Field(default_factory=SplitSection, description="Shares of train, validation and test.")
     shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
 
 
-class EmulatorsSection(_Section):
+class EmulatorsSection(Section):
     """The ensemble of neural networks."""
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble; they differ in their seed only.")
@@ -144,7 +146,7 @@ class EmulatorsSection(_Section):
     )
 
 
-class LearningSection(_Section):
+class LearningSection(Section):
     """A study of how the error falls with the number of training samples."""
 
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -159,7 +161,7 @@ class LearningSection(_Section):
         return self
 
 
-class ObjectiveSection(_Section):
+class ObjectiveSection(Section):
     """What the screen looks for: a labelling of profiles, and the labels wanted."""
 
     name: str = Field("rings", description="Built-in name, package.module:function, or path/to/file.py:function.")
@@ -167,7 +169,7 @@ class ObjectiveSection(_Section):
     target: tuple[str, ...] = Field(("3",), min_length=1, description="Names of the classes that count as hits.")
 
 
-class ScreenSection(_Section):
+class ScreenSection(Section):
     """The search through many more parameter sets than can be simulated."""
 
     count: int = Field(..., ge=1, le=10**12, description="How many parameter sets; a whole number of blocks.")
@@ -217,7 +219,7 @@ class ScreenSection(_Section):
         return self.count // self.block_size
 
 
-class ValidationSection(_Section):
+class ValidationSection(Section):
     """The check of the hits by the mechanistic model."""
 
     limit: int = Field(1000, ge=1, description="Simulate every hit up to this many, else a random sample of so many.")
@@ -251,14 +253,6 @@ class Paths:
         self.report = root / "report.html"
         self.summary = root / "summary.txt"
 
-    def log(self, verb: str, job: str) -> Path:
-        """Log of a job."""
-        return self.root / "logs" / verb / f"{job}.log"
-
-    def benchmark(self, verb: str, job: str) -> Path:
-        """Snakemake's measurement of a job."""
-        return self.root / "benchmarks" / verb / f"{job}.tsv"
-
     def shard(self, number: int) -> Path:
         """Shard of simulations."""
         return self.simulations / f"shard-{number:05d}.h5"
@@ -281,14 +275,14 @@ class Paths:
         return self.figures / f"{name}.png"
 
 
-class Campaign(_Section):
+class Campaign(Section):
     """One study: a model, its simulations, an ensemble, a screen and its validation."""
 
-    name: Annotated[str, Field(pattern=_NAME, max_length=64)] = Field(
+    name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
         ..., description="Names the folder of results: letters, digits, dot, hyphen, underscore."
     )
     results: str = Field("results", description="Folder that holds the folders of results.")
-    base: Annotated[str, Field(pattern=_NAME, max_length=64)] | None = Field(
+    base: Annotated[str, Field(pattern=NAME, max_length=64)] | None = Field(
         None,
         description="Another campaign whose simulations, training set and networks this one uses; all that these "
         "depend on must be the same in both.",
@@ -314,7 +308,7 @@ class Campaign(_Section):
         try:
             campaign = cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{source}: {_describe(item)}" for item in error.errors(include_url=False)]
+            lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
             raise InputError("\n".join(lines)) from None
         try:
             _ = campaign.space
@@ -333,18 +327,7 @@ class Campaign(_Section):
         InputError
             If the file cannot be read, is not YAML, or fails `from_dict`.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(f"{path}: cannot be read ({reason}); give a campaign's YAML file") from None
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict):
-            raise InputError(f"{path}: expected a mapping of keys such as 'name' and 'simulations'")
-        return cls.from_dict(values, source=str(path))
+        return cls.from_dict(read_mapping(path), source=str(path))
 
     @cached_property
     def model_instance(self) -> Model:
@@ -441,15 +424,37 @@ class Campaign(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not YAML, or holds something else.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a mapping of keys such as 'name'")
+    return values
+
+
 def json_schema() -> str:
     """Return the JSON Schema of a campaign, as kept in ``workflow/schemas/campaign.schema.json``."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Campaign.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _describe(item: Mapping[str, Any]) -> str:
-    """Turn one of pydantic's errors into a line for people."""
-    model, keys = _locate(item["loc"])
+def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """Turn one of pydantic's errors about `root` into a line for people."""
+    model, keys = _locate(item["loc"], root)
     path = ".".join(str(key) for key in keys) or "(top level)"
     kind, value = item["type"], item.get("input")
     if kind == "extra_forbidden":
@@ -473,9 +478,9 @@ def _allowed(model: type[BaseModel] | None, keys: list[str | int]) -> str:
     return f" ({field.description})" if field is not None and field.description else ""
 
 
-def _locate(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, list[str | int]]:
+def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, list[str | int]]:
     """Return the model that an error's last key belongs to, and the keys without pydantic's union tags."""
-    here: Any = Campaign
+    here: Any = root
     owner: type[BaseModel] | None = None
     keys: list[str | int] = []
     for part in loc:
@@ -488,7 +493,7 @@ def _locate(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, list[st
             field = owner.model_fields.get(str(part))
             here = field.annotation if field else None
         else:
-            here = get_args(here)[1] if get_origin(here) is dict else None
+            here = get_args(here)[1 if get_origin(here) is dict else 0] if get_origin(here) in (dict, tuple) else None
     return owner, keys
 
 

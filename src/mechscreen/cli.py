@@ -85,9 +85,9 @@ def _deadline(minutes: float | None) -> Deadline:
 @contextmanager
 def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
     """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
-    from mechscreen.runs.jobs import at_work
+    from mechscreen.runs.jobs import at_work, log_file
 
-    log = campaign.paths.log(verb, name)
+    log = log_file(campaign.paths.root, verb, name)
     with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
@@ -333,21 +333,76 @@ def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threa
 
 
 @cli.command()
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", required=False, type=click.Path(path_type=Path))
 @click.option("--time", default="t", show_default=True, help="Column of the times.")
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
+@click.option(
+    "--columns", metavar="NAMES", help="Columns that are variables, comma-separated; all others unless given."
+)
 @click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
+@click.option("--term", "terms", multiple=True, help="Further candidate, e.g. 'sin(x)'; may be repeated.")
+@click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
+@click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
+@click.option("--knowledge", type=click.Path(path_type=Path), help="YAML file of what is known about the coefficients.")
+@click.option("--method", default="collocation", show_default=True, help="collocation, or odenet (Hu et al. 2021).")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("discovery"), show_default=True, help="Folder.")
-def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) -> None:
-    """Find sparse differential equations for a table of time series.
+@click.option("--study", type=click.Path(path_type=Path), help="YAML file of a study, instead of a table.")
+@click.option("--part", help="With --study: measure this part of it.")
+@click.option("--gather", is_flag=True, help="With --study: gather its tables.")
+@click.option("--figure", help="With --study: draw this figure.")
+def discover(
+    table: Path | None,
+    time: str,
+    trajectory: str,
+    columns: str | None,
+    degree: int,
+    terms: tuple[str, ...],
+    hidden: tuple[str, ...],
+    exact_start: bool,
+    knowledge: Path | None,
+    method: str,
+    out: Path,
+    study: Path | None,
+    part: str | None,
+    gather: bool,
+    figure: str | None,
+) -> None:
+    """Find sparse differential equations for a table of time series, or measure how well that goes.
 
     \b
-    Example:
+    Examples:
       mechscreen discover data.csv --time t --degree 2 --out discovered
+      mechscreen discover --study config/studies/discovery.yaml --part paper/cycle/collocation/seeds-00000
+      mechscreen discover --study config/studies/discovery.yaml --gather
     """
-    from mechscreen.stages.discover import discover as discover_equations
+    if (table is None) == (study is None):
+        raise click.UsageError("give either a table, or --study")
+    if study is None:
+        if part is not None or gather or figure is not None:
+            raise click.UsageError("--part, --gather and --figure belong to --study")
+        assert table is not None
+        from mechscreen.stages.discover import discover as discover_equations
 
-    click.echo(discover_equations(table, out, time=time, trajectory=trajectory, degree=degree).summary())
+        model = discover_equations(
+            table,
+            out,
+            time=time,
+            trajectory=trajectory,
+            columns=[] if columns is None else [name.strip() for name in columns.split(",")],
+            degree=degree,
+            functions=terms,
+            hidden=hidden,
+            exact_start=exact_start,
+            knowledge=knowledge,
+            method=method,
+        )
+        click.echo(model.summary())
+        return
+    if [part is not None, gather, figure is not None].count(True) != 1:
+        raise click.UsageError("with --study, give one of --part, --gather and --figure")
+    from mechscreen.stages.discovery_study import run
+
+    run(study, part=part, figure=figure)
 
 
 @cli.command()

@@ -70,6 +70,17 @@ def test_the_documentation_has_snakemake_lines():
     assert len(documented_lines()) >= 4
 
 
+def test_a_wrong_key_of_a_discovery_study_ends_before_any_job(tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text(yaml.safe_dump({"name": "small", "tables": {"a": {"rows": [{"case": "cycel"}]}}}))
+    command = [BIN / "snakemake", "--snakefile", ROOT / "workflow/discover.smk", "--directory", tmp_path]
+    command += ["--configfile", config, "--workflow-profile", ROOT / "cluster_profiles/local"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    assert "no case 'cycel'; did you mean 'cycle'" in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("line", documented_lines())
 def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path):
     for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples"):

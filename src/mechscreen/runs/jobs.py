@@ -53,6 +53,16 @@ def rules(campaign: Campaign) -> tuple[Rule, ...]:
     )
 
 
+def log_file(root: Path, verb: str, job: str) -> Path:
+    """Return the log of a job, below the campaign's folder."""
+    return root / "logs" / verb / f"{job}.log"
+
+
+def benchmark_file(root: Path, verb: str, job: str) -> Path:
+    """Return Snakemake's measurement of a job."""
+    return root / "benchmarks" / verb / f"{job}.tsv"
+
+
 @contextmanager
 def at_work(log: Path) -> Iterator[bool]:
     """Hold the log of a job while working on it, which tells `mechscreen status` that it runs.
