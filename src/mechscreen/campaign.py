@@ -37,6 +37,8 @@ SPLITS = ("train", "validation", "test")
 _OF_THE_WHOLE = ("members", "combine", "precision")
 """Keys of `EmulatorsSection` that say how trained members are used together."""
 
+SAMPLE_TIME_LIMIT = 600.0
+
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -89,6 +91,13 @@ class SimulationsSection(_Section):
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
     sensitivity: bool = Field(
         False, description="Also store how far each profile moves when its parameters change by 5e-6; twice the time."
+    )
+
+    sample_time_limit: float = Field(
+        SAMPLE_TIME_LIMIT,
+        gt=0,
+        le=10**7,
+        description="Seconds after which a sample of a model that runs in a process of its own is given up.",
     )
 
     @model_validator(mode="after")
@@ -416,7 +425,7 @@ class Campaign(_Section):
             return {
                 "seed": self.seed,
                 "model": model,
-                "simulations": self.simulations.model_dump(mode="json", exclude={"count"}),
+                "simulations": self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},

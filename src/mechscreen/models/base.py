@@ -190,8 +190,9 @@ class Status(IntEnum):
     FLAT = 3
     """No signal: a profile's maximum is zero, so that it has no shape."""
     ERROR = 4
-    """The model raised an exception for this sample."""
+    """The model raised an exception for this sample, or ended its process."""
     TIMEOUT = 5
+    """The model took longer than it is given for one sample."""
 
 
 @dataclass(frozen=True)
@@ -253,10 +254,14 @@ class Model(ABC):
         The parameters and their ranges.
     outputs
         The profiles, one `Output` each; all have the same number of points.
+    isolated
+        Campaigns run it in a process of its own, so that a sample that hangs or crashes is recorded and ends nothing
+        else. False for a model whose `solve` always ends.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
+    isolated: ClassVar[bool] = True
     space: ParameterSpace
     outputs: tuple[Output, ...]
 
