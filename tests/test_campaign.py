@@ -206,6 +206,10 @@ def test_the_name_and_place_of_results_do_not_change_fingerprints():
     assert fingerprints(VALID) == fingerprints({**VALID, "name": "other", "results": "elsewhere"})
 
 
+def test_the_time_limit_of_a_sample_does_not_change_fingerprints():
+    assert fingerprints(VALID) == fingerprints(changed("simulations.sample_time_limit", 5.0))
+
+
 def test_screen_holds_what_does_not_vary_in_the_middle_or_where_it_is_told():
     values = changed("model.parameters", {"alpha": {"high": 3.0}})
     values["screen"] |= {"vary": ["KT", "alpha_T"], "parameters": {"KT": {"high": 500}, "beta": {"value": 7.0}}}
