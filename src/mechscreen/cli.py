@@ -48,10 +48,23 @@ def cli() -> None:
     """
 
 
+class _Path(click.Path):
+    """A path that the system can look up, whether or not there is something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        try:
+            path.exists()
+        except OSError as error:
+            self.fail(f"{str(path)[:200]!r}: {error.strerror}", param, ctx)
+        return path
+
+
+_PATH = _Path(path_type=Path)
+
+
 def _config(command: Any) -> Any:
-    return click.option(
-        "--config", "config", required=True, type=click.Path(path_type=Path), help="The campaign's YAML file."
-    )(command)
+    return click.option("--config", "config", required=True, type=_PATH, help="The campaign's YAML file.")(command)
 
 
 def _ranks(command: Any) -> Any:
@@ -86,13 +99,13 @@ def _use_threads(threads: int | None) -> None:
 
 
 @cli.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The campaign's YAML file; with --shard.")
+@click.option("--config", type=_PATH, help="The campaign's YAML file; with --shard.")
 @click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
 @click.option("--model", help="With --parameters: registered name, package.module:Class or path/to/file.py:Class.")
-@click.option("--parameters", type=click.Path(path_type=Path), help="CSV table; its header names the parameters.")
+@click.option("--parameters", type=_PATH, help="CSV table; its header names the parameters.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--sensitivity", is_flag=True, help="Also store how far profiles move when parameters change by 5e-6.")
-@click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write.")
+@click.option("--out", type=_PATH, help="HDF5 file to write.")
 @_ranks
 @_time_limit
 def simulate(
@@ -249,7 +262,7 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 
 
 @cli.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=_PATH)
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many to print.")
 def hits(results: Path, top: int) -> None:
     """Print the validated hits of a campaign, those to trust most first.
@@ -285,10 +298,10 @@ def report(config: Path, figure: str | None) -> None:
 
 
 @cli.command()
-@click.option("--ensemble", type=click.Path(path_type=Path), required=True, help="Folder that holds the members.")
-@click.option("--parameters", type=click.Path(path_type=Path), required=True, help="CSV table of parameter sets.")
+@click.option("--ensemble", type=_PATH, required=True, help="Folder that holds the members.")
+@click.option("--parameters", type=_PATH, required=True, help="CSV table of parameter sets.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="HDF5 file to write.")
+@click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
 @_threads
 def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threads: int | None) -> None:
     """Predict a table of parameter sets with an ensemble.
@@ -304,11 +317,11 @@ def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threa
 
 
 @cli.command()
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", type=_PATH)
 @click.option("--time", default="t", show_default=True, help="Column of the times.")
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
 @click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("discovery"), show_default=True, help="Folder.")
+@click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
 def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) -> None:
     """Find sparse differential equations for a table of time series.
 
@@ -322,7 +335,7 @@ def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) ->
 
 
 @cli.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=_PATH)
 def check(config: Path) -> None:
     """Check a campaign's configuration and print it with all defaults.
 
@@ -346,7 +359,9 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # What all ranks have to tell, one tells.
+    level = logging.INFO if _rank() == 0 else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         cli()
     except InputError as error:
@@ -355,9 +370,13 @@ def main() -> None:
             print(f"mechscreen: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INPUT)
     except Interrupted as stopped:
-        if _from_launcher("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID") == 0:
+        if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
+
+
+def _rank() -> int:
+    return _from_launcher("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 
 def _from_launcher(*names: str) -> int:

@@ -332,6 +332,8 @@ class Deadline:
     """Seconds: a terminal and mpiexec both pass Ctrl-C on, so that it arrives twice."""
 
     def __init__(self, seconds: float | None = None, *, margin: float = 60.0) -> None:
+        if seconds is not None and math.isnan(seconds):
+            raise InputError("the time limit is not a number")
         limits = [] if seconds is None else [seconds]
         job_end = os.environ.get("SLURM_JOB_END_TIME")
         if job_end is not None:

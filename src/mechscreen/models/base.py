@@ -370,7 +370,7 @@ def model_names() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def get_model(spec: str, **options: Any) -> Model:
+def get_model(spec: str, /, **options: Any) -> Model:
     """Return a model by registered name, ``package.module:Class`` or ``path/to/file.py:Class``.
 
     Raises
@@ -387,7 +387,9 @@ def get_model(spec: str, **options: Any) -> Model:
         )
     try:
         return cls(**options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"model '{spec}', options {options}: {error}") from error
 
 
