@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm lint lock schema install bench-simulate bench-emulate bench-screen
+.PHONY: help demo test test-slurm fuzz lint lock schema install bench-simulate bench-emulate bench-screen
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -20,6 +20,9 @@ test: $(INSTALLED) ## Install and run all tests but those on SLURM
 
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
+
+fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
+	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
 
 lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .

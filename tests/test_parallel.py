@@ -363,6 +363,11 @@ def test_a_deadline_keeps_a_margin_back(monkeypatch):
     assert long.reason == "the time limit is near"
 
 
+def test_a_time_limit_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="not a number"):
+        Deadline(float("nan"))
+
+
 def test_work_in_hand_is_given_some_seconds_of_the_margin(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     now = [100.0]
