@@ -250,6 +250,8 @@ class Model(ABC):
     ----------------
     name, version
         `version` changes whenever results change; it is part of the campaign's identity.
+    seconds
+        About what a simulation takes on one core; jobs ask for time and ranks by it (``mechscreen plan`` measures it).
     space
         The parameters and their ranges.
     outputs
@@ -262,6 +264,7 @@ class Model(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     isolated: ClassVar[bool] = True
+    seconds: ClassVar[float] = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
 
