@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 from campaigns import ROOT
@@ -314,6 +314,7 @@ def test_any_configuration_is_accepted_or_refused(content):
         path = runner.folder / "campaign.yaml"
         path.write_bytes(content)
         code, output, said = runner.run("check", "campaign.yaml")
+        event(f"exit code {code}")
         if code:
             assert "campaign.yaml" in said
             return
@@ -374,6 +375,7 @@ def test_any_table_is_simulated_or_refused(content, normalised):
         code, _, said = runner.run(
             "simulate", "--model", f"{QUICK}:Quick", "--parameters", "sets.csv", "--out", "out.h5", *more
         )
+        event(f"exit code {code}")
         if code:
             assert "sets.csv" in said
             return
@@ -475,4 +477,4 @@ def test_any_command_line_works_or_is_refused(simulated, words, without):
             shutil.rmtree(runner.folder / without)
         elif without:
             (runner.folder / without).unlink()
-        runner.run(*words)
+        event(f"exit code {runner.run(*words)[0]}")

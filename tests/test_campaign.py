@@ -18,6 +18,7 @@ from mechscreen.emulators.settings import LSTMSettings
 from mechscreen.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+QUICK = f"{Path(__file__).with_name('quick.py')}:Quick"
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 VALID = {
     "name": "study",
@@ -126,6 +127,7 @@ def test_every_key_is_explained_in_config_readme():
         ("model.parameters", {"KT": {"high": 1e9}}, "leaves the model's range"),
         ("model.parameters", {"KT": {"value": 1, "low": 0}}, "cannot stand beside"),
         ("model.options", {"gird": 3}, "gird"),
+        ("model", {"name": QUICK, "options": {"power": -1}}, "options {'power': -1}: power must be positive"),
         ("screen.vary", ["KTT"], "'screen': no parameter 'KTT'; did you mean 'KT'"),
         ("screen.vary", [], "'screen.vary' is []"),
         (
