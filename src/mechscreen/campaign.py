@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -37,13 +39,20 @@ SPLITS = ("train", "validation", "test")
 _OF_THE_WHOLE = ("members", "combine", "precision")
 """Keys of `EmulatorsSection` that say how trained members are used together."""
 
+SAMPLE_TIME_LIMIT = 600.0
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+_LONGEST_PART = 200
+_DEEPEST = 20
+_MOST = 100_000
+"""Levels and values of a configuration; far above any campaign's, far below what aliases of YAML can make of a line."""
 
 
 class Section(BaseModel):
     """A part of a configuration: no unknown keys, unchangeable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class ParameterChange(Section):
@@ -91,6 +100,13 @@ class SimulationsSection(Section):
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
     sensitivity: bool = Field(
         False, description="Also store how far each profile moves when its parameters change by 5e-6; twice the time."
+    )
+
+    sample_time_limit: float = Field(
+        SAMPLE_TIME_LIMIT,
+        gt=0,
+        le=10**7,
+        description="Seconds after which a sample of a model that runs in a process of its own is given up.",
     )
 
     @model_validator(mode="after")
@@ -281,7 +297,9 @@ class Campaign(Section):
     name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
         ..., description="Names the folder of results: letters, digits, dot, hyphen, underscore."
     )
-    results: str = Field("results", description="Folder that holds the folders of results.")
+    results: str = Field(
+        "results", min_length=1, max_length=1000, description="Folder that holds the folders of results."
+    )
     base: Annotated[str, Field(pattern=NAME, max_length=64)] | None = Field(
         None,
         description="Another campaign whose simulations, training set and networks this one uses; all that these "
@@ -296,6 +314,17 @@ class Campaign(Section):
     screen: ScreenSection
     validation: ValidationSection = Field(default_factory=ValidationSection)
 
+    @field_validator("results")
+    @classmethod
+    def _names_a_folder(cls, results: str) -> str:
+        if "{" in results or "}" in results:
+            raise ValueError("braces are wildcards of Snakemake; choose another name")
+        if results.startswith("-"):
+            raise ValueError("it looks like an option; write ./ before it")
+        if any(len(part.encode()) > _LONGEST_PART for part in Path(results).parts):
+            raise ValueError(f"a part of it is longer than {_LONGEST_PART} bytes")
+        return results
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Campaign:
         """Validate a configuration, with its model, parameter changes and objective.
@@ -305,6 +334,7 @@ class Campaign(Section):
         InputError
             One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
         """
+        check_plain(values, source)
         try:
             campaign = cls.model_validate(values)
         except ValidationError as error:
@@ -407,7 +437,7 @@ class Campaign(Section):
             return {
                 "seed": self.seed,
                 "model": model,
-                "simulations": self.simulations.model_dump(mode="json", exclude={"count"}),
+                "simulations": self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},
@@ -439,7 +469,10 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply") from None
+    except Exception as error:
+        # Not only YAMLError: dates and numbers that are none raise whatever their constructors do.
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a mapping of keys such as 'name'")
@@ -450,6 +483,39 @@ def json_schema() -> str:
     """Return the JSON Schema of a campaign, as kept in ``workflow/schemas/campaign.schema.json``."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Campaign.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_plain(values: Any, source: str) -> None:
+    """Refuse what no campaign needs, and libraries stumble over: all but numbers, text, lists and mappings of them."""
+    waiting: list[tuple[tuple[Any, ...], Any]] = [((), values)]
+    count = 0
+    while waiting:
+        keys, value = waiting.pop()
+        count += 1
+        problem = ""
+        if len(keys) > _DEEPEST or count > _MOST:
+            problem = f"is nested too deeply, or holds more than {_MOST} values"
+        elif isinstance(value, Mapping):
+            waiting += [((*keys, key), inner) for key, inner in value.items()]
+            strange = [key for key in value if not isinstance(key, str) or not _is_line(key)]
+            if strange:
+                problem = f"has the key {strange[0]!r}; keys are text of one line, in quotes if need be"
+        elif isinstance(value, list | tuple):
+            waiting += [((*keys, place), inner) for place, inner in enumerate(value)]
+        elif isinstance(value, str):
+            problem = "" if _is_line(value) else f"is {value!r}, which holds a control character"
+        elif isinstance(value, int):
+            problem = "" if abs(value) < 2**64 else "is too large a number"
+        elif not (value is None or isinstance(value, float)):
+            problem = f"is of type {type(value).__name__}; give a number, or text in quotes"
+        if problem:
+            path = ".".join(str(key) for key in keys) or "(top level)"
+            raise InputError(f"{source}: '{path}' {problem}")
+
+
+def _is_line(text: str) -> bool:
+    """Return whether there is no control character in a text, and no half of a surrogate pair."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from mechscreen.campaign import NAME, Section, describe, read_mapping
+from mechscreen.campaign import NAME, Section, check_plain, describe, read_mapping
 from mechscreen.errors import InputError, nearest
 
 Figure = Literal["lotka-volterra", "noise", "lorenz", "actin"]
@@ -112,6 +112,7 @@ class Study(Section):
         from mechscreen.discovery.dysts import get_attractor
         from mechscreen.discovery.scoring import check_method
 
+        check_plain(values, source)
         try:
             study = cls.model_validate(values)
         except ValidationError as error:

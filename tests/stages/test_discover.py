@@ -85,6 +85,14 @@ def test_a_bad_table_is_refused_and_nothing_is_written(tmp_path, text, options, 
     assert not (tmp_path / "out" / "model.json").exists()
 
 
+def test_a_table_that_determines_no_model_leaves_no_folder(tmp_path):
+    table = tmp_path / "three.csv"
+    table.write_text("t,x\n0,1\n1,2\n2,3\n")
+    with pytest.raises(InputError):
+        discover(table, tmp_path / "some/folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["three.csv"]
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none.csv: cannot be read"):
         discover(tmp_path / "none.csv", tmp_path / "out")
