@@ -61,7 +61,7 @@ rule measure_actin:
     message:
         "Discover both models of actin with {wildcards.salt}"
     shell:
-        "mechscreen discover --study {params.study:q} --part actin/{wildcards.salt} 2>&1 | log_to {log:q}"
+        "mechscreen discover --study {params.study:q} --part actin/{wildcards.salt:q} 2>&1 | log_to {log:q}"
 
 
 rule gather_discovery:
