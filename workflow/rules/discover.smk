@@ -102,4 +102,4 @@ rule draw_discovery:
     message:
         "Draw figure {wildcards.figure}"
     shell:
-        "mechscreen discover --study {params.study:q} --figure {wildcards.figure} 2>&1 | log_to {log:q}"
+        "mechscreen discover --study {params.study:q} --figure {wildcards.figure:q} 2>&1 | log_to {log:q}"
