@@ -197,7 +197,7 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
             test_rows * 2 * profile,
             2,
         ),
-        mpi(look, screen.block_size * emulators.members * speeds.prediction, 2000, hits * row, screen.blocks * block),
+        mpi(look, screen.block_size * emulators.members * speeds.prediction, 3000, hits * row, screen.blocks * block),
         step(gather, screen.blocks * block / DISK_RATE, 2000, block, screen.blocks * hits * row, 2),
         mpi(validate, checked * sample_seconds, 1500, 4 * checked * profile, 2 * checked * row, 3),
         step(draw, 0, 3000, 0, len(draw.targets) * PICTURE, 1),
