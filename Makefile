@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install bench-simulate bench-emulate
+.PHONY: help demo test lint lock schema install bench-simulate bench-emulate bench-screen
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -30,6 +30,10 @@ bench-simulate: $(INSTALLED) ## Time the pattern model beside the published proc
 bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the training set of CONFIG (config/demo.yaml)
 	$(SNAKEMAKE) dataset --configfile $(CONFIG)
 	$(BIN)/python benchmarks/emulate.py $(CONFIG)
+
+bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFIG (config/demo.yaml), by one rank and two
+	$(SNAKEMAKE) emulators --configfile $(CONFIG)
+	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

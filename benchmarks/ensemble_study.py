@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
@@ -110,6 +111,7 @@ def draw(curves: dict[int, Any]) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel="disagreement (RMSE)", title=f"{size} members")
         style.log_axis(axes.xaxis)
         style.log_axis(axes.yaxis)
+        axes.xaxis.set_major_locator(LogLocator())
         axes.text(0.05, 0.9, f"Pearson {curve.pearson:.2f}", transform=axes.transAxes)
     figure.axes[0].set_ylabel("error (RMSE to the simulation)")
     return figure

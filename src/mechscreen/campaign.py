@@ -173,6 +173,11 @@ class ScreenSection(_Section):
     count: int = Field(..., ge=1, le=10**12, description="How many parameter sets; a whole number of blocks.")
     block_size: int = Field(1_000_000, ge=1, le=10**9, description="Parameter sets in one file, made by one MPI job.")
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
+    mode: Literal["full", "cascade"] = Field(
+        "full",
+        description="Who looks: the whole ensemble at all samples, or the first member at all and the whole ensemble "
+        "at those near the target and at one in a hundred of the rest, which tell what is missed.",
+    )
     vary: tuple[str, ...] | None = Field(
         None, min_length=1, description="The parameters that vary, the others are held; null: all of them vary."
     )

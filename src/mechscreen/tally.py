@@ -35,13 +35,16 @@ class Counts:
     planes
         (classes, planes, bins, bins), histogram of each class over each plane of two parameters (`plane_pairs`).
     disagreement_levels
-        (classes, DISAGREEMENT_BINS), histogram of disagreement of each class.
+        (classes, DISAGREEMENT_BINS), histogram of disagreement of each class, where it is known.
+    audit
+        (2,), samples that only an audit showed to the whole ensemble, and hits among them.
     """
 
     classes: NDArray[np.int64]
     trusted: NDArray[np.int64]
     planes: NDArray[np.int64]
     disagreement_levels: NDArray[np.int64]
+    audit: NDArray[np.int64]
 
     @classmethod
     def zeros(cls, classes: int, dimensions: int, bins: int) -> Self:
@@ -51,6 +54,7 @@ class Counts:
             np.zeros(classes, np.int64),
             np.zeros((classes, len(plane_pairs(dimensions)), bins, bins), np.int64),
             np.zeros((classes, DISAGREEMENT_BINS), np.int64),
+            np.zeros(2, np.int64),
         )
 
     def add(
@@ -63,7 +67,7 @@ class Counts:
         unit
             (n, dimensions), in [0, 1): where each sample lies in the range of each parameter.
         labels, disagreement
-            (n,).
+            (n,); the disagreement is NaN where the whole ensemble did not look.
         limit
             Up to which disagreement a sample is trusted.
         """
@@ -73,8 +77,9 @@ class Counts:
         self.trusted[:] += np.bincount(labels[disagreement <= limit], minlength=number)
         cells = np.minimum((unit.T * bins).astype(np.uint16), bins - 1)
         _count_planes(cells, labels, self.planes)
-        level = np.minimum((disagreement * DISAGREEMENT_BINS).astype(np.int64), DISAGREEMENT_BINS - 1)
-        cell = labels * DISAGREEMENT_BINS + level
+        known = np.isfinite(disagreement)
+        level = np.minimum((disagreement[known] * DISAGREEMENT_BINS).astype(np.int64), DISAGREEMENT_BINS - 1)
+        cell = labels[known] * DISAGREEMENT_BINS + level
         levels = self.disagreement_levels
         levels[:] += np.bincount(cell, minlength=levels.size).reshape(levels.shape)
 
@@ -84,10 +89,11 @@ class Counts:
             array[:] += other.arrays()[name]
 
     def add_up(self) -> bool:
-        """Return whether every histogram holds each sample once."""
+        """Return whether the planes hold each sample once, and what the whole ensemble looked at is a part of them."""
+        known = self.disagreement_levels.sum(axis=1)
         return (
-            bool(np.all((self.trusted >= 0) & (self.trusted <= self.classes)))
-            and np.array_equal(self.disagreement_levels.sum(axis=1), self.classes)
+            bool(np.all((self.trusted >= 0) & (self.trusted <= known) & (known <= self.classes)))
+            and bool(0 <= self.audit[1] <= self.audit[0] <= known.sum())
             and bool(np.all(self.planes.sum(axis=(2, 3)) == self.classes[:, None]))
         )
 

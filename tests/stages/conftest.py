@@ -41,6 +41,10 @@ class Bumps(Model):
 
 def half_bright(profiles, log_peaks):
     return (log_peaks[:, 0] > np.log(10)).astype(int)
+
+
+def thirds(profiles, log_peaks):
+    return np.digitize(log_peaks[:, 0], np.log([7, 13]))
 '''
 
 

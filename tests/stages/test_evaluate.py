@@ -41,6 +41,23 @@ def test_metrics_follow_from_the_predictions(evaluated):
     assert metrics["disagreement"]["spearman"] > 0.2
 
 
+def test_importance_of_a_parameter_is_the_variance_of_the_means_in_its_bins(evaluated):
+    campaign, _, metrics = evaluated
+    importance = metrics["importance"]
+    assert importance["quantities"] == ["class", "ln peak of signal"]
+    assert list(importance["parameters"]) == list(campaign.space.names)
+    unit = np.random.default_rng(3).random((100_000, 4))
+    said = load_ensemble(campaign.paths.emulators).predict(campaign.space.physical(unit))
+    quantities = [campaign.objective(said.profiles, said.log_peaks), said.log_peaks[:, 0]]
+    for j, entry in enumerate(importance["parameters"].values()):
+        for k, values in enumerate(quantities):
+            means = [values[(unit[:, j] * 50).astype(int) == b].mean() for b in range(50)]
+            assert entry["first"][k] == pytest.approx(np.var(means) / np.var(values), abs=0.04)
+            assert entry["total"][k] > entry["first"][k] - 0.04
+            assert 0 < entry["total_error"][k] < 0.03
+    assert importance["parameters"]["scale"]["total"][1] > 0.5
+
+
 def test_classes_and_confusion_are_those_of_the_objective(evaluated):
     campaign, predictions, metrics = evaluated
     labels = campaign.objective(predictions["profiles"], predictions["log_peaks"])

@@ -39,6 +39,17 @@ def read(campaign, number=0):
     return storage.read(campaign.paths.block(number), stage.KIND, campaign.fingerprint("screen"))
 
 
+@pytest.fixture(autouse=True)
+def three_batches_to_a_block(monkeypatch):
+    monkeypatch.setattr(stage, "BATCH", 4096)
+
+
+@pytest.fixture
+def thirds(bumps_file):
+    """An objective of three classes, of which a cascade to the last passes over the first."""
+    return {"name": f"{bumps_file}:thirds", "options": {"classes": ["low", "middle", "high"]}, "target": ["high"]}
+
+
 @pytest.fixture
 def campaign(trained):
     return trained()
@@ -80,6 +91,54 @@ def test_screen_looks_between_the_levels_that_simulations_take(campaign):
     screen_block(campaign, 0)
     scale = read(campaign)["parameters"][:, campaign.space.names.index("scale")]
     assert len(np.unique(scale)) == len(scale)
+
+
+def test_cascade_shows_the_ensemble_what_the_first_member_puts_near_the_target_and_an_audit(trained, predicted, thirds):
+    cascade = trained(screen={"mode": "cascade", "objective": thirds})
+    screen_block(cascade, 0)
+    block = read(cascade)
+    unit, said, _ = predicted
+    ensemble = load_campaign_ensemble(cascade)
+    first = ensemble.predict_first(cascade.space.normalise(cascade.space.physical(unit)))
+    of_first = cascade.objective(first["profiles"], first["log_peaks"])
+    of_all = cascade.objective(said.profiles, said.log_peaks)
+    audited = sample_unit("uniform", cascade.seed, 0, 10_000, 1, "audit")[:, 0] < 0.01
+    looked = (of_first > 0) | audited
+    assert 0 < (of_first == 0).sum() < 10_000, "the first member must pass over some for this test to mean anything"
+    assert block["disagreement_levels"].sum() == looked.sum()
+    assert block["audit"][0] == (audited & (of_first == 0)).sum() > 20
+    hits = np.flatnonzero(looked & (of_all == 2) & (said.disagreement <= 0.07))
+    assert len(hits) > 100
+    np.testing.assert_array_equal(block["index"], hits)
+    np.testing.assert_allclose(block["profiles"], said.profiles[hits], atol=1e-5)
+    labels = np.where(looked, of_all, of_first)
+    np.testing.assert_array_equal(block["classes"], np.bincount(labels, minlength=3))
+    np.testing.assert_array_equal(block["planes"].sum(axis=(1, 2, 3)), 6 * block["classes"])
+
+
+def test_recall_of_a_cascade_is_what_its_audit_says():
+    counts = stage.Counts.zeros(2, 2, 4)
+    counts.classes[:] = 90_000, 10_000
+    counts.disagreement_levels[0, 0] = 11_000
+    counts.audit[:] = 1000, 4
+    # 89,000 samples were passed over, and each of the audited thousand stands for 90; 4 missed hits for 360.
+    told = stage.recall(5004, counts)
+    assert told["recall"] == pytest.approx(5000 / 5360)
+    # Exact Poisson limits of 4 (Garwood 1936): 1.0899 and 10.2416.
+    assert told["recall_low"] == pytest.approx(5000 / (5000 + 90 * 10.2416), rel=1e-5)
+    assert told["recall_high"] == pytest.approx(5000 / (5000 + 90 * 1.0899), rel=1e-5)
+    counts.audit[:] = 1000, 0
+    told = stage.recall(5000, counts)
+    assert (told["recall"], told["recall_high"]) == (1, 1)
+    assert told["recall_low"] == pytest.approx(5000 / (5000 + 90 * 3.6889), rel=1e-5)
+    assert stage.recall(5000, stage.Counts.zeros(2, 2, 4)) == {}
+
+
+def test_block_of_a_cascade_does_not_pass_for_one_of_a_full_screen(trained, thirds):
+    cascade, full = trained(screen={"mode": "cascade", "objective": thirds}), trained(screen={"objective": thirds})
+    screen_block(cascade, 0)
+    with pytest.raises(storage.FileError):
+        stage.Search(full).read_block(0)
 
 
 def test_only_the_best_hits_are_kept_and_counts_stay_exact(trained, campaign):

@@ -110,6 +110,10 @@ class Ensemble:
             _combine(*said, self.combine == "vote", profiles[part], log_peaks[part], disagreement[part])
         return Prediction(profiles, log_peaks, disagreement)
 
+    def predict_first(self, normalised: ArrayLike) -> dict[str, FloatArray]:
+        """Return what the first member says alone, as in `predict_members`."""
+        return self._predictors[0](self._check(normalised))
+
     def predict_members(self, normalised: ArrayLike) -> list[dict[str, FloatArray]]:
         """Return what each member says alone, as `combine_members` takes it; errors as for `predict`."""
         values = self._check(normalised)

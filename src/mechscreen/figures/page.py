@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from mechscreen.figures import explorer
 from mechscreen.figures.text import number
 
 Cell = str | int | float | None
@@ -54,10 +56,14 @@ class Page:
     tables: Sequence[Table]
     provenance: Sequence[Table] = field(default=())
     configuration: str = ""
+    explorer: str = ""
+    """The JSON that `mechscreen.figures.explorer.data` makes; "" where there is no hit to look at."""
 
 
 def render(page: Page) -> str:
     """Return the HTML; every text is escaped."""
+    script = explorer.script() if page.explorer else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -65,9 +71,9 @@ def render(page: Page) -> str:
             "<head>",
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # Nothing but what is inside this file can be loaded.
-            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; """
-            """style-src 'unsafe-inline'">""",
+            # Nothing but what is inside this file can be loaded, and no script but our own can run.
+            f"""<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; """
+            f"""style-src 'unsafe-inline'; script-src 'sha256-{digest}'">""",
             f"<title>{escape(page.title)}</title>",
             f"<style>{_CSS}</style>",
             "</head>",
@@ -78,6 +84,7 @@ def render(page: Page) -> str:
             '<dl class="numbers">',
             *map(_key_number, page.numbers),
             "</dl>",
+            *([explorer.markup()] if page.explorer else []),
             "<section>",
             "<h2>Pictures</h2>",
             *map(_picture, page.pictures),
@@ -93,6 +100,14 @@ def render(page: Page) -> str:
             f"<pre>{escape(page.configuration)}</pre>",
             "</section>",
             "</main>",
+            *(
+                [
+                    f'<script type="application/json" id="explorer-data">{page.explorer}</script>',
+                    f"<script>{script}</script>",
+                ]
+                if page.explorer
+                else []
+            ),
             "</body>",
             "</html>",
             "",
@@ -169,8 +184,21 @@ th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: lef
 td { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 pre { font-size: 0.8rem; background: #f6f6f6; padding: 0.75rem; overflow-x: auto; }
+#explorer .panels { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
+#explorer svg { width: 26rem; max-width: 100%; font-size: 11px; }
+#explorer svg text { fill: #222; }
+#explorer svg .label { font-size: 12px; }
+#explorer .stands { fill: #0072B2; stroke: #fff; stroke-width: 0.7; cursor: pointer; }
+#explorer .falls { stroke: #D55E00; stroke-width: 1.6; fill: none; cursor: pointer; }
+#explorer .chosen { fill: none; stroke: #000; stroke-width: 2; pointer-events: none; }
+#explorer path.simulated { fill: none; stroke: #000; stroke-width: 2; }
+#explorer path.emulated { fill: none; stroke: #E69F00; stroke-width: 2; stroke-dasharray: 6 3; }
+#explorer span.emulated { color: #B07A00; font-weight: 600; }
+#explorer .panels p { margin: 0 0 0.5rem; }
+#explorer td.number { min-width: 5rem; }
 @media (max-width: 40rem) { figure img { max-width: 36rem; } }
 @media print {
+  #explorer { display: none; }
   main { max-width: none; padding: 0; }
   figure, table, .numbers { break-inside: avoid; }
   h2, h3, section > p { break-after: avoid; }

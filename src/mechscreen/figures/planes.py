@@ -173,6 +173,17 @@ def marginals(target: NDArray[Any], total: NDArray[Any], d: int) -> NDArray[Any]
     )
 
 
+def relative_density(target: NDArray[Any], total: NDArray[Any]) -> NDArray[Any]:
+    """Return the frequency of `target` relative to `total` in every plane, (planes, bins, bins), 0 where none is."""
+    if not target.any():
+        return np.zeros(target.shape)
+    smooth = []
+    for hits, samples in zip(target, total, strict=True):
+        cells = _density(hits, samples)
+        smooth.append(cells.repeat(len(hits) // len(cells), axis=0).repeat(len(hits) // len(cells), axis=1))
+    return np.array(smooth)
+
+
 def shifts(target: NDArray[Any], total: NDArray[Any], d: int) -> NDArray[Any]:
     """Return how far the mean of `target` lies from that of `total` along each of d parameters, in ranges, (d,)."""
     centres = (np.arange(target.shape[1]) + 0.5) / target.shape[1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
@@ -18,12 +19,15 @@ from mechscreen.stages.simulate import describe
 from mechscreen.stages.train import to_samples
 
 if TYPE_CHECKING:
-    from mechscreen.emulators.ensemble import Prediction
+    from mechscreen.emulators.ensemble import Ensemble, Prediction
     from mechscreen.emulators.samples import Samples
 
 log = logging.getLogger(__name__)
 
 KIND = "predictions"
+
+REPEATS, POINTS = 8, 1024
+"""Estimates of the parameters' importance, whose scatter gives their errors, and points of each (a power of two)."""
 
 
 def evaluate(campaign: Campaign) -> Path:
@@ -72,6 +76,7 @@ def evaluate(campaign: Campaign) -> Path:
         "classes": _by_class(campaign, test, said, labels),
         "confusion": _confusion(campaign, labels, predicted_labels),
         "disagreement": _disagreement(campaign, said.disagreement, error),
+        "importance": _importance(campaign, ensemble),
     }
     storage.write_json(campaign.paths.metrics, metrics)
     log.info("evaluate: %d test samples, mean RMSE of the profiles %.4f", len(test), error.mean())
@@ -123,6 +128,42 @@ def _disagreement(campaign: Campaign, disagreement: NDArray[np.float32], error: 
         for name in ("disagreement", "error", "standard_error", "count")
     }
     return {**values, "bins": bins}
+
+
+def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
+    """Return Sobol's indices of what the ensemble predicts over the campaign's ranges, with standard errors.
+
+    Of the class's number and of each log peak: the share of the variance that a parameter explains alone (first order),
+    and the one that is left where all others are known (total; Saltelli et al. 2010). None where a quantity does not
+    vary.
+    """
+    space = campaign.space
+    varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
+
+    def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = np.zeros((unit.shape[1], len(space)))
+        values[:, varied] = unit.T
+        said = ensemble.predict(space.normalise(space.physical(values)))
+        return np.column_stack([campaign.objective(said.profiles, said.log_peaks), said.log_peaks]).T.astype(float)
+
+    estimates = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for repeat in range(REPEATS):
+            generator = np.random.default_rng([campaign.seed, repeat])
+            estimate = stats.sobol_indices(
+                func=quantities, n=POINTS, dists=[stats.uniform()] * len(varied), rng=generator
+            )
+            estimates.append((estimate.first_order, estimate.total_order))
+    found = np.array(estimates)
+    mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
+    columns = {"first": mean[0], "first_error": error[0], "total": mean[1], "total_error": error[1]}
+    return {
+        "quantities": ["class", *(f"ln peak of {output.name}" for output in campaign.model_instance.outputs)],
+        "parameters": {
+            space.names[j]: {name: [_or_none(float(x)) for x in values[:, k]] for name, values in columns.items()}
+            for k, j in enumerate(varied)
+        },
+    }
 
 
 def _or_none(value: float) -> float | None:

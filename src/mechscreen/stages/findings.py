@@ -63,7 +63,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     screen = results.screen.attributes
     samples = manifest["samples"]
     ensemble, single = metrics["ensemble"], _single(metrics)
-    kept = int(results.screen["trusted"].sum()) / int(screen["samples"])
+    kept = int(results.screen["trusted"].sum()) / max(1, int(results.screen["disagreement_levels"].sum()))
     numbers = [
         KeyNumber(
             "Simulations",
@@ -88,6 +88,16 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             f"{int(screen['hits_discarded']):,} more discarded for disagreement",
         ),
     ]
+    if "recall" in screen:
+        numbers.append(
+            KeyNumber(
+                "Hits that the cascade finds",
+                percent(float(screen["recall"])),
+                f"95 % interval {percent(float(screen['recall_low']))} to {percent(float(screen['recall_high']))}, by "
+                f"{count(int(results.screen['audit'][0]), 'audited sample')}; the whole ensemble looked at "
+                f"{percent(int(results.screen['disagreement_levels'].sum()) / int(screen['samples']))} of all",
+            )
+        )
     if not validation["validated"]:
         return numbers
     near, same, both = (validation[name] for name in ("confirmed", "same_class", "confirmed_and_same_class"))
@@ -203,6 +213,7 @@ def _parameter_table(results: Results) -> Table:
     if len(target) and target.sum():
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
+    importance = results.metrics["importance"]["parameters"]
     rows: list[list[Cell]] = [
         [
             parameter.name,
@@ -212,16 +223,37 @@ def _parameter_table(results: Results) -> Table:
             parameter.high,
             parameter.unit,
             f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
+            *_indices(importance.get(parameter.name)),
         ]
         for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
     ]
     return Table(
         "Parameters",
-        ["parameter", "symbol", "meaning", "from", "to", "unit", "target's lean"],
+        [
+            "parameter",
+            "symbol",
+            "meaning",
+            "from",
+            "to",
+            "unit",
+            "target's lean",
+            "share in the class",
+            f"share in the {results.metrics['importance']['quantities'][1]}",
+        ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
-        "range; positive towards large values. The largest come first.",
+        "range; positive towards large values. The largest come first. Share: Sobol's total index with its standard "
+        "error, by the ensemble over the campaign's ranges: which part of the variance (of the class's number, of the "
+        "peak) is left where all other parameters are known.",
     )
+
+
+def _indices(entry: Mapping[str, Sequence[float | None]] | None) -> list[Cell]:
+    """Return the total indices of the class and of the first peak, with errors."""
+    if entry is None:
+        return [None, None]
+    pairs = zip(entry["total"][:2], entry["total_error"][:2], strict=True)
+    return [None if value is None or error is None else f"{value:.3f} ± {error:.3f}" for value, error in pairs]
 
 
 def _relation_table(results: Results) -> Table:

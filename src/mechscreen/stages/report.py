@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import mechscreen
 from mechscreen import storage
 from mechscreen.campaign import Campaign
@@ -102,11 +104,43 @@ def report(campaign: Campaign) -> Path:
         tables=findings.tables(results),
         provenance=findings.provenance(campaign),
         configuration=campaign.to_yaml(),
+        explorer=_explorer(results),
     )
     storage.write_text(campaign.paths.report, render(page))
     storage.write_text(campaign.paths.summary, findings.summary(results))
     log.info("report: %s", campaign.paths.report)
     return campaign.paths.report
+
+
+def _explorer(results: Results) -> str:
+    """Return the data of the page's interactive part; "" where there is no hit."""
+    from mechscreen.figures import explorer, planes
+    from mechscreen.stages.hits import trust_order
+
+    found = results.hits
+    rows = trust_order(found.arrays)
+    rows = rows[explorer.choose(len(rows))]
+    if not len(rows) or not results.varied:
+        return ""
+    space = results.campaign.screen_space
+    target, total = results.target_planes
+    hits = [
+        {
+            "sample": int(found["index"][i]),
+            "parameters": [float(f"{value:.6g}") for value in found["parameters"][i]],
+            "rmse": float(f"{found['rmse'][i]:.4g}") if np.isfinite(found["rmse"][i]) else None,
+            "disagreement": float(f"{found['disagreement'][i]:.4g}"),
+            "emulated": results.classes[found["emulated_labels"][i]],
+            "simulated": results.verdicts[i],
+            "confirmed": bool(found["confirmed"][i]),
+            "stands": bool(found["confirmed"][i] & found["same_class"][i]),
+        }
+        for i in rows
+    ]
+    varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
+    density = planes.relative_density(target, total)
+    profiles = (found["profiles"][rows], found["emulated_profiles"][rows])
+    return explorer.data(list(space), varied, density, results.outputs, hits, *profiles)
 
 
 def _draw_accuracy(results: Results) -> tuple[Figure, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
@@ -29,7 +30,11 @@ log = logging.getLogger(__name__)
 KIND, PARTIAL_KIND = "screen block", "partial screen block"
 SUMMARY_KIND, HITS_KIND = "screen summary", "screen hits"
 
-BATCH = 4096
+AUDIT = 0.01
+"""Share of the samples that the first member passes over in a cascade, and that the whole ensemble looks at
+nevertheless."""
+
+BATCH = 8192
 """Parameter sets that a rank looks at in one go. Batches are cut the same for any number of ranks, since the last bits
 of a prediction could depend on it."""
 
@@ -140,6 +145,26 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     return paths.screen_summary, paths.screen_hits
 
 
+def recall(found: int, counts: Counts) -> dict[str, float]:
+    """Return which share of the hits a cascade finds, by its audit, and a 95 % confidence interval; {} without audit.
+
+    Each hit of the audit stands for as many that were passed over as samples stand for one of the audit; the interval
+    is that of the audit's number of hits, a Poisson variable (Garwood 1936).
+    """
+    audited, missed = (int(value) for value in counts.audit)
+    known = int(counts.disagreement_levels.sum())
+    passed_over = int(counts.classes.sum()) - known
+    if not audited or not found:
+        return {}
+    each = (passed_over + audited) / audited
+    low, high = stats.chi2.ppf(0.025, 2 * missed) / 2 if missed else 0.0, stats.chi2.ppf(0.975, 2 * missed + 2) / 2
+    by_candidates = found - missed
+    return {
+        name: float(by_candidates / (by_candidates + each * number)) if by_candidates else 0.0
+        for name, number in (("recall", missed), ("recall_low", high), ("recall_high", low))
+    }
+
+
 class Search:
     """What a campaign's screen looks for, and where."""
 
@@ -148,6 +173,8 @@ class Search:
         section = campaign.screen.objective
         self.objective = get_objective(section.name, **section.options)
         self.targets = target_labels(self.objective, section.target)
+        self.candidates = sorted({label + step for label in self.targets for step in (-1, 0, 1)})
+        """Labels of the first member at which the whole ensemble looks in a cascade: the target's and those beside."""
         self.varied = [j for j, parameter in enumerate(campaign.screen_space) if not parameter.fixed]
         """Parameters that span the planes: those that are not fixed."""
 
@@ -166,23 +193,39 @@ class Search:
 
     def look(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
-        limit = self.campaign.screen.disagreement_limit
+        screen = self.campaign.screen
         unit, physical = self.sample(start, stop)
-        said = ensemble.predict(self.campaign.space.normalise(physical))
+        normalised = self.campaign.space.normalise(physical)
+        labels = np.empty(len(unit), np.int64)
+        disagreement = np.full(len(unit), np.nan, np.float32)
+        looked = np.arange(len(unit))
+        audited = np.zeros(len(unit), bool)
+        if screen.mode == "cascade":
+            first = ensemble.predict_first(normalised)
+            labels[:] = self.objective(first["profiles"], first["log_peaks"])
+            candidate = np.isin(labels, self.candidates)
+            chance = sample_unit("uniform", self.campaign.seed, start, stop, 1, "audit")[:, 0]
+            audited = ~candidate & (chance < AUDIT)
+            looked = np.flatnonzero(candidate | audited)
+        said = ensemble.predict(normalised[looked])
         if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
             raise InputError(
                 f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
             )
-        labels = self.objective(said.profiles, said.log_peaks)
-        counts.add(unit[:, self.varied], labels, said.disagreement, limit)
-        rows = np.flatnonzero(np.isin(labels, self.targets) & (said.disagreement <= limit))
+        labels[looked] = self.objective(said.profiles, said.log_peaks)
+        disagreement[looked] = said.disagreement
+        counts.add(unit[:, self.varied], labels, disagreement, screen.disagreement_limit)
+        hit = np.isin(labels, self.targets) & (disagreement <= screen.disagreement_limit)
+        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
+        found = hit[looked]
+        rows = looked[found]
         return Hits(
             start + rows,
             physical[rows],
             labels[rows],
-            said.disagreement[rows],
-            said.profiles[rows],
-            said.log_peaks[rows],
+            disagreement[rows],
+            said.profiles[found],
+            said.log_peaks[found],
         )
 
     def no_counts(self) -> Counts:
@@ -203,6 +246,7 @@ class Search:
             "disagreement_limit": self.campaign.screen.disagreement_limit,
             "hits_found": found,
             "hits_discarded": int(counts.classes[targets].sum()) - found,
+            **recall(found, counts),
         }
 
     def describe(self) -> dict[str, NDArray[Any]]:
@@ -226,6 +270,8 @@ class Search:
         start, stop = self.sample_range(number)
         file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.fingerprint("screen"))
         counts, hits = self.unpack(file)
+        if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
+            raise storage.FileError(file.path, "was not looked at by the whole ensemble")
         if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
             raise storage.FileError(file.path, f"does not hold the samples {start} … {stop - 1}")
         expected = min(counts.trusted[list(self.targets)].sum(), self.campaign.screen.hits_per_block)

@@ -1,0 +1,140 @@
+// The part of the report that answers to a reader: choose a plane, choose a hit, see its profile both ways.
+"use strict";
+(() => {
+  const root = document.getElementById("explorer");
+  const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const SVG = "http://www.w3.org/2000/svg";
+  const hits = data.hits, parameters = data.parameters;
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const density = bytes(data.density), profiles = bytes(data.profiles);
+  const BOX = { width: 340, height: 300, left: 62, right: 12, top: 12, bottom: 46 };
+
+  function element(parent, name, attributes = {}, text = null) {
+    const made = name === "option" || name === "td" || name === "th" || name === "tr"
+      ? document.createElement(name) : document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== null) made.textContent = text;
+    parent.append(made);
+    return made;
+  }
+
+  const short = (value) => {
+    const text = Number(value).toPrecision(4);
+    return (text.includes("e") ? text : String(Number(text))).replace("-", "−");
+  };
+  const scaled = (low, high, from, to) => (value) => from + (value - low) / (high - low) * (to - from);
+  const inner = { x0: BOX.left, x1: BOX.width - BOX.right, y0: BOX.height - BOX.bottom, y1: BOX.top };
+
+  function frame(svg, x, y) {
+    svg.replaceChildren();
+    element(svg, "rect", { x: inner.x0, y: inner.y1, width: inner.x1 - inner.x0, height: inner.y0 - inner.y1,
+      fill: "none", stroke: "#444" });
+    for (const [value, anchor, at] of [[x.low, "start", inner.x0], [x.high, "end", inner.x1]])
+      element(svg, "text", { x: at, y: inner.y0 + 15, "text-anchor": anchor }, short(value));
+    for (const [value, at] of [[y.low, inner.y0], [y.high, inner.y1 + 9]])
+      element(svg, "text", { x: inner.x0 - 5, y: at, "text-anchor": "end" }, short(value));
+    element(svg, "text", { x: (inner.x0 + inner.x1) / 2, y: BOX.height - 8, "text-anchor": "middle", class: "label" },
+      x.label);
+    const middle = (inner.y0 + inner.y1) / 2;
+    element(svg, "text", { x: 14, y: middle, "text-anchor": "middle", class: "label",
+      transform: `rotate(-90 14 ${middle})` }, y.label);
+  }
+
+  // The density of the target over a plane, light where it is absent.
+  function background(svg, i, j) {
+    const swapped = i > j, bins = data.bins, d = data.varied.length;
+    const a = data.varied.indexOf(Math.min(i, j)), b = data.varied.indexOf(Math.max(i, j));
+    if (a < 0 || b < 0 || a === b) return;
+    const plane = a * d - a * (a + 1) / 2 + (b - a - 1);
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = bins;
+    const context = canvas.getContext("2d"), image = context.createImageData(bins, bins);
+    for (let u = 0; u < bins; u++) for (let v = 0; v < bins; v++) {
+      const level = density[(plane * bins + (swapped ? v : u)) * bins + (swapped ? u : v)] / 255;
+      const place = 4 * ((bins - 1 - v) * bins + u);
+      for (const [k, full] of [0x56, 0xb4, 0xe9].entries()) image.data[place + k] = 255 - level * (255 - full);
+      image.data[place + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+    element(svg, "image", { href: canvas.toDataURL(), x: inner.x0, y: inner.y1, width: inner.x1 - inner.x0,
+      height: inner.y0 - inner.y1, preserveAspectRatio: "none", style: "image-rendering: pixelated" });
+  }
+
+  const plane = root.querySelector("svg.plane"), chart = root.querySelector("svg.profile");
+  const along = root.querySelector("select.along"), up = root.querySelector("select.up");
+  const output = root.querySelector("select.output");
+  let chosen = 0;
+
+  function drawPlane() {
+    const i = Number(along.value), j = Number(up.value), x = parameters[i], y = parameters[j];
+    frame(plane, x, y);
+    background(plane, i, j);
+    const px = scaled(x.low, x.high, inner.x0, inner.x1), py = scaled(y.low, y.high, inner.y0, inner.y1);
+    hits.forEach((hit, k) => {
+      const cx = px(hit.parameters[i]), cy = py(hit.parameters[j]);
+      const mark = hit.stands
+        ? element(plane, "circle", { cx, cy, r: 3.5, class: "stands" })
+        : element(plane, "path", { d: `M${cx - 3} ${cy - 3}l6 6m0 -6l-6 6`, class: "falls" });
+      mark.addEventListener("click", () => choose(k));
+    });
+    const hit = hits[chosen];
+    element(plane, "circle", { cx: px(hit.parameters[i]), cy: py(hit.parameters[j]), r: 8, class: "chosen" });
+  }
+
+  function drawProfile() {
+    const hit = hits[chosen], o = Number(output.value), shown = data.outputs[o];
+    const points = shown.grid.length, stride = data.outputs.length * 2 * points;
+    frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel },
+      { low: 0, high: 1, label: shown.label });
+    const px = scaled(shown.grid[0], shown.grid[points - 1], inner.x0, inner.x1);
+    const py = scaled(0, 1, inner.y0, inner.y1 + 8);
+    for (const [way, name] of [[0, "simulated"], [1, "emulated"]]) {
+      const start = chosen * stride + (2 * o + way) * points, values = profiles.subarray(start, start + points);
+      if (values[0] === 255) continue;
+      const path = Array.from(values, (v, k) => `${k ? "L" : "M"}${px(shown.grid[k]).toFixed(1)} ${py(v / 254).toFixed(1)}`);
+      element(chart, "path", { d: path.join(""), class: name });
+    }
+    const rows = root.querySelector("tbody");
+    rows.replaceChildren();
+    const row = (name, value) => {
+      const tr = element(rows, "tr");
+      element(tr, "th", { scope: "row" }, name);
+      element(tr, "td", { class: "number" }, value);
+    };
+    row("RMSE", hit.rmse === null ? "simulation failed" : short(hit.rmse));
+    row("disagreement", short(hit.disagreement));
+    parameters.forEach((p, j) => row(p.unit ? `${p.name} [${p.unit}]` : p.name, short(hit.parameters[j])));
+    root.querySelector(".title").textContent = `Hit ${chosen + 1} of ${hits.length}: sample ${hit.sample}`;
+    root.querySelector(".verdict").textContent =
+      `emulated: ${hit.emulated}; simulated: ${hit.simulated}; ${hit.confirmed ? "confirmed" : "not confirmed"}`;
+  }
+
+  function choose(k) {
+    chosen = (k + hits.length) % hits.length;
+    history.replaceState(null, "", `#hit=${hits[chosen].sample}`);
+    drawPlane();
+    drawProfile();
+  }
+
+  function fromAddress() {
+    const sample = Number(new URLSearchParams(location.hash.slice(1)).get("hit"));
+    const found = hits.findIndex((hit) => hit.sample === sample);
+    if (found >= 0) chosen = found;
+    drawPlane();
+    drawProfile();
+  }
+
+  for (const [select, value] of [[along, data.first[0]], [up, data.first[1]]]) {
+    for (const j of data.varied) element(select, "option", { value: j }, parameters[j].name);
+    select.value = value;
+    select.addEventListener("change", drawPlane);
+  }
+  data.outputs.forEach((o, k) => element(output, "option", { value: k }, o.name));
+  output.parentElement.hidden = data.outputs.length === 1;
+  output.addEventListener("change", drawProfile);
+  root.querySelector(".previous").addEventListener("click", () => choose(chosen - 1));
+  root.querySelector(".next").addEventListener("click", () => choose(chosen + 1));
+  addEventListener("hashchange", fromAddress);
+  root.hidden = false;
+  fromAddress();
+})();

@@ -1,0 +1,132 @@
+"""The part of the report that answers to a reader: planes, hits, and the profile of a chosen hit, both ways.
+
+It is plain JavaScript inside the page (``explorer.js``) on data inside the page; nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.figures.style import grid_label, profile_label
+from mechscreen.figures.text import plain
+from mechscreen.models import Output, Parameter
+
+MOST = 1000
+"""Hits that a page holds."""
+
+_POINTS = 128
+_MISSING = 255
+"""Value of a profile that is not there; the others go from 0 to 254."""
+
+
+def choose(hits: int) -> NDArray[np.int64]:
+    """Return which of so many hits a page holds: all, or `MOST` at equal steps."""
+    return (
+        np.unique(np.linspace(0, hits - 1, min(hits, MOST)).round().astype(np.int64)) if hits else np.empty(0, np.int64)
+    )
+
+
+def data(
+    parameters: Sequence[Parameter],
+    varied: Sequence[int],
+    density: NDArray[Any],
+    outputs: Sequence[Output],
+    hits: Sequence[dict[str, Any]],
+    simulated: NDArray[Any],
+    emulated: NDArray[Any],
+) -> str:
+    """Return the JSON that the page's script reads.
+
+    Parameters
+    ----------
+    parameters
+        All d of them.
+    varied
+        Places of those that vary, at least one.
+    density
+        (planes, bins, bins), of the target relative to all samples.
+    hits
+        What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement,
+        emulated, simulated (both in words), confirmed, stands (confirmed with the class that was emulated).
+    simulated, emulated
+        (hits, outputs, points), NaN where a simulation failed.
+    """
+    step = max(1, math.ceil((simulated.shape[-1] - 1) / (_POINTS - 1)))
+    both = np.stack([simulated, emulated], axis=2)[..., ::step]
+    levels = np.where(np.isfinite(both), np.clip(np.nan_to_num(both), 0, 1) * 254, _MISSING)
+    top = max(1.0, float(np.quantile(density, 0.995))) if density.size else 1.0
+    values = {
+        "parameters": [
+            {"name": p.name, "unit": p.unit, "label": _label(p), "low": p.low, "high": p.high} for p in parameters
+        ],
+        "varied": list(varied),
+        "first": _first(varied, density),
+        "bins": density.shape[-1],
+        "density": _base64(np.clip(density / top, 0, 1) * 255),
+        "outputs": [
+            {
+                "name": output.name,
+                "label": profile_label(output),
+                "gridLabel": grid_label(output),
+                "grid": [float(f"{x:.6g}") for x in output.grid[::step]],
+            }
+            for output in outputs
+        ],
+        "hits": list(hits),
+        "profiles": _base64(levels),
+    }
+    # "</script>" inside a name would end the element that holds this.
+    return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+
+
+def markup() -> str:
+    """Return the section of the page that the script fills; hidden until it runs."""
+    return """<section id="explorer" hidden>
+<h2>Look at the hits</h2>
+<p>Each mark is a validated hit: a blue circle where the model confirms it with the class that was emulated, else a
+cross. The shade behind is the density of the target among all screened parameter sets. Click a mark to see its
+profile.</p>
+<p><label>along <select class="along"></select></label> <label>up <select class="up"></select></label>
+<button type="button" class="previous">previous hit</button> <button type="button" class="next">next hit</button></p>
+<div class="panels">
+<svg class="plane" viewBox="0 0 340 300" role="img" aria-label="hits over the plane of two parameters"></svg>
+<div>
+<p><strong class="title"></strong><br><span class="verdict"></span></p>
+<p><label>output <select class="output"></select></label></p>
+<svg class="profile" viewBox="0 0 340 300" role="img" aria-label="profile of the chosen hit"></svg>
+<p class="key"><span class="simulated">——</span> simulation <span class="emulated">– – –</span> emulator</p>
+</div>
+<table><tbody></tbody></table>
+</div>
+</section>"""
+
+
+def script() -> str:
+    """Return the script."""
+    return resources.files("mechscreen.figures").joinpath("explorer.js").read_text(encoding="utf-8")
+
+
+def _label(parameter: Parameter) -> str:
+    name = plain(parameter.symbol) or parameter.name
+    return f"{name} [{parameter.unit}]" if parameter.unit else name
+
+
+def _first(varied: Sequence[int], density: NDArray[Any]) -> list[int]:
+    """Return the two parameters to begin with: those of the plane with the most structure."""
+    if not len(density):
+        return [varied[0], varied[0]]
+    first, second = np.triu_indices(len(varied), 1)
+    plane = int(density.std(axis=(1, 2)).argmax())
+    return [varied[first[plane]], varied[second[plane]]]
+
+
+def _base64(levels: NDArray[Any]) -> str:
+    return base64.b64encode(np.rint(levels).astype(np.uint8).tobytes()).decode("ascii")

@@ -1,0 +1,112 @@
+"""The interactive part of the report, run by a real browser where there is one."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+
+import numpy as np
+import pytest
+
+from mechscreen.figures import explorer
+from mechscreen.figures.page import Page, render
+from mechscreen.models import Output, Parameter
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PARAMETERS = [
+    Parameter("rate", 0.0, 2.0, unit="1/h", symbol=r"$\alpha$"),
+    Parameter("held", 3.0, 3.0, zero=0.0, one=6.0),
+    Parameter("half</script>", 0.0, 80.0),
+]
+OUTPUTS = [
+    Output("first", np.linspace(0, 5, 301), grid_name="radius", grid_unit="cm"),
+    Output("second", np.arange(301)),
+]
+
+
+@pytest.fixture(scope="module")
+def page():
+    random = np.random.default_rng(2)
+    simulated, emulated = random.random((2, 30, 2, 301))
+    simulated[7] = np.nan
+    hits = [
+        {
+            "sample": 100 + k,
+            "parameters": [float(v) for v in (random.uniform(0, 2), 3.0, random.uniform(0, 80))],
+            "rmse": None if k == 7 else 0.01 * k,
+            "disagreement": 0.02,
+            "emulated": "3 rings",
+            "simulated": "failed (too <narrow>)" if k == 7 else "3 rings",
+            "confirmed": k < 7,
+            "stands": k < 5,
+        }
+        for k in range(30)
+    ]
+    density = random.random((1, 8, 8)) * 3
+    data = explorer.data(PARAMETERS, [0, 2], density, OUTPUTS, hits, simulated, emulated)
+    return Page("hits & more", "", [], [], [], explorer=data), hits
+
+
+def browse(tmp_path, page, fragment=""):
+    """Return the page's elements as a browser has them after its script ran."""
+    path = tmp_path / "report.html"
+    path.write_text(render(page), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    command += ["--virtual-time-budget=3000", "--dump-dom", f"file://{path}{fragment}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome; install one to run this test")
+
+
+@browser
+def test_a_browser_shows_every_hit_and_the_profile_of_the_first(tmp_path, page):
+    document, hits = browse(tmp_path, page[0]), page[1]
+    section = document[document.index('<section id="explorer"') : document.index("<h2>Pictures</h2>")]
+    assert "hidden" not in section[: section.index(">")], "the script did not run"
+    assert section.count('class="stands"') == 5
+    assert section.count('class="falls"') == 25
+    assert "Hit 1 of 30: sample 100" in section
+    assert "α [1/h]" in section
+    assert "radius [cm]" in section
+    values = re.findall(r'<th scope="row">([^<]*)</th><td class="number">([^<]*)</td>', section)
+    assert [unescape(name) for name, _ in values] == ["RMSE", "disagreement", "rate [1/h]", "held", "half</script>"]
+    np.testing.assert_allclose([float(value) for _, value in values[2:]], hits[0]["parameters"], rtol=1e-3)
+    for way in ("simulated", "emulated"):
+        (path,) = re.findall(rf'<path d="([^"]*)" class="{way}"', section)
+        assert path.count("L") == 100, "301 points, every third"
+        assert "NaN" not in path
+
+
+@browser
+def test_the_address_chooses_a_hit_and_a_failed_simulation_has_no_profile(tmp_path, page):
+    section = browse(tmp_path, page[0], "#hit=107")
+    assert "Hit 8 of 30: sample 107" in section
+    assert "simulated: failed (too &lt;narrow&gt;); not confirmed" in section
+    assert "simulation failed" in section
+    assert 'class="emulated"></path>' in section
+    assert 'class="simulated"></path>' not in section
+
+
+def test_profiles_are_kept_to_a_part_in_five_hundred(page):
+    values = json.loads(page[0].explorer)
+    assert values["varied"] == [0, 2]
+    assert values["first"] == [0, 2]
+    levels = np.frombuffer(base64.b64decode(values["profiles"]), np.uint8).reshape(30, 2, 2, 101)
+    simulated = np.random.default_rng(2).random((2, 30, 2, 301))[0, ..., ::3]
+    ok = np.arange(30) != 7
+    np.testing.assert_allclose(levels[ok, :, 0] / 254, simulated[ok], atol=1 / 500)
+    assert (levels[7, :, 0] == 255).all()
+
+
+def test_a_page_holds_a_thousand_hits_at_most_from_the_first_to_the_last():
+    assert explorer.choose(0).tolist() == []
+    assert explorer.choose(3).tolist() == [0, 1, 2]
+    many = explorer.choose(54_321)
+    assert (len(many), many[0], many[-1]) == (1000, 0, 54_320)
+
+
+def test_a_page_without_hits_has_no_script():
+    assert "<script" not in render(Page("none", "", [], [], []))
