@@ -162,6 +162,7 @@ def tables(results: Results) -> list[Table]:
     found = [
         _class_table(results),
         _confusion_table(results),
+        _output_table(results),
         _parameter_table(results),
         _relation_table(results),
         _verdict_table(results),
@@ -203,6 +204,27 @@ def _confusion_table(results: Results) -> Table:
         [[names[i], *(int(counts[i, k]) for k in seen)] for i in seen],
         f"The ensemble names the class of {percent(results.metrics['confusion']['same_class'])} of the test samples as "
         "the simulation does.",
+    )
+
+
+def _output_table(results: Results) -> Table:
+    measured = results.metrics["outputs"]
+    rows: list[list[Cell]] = [
+        [
+            output.name,
+            float(measured[output.name]["rmse"]),
+            float(measured[output.name]["rmse_90_percent"]),
+            correlation(measured[output.name]["r2_shape"]),
+            float(measured[output.name]["log_peak_rmse"]),
+            correlation(measured[output.name]["r2_peak"]),
+        ]
+        for output in results.outputs
+    ]
+    return Table(
+        "Outputs",
+        ["output", "test RMSE", "90 % of samples below", "R², profiles", "RMSE of ln(peak)", "R², ln(peak)"],
+        rows if len(rows) > 1 else [],
+        "The ensemble on the test split, each output alone.",
     )
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.models import Model, get_model
+from mechscreen.models import Model, Output, get_model
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
@@ -168,11 +168,22 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
 
 
 def describe(model: Model) -> dict[str, NDArray[Any]]:
-    """Return what a reader needs to know of a model's arrays: names of parameters and outputs, grid of each output."""
+    """Return what a reader needs to know of a model's arrays: names and units of parameters, outputs and grids."""
     return {
         "parameter_names": np.array(model.space.names),
-        "output_names": np.array([output.name for output in model.outputs]),
-        "grid": np.array([output.grid for output in model.outputs], dtype=float),
+        "parameter_units": np.array([parameter.unit for parameter in model.space]),
+        **describe_outputs(model.outputs),
+    }
+
+
+def describe_outputs(outputs: Sequence[Output]) -> dict[str, NDArray[Any]]:
+    """Return names and units of outputs and of their grids, and the grids, (outputs, points)."""
+    return {
+        "output_names": np.array([output.name for output in outputs]),
+        "output_units": np.array([output.unit for output in outputs]),
+        "grid_names": np.array([output.grid_name for output in outputs]),
+        "grid_units": np.array([output.grid_unit for output in outputs]),
+        "grid": np.array([output.grid for output in outputs], dtype=float),
     }
 
 
