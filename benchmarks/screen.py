@@ -27,13 +27,41 @@ from mechscreen.campaign import Campaign
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import BATCH, Search
 
+HAND_OUT = """
+import time
+from mpi4py import MPI
+from mechscreen.parallel import hand_out
+from mechscreen.tally import Hits
+
+world, seen = MPI.COMM_WORLD, []
+nothing = Hits.none(13, 1, 501)
+
+def work(batch):
+    return world.Get_rank(), nothing
+
+start = time.perf_counter()
+hand_out(world, ((k, k + 1) for k in range(20_000)), work, lambda batch, result: seen.append(result[0]))
+if world.Get_rank() == 0:
+    print((time.perf_counter() - start) / max(1, len(seen) - seen.count(0)))
+"""
+
+
+def hand_out_seconds() -> float:
+    """Return what it takes rank 0 to hand a batch to the other rank and to collect its result, with no work in it."""
+    command = [_mpiexec(), "-n", "2", sys.executable, "-c", HAND_OUT]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _mpiexec() -> str:
+    path = Path(sys.executable).with_name("mpiexec")
+    return str(path) if path.exists() else "mpiexec"
+
 
 def screen(config: Path, ranks: int) -> tuple[float, float, float]:
     """Screen block 0; return samples a second, seconds beside that, and the largest rank's memory in MB."""
     campaign = Campaign.load(config)
     campaign.paths.block(0).unlink(missing_ok=True)
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    command = [str(mpiexec if mpiexec.exists() else "mpiexec"), "-n", str(ranks), sys.executable, "-m", "mechscreen"]
+    command = [_mpiexec(), "-n", str(ranks), sys.executable, "-m", "mechscreen"]
     command += ["screen", "--config", str(config), "--block", "0", "--ranks", str(ranks)]
     start = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -91,6 +119,7 @@ def main() -> None:
                 )
             print(f"two ranks against one: {rates[1] / rates[0]:.2f}")
             profile(config)
+            print(f"handing out a batch of {BATCH}: {1e6 * hand_out_seconds():.0f} µs of rank 0")
     finally:
         shutil.rmtree(own.paths.root, ignore_errors=True)
 

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -58,3 +59,29 @@ def test_loops_stay_with_keras():
 def test_nothing_is_reported_over_the_network(network):
     CompiledPredictor(network, 16, "float32")
     assert sys.modules["openvino_telemetry"] is None
+
+
+SIGNAL_AFTER_PREDICTORS = """
+import gc, os, signal
+import numpy as np
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.prediction import CompiledPredictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings
+
+x = np.zeros((4, 3), np.float32)
+samples = Samples(x, np.zeros((4, 2, 21), np.float32), np.zeros((4, 2), np.float32))
+network = build_network(DenseSettings(width=8, blocks=1), samples, seed=1)
+predictors = [CompiledPredictor(network, 4, "float32") for _ in range(2)]
+while predictors:
+    predictors.pop(0)
+    gc.collect()
+seen = []
+signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+assert seen == [signal.SIGTERM]
+"""
+
+
+def test_a_process_that_had_predictors_survives_a_signal():
+    subprocess.run([sys.executable, "-c", SIGNAL_AFTER_PREDICTORS], check=True, timeout=120)

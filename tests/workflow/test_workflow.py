@@ -189,7 +189,7 @@ def test_snakemake_makes_its_own_report(finished):
 
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])
-@pytest.mark.parametrize(("name", "shards", "members", "blocks"), [("demo", 8, 3, 2), ("paper", 100, 4, 100)])
+@pytest.mark.parametrize(("name", "shards", "members", "blocks"), [("demo", 8, 3, 2), ("paper", 100, 4, 50)])
 def test_dry_run_of_shipped_campaigns_lists_every_job(tmp_path, profile, name, shards, members, blocks):
     campaign = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     planned = jobs(snakemake(tmp_path, "--dry-run", campaign=campaign, profile=profile))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,21 @@ from mechscreen.emulators.networks import is_recurrent, network_shape
 
 FloatArray = NDArray[np.float32]
 Precision = Literal["float32", "bfloat16"]
+
+
+@cache
+def _openvino() -> tuple[Any, Any]:
+    """Return the module and its one core, which is kept to the end of the process.
+
+    A core gives the process another stack for signals, and when it goes puts back the one before, even if that was
+    another core's and is gone (OpenVINO 2026.4): the next signal, such as SLURM's notice of preemption, would then end
+    the process.
+    """
+    # OpenVINO reports its use over the network where this package is found; compute nodes should keep still.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino, openvino.Core()
 
 
 class Predictor:
@@ -72,10 +88,7 @@ class CompiledPredictor(Predictor):
         super().__init__(network, batch_size)
         import tensorflow as tf
 
-        # OpenVINO reports its use over the network where this package is found; compute nodes should keep still.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino as ov
-
+        ov, core = _openvino()
         names = ("profiles", "log_peaks")
 
         @tf.function(input_signature=[tf.TensorSpec((batch_size, self.dimensions), tf.float32)])
@@ -92,7 +105,7 @@ class CompiledPredictor(Predictor):
             # Every rank would pin itself to the first core.
             "ENABLE_CPU_PINNING": False,
         }
-        request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
 
         def predict(rows: FloatArray) -> Mapping[str, FloatArray]:
             request.infer([rows], share_inputs=True)
