@@ -28,7 +28,16 @@ class LSTMSettings(_Settings):
     feedback: int = Field(16, ge=1, le=1024, description="How many of the last outputs each step is fed.")
 
 
-NetworkSettings = Annotated[DenseSettings | LSTMSettings, Field(discriminator="network")]
+class AlignedSettings(_Settings):
+    """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
+
+    network: Literal["aligned"] = "aligned"
+    width: int = Field(384, ge=1, le=16384, description="Neurons of every hidden layer.")
+    blocks: int = Field(3, ge=0, le=64, description="Residual blocks after the first layer.")
+    nodes: int = Field(64, ge=8, le=1024, description="Points of a profile's shape, in its own place and spread.")
+
+
+NetworkSettings = Annotated[DenseSettings | LSTMSettings | AlignedSettings, Field(discriminator="network")]
 
 
 class TrainingSettings(_Settings):

@@ -131,7 +131,8 @@ def _parameter(name: str, varies: bool) -> Parameter:
     nominal, unit, symbol, meaning = _NOMINAL[name]
     low, high = _RANGES.get(name, (_LOW * nominal, _HIGH * nominal))
     at = (low, high) if varies else (nominal, nominal)
-    return Parameter(name, *at, unit=unit, symbol=symbol, meaning=meaning, zero=low, one=high)
+    # Zero is zero, so that networks, which take logarithms of normalised values, see those of rates and constants.
+    return Parameter(name, *at, unit=unit, symbol=symbol, meaning=meaning, zero=0.0, one=high)
 
 
 class MycE2FModel(Model):

@@ -125,6 +125,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
         campaign.space.normalise(dataset.parameters).astype(np.float32),
         dataset.profiles,
         dataset.log_peaks.astype(np.float32),
+        np.array([output.grid for output in campaign.model_instance.outputs], dtype=float),
     )
 
 
