@@ -11,8 +11,9 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared
 from mechscreen.figures.style import read_metadata
+from mechscreen.sampling import sample_seeds
 from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.merge import load_split, merge
+from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble, predict_table
 from mechscreen.stages.report import figure_names, report
 from mechscreen.stages.results import Results
@@ -32,7 +33,7 @@ SETTINGS = {
     "simulations": {"count": 120, "shard_size": 60},
     "emulators": {
         "members": 2,
-        "architecture": {"network": "dense", "width": 32, "blocks": 1},
+        "architecture": {"network": "aligned", "width": 32, "blocks": 1},
         "training": {"epochs": 20, "batch_size": 16, "learning_rate": 1e-2},
     },
     "screen": {
@@ -64,13 +65,14 @@ def finished(tmp_path_factory):
 
 
 def test_every_sample_has_ten_densities_that_its_seed_makes(finished):
-    model, train_split = finished.model_instance, load_split(finished, "train")
-    assert train_split.profiles.shape[1:] == (10, 1000)
     shard = storage.read(finished.paths.shard(1), "simulations")
-    row = [7]
-    again = model.simulate(finished.space.physical(shard["unit"][row]) if "unit" in shard.arrays else
-                           shard["parameters"][row], seeds=shard["seeds"][row])  # fmt: skip
-    np.testing.assert_allclose(shard["profiles"][row], again.profiles, atol=1e-6)
+    assert shard["profiles"].shape == (60, 10, 1000)
+    seeds = sample_seeds(finished.seed, 60, 120, "simulation seeds")
+    rows = [7, 41]
+    again = finished.model_instance.simulate(shard["parameters"][rows], seeds=seeds[rows])
+    np.testing.assert_array_equal(shard["profiles"][rows], again.profiles.astype(np.float32))
+    other = finished.model_instance.simulate(shard["parameters"][rows], seeds=seeds[:2])
+    assert not np.allclose(shard["profiles"][rows], other.profiles, atol=1e-3)
 
 
 def test_files_say_names_units_and_grids_of_all_outputs(finished, tmp_path):
@@ -125,7 +127,7 @@ def test_hits_are_those_of_the_chosen_output(finished):
 def kind_of(path):
     if path.name.startswith("shard"):
         return "simulations"
-    return "dataset" if path.name.startswith("test") else "predictions"
+    return "dataset" if path.name.startswith("test") else "predicted table"
 
 
 def text(values):

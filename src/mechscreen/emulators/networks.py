@@ -244,9 +244,7 @@ class Aligned(keras.layers.Layer):
         return {**super().get_config(), "nodes": self.nodes, "points": self.points}
 
 
-def build_network(
-    settings: NetworkSettings, samples: Samples, *, seed: int = 0, precision: str = "float32"
-) -> Any:
+def build_network(settings: NetworkSettings, samples: Samples, *, seed: int = 0, precision: str = "float32") -> Any:
     """Return an untrained `keras.Model`.
 
     Parameters
@@ -301,9 +299,7 @@ def _dense(settings: DenseSettings, inputs: Any, samples: Samples, seeds: Iterat
     return features, layers.Reshape((outputs, points), dtype="float32", name="profiles")(flat)
 
 
-def _aligned(
-    settings: AlignedSettings, inputs: Any, samples: Samples, seeds: Iterator[int], precision: str
-) -> Any:
+def _aligned(settings: AlignedSettings, inputs: Any, samples: Samples, seeds: Iterator[int], precision: str) -> Any:
     """Residual blocks; linear maps from the last features to places, spreads and shapes, and to integrals.
 
     The peak of a profile is its integral over its area, so that the network need only know the former: for a density,
@@ -328,9 +324,7 @@ def _layer(width: int, name: str, seeds: Iterator[int], activation: str | None =
     return layers.Dense(width, activation, kernel_initializer=initial, name=name, **options)
 
 
-def _features(
-    settings: DenseSettings | AlignedSettings, inputs: Any, samples: Samples, seeds: Iterator[int]
-) -> Any:
+def _features(settings: DenseSettings | AlignedSettings, inputs: Any, samples: Samples, seeds: Iterator[int]) -> Any:
     """Residual blocks of two layers each."""
     to_features = ValuesAndLogarithms(dtype="float32", name="values_and_logarithms")
     mean, deviation = _moments(keras.ops.convert_to_numpy(to_features(samples.parameters)))

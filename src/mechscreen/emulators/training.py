@@ -118,7 +118,9 @@ class Training:
         """
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
-        batches = _Batches(self.samples, self._targets, order[: self._steps * self._batch_size].reshape(self._steps, -1))
+        batches = _Batches(
+            self.samples, self._targets, order[: self._steps * self._batch_size].reshape(self._steps, -1)
+        )
         watch = _Watch(stop)
         fitted = self._fitted.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
         if watch.stopped:
@@ -187,7 +189,9 @@ class Training:
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, max(1, steps - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
             )
-        losses, weights = _losses(settings.loss, self.samples.profiles.shape[-1], aligned=self._fitted is not self.network)
+        losses, weights = _losses(
+            settings.loss, self.samples.profiles.shape[-1], aligned=self._fitted is not self.network
+        )
         self._fitted.compile(
             optimizer=keras.optimizers.AdamW(
                 rate,
