@@ -166,13 +166,13 @@ class MycE2FModel(Model):
         "core": the 24 parameters of the core Rb–E2F model (`CORE`) vary; "all": all 43; or a list of names. The others
         stay at their nominal values.
     scheme
-        "implicit": what the equations say. Conversions and decay of RB and E2F are implicit, so that the step is stable
-        and conserves both. "reference": the published step, Euler–Maruyama and clipping at zero; it is unstable where
+        "implicit": conversions and decay of RB and E2F are implicit, so that the step is stable and conserves both.
+        "reference": the published step, Euler–Maruyama and clipping at zero; it is unstable where
         binding or phosphorylation is fast, and then makes RB and E2F from nothing.
     trajectories
         For one parameter set.
     step, end_time
-        In hours.
+        In hours. The default step is the published one; RB and RB–E2F need shorter ones to converge (docs).
     intrinsic, extrinsic
         Variances of Γ and of ω, per hour.
 
