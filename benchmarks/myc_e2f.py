@@ -188,9 +188,9 @@ def _draw_convergence(
     for count, density, colour, dash in zip(shown, found, style.CYCLE, ("-", (0, (4, 1.5)), (0, (1, 1))), strict=False):
         left.plot(GRIDS[2], density, color=colour, lw=1.2, ls=dash, label=f"{count:,}")
     first, last = style.shown_points(MODEL.outputs[2], truth / truth.max())
-    left.set(xlim=GRIDS[2][[first, last]], xlabel="E2F protein [µM]", ylabel="density [1/µM]")
+    left.set(xlim=(GRIDS[2][first], 1.7 * GRIDS[2][last]), xlabel="E2F protein [µM]", ylabel="density [1/µM]")
     left.set_ylim(bottom=0)
-    left.legend(title="trajectories", loc="center right")
+    left.legend(title="trajectories", loc="upper right")
     right.plot(counts, error[:, 0], color="0.6", lw=0.8, label="one variable")
     right.plot(counts, error[:, 1:], color="0.6", lw=0.8)
     right.plot(counts, error.mean(axis=1), color=style.BLUE, marker="o", ms=4, label="mean of the ten")
