@@ -35,7 +35,7 @@ def test_all_78_planes_of_13_parameters_are_drawn_with_their_units(screened, sho
     texts = shown(figure)
     drawn = [ax for ax in figure.axes if ax.get_visible() and ax.images and not ax.get_title()]
     assert len(drawn) == 78
-    assert "$k_{0}$ [nM]" in texts
+    assert "$k_{0}$\n[nM]" in texts
     assert "density of two stripes, relative to all samples" in texts
     assert "78 planes" in planes.caption(parameters(13), *screened, "two stripes")
 
