@@ -88,8 +88,8 @@ def test_of_many_parameters_the_telling_ones_are_drawn(shown):
     unit = np.random.default_rng(7).random((20_000, 15))
     target, total = histograms(unit[unit[:, 14] > 0.5], 4), histograms(unit, 4)
     texts = shown(planes.draw(parameters(15), target, total, "t"))
-    assert "$k_{14}$ [nM]" in texts
-    assert sum(f"$k_{{{j}}}$ [nM]" in texts for j in range(15)) == 13
+    assert "$k_{14}$\n[nM]" in texts
+    assert sum(f"$k_{{{j}}}$\n[nM]" in texts for j in range(15)) == 13
     assert "13 of 15 parameters" in planes.caption(parameters(15), target, total, "t")
 
 

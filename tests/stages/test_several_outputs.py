@@ -110,6 +110,7 @@ def test_the_report_has_a_line_for_each_output_and_shows_first_what_the_objectiv
     for name, own in measured.items():
         assert re.search(rf"{re.escape(name)}\s+{own['rmse']:.3g}\s", words)
     assert Results(finished).order[:3] == [E2F, 0, 1]
+    assert "share in the ln peak of p(EFp)" in words
     explorer = re.search(r'"outputs":\s*(\[.*?\])\s*,\s*"hits"', html, re.DOTALL)
     assert [output["name"] for output in json.loads(explorer[1])][:2] == ["p(EFp)", "p(MC)"]
     for name in figure_names(finished):

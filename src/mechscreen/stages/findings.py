@@ -236,6 +236,8 @@ def _parameter_table(results: Results) -> Table:
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
     importance = results.metrics["importance"]["parameters"]
+    # The class, and the peak of the output that it is read off.
+    shown = (0, 1 + results.order[0])
     rows: list[list[Cell]] = [
         [
             parameter.name,
@@ -245,7 +247,7 @@ def _parameter_table(results: Results) -> Table:
             parameter.high,
             parameter.unit,
             f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
-            *_indices(importance.get(parameter.name)),
+            *_indices(importance.get(parameter.name), shown),
         ]
         for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
     ]
@@ -260,7 +262,7 @@ def _parameter_table(results: Results) -> Table:
             "unit",
             "target's lean",
             "share in the class",
-            f"share in the {results.metrics['importance']['quantities'][1]}",
+            f"share in the {results.metrics['importance']['quantities'][shown[1]]}",
         ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
@@ -270,11 +272,11 @@ def _parameter_table(results: Results) -> Table:
     )
 
 
-def _indices(entry: Mapping[str, Sequence[float | None]] | None) -> list[Cell]:
-    """Return the total indices of the class and of the first peak, with errors."""
+def _indices(entry: Mapping[str, Sequence[float | None]] | None, shown: Sequence[int]) -> list[Cell]:
+    """Return the total indices of the quantities at some places, with errors."""
     if entry is None:
-        return [None, None]
-    pairs = zip(entry["total"][:2], entry["total_error"][:2], strict=True)
+        return [None] * len(shown)
+    pairs = ((entry["total"][k], entry["total_error"][k]) for k in shown)
     return [None if value is None or error is None else f"{value:.3f} ± {error:.3f}" for value, error in pairs]
 
 
