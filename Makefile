@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock schema install bench-simulate bench-emulate bench-screen
+.PHONY: help demo test test-slurm lint lock schema install bench-simulate bench-emulate bench-screen
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -15,8 +15,11 @@ help: ## Show these lines
 demo: $(INSTALLED) ## Install, run config/demo.yaml, write results/demo/report.html
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
-test: $(INSTALLED) ## Install and run all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## Install and run all tests but those on SLURM
+	$(BIN)/python -m pytest --ignore=tests/slurm
+
+test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
+	$(BIN)/python -m pytest tests/slurm
 
 lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .

@@ -3,16 +3,13 @@
 import re
 import shlex
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
+from campaigns import BIN, ROOT, snakemake_command
 from mechscreen.campaign import Campaign
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
 CAMPAIGN = {
     "name": "small",
@@ -47,11 +44,8 @@ def changed(**sections):
 
 def snakemake(folder, *arguments, campaign=None, profile="local"):
     """Run Snakemake in `folder` on a configuration written there."""
-    config = folder / "campaign.yaml"
-    config.write_text(yaml.safe_dump(campaign or CAMPAIGN))
-    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", config]
-    command += ["--workflow-profile", ROOT / "cluster_profiles" / profile, *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=500)
+    command = snakemake_command(folder, campaign or CAMPAIGN, ROOT / "cluster_profiles" / profile, *arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
 
 
 def jobs(done):

@@ -11,7 +11,7 @@ rule evaluate_ensemble:
         benchmark_of("evaluate", "evaluate")
     threads: 2
     resources:
-        mem_mb=scaled(8000),
+        mem_mb=scaled(4000),
         runtime=scaled(60),
     params:
         config=paths.campaign,

@@ -23,7 +23,7 @@ rule train_member:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=scaled(8000),
+        mem_mb=scaled(4000),
         runtime=scaled(720),
     params:
         config=paths.campaign,
