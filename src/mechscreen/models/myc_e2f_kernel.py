@@ -6,7 +6,7 @@ error of 1e-6 in molecule numbers.
 
 Random numbers are a function of the sample's seed, the trajectory's number and the step (Philox4x32-10, Salmon et al.
 2011, SC11), so that a trajectory does not depend on the lane it runs in. All noise that just one species has is one
-Gaussian with the summed variance, and so is all noise along one conversion: 13 normal numbers a step instead of 36, and
+Gaussian with the summed variance, and so is all noise along one conversion: 13 normal numbers a step instead of 41, and
 the same distribution (docs/myc-e2f-model.md).
 
 All compiled code stands in this one file, because Numba renews a cached binary only when the file that holds the entry

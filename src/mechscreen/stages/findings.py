@@ -208,7 +208,9 @@ def _confusion_table(results: Results) -> Table:
 
 
 def _output_table(results: Results) -> Table:
-    measured = results.metrics["outputs"]
+    # Of one output the text tells all; evaluations of earlier versions do not list it.
+    outputs = results.outputs if len(results.outputs) > 1 else ()
+    measured = results.metrics["outputs"] if outputs else {}
     rows: list[list[Cell]] = [
         [
             output.name,
@@ -218,12 +220,12 @@ def _output_table(results: Results) -> Table:
             float(measured[output.name]["log_peak_rmse"]),
             correlation(measured[output.name]["r2_peak"]),
         ]
-        for output in results.outputs
+        for output in outputs
     ]
     return Table(
         "Outputs",
         ["output", "test RMSE", "90 % of samples below", "R², profiles", "RMSE of ln(peak)", "R², ln(peak)"],
-        rows if len(rows) > 1 else [],
+        rows,
         "The ensemble on the test split, each output alone.",
     )
 
