@@ -133,7 +133,7 @@ def test_without_noise_it_is_the_readable_reference(implicit):
     # The published step is unstable for most parameter sets, where the last bit decides; not for slow binding.
     rows = parameters(4) if implicit else [changed(kRE=5, kRBDP=0.5, KRP=0.2)]
     for row in rows:
-        phases = [(1500, 0.01), (3, 0.002)]
+        phases = [(700, 0.01), (3, 0.002)]
         expected = reference.simulate(row, 1, phases, implicit=implicit, intrinsic=0, extrinsic=0)[:, 0]
         np.testing.assert_allclose(without_noise(row, phases, implicit=implicit), expected, rtol=3e-4)
 

@@ -34,7 +34,7 @@ SETTINGS = {
     "emulators": {
         "members": 2,
         "architecture": {"network": "aligned", "width": 32, "blocks": 1},
-        "training": {"epochs": 20, "batch_size": 16, "learning_rate": 1e-2},
+        "training": {"epochs": 12, "batch_size": 16, "learning_rate": 1e-2},
     },
     "screen": {
         "count": 600,
@@ -55,7 +55,9 @@ def finished(tmp_path_factory):
     merge(campaign)
     for member in range(2):
         train(campaign, member)
-    evaluate(campaign)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mechscreen.stages.evaluate.POINTS", 64)
+        evaluate(campaign)
     for block in range(2):
         screen_block(campaign, block)
     gather_screen(campaign)
