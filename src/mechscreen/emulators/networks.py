@@ -182,7 +182,7 @@ class Aligned(keras.layers.Layer):
         self.grids.assign(grids)
         self.steps.assign(np.gradient(grids, axis=1))
         parts = np.array_split(np.arange(len(samples)), 1 + len(samples) // _ROWS)
-        moments, log_areas = zip(*(self._moments(samples.profiles[rows]) for rows in parts), strict=True)
+        moments, log_areas = zip(*(self._places_and_spreads(samples.profiles[rows]) for rows in parts), strict=True)
         mean, deviation = _moments(np.concatenate(moments))
         self.mean.assign(mean)
         self.deviation.assign(deviation)
@@ -190,7 +190,7 @@ class Aligned(keras.layers.Layer):
 
     def represent(self, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Return what a network that predicts some profiles should say: what it is fitted to."""
-        moments, log_areas = self._moments(profiles)
+        moments, log_areas = self._places_and_spreads(profiles)
         mean, deviation, grids = (keras.ops.convert_to_numpy(v) for v in (self.mean, self.deviation, self.grids))
         steps = keras.ops.convert_to_numpy(self.steps)
         place, spread = grids[:, 0] - steps[:, 0] + np.exp(moments[..., 0]), np.exp(moments[..., 1])
@@ -204,7 +204,7 @@ class Aligned(keras.layers.Layer):
             "log_integrals": (log_peaks + log_areas).astype(np.float32),
         }
 
-    def _moments(self, profiles: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _places_and_spreads(self, profiles: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the logarithms of places and spreads (n, outputs, 2) and of areas (n, outputs)."""
         grids, steps = (keras.ops.convert_to_numpy(v).astype(np.float64) for v in (self.grids, self.steps))
         from_start, least = grids - grids[:, :1], steps.min(axis=1)
