@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm lint lock schema install bench-simulate bench-emulate bench-screen
+.PHONY: help demo test test-slurm lint lock schema install bench-simulate bench-emulate bench-screen soak
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -37,6 +37,9 @@ bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the
 bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFIG (config/demo.yaml), by one rank and two
 	$(SNAKEMAKE) emulators --configfile $(CONFIG)
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
+
+soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
+	$(BIN)/python benchmarks/soak.py
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

@@ -9,6 +9,10 @@ include: "workflow/rules/common.smk"
 # Everything a campaign fixes; a wrong key ends here, before any job.
 campaign = load_campaign(config)
 paths = campaign.paths
+# Ranks, memory and time of the jobs of each rule, from the campaign's size.
+FORECAST = {step.rule.name: step for step in forecast(campaign)}
+if workflow.is_main_process:
+    print(one_line(campaign), file=sys.stderr)
 
 
 include: "workflow/rules/simulate.smk"
@@ -85,9 +89,15 @@ rule figures:
 
 
 onstart:
+    # One run at a time drives a campaign; the lock ends with this process.
+    HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
     write_campaign(campaign)
 
 
 onsuccess:
     print_summary(paths)
+
+
+onerror:
+    print_failures(campaign)

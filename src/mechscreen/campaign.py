@@ -260,6 +260,14 @@ class Paths:
         self.report = root / "report.html"
         self.summary = root / "summary.txt"
 
+    def log(self, verb: str, job: str) -> Path:
+        """Log of a job."""
+        return self.root / "logs" / verb / f"{job}.log"
+
+    def benchmark(self, verb: str, job: str) -> Path:
+        """Snakemake's measurement of a job."""
+        return self.root / "benchmarks" / verb / f"{job}.tsv"
+
     def shard(self, number: int) -> Path:
         """Shard of simulations."""
         return self.simulations / f"shard-{number:05d}.h5"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import click
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.errors import InputError, nearest
-from mechscreen.parallel import Deadline, Interrupted, communicator
+from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
+EXIT_WRONG = 1
 EXIT_INPUT = 2
 EXIT_UNFINISHED = 75
 """EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
@@ -79,6 +82,24 @@ def _deadline(minutes: float | None) -> Deadline:
     return Deadline(None if minutes is None else 60 * minutes)
 
 
+@contextmanager
+def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
+    """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
+    from mechscreen.runs.jobs import at_work
+
+    log = campaign.paths.log(verb, name)
+    with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
+        if not alone:
+            logging.getLogger(__name__).warning(
+                "%s %s: another process makes the same; both give the same file, but if a killed run left it behind, "
+                "end it with: mechscreen recover %s",
+                verb,
+                name,
+                campaign.paths.root,
+            )
+        yield
+
+
 def _use_threads(threads: int | None) -> None:
     """Tell the network library how many threads to use; `mechscreen.emulators.backend` reads it when it is imported."""
     if threads is not None:
@@ -120,11 +141,12 @@ def simulate(
     if config is not None and shard is not None and not by_table:
         campaign = Campaign.load(config)
         comm = communicator(ranks)
-        with _deadline(time_limit) as deadline:
+        name = campaign.paths.shard(shard).stem
+        with _job(campaign, "simulate", name, comm), _deadline(time_limit) as deadline:
             simulate_shard(campaign, shard, comm, deadline)
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
         comm = communicator(ranks)
-        with _deadline(time_limit) as deadline:
+        with failing_together(comm), _deadline(time_limit) as deadline:
             simulate_table(
                 model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
             )
@@ -143,7 +165,9 @@ def merge(config: Path) -> None:
     """
     from mechscreen.stages.merge import merge as merge_shards
 
-    merge_shards(Campaign.load(config))
+    campaign = Campaign.load(config)
+    with _job(campaign, "merge", "merge"):
+        merge_shards(campaign)
 
 
 @cli.command()
@@ -163,7 +187,8 @@ def train(config: Path, member: int, samples: int | None, threads: int | None, t
 
     campaign = Campaign.load(config)
     _use_threads(threads)
-    with _deadline(time_limit) as deadline:
+    verb, name = ("train", f"member-{member}") if samples is None else ("learn", f"samples-{samples}-member-{member}")
+    with _job(campaign, verb, name), _deadline(time_limit) as deadline:
         train_member(campaign, member, deadline, samples)
 
 
@@ -181,7 +206,8 @@ def learn(config: Path, threads: int | None) -> None:
 
     campaign = Campaign.load(config)
     _use_threads(threads)
-    measure_learning(campaign)
+    with _job(campaign, "learn", "learn"):
+        measure_learning(campaign)
 
 
 @cli.command()
@@ -198,7 +224,8 @@ def evaluate(config: Path, threads: int | None) -> None:
 
     campaign = Campaign.load(config)
     _use_threads(threads)
-    evaluate_ensemble(campaign)
+    with _job(campaign, "evaluate", "evaluate"):
+        evaluate_ensemble(campaign)
 
 
 @cli.command()
@@ -221,11 +248,12 @@ def screen(config: Path, block: int | None, gather: bool, ranks: int | None, tim
         raise click.UsageError("give either --block or --gather")
     campaign = Campaign.load(config)
     if block is None:
-        gather_screen(campaign)
+        with _job(campaign, "screen", "gather"):
+            gather_screen(campaign)
         return
     comm = communicator(ranks)
     _use_threads(1)
-    with _deadline(time_limit) as deadline:
+    with _job(campaign, "screen", campaign.paths.block(block).stem, comm), _deadline(time_limit) as deadline:
         screen_block(campaign, block, comm, deadline)
 
 
@@ -244,7 +272,7 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 
     campaign = Campaign.load(config)
     comm = communicator(ranks)
-    with _deadline(time_limit) as deadline:
+    with _job(campaign, "validate", "validate", comm), _deadline(time_limit) as deadline:
         validate_hits(campaign, comm, deadline)
 
 
@@ -278,10 +306,11 @@ def report(config: Path, figure: str | None) -> None:
     from mechscreen.stages.report import report as write_report
 
     campaign = Campaign.load(config)
-    if figure is not None:
-        draw(campaign, figure)
-    else:
-        write_report(campaign)
+    with _job(campaign, "report", figure or "report"):
+        if figure is not None:
+            draw(campaign, figure)
+        else:
+            write_report(campaign)
 
 
 @cli.command()
@@ -319,6 +348,80 @@ def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) ->
     from mechscreen.stages.discover import discover as discover_equations
 
     click.echo(discover_equations(table, out, time=time, trajectory=trajectory, degree=degree).summary())
+
+
+@cli.command()
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    default=Path("cluster_profiles/local"),
+    show_default=True,
+    help="Folder of the workflow profile; for SLURM, two short jobs are submitted by it.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that will hold the folders of results.",
+)
+def doctor(profile: Path, results: Path) -> None:
+    """Check a machine or a cluster before a campaign, and say what to change (exit code 1 if anything is wrong).
+
+    \b
+    Example:
+      mechscreen doctor --profile cluster_profiles/slurm
+    """
+    from mechscreen.runs.doctor import examine
+
+    if not examine(profile, results, click.echo):
+        sys.exit(EXIT_WRONG)
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def plan(config: Path) -> None:
+    """Tell what a campaign will take, from speeds measured on this machine (about half a minute).
+
+    \b
+    Example:
+      mechscreen plan config/paper.yaml
+    """
+    from mechscreen.runs.plan import plan as make_plan
+
+    campaign = Campaign.load(config)
+    _use_threads(1)
+    click.echo(make_plan(campaign))
+
+
+@cli.command()
+@click.argument("results", type=click.Path(path_type=Path))
+def status(results: Path) -> None:
+    """Tell how far a campaign is: what is done, runs, has stopped, and is left.
+
+    \b
+    Example:
+      mechscreen status results/demo
+    """
+    from mechscreen.runs.status import load_campaign
+    from mechscreen.runs.status import status as tell_status
+
+    click.echo(tell_status(load_campaign(results)))
+
+
+@cli.command()
+@click.argument("results", type=click.Path(path_type=Path))
+def recover(results: Path) -> None:
+    """After Snakemake was killed: end its leftover jobs, unlock the folder, say what remains.
+
+    \b
+    Example:
+      mechscreen recover results/demo
+    """
+    from mechscreen.runs.recover import recover as recover_run
+    from mechscreen.runs.status import load_campaign
+
+    recover_run(load_campaign(results), click.echo)
 
 
 @cli.command()

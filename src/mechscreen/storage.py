@@ -9,6 +9,7 @@ written under a temporary name in the same folder, flushed to disk and renamed, 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import h5py
 import numpy as np
@@ -45,6 +46,8 @@ REMAKE = "remove it and run the command that makes it again"
 _USER_BLOCK = 512
 _MAGIC = b"mechscreen"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LOOK_SECONDS = 0.5
+"""For how long `hold` tries again: `is_held` takes the lock for a moment."""
 _STALE_AFTER = 24 * 3600.0
 """Seconds after which a temporary file of another machine counts as left behind."""
 
@@ -404,6 +407,44 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def hold(path: Path) -> TextIO | None:
+    """Open a text file for reading and appending, and lock it for as long as the stream is open, or the process lives.
+
+    Returns
+    -------
+    The stream; None if another process holds the file. Where the file system knows no locks, nobody holds anything.
+    """
+    with _explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a+", encoding="utf-8")
+    end = time.monotonic() + _LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Someone may only be looking.
+            if time.monotonic() < end:
+                time.sleep(_LOOK_SECONDS / 10)
+                continue
+            stream.close()
+            return None
+        except OSError:
+            pass
+        return stream
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process holds a file by `hold`."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def check_writable(path: Path) -> None:

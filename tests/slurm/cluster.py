@@ -150,6 +150,22 @@ class Cluster:
         jobs = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
         return [job for job in jobs if job["State"] == "COMPLETED"]
 
+    def kill_node(self, node: str) -> None:
+        """Kill the daemon of a node with 9; its jobs live on until SLURM gives the node up."""
+        daemon = self._daemons.pop(node)
+        daemon.kill()
+        daemon.wait()
+
+    def restart_node(self, node: str) -> None:
+        """Start the daemon of a node again."""
+        self._start("slurmd", "-D", "-N", node, name=node)
+        self.resume_node(node)
+
+    def resume_node(self, node: str) -> None:
+        """Take a node back into service, unless SLURM has already done so."""
+        self._run("scontrol", "update", f"nodename={node}", "state=resume")
+        self._wait(lambda: self._states()[node] in ("idle", "mix", "alloc"), node)
+
     def _wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds.
 

@@ -62,7 +62,8 @@ def slurm_profile(tmp_path_factory):
     for before, after in {
         "# slurm_account: my_account": f"slurm_account: {ACCOUNT}",
         "# slurm_partition: standard": "slurm_partition: standard",
-        "tasks: 32": "tasks: 4",
+        "mpi: &launcher mpiexec": "tasks: 4\n    mpi: &launcher mpiexec",
+        "mpi: *launcher": "tasks: 4\n    mpi: *launcher",
         # Jobs of a few seconds are looked at sooner.
         "status-checks: 10": "status-checks: 2",
         # As on one machine, so that the networks are the same to the last bit.

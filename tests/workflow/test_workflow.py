@@ -1,14 +1,17 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
+import os
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
 from campaigns import BIN, ROOT, snakemake_command
 from mechscreen.campaign import Campaign
+from mechscreen.runs.forecast import forecast
 
 EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
 CAMPAIGN = {
@@ -104,6 +107,26 @@ def test_campaign_runs_from_simulations_to_report_and_says_what_it_found(finishe
 
 
 @pytest.mark.slow
+def test_status_of_a_finished_campaign_is_done(finished):
+    command = [BIN / "mechscreen", "status", "results/small"]
+    said = subprocess.run(command, cwd=finished, capture_output=True, text=True, check=True).stdout
+    assert "done: results/small/report.html" in said
+    assert "simulate_shard     2 of 2 done" in said
+    assert "stopped" not in said
+
+
+@pytest.mark.slow
+def test_no_more_files_and_bytes_are_left_than_forecast(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    steps = forecast(Campaign.from_dict(CAMPAIGN))
+    results = [path for path in Path("results/small").rglob("*") if path.is_file()]
+    records = [path for path in Path(".snakemake/metadata").rglob("*") if path.is_file()]
+    expected = sum(step.files for step in steps)
+    assert 0.6 * expected < len(results) + len(records) <= expected
+    assert sum(path.stat().st_size for path in results) <= sum(step.disk for step in steps)
+
+
+@pytest.mark.slow
 def test_second_run_has_nothing_to_do(finished):
     assert jobs(snakemake(finished, "--dry-run")) == {}
 
@@ -189,6 +212,20 @@ def test_dry_run_of_shipped_campaigns_lists_every_job(tmp_path, profile, name, s
     planned = jobs(snakemake(tmp_path, "--dry-run", campaign=campaign, profile=profile))
     assert (planned["simulate_shard"], planned["train_member"], planned["screen_block"]) == (shards, members, blocks)
     assert not (tmp_path / "results").exists()
+
+
+def test_dry_run_of_ten_million_simulations_is_quick_and_small(tmp_path):
+    """In processor time, which does not depend on what else the machine does."""
+    campaign = yaml.safe_load((ROOT / "config/large.yaml").read_text())
+    command = snakemake_command(tmp_path, campaign, ROOT / "cluster_profiles/slurm", "--dry-run", "--quiet")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    assert "large, from start to end: 317 jobs" in said
+    assert used.ru_utime + used.ru_stime <= 5
+    assert used.ru_maxrss <= 300_000  # kB
 
 
 def test_lint_asks_for_nothing_but_a_conda_environment_per_rule(tmp_path):

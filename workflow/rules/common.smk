@@ -4,6 +4,8 @@ from pathlib import Path
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.runs import driver
+from mechscreen.runs.forecast import forecast, one_line
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
@@ -12,6 +14,10 @@ shell.prefix(
     f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
     "log_to() {{ (trap '' INT TERM; exec tee \"$1\"); }}; "
 )
+
+
+# What this process holds until it ends.
+HELD = []
 
 
 def load_campaign(config):
@@ -44,12 +50,26 @@ def print_summary(paths):
         print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
+def print_failures(campaign):
+    from mechscreen.runs.status import failures
+
+    print(f"\n{failures(campaign)}", file=sys.stderr)
+
+
+def begin_run(logs):
+    """Return what holds the campaign's folder for this process, or end with a message and exit code 2."""
+    try:
+        return driver.begin(paths.root, next(iter(logs), None))
+    except InputError as error:
+        stop(str(error))
+
+
 def log_of(verb, name):
-    return str(paths.root / "logs" / verb / f"{name}.log")
+    return str(paths.log(verb, name))
 
 
 def benchmark_of(verb, name):
-    return str(paths.root / "benchmarks" / verb / f"{name}.tsv")
+    return str(paths.benchmark(verb, name))
 
 
 def scaled(value):

@@ -11,8 +11,8 @@ rule evaluate_ensemble:
         benchmark_of("evaluate", "evaluate")
     threads: 2
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(60),
+        mem_mb=scaled(FORECAST["evaluate_ensemble"].megabytes),
+        runtime=scaled(FORECAST["evaluate_ensemble"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("evaluation"),

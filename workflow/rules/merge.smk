@@ -8,8 +8,8 @@ rule merge_shards:
     benchmark:
         benchmark_of("merge", "merge")
     resources:
-        mem_mb=scaled(2000),
-        runtime=scaled(60),
+        mem_mb=scaled(FORECAST["merge_shards"].megabytes),
+        runtime=scaled(FORECAST["merge_shards"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("dataset"),

@@ -21,8 +21,8 @@ rule draw_figure:
     wildcard_constraints:
         figure="|".join(figure_names(campaign)),
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(FORECAST["draw_figure"].megabytes),
+        runtime=scaled(FORECAST["draw_figure"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("validation"),
@@ -56,8 +56,8 @@ rule write_report:
     benchmark:
         benchmark_of("report", "report")
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(FORECAST["write_report"].megabytes),
+        runtime=scaled(FORECAST["write_report"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("validation"),

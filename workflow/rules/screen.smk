@@ -14,9 +14,9 @@ rule screen_block:
         block=r"\d{5}",
     resources:
         mpi="mpiexec",
-        tasks=2,
-        mem_mb_per_cpu=scaled(2000),
-        runtime=scaled(120),
+        tasks=FORECAST["screen_block"].tasks,
+        mem_mb_per_cpu=scaled(FORECAST["screen_block"].megabytes),
+        runtime=scaled(FORECAST["screen_block"].minutes),
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.block),
@@ -39,8 +39,8 @@ rule gather_screen:
     benchmark:
         benchmark_of("screen", "gather")
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(60),
+        mem_mb=scaled(FORECAST["gather_screen"].megabytes),
+        runtime=scaled(FORECAST["gather_screen"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("screen"),

@@ -12,9 +12,9 @@ rule simulate_shard:
         shard=r"\d{5}",
     resources:
         mpi="mpiexec",
-        tasks=2,
-        mem_mb_per_cpu=scaled(1500),
-        runtime=scaled(60),
+        tasks=FORECAST["simulate_shard"].tasks,
+        mem_mb_per_cpu=scaled(FORECAST["simulate_shard"].megabytes),
+        runtime=scaled(FORECAST["simulate_shard"].minutes),
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.shard),

@@ -23,8 +23,8 @@ rule train_member:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(720),
+        mem_mb=scaled(FORECAST["train_member"].megabytes),
+        runtime=scaled(FORECAST["train_member"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("emulators"),

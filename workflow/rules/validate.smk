@@ -12,9 +12,9 @@ rule validate_hits:
         benchmark_of("validate", "validate")
     resources:
         mpi="mpiexec",
-        tasks=2,
-        mem_mb_per_cpu=scaled(2000),
-        runtime=scaled(120),
+        tasks=FORECAST["validate_hits"].tasks,
+        mem_mb_per_cpu=scaled(FORECAST["validate_hits"].megabytes),
+        runtime=scaled(FORECAST["validate_hits"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("validation"),

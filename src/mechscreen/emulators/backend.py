@@ -41,4 +41,9 @@ def _without_notices() -> Iterator[None]:
 with _without_notices():
     import keras
 
-__all__ = ["keras"]
+__all__ = ["has_gpu", "keras"]
+
+
+def has_gpu() -> bool:
+    """Return whether Keras sees a GPU."""
+    return bool(keras.distribution.list_devices("gpu"))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backend import has_gpu, keras
 from mechscreen.emulators.networks import is_recurrent, network_shape
 
 FloatArray = NDArray[np.float32]
@@ -120,10 +120,6 @@ def fastest_predictor(network: Any, batch_size: int, precision: Precision = "flo
     That is Keras, in the network's own precision, where there is a GPU, where TensorFlow is not the backend, and for
     loops.
     """
-    if keras.backend.backend() != "tensorflow" or is_recurrent(network):
-        return Predictor(network, batch_size)
-    import tensorflow as tf
-
-    if tf.config.list_physical_devices("GPU"):
+    if keras.backend.backend() != "tensorflow" or is_recurrent(network) or has_gpu():
         return Predictor(network, batch_size)
     return CompiledPredictor(network, batch_size, precision)

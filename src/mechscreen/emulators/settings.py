@@ -18,6 +18,15 @@ class DenseSettings(_Settings):
     width: int = Field(512, ge=1, le=16384, description="Neurons of every hidden layer.")
     blocks: int = Field(4, ge=0, le=64, description="Residual blocks after the first layer.")
 
+    def weights(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many numbers the matrices of the network hold, biases aside."""
+        # Values and their logarithms in, two layers a block, profiles and peaks out.
+        return self.width * (2 * dimensions + 2 * self.blocks * self.width + outputs * points + outputs)
+
+    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many multiplications a prediction takes."""
+        return self.weights(dimensions, outputs, points)
+
 
 class LSTMSettings(_Settings):
     """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
@@ -26,6 +35,18 @@ class LSTMSettings(_Settings):
     embedding: int = Field(64, ge=1, le=16384, description="Neurons of the layer that embeds the parameters.")
     units: int = Field(256, ge=1, le=16384, description="Units of the LSTM.")
     feedback: int = Field(16, ge=1, le=1024, description="How many of the last outputs each step is fed.")
+
+    def weights(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many numbers the matrices of the network hold, biases aside."""
+        return self.embedding * (dimensions + outputs) + self._cell(outputs)
+
+    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many multiplications a prediction takes: one pass of the cell for every point."""
+        return self.embedding * (dimensions + outputs) + points * self._cell(outputs)
+
+    def _cell(self, outputs: int) -> int:
+        into = self.embedding + self.feedback * outputs + self.units
+        return 4 * self.units * into + self.units * outputs
 
 
 class AlignedSettings(_Settings):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backend import has_gpu, keras
 from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import fitted_part, is_recurrent, represent
 from mechscreen.emulators.prediction import Predictor
@@ -235,9 +235,7 @@ def _worth_compiling(network: Any) -> bool:
     """XLA makes loops a quarter faster, and on a CPU dense layers a fifth slower than TensorFlow's own kernels."""
     if keras.backend.backend() != "tensorflow":
         return True
-    import tensorflow as tf
-
-    return is_recurrent(network) or bool(tf.config.list_physical_devices("GPU"))
+    return is_recurrent(network) or has_gpu()
 
 
 class _Batches(keras.utils.PyDataset):

@@ -260,6 +260,8 @@ class Model(ABC):
     ----------------
     name, version
         `version` changes whenever results change; it is part of the campaign's identity.
+    seconds
+        About what a simulation takes on one core; jobs ask for time and ranks by it (``mechscreen plan`` measures it).
     space
         The parameters and their ranges.
     outputs
@@ -268,6 +270,7 @@ class Model(ABC):
 
     name: ClassVar[str]
     version: ClassVar[str]
+    seconds: ClassVar[float] = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
@@ -82,15 +83,11 @@ def list_hits(results: Path, top: int) -> str:
         raise InputError(f"{path}: not a table of hits ({error}); run mechscreen validate again") from None
     if not rows or rows[0][:1] != ["sample"] or any(len(row) != len(rows[0]) for row in rows):
         raise InputError(f"{path}: not a table of hits; run mechscreen validate again")
-    shown = rows[: top + 1]
-    lines = _aligned([[_short(cell) for cell in row] for row in shown])
+    shown = [[_short(cell) for cell in row] for row in rows[1 : top + 1]]
+    aligned = ["right"] * len(rows[0])
+    table = tabulate(shown, rows[0], tablefmt="plain", disable_numparse=True, colalign=aligned if shown else None)
     hits = len(rows) - 1
-    return "\n".join([*lines, f"{min(top, hits):,} of {hits:,} validated hits, by trust; all of them: {path}"])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join([table, f"{min(top, hits):,} of {hits:,} validated hits, by trust; all of them: {path}"])
 
 
 def _short(cell: str) -> str:

@@ -1,0 +1,64 @@
+"""What `mechscreen doctor` runs where jobs run: ``python -m mechscreen.runs.probe ranks 2``, ``… gpu``."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+from mechscreen.errors import InputError
+from mechscreen.parallel import communicator, failing_together, rank_of, size_of
+
+FOUND, FAILED = "mechscreen probe found:", "mechscreen probe failed:"
+"""What the line that tells the finding begins with."""
+
+_LATE = 120.0
+"""Seconds that a file is waited for."""
+
+
+def main() -> None:
+    """Look, print one line, and exit with 0, or with 1 and the reason."""
+    what, *rest = sys.argv[1:]
+    try:
+        found = ranks(int(rest[0]), Path(rest[1])) if what == "ranks" else gpu()
+    except InputError as error:
+        print(FAILED, error, flush=True)
+        sys.exit(1)
+    if found:
+        print(FOUND, found, flush=True)
+
+
+def ranks(expected: int, marker: Path) -> str:
+    """Return where the ranks of the communicator are, and how late a file that was just written is seen there."""
+    comm = communicator(expected)
+    with failing_together(comm):
+        start = time.monotonic()
+        while not marker.exists():
+            if time.monotonic() - start > _LATE:
+                raise InputError(
+                    f"{socket.gethostname()} does not see {marker}; use a file system that all nodes share"
+                )
+            time.sleep(0.1)
+        here = (socket.gethostname(), time.monotonic() - start)
+        places = [here] if comm is None else comm.gather(here, root=0)
+    if rank_of(comm) != 0:
+        return ""
+    hosts = sorted({host for host, _ in places})
+    late = max(seconds for _, seconds in places)
+    return f"{size_of(comm)} ranks on {', '.join(hosts)}; a new file is seen after {late:.1f} s"
+
+
+def gpu() -> str:
+    """Return what Keras sees, after a product on it."""
+    from mechscreen.emulators.backend import keras
+
+    devices = keras.distribution.list_devices("gpu")
+    if not devices:
+        raise InputError(f"Keras ({keras.backend.backend()}) sees no GPU")
+    keras.ops.convert_to_numpy(keras.ops.matmul(keras.ops.ones((256, 256)), keras.ops.ones((256, 256))))
+    return f"Keras ({keras.backend.backend()}) sees {', '.join(map(str, devices))}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""A campaign whose files are only named, for what looks at them from outside."""
+
+import pytest
+
+from mechscreen.campaign import Campaign
+from mechscreen.storage import write_text
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    values = {
+        "name": "looked-at",
+        "results": str(tmp_path / "results"),
+        "seed": 1,
+        "simulations": {"count": 300, "shard_size": 100},
+        "emulators": {"members": 2, "training": {"epochs": 10}},
+        "screen": {"count": 2000, "block_size": 1000},
+    }
+    campaign = Campaign.from_dict(values)
+    write_text(campaign.paths.campaign, campaign.to_yaml())
+    return campaign

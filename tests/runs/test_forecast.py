@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from campaigns import ROOT
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings
+from mechscreen.runs.forecast import Speeds, forecast, one_line
+
+SPEEDS = Speeds(sample=0.5, training=1e-3, prediction=1e-4, gpu_step=0.01)
+
+
+def steps_of(campaign, speeds=SPEEDS):
+    return {step.rule.name: step for step in forecast(campaign, speeds)}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DenseSettings(width=24, blocks=3),
+        DenseSettings(width=8, blocks=0),
+        LSTMSettings(embedding=6, units=5, feedback=3),
+    ],
+)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_weights_are_those_of_the_networks_matrices(settings, outputs):
+    rng = np.random.default_rng(1)
+    samples = Samples(*(rng.random(shape, np.float32) for shape in ((9, 4), (9, outputs, 11), (9, outputs))))
+    network = build_network(settings, samples)
+    matrices = sum(int(np.prod(v.shape)) for v in network.trainable_variables if len(v.shape) == 2)
+    assert settings.weights(4, outputs, 11) == matrices
+
+
+def test_a_recurrent_network_passes_through_its_cell_for_every_point():
+    settings = LSTMSettings()
+    one, two = (settings.multiplications(13, 1, points) for points in (1, 2))
+    assert one == settings.weights(13, 1, 1)
+    # The cell of Wang et al. (2019): 256 units fed by 64 embeddings, 16 outputs and themselves; one output.
+    assert two - one == 4 * 256 * (64 + 16 + 256) + 256
+
+
+def test_core_hours_follow_from_the_speeds(campaign):
+    steps = steps_of(campaign)
+    assert steps["simulate_shard"].core_seconds == pytest.approx(100 * 0.5)
+    assert steps["train_member"].core_seconds == pytest.approx(240 * 10 * 1e-3)
+    assert steps["screen_block"].core_seconds == pytest.approx(1000 * 2 * 1e-4)
+    assert steps["train_member"].gpu_hours == pytest.approx(2 * 240 / 256 * 10 * 0.01 / 3600)
+    assert steps["validate_hits"].core_seconds == pytest.approx(1000 * 0.5)
+
+
+def test_large_jobs_get_more_ranks_up_to_a_node(campaign):
+    def ranks(seconds):
+        return steps_of(campaign, Speeds(seconds, 1e-3, 1e-4, 0.01))["simulate_shard"].tasks
+
+    assert [ranks(seconds) for seconds in (0.01, 10, 60, 1e4)] == [2, 2, 10, 32]
+
+
+def test_time_is_asked_for_generously_and_never_less_than_ten_minutes(campaign):
+    quick, slow = (steps_of(campaign, Speeds(s, 1e-3, 1e-4, 0.01))["simulate_shard"] for s in (1e-3, 3600.0))
+    assert quick.minutes == 10
+    # 100 h of work on 32 ranks, three times.
+    assert slow.minutes == pytest.approx(3 * 100 * 60 / 32, abs=1)
+
+
+def test_the_papers_campaign_takes_what_it_took():
+    """Beside the campaign that was run (docs/paper-campaign.md): files, bytes, core-hours at typical speeds."""
+    campaign = Campaign.load(ROOT / "config/paper.yaml")
+    steps = {step.rule.name: step for step in forecast(campaign)}
+    assert steps["simulate_shard"].core_hours == pytest.approx(100 * 16.0 / 3600, rel=0.5)
+    assert steps["train_member"].core_hours == pytest.approx(4 * 0.28, rel=0.5)
+    assert steps["simulate_shard"].disk == pytest.approx(204e6, rel=0.1)
+    assert steps["merge_shards"].disk == pytest.approx(203e6, rel=0.1)
+
+
+def test_a_dry_run_says_it_in_a_line(campaign):
+    line = one_line(campaign)
+    assert "looked-at" in line
+    assert "\n" not in line
+    assert "20 jobs" in line
+    assert "core-hours" in line
+    assert "GPU-hours" in line

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+
+from mechscreen.errors import InputError
+from mechscreen.runs import driver
+from mechscreen.runs.jobs import at_work, rules
+from mechscreen.runs.status import failures, load_campaign, status
+
+
+def log_of(campaign, verb, job, text=""):
+    log = campaign.paths.log(verb, job)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text)
+    return log
+
+
+def finish(campaign, verb, job, seconds):
+    rule = next(rule for rule in rules(campaign) if rule.verb == verb and job in rule.targets)
+    rule.targets[job].parent.mkdir(parents=True, exist_ok=True)
+    rule.targets[job].touch()
+    log_of(campaign, verb, job, "done\n")
+    benchmark = campaign.paths.benchmark(verb, job)
+    benchmark.parent.mkdir(parents=True, exist_ok=True)
+    benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
+
+
+def test_done_running_and_stopped_jobs_are_told_apart(campaign):
+    finish(campaign, "simulate", "shard-00000", 30)
+    log_of(campaign, "simulate", "shard-00001", "traceback\nMemoryError: too much\n\n")
+    running = log_of(campaign, "simulate", "shard-00002", "simulate shard-00002: 40/100 samples\n")
+    with at_work(running):
+        said = status(campaign)
+    assert "simulate_shard     1 of 3 done, 1 running, 1 stopped" in said
+    assert f"running:\n  {running}\n    simulate shard-00002: 40/100 samples" in said
+    assert "    MemoryError: too much" in said
+    assert "train_member       0 of 2 done" in said
+
+
+def test_what_is_left_is_reckoned_from_what_took_its_time(campaign):
+    for rule in rules(campaign):
+        for job in list(rule.targets)[: None if rule.name != "screen_block" else 1]:
+            finish(campaign, rule.verb, job, 600)
+    assert "left: about 10 min 0 s of jobs" in status(campaign)
+
+
+def test_a_finished_campaign_is_done(campaign):
+    for rule in rules(campaign):
+        for job in rule.targets:
+            finish(campaign, rule.verb, job, 1)
+    said = status(campaign)
+    assert f"done: {campaign.paths.report}" in said
+    assert "left" not in said
+
+
+def test_failures_end_with_the_way_on(campaign):
+    with driver.begin(campaign.paths.root, None):
+        log_of(campaign, "train", "member-1", "mechscreen: the loss is nan\n")
+        said = failures(campaign)
+    assert "mechscreen: the loss is nan" in said
+    assert said.splitlines()[-1].startswith("To continue, once that is put right: ")
+
+
+def test_the_last_line_of_a_progress_bar_is_the_latest(campaign):
+    log_of(campaign, "merge", "merge", "10%\r\x1b[31m20%\x1b[0m\r")
+    assert "\n    20%" in status(campaign)
+
+
+def test_a_log_without_a_line_is_said_to_be_empty(campaign):
+    log_of(campaign, "merge", "merge", "\n\n")
+    assert "(no output)" in status(campaign)
+
+
+def test_many_stopped_jobs_are_counted(campaign):
+    for name in ("shard-00000", "shard-00001", "shard-00002"):
+        log_of(campaign, "simulate", name, "x\n")
+    for name in rules(campaign)[-2].targets:
+        log_of(campaign, "report", name, "x\n")
+    assert "  and 3 more" in status(campaign)
+
+
+def test_a_folder_without_a_campaign_is_named():
+    with pytest.raises(InputError, match="nowhere: holds no campaign"):
+        load_campaign(Path("nowhere"))

@@ -1,0 +1,154 @@
+"""What clusters do to jobs, and that the way on leads to the same results, to the last bit."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from disturbed import SAMPLES, Disturbed
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    run = Disturbed(tmp_path_factory.mktemp("undisturbed"))
+    run.finish()
+    return run
+
+
+@pytest.fixture
+def run(cluster, slurm_profile, tmp_path):
+    return Disturbed(tmp_path, slurm_profile)
+
+
+def slurm(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def running():
+    """Return the numbers of the jobs that run."""
+    return slurm("squeue", "--noheader", "--states=running", "--format=%i").split()
+
+
+def node_of(job):
+    return slurm("squeue", "--noheader", f"--job={job}", "--format=%B").strip()
+
+
+def hurry():
+    """Let a job that SLURM puts back into the queue start now, not after its two minutes of patience."""
+    for _ in range(60):
+        waiting = slurm("squeue", "--noheader", "--states=pending", "--format=%i %r").splitlines()
+        if held_back := [line.split()[0] for line in waiting if line.endswith("BeginTime")]:
+            slurm("scontrol", "update", f"jobid={','.join(held_back)}", "starttime=now")
+            return
+        time.sleep(0.5)
+
+
+def ended(process, run, undisturbed):
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said[-5000:]
+    assert not list(run.results.rglob("*.partial"))
+    assert run.shards() == undisturbed.shards()
+    return said
+
+
+def test_a_cancelled_job_is_submitted_again(run, undisturbed):
+    process = run.start(pause=0.2)
+    run.wait_for_samples(20)
+    slurm("scancel", running()[0])
+    said = ended(process, run, undisturbed)
+    assert "Trying to restart" in said
+
+
+def test_a_job_that_slurm_requeues_runs_again(run, undisturbed):
+    process = run.start(pause=0.2)
+    run.wait_for_samples(20)
+    slurm("scontrol", "requeue", running()[0])
+    hurry()
+    ended(process, run, undisturbed)
+
+
+def test_a_notice_before_the_end_leaves_a_partial_shard_that_the_next_attempt_continues(run, undisturbed):
+    process = run.start(pause=0.3)
+    run.wait_for_samples(20)
+    # What preemption and `--signal` send.
+    for job in running():
+        slurm("scancel", "--signal=TERM", "--full", job)
+    ended(process, run, undisturbed)
+    assert len(run.journal.read_text().splitlines()) == SAMPLES, "nothing is simulated twice"
+
+
+def test_jobs_of_a_node_that_goes_down_run_elsewhere(cluster, run, undisturbed):
+    process = run.start(pause=0.3)
+    run.wait_for_samples(20)
+    node = node_of(running()[0])
+    try:
+        slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        hurry()
+        ended(process, run, undisturbed)
+    finally:
+        cluster.resume_node(node)
+
+
+def test_a_killed_slurmd_costs_its_jobs_an_attempt_at_most(cluster, run, undisturbed):
+    process = run.start(pause=0.3)
+    run.wait_for_samples(20)
+    node = node_of(running()[0])
+    cluster.kill_node(node)
+    try:
+        ended(process, run, undisturbed)
+    finally:
+        cluster.restart_node(node)
+
+
+def test_a_job_at_its_time_limit_is_continued(run, undisturbed):
+    run.command += ["--set-resources", "simulate_shard:runtime=1"]
+    # 100 s of work on two ranks, in jobs of a minute.
+    process = run.start(pause=2)
+    run.wait_for_samples(4)
+    said = ended(process, run, undisturbed)
+    assert "the time limit is near" in said
+    assert len(run.journal.read_text().splitlines()) == SAMPLES, "nothing is simulated twice"
+
+
+def test_a_job_that_is_out_of_memory_gets_more(run, undisturbed):
+    process = run.start(pause=0.2, MEGABYTES="1500")
+    said = ended(process, run, undisturbed)
+    assert "Trying to restart" in said
+
+
+def test_the_driver_killed_with_9_is_recovered_from_by_one_command(run, undisturbed):
+    process = run.start(pause=1)
+    run.wait_for_samples(10)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert running()
+    said = run.recover()
+    assert "cancelling" in said
+    assert not running()
+    assert "unlocked" in said
+    run.finish()
+    assert run.shards() == undisturbed.shards()
+
+
+def test_a_doctor_finds_ranks_on_two_nodes_and_says_that_there_is_no_gpu(cluster, slurm_profile, tmp_path):
+    from mechscreen.runs.doctor import examine
+
+    said = []
+    assert not examine(slurm_profile, tmp_path, said.append)
+    assert any("MPI on two nodes: 2 ranks on" in line for line in said), said
+    # The devices of this cluster are files.
+    assert any("GPU: Keras (tensorflow) sees no GPU" in line for line in said), said
+    assert sum(line.startswith("look") for line in said) == 1, said
+
+
+def test_a_doctor_says_that_slurm_refuses_the_account(cluster, slurm_profile, tmp_path):
+    from mechscreen.runs.doctor import examine
+
+    text = (slurm_profile / "config.yaml").read_text().replace("slurm_account: ", "slurm_account: no-such-")
+    (tmp_path / "config.yaml").write_text(text)
+    said = []
+    assert not examine(tmp_path, tmp_path, said.append)
+    assert any("put account and partition of your site into the profile" in line for line in said), said
