@@ -49,6 +49,13 @@ def test_any_subset_of_the_parameters_varies():
     np.testing.assert_allclose(few.normalise(NOMINAL[None]), everything.normalise(NOMINAL[None]))
 
 
+def test_time_of_a_simulation_follows_from_trajectories_and_steps():
+    # 0.4 s for 10,000 trajectories of 50 h (docs/myc-e2f-model.md).
+    assert MycE2FModel().seconds == pytest.approx(0.4, rel=0.1)
+    assert MycE2FModel(trajectories=1000).seconds == pytest.approx(MycE2FModel().seconds / 10)
+    assert MycE2FModel(step=0.001, scheme="reference").seconds == pytest.approx(4, rel=0.1)
+
+
 def test_densities_stand_on_the_published_grids():
     ends = {o.name: o.grid[-1] for o in MODEL.outputs}
     assert list(ends.values()) == [50, 80, 100, 20, 30, 100, 300, 300, 20, 10]

@@ -270,7 +270,7 @@ class Model(ABC):
 
     name: ClassVar[str]
     version: ClassVar[str]
-    seconds: ClassVar[float] = 1.0
+    seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
 

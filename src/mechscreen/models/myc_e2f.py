@@ -85,6 +85,8 @@ CORE = (
 """The 24 parameters of the core Rb–E2F model (Yao et al. 2008), which vary by default."""
 
 
+_SECONDS = 8e-9
+"""Of one step of one trajectory, densities included, on one core of docs/myc-e2f-model.md."""
 _LOW, _HIGH = 0.2, 5.0
 """A parameter's range, in nominal values."""
 _RANGES = {"kAFb": (0.001, 0.035)}
@@ -225,6 +227,7 @@ class MycE2FModel(Model):
         self.scheme = scheme
         self.trajectories = trajectories
         self.phases = [(steps, float(step))] if scheme == "reference" else tapered(steps, float(step))
+        self.seconds = _SECONDS * trajectories * sum(count for count, _ in self.phases)
         self.intrinsic = float(intrinsic)
         self.extrinsic = float(extrinsic)
 
