@@ -1,7 +1,8 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm lint lock schema install bench-simulate bench-emulate bench-screen soak
+.PHONY: help demo test test-slurm soak fuzz lint lock schema install
+.PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -21,6 +22,9 @@ test: $(INSTALLED) ## Install and run all tests but those on SLURM
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
 
+fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
+	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
+
 lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,6 +41,9 @@ bench-emulate: $(INSTALLED) ## Time and judge our networks beside others, on the
 bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFIG (config/demo.yaml), by one rank and two
 	$(SNAKEMAKE) emulators --configfile $(CONFIG)
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
+
+bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
+	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/studies/discovery.yaml
 
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
 	$(BIN)/python benchmarks/soak.py

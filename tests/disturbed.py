@@ -28,9 +28,9 @@ class Slow(Model):
     def solve(self, parameters, seeds):
         profiles = np.empty((len(parameters), 1, 16))
         for i, (row, seed) in enumerate(zip(parameters, seeds)):
-            time.sleep(float(os.environ["PAUSE"]))
-            # Of the memory that a job on SLURM has at its first attempt, this is more.
             filled = np.ones(int(os.environ.get("MEGABYTES", 0)) * 2**17)
+            time.sleep(float(os.environ["PAUSE"]))
+            del filled
             with open(os.environ["JOURNAL"], "a") as journal:
                 journal.write(f"{seed}\\n")
             profiles[i, 0] = row[0] + row[1] * self.outputs[0].grid + 0.01 * (seed % 7)

@@ -1,6 +1,8 @@
 import contextlib
 import copy
+import datetime
 import json
+import math
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +18,7 @@ from mechscreen.emulators.settings import LSTMSettings
 from mechscreen.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+QUICK = f"{Path(__file__).with_name('quick.py')}:Quick"
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 VALID = {
     "name": "study",
@@ -138,6 +141,7 @@ def test_every_key_is_explained_in_config_readme():
         ("model.parameters", {"KT": {"high": 1e9}}, "leaves the model's range"),
         ("model.parameters", {"KT": {"value": 1, "low": 0}}, "cannot stand beside"),
         ("model.options", {"gird": 3}, "gird"),
+        ("model", {"name": QUICK, "options": {"power": -1}}, "options {'power': -1}: power must be positive"),
         ("screen.vary", ["KTT"], "'screen': no parameter 'KTT'; did you mean 'KT'"),
         ("screen.vary", [], "'screen.vary' is []"),
         (
@@ -148,6 +152,17 @@ def test_every_key_is_explained_in_config_readme():
         ("screen.parameters", {"KT": {"levels": [100]}}, "parameters.KT: levels are for simulations"),
         ("screen", VALID["screen"] | {"vary": ["KT"], "parameters": {"KT": {"value": 100}}}, "'KT' stands in vary"),
         ("base", "../up", "'base' is '../up'"),
+        ("results", "a{b}", "braces are wildcards of Snakemake"),
+        ("results", "-n", "it looks like an option"),
+        ("results", "x" * 201, "longer than 200 bytes"),
+        ("results", "a\0b", "'results' is 'a\\x00b', which holds a control character"),
+        ("model.options", {"points": math.nan}, "points is nan"),
+        ("model.options", {"spec": 1}, "unexpected keyword argument 'spec'"),
+        ("model.options", {"points": datetime.date(2001, 1, 1)}, "'model.options.points' is of type date"),
+        ("model.options", {"points": 16**5000}, "'model.options.points' is too large a number"),
+        ("model.options", {1: 1}, "'model.options' has the key 1; keys are text of one line"),
+        ("validation.rmse_limit", math.inf, "'validation.rmse_limit' is inf: input should be a finite number"),
+        ("screen.objective", {"name": "json:dumps", "options": {"classes": [["a"], "b"]}}, "a list of different names"),
         ("screen.objective.name", "ring", "did you mean 'rings'"),
         ("screen.objective.target", ["33"], "33"),
     ],
@@ -165,7 +180,21 @@ def test_a_missing_section_is_named():
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [("a: [", "not valid YAML"), ("[1, 2]", "expected a mapping"), ("", "expected a mapping"), (b"\xff\xfe", "UTF-8")],
+    [
+        ("a: [", "not valid YAML"),
+        ("seed: 2001-99-99", "not valid YAML: month must be in 1..12"),
+        ("seed: !!int x", "not valid YAML"),
+        ("seed: !!python/object/apply:os.system [true]", "not valid YAML"),
+        ("seed: " + "[" * 3000, "nested too deeply"),
+        ("seed: &a [*a]", r"nested too deeply, or holds more than"),
+        (
+            "\n".join(["a0: &a0 [1, 2]", *(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]" for k in range(1, 19))]),
+            "nested too deep",
+        ),
+        ("[1, 2]", "expected a mapping"),
+        ("", "expected a mapping"),
+        (b"\xff\xfe", "UTF-8"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, expected):
     path = tmp_path / "study.yaml"
@@ -218,6 +247,10 @@ def test_a_change_of_a_key_changes_the_fingerprints_from_its_stage_on(path, valu
 
 def test_the_name_and_place_of_results_do_not_change_fingerprints():
     assert fingerprints(VALID) == fingerprints({**VALID, "name": "other", "results": "elsewhere"})
+
+
+def test_the_time_limit_of_a_sample_does_not_change_fingerprints():
+    assert fingerprints(VALID) == fingerprints(changed("simulations.sample_time_limit", 5.0))
 
 
 def test_screen_holds_what_does_not_vary_in_the_middle_or_where_it_is_told():

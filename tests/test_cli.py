@@ -100,9 +100,18 @@ def test_a_table_of_parameters_is_simulated_with_any_model(tmp_path):
     table.write_text("hill,c0,decay_length,K_on,K_off\n2,10,100,1,50\n1,20,50,0.5,10\n")
     done = run("simulate", "--model", STRIPE, "--parameters", table, "--out", tmp_path / "sets.h5")
     assert done.returncode == 0, done.stderr
+    assert f"model '{STRIPE}': running the code of {STRIPE.removesuffix(':Stripe')}" in done.stderr
     file = storage.read(tmp_path / "sets.h5", "simulations")
     np.testing.assert_array_equal(file["parameters"], [[10, 100, 1, 50, 2], [20, 50, 0.5, 10, 1]])
     assert file["profiles"].shape == (2, 1, 101)
+
+
+@pytest.mark.parametrize("verb", [["check"], ["hits"], ["simulate", "--shard", "0", "--config"]])
+def test_a_path_that_cannot_be_looked_up_is_refused(tmp_path, verb):
+    done = run(*verb, "x" * 5000, folder=tmp_path)
+    assert done.returncode == 2
+    assert "File name too long" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_half_of_the_options_of_simulate_are_refused(tmp_path):

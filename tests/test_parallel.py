@@ -363,6 +363,27 @@ def test_a_deadline_keeps_a_margin_back(monkeypatch):
     assert long.reason == "the time limit is near"
 
 
+def test_a_time_limit_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="not a number"):
+        Deadline(float("nan"))
+
+
+def test_work_in_hand_is_given_some_seconds_of_the_margin(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    now = [100.0]
+    monkeypatch.setattr(parallel.time, "monotonic", lambda: now[0])
+    with Deadline(3600) as long, Deadline(100) as short:
+        for moment, expected in [(100 + 94, (False, False)), (100 + 96, (False, True)), (100 + 3551, (True, True))]:
+            now[0] = moment
+            assert (long.overdue(), short.overdue()) == expected
+    with Deadline() as told:
+        os.kill(os.getpid(), signal.SIGTERM)
+        now[0] += 9
+        assert not told.overdue()
+        now[0] += 2
+        assert told.overdue()
+
+
 def test_a_deadline_knows_the_end_of_its_slurm_job(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3600))
     assert not Deadline().reached()

@@ -9,21 +9,28 @@ __version__ = "0.1.0"
 
 __all__ = [
     "InputError",
+    "Knowledge",
     "Model",
     "Output",
     "Parameter",
     "ParameterSpace",
+    "Polynomial",
     "Solution",
     "__version__",
+    "discover",
     "get_model",
     "load_ensemble",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Networks take seconds to import; models should not wait for them.
+    # Networks take seconds to import, compiled solvers too; models should not wait for them.
     if name == "load_ensemble":
         from mechscreen.stages.predict import load_ensemble
 
         return load_ensemble
+    if name in ("Knowledge", "Polynomial", "discover"):
+        from mechscreen import discovery
+
+        return getattr(discovery, name)
     raise AttributeError(f"module 'mechscreen' has no attribute '{name}'")

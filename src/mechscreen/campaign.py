@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -37,14 +39,23 @@ SPLITS = ("train", "validation", "test")
 _OF_THE_WHOLE = ("members", "combine", "precision")
 """Keys of `EmulatorsSection` that say how trained members are used together."""
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SAMPLE_TIME_LIMIT = 600.0
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+_LONGEST_PART = 200
+_DEEPEST = 20
+_MOST = 100_000
+"""Levels and values of a configuration; far above any campaign's, far below what aliases of YAML can make of a line."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+class Section(BaseModel):
+    """A part of a configuration: no unknown keys, unchangeable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
-class ParameterChange(_Section):
+class ParameterChange(Section):
     """How a campaign departs from a parameter's own range."""
 
     low: float | None = Field(None, description="New lower bound, within the model's range.")
@@ -71,7 +82,7 @@ class ParameterChange(_Section):
         return bounds | ({"levels": self.levels} if "levels" in self.model_fields_set else {})
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The mechanistic model."""
 
     name: str = Field("pattern", description="Registered name, package.module:Class, or path/to/file.py:Class.")
@@ -81,7 +92,7 @@ class ModelSection(_Section):
     )
 
 
-class SimulationsSection(_Section):
+class SimulationsSection(Section):
     """The simulations that emulators learn from."""
 
     count: int = Field(..., ge=1, le=10**9, description="How many; a whole number of shards.")
@@ -89,6 +100,13 @@ class SimulationsSection(_Section):
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
     sensitivity: bool = Field(
         False, description="Also store how far each profile moves when its parameters change by 5e-6; twice the time."
+    )
+
+    sample_time_limit: float = Field(
+        SAMPLE_TIME_LIMIT,
+        gt=0,
+        le=10**7,
+        description="Seconds after which a sample of a model that runs in a process of its own is given up.",
     )
 
     @model_validator(mode="after")
@@ -107,7 +125,7 @@ class SimulationsSection(_Section):
         return self.count // self.shard_size
 
 
-class SplitSection(_Section):
+class SplitSection(Section):
     """Shares of the samples; they add up to 1."""
 
     train: float = Field(0.8, gt=0, lt=1)
@@ -122,14 +140,14 @@ class SplitSection(_Section):
         return self
 
 
-class DatasetSection(_Section):
+class DatasetSection(Section):
     """The merged training set."""
 
     split: SplitSection = Field(default_factory=SplitSection, description="Shares of train, validation and test.")
     shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
 
 
-class EmulatorsSection(_Section):
+class EmulatorsSection(Section):
     """The ensemble of neural networks."""
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble; they differ in their seed only.")
@@ -153,7 +171,7 @@ class EmulatorsSection(_Section):
         return self
 
 
-class LearningSection(_Section):
+class LearningSection(Section):
     """A study of how the error falls with the number of training samples."""
 
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -168,7 +186,7 @@ class LearningSection(_Section):
         return self
 
 
-class ObjectiveSection(_Section):
+class ObjectiveSection(Section):
     """What the screen looks for: a labelling of profiles, and the labels wanted."""
 
     name: str = Field("rings", description="Built-in name, package.module:function, or path/to/file.py:function.")
@@ -176,7 +194,7 @@ class ObjectiveSection(_Section):
     target: tuple[str, ...] = Field(("3",), min_length=1, description="Names of the classes that count as hits.")
 
 
-class ScreenSection(_Section):
+class ScreenSection(Section):
     """The search through many more parameter sets than can be simulated."""
 
     count: int = Field(..., ge=1, le=10**12, description="How many parameter sets; a whole number of blocks.")
@@ -226,7 +244,7 @@ class ScreenSection(_Section):
         return self.count // self.block_size
 
 
-class ValidationSection(_Section):
+class ValidationSection(Section):
     """The check of the hits by the mechanistic model."""
 
     limit: int = Field(1000, ge=1, description="Simulate every hit up to this many, else a random sample of so many.")
@@ -260,14 +278,6 @@ class Paths:
         self.report = root / "report.html"
         self.summary = root / "summary.txt"
 
-    def log(self, verb: str, job: str) -> Path:
-        """Log of a job."""
-        return self.root / "logs" / verb / f"{job}.log"
-
-    def benchmark(self, verb: str, job: str) -> Path:
-        """Snakemake's measurement of a job."""
-        return self.root / "benchmarks" / verb / f"{job}.tsv"
-
     def shard(self, number: int) -> Path:
         """Shard of simulations."""
         return self.simulations / f"shard-{number:05d}.h5"
@@ -290,14 +300,16 @@ class Paths:
         return self.figures / f"{name}.png"
 
 
-class Campaign(_Section):
+class Campaign(Section):
     """One study: a model, its simulations, an ensemble, a screen and its validation."""
 
-    name: Annotated[str, Field(pattern=_NAME, max_length=64)] = Field(
+    name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
         ..., description="Names the folder of results: letters, digits, dot, hyphen, underscore."
     )
-    results: str = Field("results", description="Folder that holds the folders of results.")
-    base: Annotated[str, Field(pattern=_NAME, max_length=64)] | None = Field(
+    results: str = Field(
+        "results", min_length=1, max_length=1000, description="Folder that holds the folders of results."
+    )
+    base: Annotated[str, Field(pattern=NAME, max_length=64)] | None = Field(
         None,
         description="Another campaign whose simulations, training set and networks this one uses; all that these "
         "depend on must be the same in both.",
@@ -311,6 +323,17 @@ class Campaign(_Section):
     screen: ScreenSection
     validation: ValidationSection = Field(default_factory=ValidationSection)
 
+    @field_validator("results")
+    @classmethod
+    def _names_a_folder(cls, results: str) -> str:
+        if "{" in results or "}" in results:
+            raise ValueError("braces are wildcards of Snakemake; choose another name")
+        if results.startswith("-"):
+            raise ValueError("it looks like an option; write ./ before it")
+        if any(len(part.encode()) > _LONGEST_PART for part in Path(results).parts):
+            raise ValueError(f"a part of it is longer than {_LONGEST_PART} bytes")
+        return results
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Campaign:
         """Validate a configuration, with its model, parameter changes and objective.
@@ -320,10 +343,11 @@ class Campaign(_Section):
         InputError
             One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
         """
+        check_plain(values, source)
         try:
             campaign = cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{source}: {_describe(item)}" for item in error.errors(include_url=False)]
+            lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
             raise InputError("\n".join(lines)) from None
         try:
             _ = campaign.space
@@ -342,18 +366,7 @@ class Campaign(_Section):
         InputError
             If the file cannot be read, is not YAML, or fails `from_dict`.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InputError(f"{path}: cannot be read ({reason}); give a campaign's YAML file") from None
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict):
-            raise InputError(f"{path}: expected a mapping of keys such as 'name' and 'simulations'")
-        return cls.from_dict(values, source=str(path))
+        return cls.from_dict(read_mapping(path), source=str(path))
 
     @cached_property
     def model_instance(self) -> Model:
@@ -433,7 +446,7 @@ class Campaign(_Section):
             return {
                 "seed": self.seed,
                 "model": model,
-                "simulations": self.simulations.model_dump(mode="json", exclude={"count"}),
+                "simulations": self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},
@@ -450,15 +463,73 @@ class Campaign(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not YAML, or holds something else.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
+    try:
+        values = yaml.safe_load(text)
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply") from None
+    except Exception as error:
+        # Not only YAMLError: dates and numbers that are none raise whatever their constructors do.
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a mapping of keys such as 'name'")
+    return values
+
+
 def json_schema() -> str:
     """Return the JSON Schema of a campaign, as kept in ``workflow/schemas/campaign.schema.json``."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Campaign.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _describe(item: Mapping[str, Any]) -> str:
-    """Turn one of pydantic's errors into a line for people."""
-    model, keys = _locate(item["loc"])
+def check_plain(values: Any, source: str) -> None:
+    """Refuse what no campaign needs, and libraries stumble over: all but numbers, text, lists and mappings of them."""
+    waiting: list[tuple[tuple[Any, ...], Any]] = [((), values)]
+    count = 0
+    while waiting:
+        keys, value = waiting.pop()
+        count += 1
+        problem = ""
+        if len(keys) > _DEEPEST or count > _MOST:
+            problem = f"is nested too deeply, or holds more than {_MOST} values"
+        elif isinstance(value, Mapping):
+            waiting += [((*keys, key), inner) for key, inner in value.items()]
+            strange = [key for key in value if not isinstance(key, str) or not _is_line(key)]
+            if strange:
+                problem = f"has the key {strange[0]!r}; keys are text of one line, in quotes if need be"
+        elif isinstance(value, list | tuple):
+            waiting += [((*keys, place), inner) for place, inner in enumerate(value)]
+        elif isinstance(value, str):
+            problem = "" if _is_line(value) else f"is {value!r}, which holds a control character"
+        elif isinstance(value, int):
+            problem = "" if abs(value) < 2**64 else "is too large a number"
+        elif not (value is None or isinstance(value, float)):
+            problem = f"is of type {type(value).__name__}; give a number, or text in quotes"
+        if problem:
+            path = ".".join(str(key) for key in keys) or "(top level)"
+            raise InputError(f"{source}: '{path}' {problem}")
+
+
+def _is_line(text: str) -> bool:
+    """Return whether there is no control character in a text, and no half of a surrogate pair."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """Turn one of pydantic's errors about `root` into a line for people."""
+    model, keys = _locate(item["loc"], root)
     path = ".".join(str(key) for key in keys) or "(top level)"
     kind, value = item["type"], item.get("input")
     if kind == "extra_forbidden":
@@ -482,9 +553,9 @@ def _allowed(model: type[BaseModel] | None, keys: list[str | int]) -> str:
     return f" ({field.description})" if field is not None and field.description else ""
 
 
-def _locate(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, list[str | int]]:
+def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, list[str | int]]:
     """Return the model that an error's last key belongs to, and the keys without pydantic's union tags."""
-    here: Any = Campaign
+    here: Any = root
     owner: type[BaseModel] | None = None
     keys: list[str | int] = []
     for part in loc:
@@ -497,7 +568,7 @@ def _locate(loc: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, list[st
             field = owner.model_fields.get(str(part))
             here = field.annotation if field else None
         else:
-            here = get_args(here)[1] if get_origin(here) is dict else None
+            here = get_args(here)[1 if get_origin(here) is dict else 0] if get_origin(here) in (dict, tuple) else None
     return owner, keys
 
 

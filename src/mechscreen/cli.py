@@ -51,10 +51,23 @@ def cli() -> None:
     """
 
 
+class _Path(click.Path):
+    """A path that the system can look up, whether or not there is something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        try:
+            path.exists()
+        except OSError as error:
+            self.fail(f"{str(path)[:200]!r}: {error.strerror}", param, ctx)
+        return path
+
+
+_PATH = _Path(path_type=Path)
+
+
 def _config(command: Any) -> Any:
-    return click.option(
-        "--config", "config", required=True, type=click.Path(path_type=Path), help="The campaign's YAML file."
-    )(command)
+    return click.option("--config", "config", required=True, type=_PATH, help="The campaign's YAML file.")(command)
 
 
 def _ranks(command: Any) -> Any:
@@ -85,9 +98,9 @@ def _deadline(minutes: float | None) -> Deadline:
 @contextmanager
 def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
     """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
-    from mechscreen.runs.jobs import at_work
+    from mechscreen.runs.jobs import at_work, log_file
 
-    log = campaign.paths.log(verb, name)
+    log = log_file(campaign.paths.root, verb, name)
     with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
@@ -107,13 +120,13 @@ def _use_threads(threads: int | None) -> None:
 
 
 @cli.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The campaign's YAML file; with --shard.")
+@click.option("--config", type=_PATH, help="The campaign's YAML file; with --shard.")
 @click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
 @click.option("--model", help="With --parameters: registered name, package.module:Class or path/to/file.py:Class.")
-@click.option("--parameters", type=click.Path(path_type=Path), help="CSV table; its header names the parameters.")
+@click.option("--parameters", type=_PATH, help="CSV table; its header names the parameters.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--sensitivity", is_flag=True, help="Also store how far profiles move when parameters change by 5e-6.")
-@click.option("--out", type=click.Path(path_type=Path), help="HDF5 file to write.")
+@click.option("--out", type=_PATH, help="HDF5 file to write.")
 @_ranks
 @_time_limit
 def simulate(
@@ -277,7 +290,7 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 
 
 @cli.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=_PATH)
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many to print.")
 def hits(results: Path, top: int) -> None:
     """Print the validated hits of a campaign, those to trust most first.
@@ -314,10 +327,10 @@ def report(config: Path, figure: str | None) -> None:
 
 
 @cli.command()
-@click.option("--ensemble", type=click.Path(path_type=Path), required=True, help="Folder that holds the members.")
-@click.option("--parameters", type=click.Path(path_type=Path), required=True, help="CSV table of parameter sets.")
+@click.option("--ensemble", type=_PATH, required=True, help="Folder that holds the members.")
+@click.option("--parameters", type=_PATH, required=True, help="CSV table of parameter sets.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="HDF5 file to write.")
+@click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
 @_threads
 def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threads: int | None) -> None:
     """Predict a table of parameter sets with an ensemble.
@@ -333,34 +346,89 @@ def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threa
 
 
 @cli.command()
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", required=False, type=_PATH)
 @click.option("--time", default="t", show_default=True, help="Column of the times.")
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
+@click.option(
+    "--columns", metavar="NAMES", help="Columns that are variables, comma-separated; all others unless given."
+)
 @click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("discovery"), show_default=True, help="Folder.")
-def discover(table: Path, time: str, trajectory: str, degree: int, out: Path) -> None:
-    """Find sparse differential equations for a table of time series.
+@click.option("--term", "terms", multiple=True, help="Further candidate, e.g. 'sin(x)'; may be repeated.")
+@click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
+@click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
+@click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
+@click.option("--method", default="collocation", show_default=True, help="collocation, or odenet (Hu et al. 2021).")
+@click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
+@click.option("--study", type=_PATH, help="YAML file of a study, instead of a table.")
+@click.option("--part", help="With --study: measure this part of it.")
+@click.option("--gather", is_flag=True, help="With --study: gather its tables.")
+@click.option("--figure", help="With --study: draw this figure.")
+def discover(
+    table: Path | None,
+    time: str,
+    trajectory: str,
+    columns: str | None,
+    degree: int,
+    terms: tuple[str, ...],
+    hidden: tuple[str, ...],
+    exact_start: bool,
+    knowledge: Path | None,
+    method: str,
+    out: Path,
+    study: Path | None,
+    part: str | None,
+    gather: bool,
+    figure: str | None,
+) -> None:
+    """Find sparse differential equations for a table of time series, or measure how well that goes.
 
     \b
-    Example:
+    Examples:
       mechscreen discover data.csv --time t --degree 2 --out discovered
+      mechscreen discover --study config/studies/discovery.yaml --part paper/cycle/collocation/seeds-00000
+      mechscreen discover --study config/studies/discovery.yaml --gather
     """
-    from mechscreen.stages.discover import discover as discover_equations
+    if (table is None) == (study is None):
+        raise click.UsageError("give either a table, or --study")
+    if study is None:
+        if part is not None or gather or figure is not None:
+            raise click.UsageError("--part, --gather and --figure belong to --study")
+        assert table is not None
+        from mechscreen.stages.discover import discover as discover_equations
 
-    click.echo(discover_equations(table, out, time=time, trajectory=trajectory, degree=degree).summary())
+        model = discover_equations(
+            table,
+            out,
+            time=time,
+            trajectory=trajectory,
+            columns=[] if columns is None else [name.strip() for name in columns.split(",")],
+            degree=degree,
+            functions=terms,
+            hidden=hidden,
+            exact_start=exact_start,
+            knowledge=knowledge,
+            method=method,
+        )
+        click.echo(model.summary())
+        return
+    if [part is not None, gather, figure is not None].count(True) != 1:
+        raise click.UsageError("with --study, give one of --part, --gather and --figure")
+    from mechscreen.stages.discovery_study import run
+
+    run(study, part=part, figure=figure)
 
 
 @cli.command()
 @click.option(
     "--profile",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     default=Path("cluster_profiles/local"),
     show_default=True,
     help="Folder of the workflow profile; for SLURM, two short jobs are submitted by it.",
 )
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     default=Path("results"),
     show_default=True,
     help="Folder that will hold the folders of results.",
@@ -379,7 +447,7 @@ def doctor(profile: Path, results: Path) -> None:
 
 
 @cli.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=_PATH)
 def plan(config: Path) -> None:
     """Tell what a campaign will take, from speeds measured on this machine (about half a minute).
 
@@ -395,7 +463,7 @@ def plan(config: Path) -> None:
 
 
 @cli.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=_PATH)
 def status(results: Path) -> None:
     """Tell how far a campaign is: what is done, runs, has stopped, and is left.
 
@@ -410,7 +478,7 @@ def status(results: Path) -> None:
 
 
 @cli.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=_PATH)
 def recover(results: Path) -> None:
     """After Snakemake was killed: end its leftover jobs, unlock the folder, say what remains.
 
@@ -425,7 +493,7 @@ def recover(results: Path) -> None:
 
 
 @cli.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=_PATH)
 def check(config: Path) -> None:
     """Check a campaign's configuration and print it with all defaults.
 
@@ -449,7 +517,9 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # What all ranks have to tell, one tells.
+    level = logging.INFO if _rank() == 0 else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         cli()
     except InputError as error:
@@ -458,9 +528,13 @@ def main() -> None:
             print(f"mechscreen: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INPUT)
     except Interrupted as stopped:
-        if _from_launcher("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID") == 0:
+        if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
+
+
+def _rank() -> int:
+    return _from_launcher("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 
 def _from_launcher(*names: str) -> int:

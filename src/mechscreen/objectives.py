@@ -31,7 +31,7 @@ class Objective(Protocol):
         """Label profiles (n, outputs, points) with log_peaks (n, outputs); return (n,) labels."""
 
 
-def get_objective(spec: str, **options: Any) -> Objective:
+def get_objective(spec: str, /, **options: Any) -> Objective:
     """Return an objective by name, ``package.module:function`` or ``path/to/file.py:function``.
 
     A built-in objective takes its own options (`Rings`, `Modes`). A function of one's own takes `classes`, the names of
@@ -169,11 +169,12 @@ class UserObjective:
     def __init__(self, spec: str, function: Callable[[Any, Any], Any], classes: Sequence[str]) -> None:
         if not callable(function):
             raise InputError(f"objective '{spec}': {function!r} is not a function")
-        if isinstance(classes, str) or not classes or len(set(classes)) != len(classes):
+        names = [str(name) for name in classes] if isinstance(classes, list | tuple) else []
+        if not names or len(set(names)) != len(names) or not all(isinstance(name, str | int) for name in classes):
             raise InputError(f"objective '{spec}': classes {classes!r} must be a list of different names")
         self.spec = spec
         self.function = function
-        self.class_names = tuple(str(name) for name in classes)
+        self.class_names = tuple(names)
 
     def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
         """Return the function's labels, (n,).

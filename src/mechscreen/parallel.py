@@ -6,6 +6,7 @@ everything here works with no communicator too.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -46,6 +47,8 @@ ranks' time that was work: 2 ranks 95 % (85 %) if rank 0 works, 50 % (50 %) if n
 
 _MESSAGE_SECONDS = 1.0
 """Time that the launcher is given to pass on a failing rank's message."""
+_LAST_SECONDS = 10.0
+"""What work in hand is given once it is time to stop; SLURM, for one, kills 30 s after SIGTERM."""
 _POLL = 0.0005
 """Seconds between looks for a message. MPI's own waiting would keep a core busy that other ranks may need."""
 
@@ -329,6 +332,8 @@ class Deadline:
     """Seconds: a terminal and mpiexec both pass Ctrl-C on, so that it arrives twice."""
 
     def __init__(self, seconds: float | None = None, *, margin: float = 60.0) -> None:
+        if seconds is not None and math.isnan(seconds):
+            raise InputError("the time limit is not a number")
         limits = [] if seconds is None else [seconds]
         job_end = os.environ.get("SLURM_JOB_END_TIME")
         if job_end is not None:
@@ -337,7 +342,9 @@ class Deadline:
             limits.append(int(job_end) - time.time())
         # From here on the monotonic clock counts, which nobody sets.
         now = time.monotonic()
-        self._end = min((now + limit - min(margin, 0.1 * limit) for limit in limits), default=None)
+        limit = min(limits, default=math.inf)
+        self._margin = min(margin, 0.1 * limit)
+        self._end = now + limit - self._margin
         self._signal: signal.Signals | None = None
         self._signal_time = 0.0
         self._previous: dict[int, Any] = {}
@@ -347,13 +354,19 @@ class Deadline:
         """Why to stop; empty while there is no reason."""
         if self._signal is not None:
             return f"received {self._signal.name}"
-        if self._end is not None and time.monotonic() >= self._end:
+        if time.monotonic() >= self._end:
             return "the time limit is near"
         return ""
 
     def reached(self) -> bool:
         """Return whether to stop."""
         return bool(self.reason)
+
+    def overdue(self) -> bool:
+        """Return whether to stop without waiting for the work in hand: `_LAST_SECONDS` after `reached` at most."""
+        now = time.monotonic()
+        told = self._signal is not None and now >= self._signal_time + _LAST_SECONDS
+        return told or now >= self._end + min(_LAST_SECONDS, 0.5 * self._margin)
 
     def __enter__(self) -> Self:
         for number in self._SIGNALS:

@@ -456,13 +456,21 @@ def check_writable(path: Path) -> None:
         As `replacing` would.
     """
     with _explaining(path):
-        _make_temporary(path).unlink()
+        if path.is_dir():
+            raise _is_folder(path)
+        # Folders that are missing are not made: whoever finds the next thing wrong would have to remove them.
+        folder = next(parent for parent in path.parents if parent.exists())
+        _make_temporary(folder / path.name).unlink()
+
+
+def _is_folder(path: Path) -> InputError:
+    return InputError(f"{path}: is a folder, and a file has to be written there; move the folder away")
 
 
 def _make_temporary(path: Path) -> Path:
     """Make an empty temporary file beside `path`, and its folder."""
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, and a file has to be written there; move the folder away")
+        raise _is_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path)
     temporary = path.with_name(f".{path.stem}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}")

@@ -1,11 +1,14 @@
 """Discovery from end to end: known systems, hard data, units, bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mechscreen import InputError
 from mechscreen.discovery import Knowledge, Polynomial, Undetermined, discover
 from mechscreen.discovery.cases import get_case
+from mechscreen.discovery.search import Search, regress
 
 ROWS = [
     ("over-damped", {}, 2),
@@ -104,6 +107,12 @@ def test_several_trajectories_share_their_coefficients():
     assert model.initial.shape == (3, 2)
 
 
+def test_where_terms_chosen_early_all_vanish_they_are_chosen_at_the_end():
+    case = get_case("cycle")
+    model = discover(*case.observe(307, noise=0.1, step=0.5))
+    assert np.array_equal(model.support, case.coefficients() != 0)
+
+
 def test_missing_values_are_bridged():
     case = get_case("cycle")
     t, y = case.observe(0, step=0.1)
@@ -114,6 +123,59 @@ def test_missing_values_are_bridged():
     assert np.array_equal(model.support, case.coefficients() != 0)
     exact = case.solution(0.1)[1][: len(t)]
     assert np.abs(model.denoised[0] - exact).max() < 2 * model.noise.max()
+
+
+class TestExactStarts:
+    """Initial values that are known, and variables that are not measured."""
+
+    T = np.linspace(0, 8, 120)
+    K1, K2 = 1.0, 0.4
+    B = K1 / (K2 - K1) * (np.exp(-K1 * T) - np.exp(-K2 * T))
+
+    def discover_decay(self):
+        """A decays into B, which is hidden, and B into C: all rates follow from A and C."""
+        a = np.exp(-self.K1 * self.T)
+        y = np.stack([a, np.full(len(self.T), np.nan), 1 - a - self.B], axis=1)
+        y[1:] += 0.003 * np.random.default_rng(0).standard_normal((len(self.T) - 1, 3))
+        y[0] = [1.0, 0.0, 0.0]
+        knowledge = Knowledge(
+            only={"A": ["A"], "B": ["A", "B", "C"], "C": ["A", "B", "C"]},
+            tied=[{("A", "A"): -1.0, ("B", "A"): 1.0}, {("B", "B"): -1.0, ("C", "B"): 1.0}],
+        )
+        return discover(
+            self.T, y, Polynomial(1), names=["A", "B", "C"], hidden=["B"], exact_start=True, knowledge=knowledge
+        )
+
+    def check_decay(self, model):
+        assert [model.term_names[m] for m in np.flatnonzero(model.support[1])] == ["A", "B"]
+        assert model.coefficients[1, model.library.index("A")] == pytest.approx(self.K1, rel=0.02)
+        assert model.coefficients[2, model.library.index("B")] == pytest.approx(self.K2, rel=0.02)
+
+    def test_a_hidden_variable_is_reconstructed_with_its_equations(self):
+        model = self.discover_decay()
+        self.check_decay(model)
+        np.testing.assert_allclose(model.denoised[0][:, 1], self.B, atol=0.01)
+        assert np.isnan(model.noise[1])
+
+    def test_single_moves_alone_lead_from_the_full_library_to_the_true_terms(self, monkeypatch):
+        def run(search):
+            states = search.guesses[0]
+            beta = regress(search.problem, states, search.everything)
+            full = search.settle(search.problem, states, beta, search.everything, search.noise)
+            assert len(full.support) == search.problem.columns.count
+            return search._try_single_moves(full)
+
+        monkeypatch.setattr(Search, "run", run)
+        self.check_decay(self.discover_decay())
+
+    def test_an_equilibrium_is_not_left_without_a_cause(self):
+        """Starting from exactly zero, no equation without a constant term reaches what was measured."""
+        t = np.linspace(0, 8, 100)
+        y = (1e-3 * np.exp(t) * (1 + 0.01 * np.random.default_rng(0).standard_normal(100)))[:, None]
+        y[0] = 0.0
+        with pytest.raises(Undetermined):
+            discover(t, y, Polynomial(1, constant=False), exact_start=True)
+        assert discover(t, y, Polynomial(1), exact_start=True).support.all()
 
 
 def test_functions_of_the_variables_are_found():
@@ -260,6 +322,18 @@ def test_a_solution_that_escapes_ends_in_nan_and_not_in_an_exception():
     assert np.isnan(path[-1]).all()
 
 
+@pytest.mark.filterwarnings("ignore:lsoda")
+def test_equations_of_high_degree_may_blow_up_within_a_step():
+    t, y = get_case("lorenz-short").observe(0)
+    model = discover(t, y)
+    library = Polynomial(5).bind(model.names)
+    coefficients = np.random.default_rng(0).standard_normal((3, len(library)))
+    wild = replace(model, library=library, coefficients=coefficients)
+    path = wild.simulate([-8.0, 8.0, 27.0], np.linspace(0, 10, 1001))
+    assert np.isfinite(path[0]).all()
+    assert np.isnan(path[1:]).any()
+
+
 def test_simulate_agrees_with_the_closed_form():
     t = np.linspace(0, 8, 200)
     exact = 1 / (1 + 9 * np.exp(-t))
@@ -268,6 +342,14 @@ def test_simulate_agrees_with_the_closed_form():
     r = model.coefficients[0, 1]
     k = -r / model.coefficients[0, 2]
     np.testing.assert_allclose(path, k / (1 + (k / 0.1 - 1) * np.exp(-r * t)), rtol=1e-6)
+
+
+def test_the_summary_is_a_table_however_long_the_names():
+    t, y = get_case("cycle").observe(0, step=0.5)
+    lines = [line for line in discover(t, y, names=["prey", "a_long_name"]).summary().split("\n") if "95 %:" in line]
+    assert len(lines) == 4
+    assert len({line.index("95 %:") for line in lines}) == 1
+    assert all("  95 %:" in line for line in lines)
 
 
 def test_simulate_refuses_a_wrong_start():

@@ -91,3 +91,20 @@ def test_a_measured_row_says_all_and_rows_add_up():
     assert 0.4 < summary["error_over_bound"] < 2
     assert summary["error_median"] <= summary["error_worst"] < 0.05
     assert summary["valid_time"] == pytest.approx(7.5, abs=0.6)
+
+
+def test_another_method_is_judged_like_ours(tmp_path):
+    (tmp_path / "mine.py").write_text("def truth(t, y, names, degree, truth):\n    return truth\n")
+    row = measure("cycle", 0, step=0.5, method=f"{tmp_path / 'mine.py'}:truth")
+    assert row["exact"]
+    assert row["error"] == 0.0
+    assert row["forecast_error"] < 1e-6
+    assert "covered" not in row
+
+
+@pytest.mark.parametrize(
+    ("method", "message"), [("odenett", "did you mean 'odenet'"), ("none.py:f", r"no file .*none\.py")]
+)
+def test_a_method_that_is_not_there_is_refused(method, message):
+    with pytest.raises(InputError, match=message):
+        measure("cycle", 0, step=0.5, method=method)

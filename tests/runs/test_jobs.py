@@ -1,7 +1,7 @@
 import pytest
 
 from campaigns import ROOT
-from mechscreen.runs.jobs import at_work, rules
+from mechscreen.runs.jobs import at_work, log_file, rules
 from mechscreen.storage import is_held
 
 
@@ -20,7 +20,7 @@ def test_every_rule_is_one_of_the_workflow(campaign):
 
 
 def test_a_job_holds_its_log_while_it_works(campaign):
-    log = campaign.paths.log("simulate", "shard-00000")
+    log = log_file(campaign.paths.root, "simulate", "shard-00000")
     log.parent.mkdir(parents=True)
     log.write_text("begun\n")
     with at_work(log) as alone:
@@ -33,14 +33,14 @@ def test_a_job_holds_its_log_while_it_works(campaign):
 
 
 def test_a_job_called_by_hand_has_no_log_and_leaves_none(campaign):
-    log = campaign.paths.log("simulate", "shard-00000")
+    log = log_file(campaign.paths.root, "simulate", "shard-00000")
     with at_work(log) as alone:
         assert alone
     assert not log.exists()
 
 
 def test_the_lock_ends_with_an_exception(campaign):
-    log = campaign.paths.log("merge", "merge")
+    log = log_file(campaign.paths.root, "merge", "merge")
     log.parent.mkdir(parents=True)
     log.touch()
     with pytest.raises(ValueError, match="no"), at_work(log):

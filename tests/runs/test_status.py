@@ -4,12 +4,12 @@ import pytest
 
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
-from mechscreen.runs.jobs import at_work, rules
+from mechscreen.runs.jobs import at_work, benchmark_file, log_file, rules
 from mechscreen.runs.status import failures, load_campaign, status
 
 
 def log_of(campaign, verb, job, text=""):
-    log = campaign.paths.log(verb, job)
+    log = log_file(campaign.paths.root, verb, job)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(text)
     return log
@@ -20,7 +20,7 @@ def finish(campaign, verb, job, seconds):
     rule.targets[job].parent.mkdir(parents=True, exist_ok=True)
     rule.targets[job].touch()
     log_of(campaign, verb, job, "done\n")
-    benchmark = campaign.paths.benchmark(verb, job)
+    benchmark = benchmark_file(campaign.paths.root, verb, job)
     benchmark.parent.mkdir(parents=True, exist_ok=True)
     benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
 

@@ -25,7 +25,7 @@ def assert_same_arrays(one, other):
 def test_a_campaign_on_slurm_gives_what_it_gives_on_one_machine(cluster, on_slurm, undisturbed):
     on_slurm.run()
     jobs = cluster.finished()
-    assert sum(job["NNodes"] == "2" for job in jobs) >= 5  # two shards, two blocks, the validation
+    assert sum(int(job["NNodes"]) > 1 for job in jobs) >= 5  # two shards, two blocks, the validation
     assert sum("gres/gpu=1" in job["AllocTRES"] for job in jobs) == 2  # two members
     assert (on_slurm.results / "report.html").is_file()
     assert not list(on_slurm.results.rglob("*.partial"))

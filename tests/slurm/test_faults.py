@@ -114,7 +114,9 @@ def test_a_job_at_its_time_limit_is_continued(run, undisturbed):
 
 
 def test_a_job_that_is_out_of_memory_gets_more(run, undisturbed):
-    process = run.start(pause=0.2, MEGABYTES="1500")
+    # Two ranks have 1,000 MB each at first, and twice as much at the second attempt.
+    run.command += ["--set-resources", "simulate_shard:tasks=2"]
+    process = run.start(pause=0.2, MEGABYTES="1200")
     said = ended(process, run, undisturbed)
     assert "Trying to restart" in said
 
@@ -144,10 +146,10 @@ def test_a_doctor_finds_ranks_on_two_nodes_and_says_that_there_is_no_gpu(cluster
     assert sum(line.startswith("look") for line in said) == 1, said
 
 
-def test_a_doctor_says_that_slurm_refuses_the_account(cluster, slurm_profile, tmp_path):
+def test_a_doctor_says_that_slurm_refuses_the_partition(cluster, slurm_profile, tmp_path):
     from mechscreen.runs.doctor import examine
 
-    text = (slurm_profile / "config.yaml").read_text().replace("slurm_account: ", "slurm_account: no-such-")
+    text = (slurm_profile / "config.yaml").read_text().replace("slurm_partition: ", "slurm_partition: no-such-", 1)
     (tmp_path / "config.yaml").write_text(text)
     said = []
     assert not examine(tmp_path, tmp_path, said.append)

@@ -8,7 +8,7 @@ import pytest
 
 from mechscreen import InputError
 from mechscreen.discovery.cases import get_case
-from mechscreen.stages.discover import discover, measure_case, read_time_series, tabulate
+from mechscreen.stages.discover import discover, read_time_series
 
 
 def _write(path, header, rows):
@@ -85,31 +85,48 @@ def test_a_bad_table_is_refused_and_nothing_is_written(tmp_path, text, options, 
     assert not (tmp_path / "out" / "model.json").exists()
 
 
+def test_a_table_that_determines_no_model_leaves_no_folder(tmp_path):
+    table = tmp_path / "three.csv"
+    table.write_text("t,x\n0,1\n1,2\n2,3\n")
+    with pytest.raises(InputError):
+        discover(table, tmp_path / "some/folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["three.csv"]
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none.csv: cannot be read"):
         discover(tmp_path / "none.csv", tmp_path / "out")
 
 
-def test_cases_are_measured_and_gathered_into_tables(tmp_path):
-    files = []
-    for case, step in (("cycle", 0.5), ("over-damped", 0.1)):
-        files.append(tmp_path / f"{case}.json")
-        measure_case(case, files[-1], seeds=3, step=step)
-    tabulate(files, tmp_path / "table.csv")
-    with (tmp_path / "table.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert [(r["case"], r["exact"], r["runs"]) for r in rows] == [("cycle", "3", "3"), ("over-damped", "3", "3")]
-    assert (tmp_path / "table.md").read_text().count("\n") == 4
+KNOWLEDGE = """
+only: {prey: [prey, prey*predator]}
+exclude: [{predator: "1"}]
+fixed: {predator: {predator: -1}}
+required: [{prey: prey}]
+"""
 
 
-def test_gathering_names_a_file_that_is_none_of_ours(tmp_path):
-    (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(InputError, match=r"a\.json: holds no discovery results"):
-        tabulate([tmp_path / "a.json"], tmp_path / "table.csv")
-    with pytest.raises(InputError, match="no results"):
-        tabulate([], tmp_path / "table.csv")
+def test_knowledge_and_columns_come_from_file_and_command(table, tmp_path):
+    (tmp_path / "known.yaml").write_text(KNOWLEDGE)
+    model = discover(table, tmp_path / "out", time="day", knowledge=tmp_path / "known.yaml")
+    assert model.support.sum() == 4
+    assert model.standard_errors[1, model.library.index("predator")] == 0.0
+    record = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert len(record["model"]["knowledge"]) == 4
 
 
-def test_an_unknown_case_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no case 'x'"):
-        measure_case("x", tmp_path / "x.json")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("exclud: []", "unknown key 'exclud'; did you mean 'exclude'"),
+        ("exclude: [prey]", "a statement has the wrong form"),
+        ("fixed: {prey: {prey: often}}", "a statement has the wrong form"),
+        ("fixed: {hare: {prey: 1}}", "no variable 'hare'"),
+        ("- x", "expected a mapping"),
+    ],
+)
+def test_knowledge_of_the_wrong_form_is_refused(table, tmp_path, text, message):
+    (tmp_path / "known.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        discover(table, tmp_path / "out", time="day", knowledge=tmp_path / "known.yaml")
+    assert not list((tmp_path / "out").glob("*"))

@@ -94,6 +94,9 @@ class StopAfter:
         self.looks -= 1
         return self.looks < 0
 
+    def overdue(self):
+        return False
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
@@ -461,7 +464,9 @@ def test_out_of_memory_is_not_a_samples_failure(campaign, monkeypatch):
         raise MemoryError
 
     this = campaign()
-    monkeypatch.setattr(type(this.model_instance), "solve", solve)
+    model = type(this.model_instance)
+    monkeypatch.setattr(model, "solve", solve)
+    monkeypatch.setattr(model, "isolated", False)
     with pytest.raises(MemoryError):
         simulate(this, 1)
 

@@ -187,6 +187,9 @@ class StopAtOnce:
         self.left -= 1
         return self.left < 0
 
+    def overdue(self):
+        return False
+
 
 def test_interrupted_validation_is_continued(screened):
     campaign = screened(limit=60)

@@ -1,9 +1,9 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
-import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,14 @@ CAMPAIGN = {
 }
 
 
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+
+
 def changed(**sections):
     values = {key: dict(value) if isinstance(value, dict) else value for key, value in CAMPAIGN.items()}
     for name, change in sections.items():
@@ -68,6 +76,17 @@ def documented_lines():
 
 def test_the_documentation_has_snakemake_lines():
     assert len(documented_lines()) >= 4
+
+
+def test_a_wrong_key_of_a_discovery_study_ends_before_any_job(tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text(yaml.safe_dump({"name": "small", "tables": {"a": {"rows": [{"case": "cycel"}]}}}))
+    command = [BIN / "snakemake", "--snakefile", ROOT / "workflow/discover.smk", "--directory", tmp_path]
+    command += ["--configfile", config, "--workflow-profile", ROOT / "cluster_profiles/local"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    assert "no case 'cycel'; did you mean 'cycle'" in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("line", documented_lines())
@@ -218,14 +237,13 @@ def test_dry_run_of_ten_million_simulations_is_quick_and_small(tmp_path):
     """In processor time, which does not depend on what else the machine does."""
     campaign = yaml.safe_load((ROOT / "config/large.yaml").read_text())
     command = snakemake_command(tmp_path, campaign, ROOT / "cluster_profiles/slurm", "--dry-run", "--quiet")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, said
-    assert "large, from start to end: 317 jobs" in said
-    assert used.ru_utime + used.ru_stime <= 5
-    assert used.ru_maxrss <= 300_000  # kB
+    # By a small process in between: a process that is forked from a large one counts as one.
+    done = subprocess.run([sys.executable, "-c", MEASURED, *command], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "large, from start to end: 317 jobs" in done.stderr
+    seconds, kilobytes = map(float, done.stdout.split()[-2:])
+    assert seconds <= 5
+    assert kilobytes <= 300_000
 
 
 def test_lint_asks_for_nothing_but_a_conda_environment_per_rule(tmp_path):

@@ -6,6 +6,8 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import forecast, one_line
+from mechscreen.runs.jobs import benchmark_file, log_file
+from mechscreen.study import Study
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
@@ -30,19 +32,31 @@ def load_campaign(config):
         stop(str(error))
 
 
+def load_study(config):
+    """Return the validated discovery study, or end with its message and exit code 2."""
+    if not config:
+        stop("no configuration; add e.g. --configfile config/studies/discovery.yaml")
+    try:
+        return Study.from_dict(config)
+    except InputError as error:
+        stop(str(error))
+
+
 def stop(message):
     print(f"mechscreen: {message}", file=sys.stderr)
     sys.exit(2)
 
 
 def write_campaign(campaign):
+    write_resolved(paths.campaign, campaign)
+
+
+def write_resolved(path, configuration):
     from mechscreen.storage import write_text
 
-    if (
-        not paths.campaign.is_file()
-        or paths.campaign.read_text(encoding="utf-8") != campaign.to_yaml()
-    ):
-        write_text(paths.campaign, campaign.to_yaml())
+    text = configuration.to_yaml()
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def print_summary(paths):
@@ -65,11 +79,11 @@ def begin_run(logs):
 
 
 def log_of(verb, name):
-    return str(paths.log(verb, name))
+    return str(log_file(paths.root, verb, name))
 
 
 def benchmark_of(verb, name):
-    return str(paths.benchmark(verb, name))
+    return str(benchmark_file(paths.root, verb, name))
 
 
 def scaled(value):

@@ -1,8 +1,8 @@
-"""Test systems with known equations: those of Hu et al. (2021), and data made from them."""
+"""Test systems with known equations, those of Hu et al. (2021) and their peers', and data made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,8 +19,8 @@ TRAINING_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Case:
-    """A system with known equations, and how it is observed.
+class System:
+    """Differential equations with polynomial right-hand sides.
 
     Attributes
     ----------
@@ -30,6 +30,42 @@ class Case:
         (d,) names.
     equations
         Per variable, the coefficient of each term.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    equations: Mapping[str, Mapping[str, float]]
+
+    @property
+    def degree(self) -> int:
+        """Degree of the smallest library that holds the system."""
+        terms = [term for row in self.equations.values() for term in row if term != "1"]
+        return max(sum(int(f.partition("^")[2] or 1) for f in term.split("*")) for term in terms)
+
+    def coefficients(self, degree: int | None = None) -> FloatArray:
+        """Return the true coefficients (d, n_terms) in the library of a degree, the smallest unless given."""
+        library = Polynomial(self.degree if degree is None else degree).bind(self.variables)
+        theta = np.zeros((len(self.variables), len(library)))
+        for k, name in enumerate(self.variables):
+            for term, value in self.equations[name].items():
+                theta[k, library.index(term)] = value
+        return theta
+
+    def rate(self) -> Callable[[FloatArray], FloatArray]:
+        """Return the function of states (d,) that gives their time derivatives (d,)."""
+        exponents = Polynomial(self.degree).bind(self.variables).exponents
+        theta = self.coefficients()
+        used = np.flatnonzero((theta != 0).any(axis=0))
+        theta, exponents = theta[:, used], exponents[used]
+        return lambda x: theta @ np.prod(x**exponents, axis=1)
+
+
+@dataclass(frozen=True)
+class Case(System):
+    """A system of Hu et al., or a peer's, and how it is observed: one trajectory, the end of it kept for forecasts.
+
+    Attributes
+    ----------
     start
         (d,) initial state.
     duration
@@ -43,29 +79,11 @@ class Case:
         Share of the samples used for fitting.
     """
 
-    name: str
-    variables: tuple[str, ...]
-    equations: Mapping[str, Mapping[str, float]]
     start: tuple[float, ...]
     duration: float
     noise: float
     noise_of_spread: bool = False
     training_share: float = TRAINING_SHARE
-
-    @property
-    def degree(self) -> int:
-        """Degree of the smallest library that holds the system."""
-        terms = [term for row in self.equations.values() for term in row]
-        return max(sum(int(f.partition("^")[2] or 1) for f in term.split("*")) for term in terms)
-
-    def coefficients(self, degree: int | None = None) -> FloatArray:
-        """Return the true coefficients (d, n_terms) in the library of a degree, the smallest unless given."""
-        library = Polynomial(self.degree if degree is None else degree).bind(self.variables)
-        theta = np.zeros((len(self.variables), len(library)))
-        for k, name in enumerate(self.variables):
-            for term, value in self.equations[name].items():
-                theta[k, library.index(term)] = value
-        return theta
 
     def solution(self, step: float) -> tuple[FloatArray, FloatArray]:
         """Return times (n,) and exact states (n, d), every `step`, over the whole duration."""
@@ -152,14 +170,7 @@ class Case:
 def _solve(name: str) -> FloatArray:
     """States (n, d) of a case every `FINE_STEP`, by Runge–Kutta of order 4."""
     case = get_case(name)
-    library = Polynomial(case.degree).bind(case.variables)
-    theta = case.coefficients()
-    used = np.flatnonzero((theta != 0).any(axis=0))
-    theta, exponents = theta[:, used], library.exponents[used]
-
-    def rate(x: FloatArray) -> FloatArray:
-        return theta @ np.prod(x**exponents, axis=1)
-
+    rate = case.rate()
     x = np.array(case.start, dtype=float)
     states = np.empty((round(case.duration / FINE_STEP) + 1, len(x)))
     states[0] = x

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,10 @@ class Rates:
         return bool(np.isfinite(self.data).all() and np.isfinite(self.defects).all())
 
 
+class BlowUp(ArithmeticError):  # noqa: N818 - reads as what happened
+    """A candidate is so far off that its quadratic model is not finite."""
+
+
 @dataclass
 class Quadratic:
     """Quadratic model of half the misfit in the free coefficients, states eliminated (Schur complement).
@@ -149,6 +153,10 @@ class Collocation:
         self._state_scales = state_scales
         self._anchors = anchors
         """(n_trajectories, d) exact initial values, NaN where free."""
+        known = np.zeros((0, 0), dtype=bool) if anchors is None else np.isfinite(anchors)
+        trajectory, self._anchored_variable = np.nonzero(known)
+        self._anchored_node = grid.starts[trajectory]
+        self._anchor_values = np.zeros(0) if anchors is None else anchors[known]
 
     def with_grid(self, grid: Grid) -> Collocation:
         """Return the same problem on another grid."""
@@ -183,22 +191,47 @@ class Collocation:
         terms, _ = self._terms(fit.active)
         theta = np.ascontiguousarray(self.columns.theta(fit.beta)[:, terms])
         width = self.grid.h
-        h = 0.25 * width[:, None]
 
         def rate(x: FloatArray) -> FloatArray:
             values, slopes = self.library_at(x, terms)
             return kernels.right_hand_side(values, slopes, theta)[0]
 
-        state = fit.x[:-1].copy()
         with np.errstate(all="ignore"):
-            for _ in range(4):
-                k1 = rate(state)
-                k2 = rate(state + 0.5 * h * k1)
-                k3 = rate(state + 0.5 * h * k2)
-                k4 = rate(state + h * k3)
-                state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            state = _step(rate, fit.x[:-1], width[:, None])
             error = np.abs(state - fit.x[1:]) / np.where(width > 0, width, np.inf)[:, None]
         return np.nan_to_num(error, nan=0.0, posinf=0.0)
+
+    @property
+    def exact_starts(self) -> bool:
+        """Whether all initial states are known in full, so that the coefficients alone fix the solution."""
+        return self._anchors is not None and bool(np.isfinite(self._anchors).all())
+
+    def integrate(self, beta: FloatArray, active: IntArray) -> FloatArray | None:
+        """Solution (N, d) of the equations from the exact starts, at the nodes; None if it blows up.
+
+        Runge–Kutta of order 4 in four steps an interval.
+        """
+        assert self._anchors is not None
+        grid = self.grid
+        terms, _ = self._terms(active)
+        theta = np.ascontiguousarray(self.columns.theta(beta)[:, terms])
+        if not self.library.functions:
+            x = kernels.integrate(self._anchors, grid.starts, grid.h, self.library.exponents[terms], theta, 4)
+            return x if np.isfinite(x).all() else None
+
+        def rate(x: FloatArray) -> FloatArray:
+            return self.library_at(x, terms)[0] @ theta.T
+
+        x = np.empty((len(grid), theta.shape[0]))
+        with np.errstate(all="ignore"):
+            for start, first, last in zip(self._anchors, grid.starts[:-1], grid.starts[1:], strict=True):
+                x[first] = state = start[None]
+                for node in range(first + 1, last):
+                    state = _step(rate, state, grid.h[node - 1])
+                    if not np.isfinite(state).all():
+                        return None
+                    x[node] = state
+        return x
 
     def interpolate(self, fit: Fit, nodes: Sequence[FloatArray]) -> FloatArray:
         """States of a fit at other node times, (N', d)."""
@@ -210,6 +243,10 @@ class Collocation:
                 )
             ]
         )
+
+    def _anchor_gaps(self, x: FloatArray) -> FloatArray:
+        """Distances of the states from the known initial values, one for each of these."""
+        return x[self._anchored_node, self._anchored_variable] - self._anchor_values
 
     def _terms(self, active: IntArray) -> tuple[IntArray, BoolArray]:
         """Terms that the active columns and the fixed coefficients use, and the mask of their entries."""
@@ -234,11 +271,9 @@ class Collocation:
             position[columns.column[chosen]], columns.equation[chosen], local[columns.term[chosen]],
             columns.weight[chosen], len(active),
         )  # fmt: skip
-        if self._anchors is not None:
-            for node, anchor in zip(grid.starts[:-1], self._anchors, strict=True):
-                known = np.flatnonzero(np.isfinite(anchor))
-                diagonal[node, known, known] += anchor_weight
-                border[node, known, -1] += anchor_weight * (rates.x[node, known] - anchor[known])
+        node, variable = self._anchored_node, self._anchored_variable
+        diagonal[node, variable, variable] += anchor_weight
+        border[node, variable, -1] += anchor_weight * self._anchor_gaps(rates.x)
         lower, upper, definite = kernels.eliminate(diagonal, coupling, border, damping)
         flat = border.reshape(-1, border.shape[2])
         schur = tall.T @ tall - flat.T @ flat
@@ -247,11 +282,21 @@ class Collocation:
     def quadratic(
         self, x: FloatArray, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray
     ) -> Quadratic:
-        """Quadratic model around (x, beta) in the `active` columns, which may be more than those in use."""
+        """Quadratic model around (x, beta) in the `active` columns, which may be more than those in use.
+
+        Raises
+        ------
+        BlowUp
+            If it is not finite.
+        """
         terms, chosen = self._terms(active)
         rates = self.rates(x, self.columns.theta(beta), terms)
         weight, precision, anchor_weight = self._weights(looseness, noise, x)
-        return self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+        model = self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+        # Products of sizes up to this one stay finite.
+        if not (np.abs(model.hessian) < 1e150).all() or not (np.abs(model.gradient) < 1e150).all():
+            raise BlowUp
+        return model
 
     def lack(self, fit: Fit, looseness: float) -> float:
         """Weighted sum of squared defects: how far a fit is from solving its equations."""
@@ -290,10 +335,8 @@ class Collocation:
 
         def cost(rates: Rates, beta: FloatArray) -> float:
             total = rates.data @ precision + rates.defects @ weight + ridge * beta @ beta
-            if self._anchors is not None:
-                gap = rates.x[self.grid.starts[:-1]] - self._anchors
-                total += anchor_weight * np.nansum(gap**2)
-            return 0.5 * float(total)
+            gaps = self._anchor_gaps(rates.x)
+            return 0.5 * float(total + anchor_weight * gaps @ gaps)
 
         rates = self.rates(x, self.columns.theta(beta), terms)
         value = cost(rates, beta)
@@ -337,6 +380,65 @@ class Collocation:
                 converged = True
                 break
         return Fit(x, beta, active, rates, value, converged)
+
+    def shoot(
+        self, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray, *, iterations: int,
+        tolerance: float,
+    ) -> Fit | None:  # fmt: skip
+        """Levenberg–Marquardt over solutions from the exact starts, with the columns outside `active` at zero.
+
+        Around a solution the defects vanish, so that eliminating the states gives its sensitivities. Returns None if
+        the first solution blows up.
+        """
+        terms, _ = self._terms(active)
+        start = np.zeros_like(beta)
+        start[active] = beta[active]
+        beta = start
+
+        def solve(beta: FloatArray) -> Fit | None:
+            x = self.integrate(beta, active)
+            if x is None:
+                return None
+            with np.errstate(all="ignore"):
+                rates = self.rates(x, self.columns.theta(beta), terms)
+                value = 0.5 * float(rates.data @ noise**-2)
+            return Fit(x, beta, active, rates, value, True) if np.isfinite(value) else None
+
+        fit = solve(beta)
+        if fit is None:
+            return None
+        damping = 1e-3
+        quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
+        for _ in range(iterations):
+            step = _solve(quadratic.hessian, quadratic.gradient, 1e3 * damping)
+            trial = None
+            if step is not None:
+                beta = fit.beta.copy()
+                beta[active] += step
+                trial = solve(beta)
+            if trial is None or trial.cost >= fit.cost:
+                damping *= 4
+                if damping > 1e8:
+                    return fit
+                continue
+            decrease = fit.cost - trial.cost
+            fit, damping = trial, max(damping / 5, 1e-9)
+            if decrease < tolerance:
+                return fit
+            quadratic = self.quadratic(fit.x, fit.beta, active, looseness, noise)
+        return replace(fit, converged=False)
+
+
+def _step(rate: Callable[[FloatArray], FloatArray], x: FloatArray, width: FloatArray | float) -> FloatArray:
+    """States (n, d) after a time `width`, by Runge–Kutta of order 4 in four steps."""
+    h = 0.25 * width
+    for _ in range(4):
+        k1 = rate(x)
+        k2 = rate(x + 0.5 * h * k1)
+        k3 = rate(x + 0.5 * h * k2)
+        k4 = rate(x + h * k3)
+        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return x
 
 
 def _solve(hessian: FloatArray, gradient: FloatArray, damping: float) -> FloatArray | None:

@@ -64,6 +64,45 @@ def right_hand_side(values, slopes, theta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _rate(x, exponents, theta, out):  # type: ignore[no-untyped-def]
+    out[:] = 0.0
+    for a in range(exponents.shape[0]):
+        product = 1.0
+        for j in range(x.shape[0]):
+            for _ in range(exponents[a, j]):
+                product *= x[j]
+        for k in range(x.shape[0]):
+            out[k] += theta[k, a] * product
+
+
+@njit(cache=True)
+def integrate(anchors, first, h, exponents, theta, parts):  # type: ignore[no-untyped-def]
+    """Solutions (N, d) of polynomial equations at the nodes, from anchors (n, d) at the nodes `first` (n + 1,).
+
+    Runge–Kutta of order 4, `parts` steps an interval. Infinite from where a solution blows up.
+    """
+    n, d = anchors.shape
+    out = np.empty((first[n], d))
+    k1, k2, k3, k4 = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
+    for i in range(n):
+        x = anchors[i].copy()
+        out[first[i]] = x
+        for node in range(first[i] + 1, first[i + 1]):
+            step = h[node - 1] / parts
+            for _ in range(parts):
+                _rate(x, exponents, theta, k1)
+                _rate(x + 0.5 * step * k1, exponents, theta, k2)
+                _rate(x + 0.5 * step * k2, exponents, theta, k3)
+                _rate(x + step * k3, exponents, theta, k4)
+                x += step / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+            out[node] = x
+            if not np.isfinite(x).all():
+                out[node:] = np.inf
+                return out
+    return out
+
+
+@njit(cache=True)
 def midpoints(x, f, h):  # type: ignore[no-untyped-def]
     """States at the interval midpoints (N − 1, d) by cubic Hermite interpolation."""
     n, d = x.shape

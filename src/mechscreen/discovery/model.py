@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
+from scipy.integrate import LSODA
 from scipy.stats import t as student
 
 from mechscreen.discovery.library import FloatArray, IntArray, Library
@@ -29,7 +29,8 @@ class Alternative:
     change
         The move in words.
     price
-        By how much the criterion (−2 ln likelihood plus the terms' price) is worse than the chosen model's.
+        By how much the criterion (−2 ln likelihood plus the terms' price) is worse than the chosen model's, on the
+        quadratic model; negative where that errs: with exact starts, such moves were fitted and found worse.
     """
 
     change: str
@@ -47,7 +48,8 @@ class DiscoveredModel:
     coefficients
         (d, n_terms), in the data's units; zero where a term is not part of the model.
     covariance
-        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed.
+        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed, NaN from a method
+        that gives none.
     noise
         (d,) standard deviation of the samples' noise; NaN for a hidden variable.
     t, denoised
@@ -162,40 +164,44 @@ class DiscoveredModel:
         def jacobian(_: float, x: FloatArray) -> FloatArray:
             return coefficients @ self.library.evaluate(x[None], terms)[1][0]
 
-        def escape(_: float, x: FloatArray) -> float:
-            return bound - float(np.abs(x).max())
-
-        escape.terminal = True  # type: ignore[attr-defined]
         out = np.full((len(times), d), np.nan)
         out[0] = start
         if len(times) == 1:
             return out
         scale = np.abs(self.denoised[0]).max(axis=0) + 1e-300
         with np.errstate(all="ignore"):
-            solution = solve_ivp(
-                rate, (times[0], times[-1]), start, method="LSODA", t_eval=times, jac=jacobian, events=escape,
-                rtol=tolerance, atol=tolerance * scale,
-            )  # fmt: skip
-        out[: solution.y.shape[1]] = solution.y.T
+            solver = LSODA(rate, times[0], start, times[-1], rtol=tolerance, atol=tolerance * scale, jac=jacobian)
+            done = 1
+            while done < len(times):
+                solver.step()
+                if solver.status == "failed" or not (np.abs(solver.y) < bound).all():
+                    break
+                reached = int(np.searchsorted(times, solver.t, side="right"))
+                out[done:reached] = solver.dense_output()(times[done:reached]).T
+                done = reached
         return out
 
     def summary(self) -> str:
         """Return equations, intervals, certainty of the support and caveats as text."""
         lines = [*self.equations(), ""]
         intervals = self.intervals()
-        width = max(len(n) for n in self.term_names)
         errors = self.standard_errors
+        cells = []
         for k, name in enumerate(self.names):
             for m in np.flatnonzero(self.support[k]):
-                value = f"d{name}/dt  {self.term_names[m]:<{width}}  {self.coefficients[k, m]:+.5g}"
-                known = errors[k, m] == 0.0
-                interval = "known" if known else f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
-                lines.append(f"  {value:<{width + 24}}{interval}")
+                interval = f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
+                if errors[k, m] == 0.0:
+                    interval = "known"
+                elif np.isnan(errors[k, m]):
+                    interval = "no interval"
+                cells.append((f"d{name}/dt", self.term_names[m], f"{self.coefficients[k, m]:+.5g}", interval))
+        widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
+        lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
         noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
         lines += ["", f"noise (standard deviation): {noise}"]
         if np.isfinite(self.confidence):
             lines.append(f"support: {100 * self.confidence:.1f} % among it and its neighbours")
-            lines += [f"  next: {a.change} (criterion +{a.price:.1f})" for a in self.alternatives[:3]]
+            lines += [f"  next: {a.change} (criterion {a.price:+.1f})" for a in self.alternatives[:3]]
         lines += [f"known beforehand: {line}" for line in self.knowledge]
         lines += [f"caution: {line}" for line in self.caveats]
         return "\n".join(lines)

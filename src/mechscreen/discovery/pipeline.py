@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechscreen.discovery.collocation import Collocation, Grid, Quadratic, hermite
+from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic, hermite
 from mechscreen.discovery.data import (
     MAX_NODES,
     Scales,
@@ -21,12 +22,18 @@ from mechscreen.discovery.judge import judge
 from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library, Polynomial
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
-from mechscreen.discovery.search import Candidate, Search
+from mechscreen.discovery.odenet import train
+from mechscreen.discovery.search import Candidate, Search, regress
 from mechscreen.discovery.selection import neighbour_costs
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, nearest
+
+Method = Literal["collocation", "odenet"]
 
 STEP = 0.2
 """Node spacing of the search, in units of the data's time scale; the final fit halves it as long as that matters."""
+
+HIDDEN_SIZES = (1.0, 0.1, 0.01)
+"""Sizes at which a hidden variable is guessed, relative to the observed ones."""
 
 
 def discover(
@@ -38,6 +45,7 @@ def discover(
     hidden: Sequence[str] = (),
     knowledge: Knowledge | None = None,
     exact_start: bool = False,
+    method: Method = "collocation",
 ) -> DiscoveredModel:
     """Find sparse ordinary differential equations that explain noisy time series.
 
@@ -56,6 +64,8 @@ def discover(
         What is known about the coefficients beforehand.
     exact_start
         Whether the first row of each trajectory holds exact initial values (NaN where unknown) instead of samples.
+    method
+        ``"collocation"``, or ``"odenet"`` for that of Hu et al. (2021), which gives no intervals.
 
     Raises
     ------
@@ -75,14 +85,21 @@ def discover(
     statements = knowledge or Knowledge()
     structure = statements.bind(bound, units)
     scaled_anchors = None if anchors is None else anchors / scales.state
+    if method not in get_args(Method):
+        raise InputError(f"discover: no method '{method}'{nearest(method, get_args(Method))}")
     problem = Collocation(grid, bound, term_scales, scales.state, structure.columns, scaled_anchors)
     guesses = _guess_hidden(states, grid, data, scales, scaled_anchors, statements)
+    if method == "odenet":
+        return _train(problem, guesses[0], noise, structure, data, scales, units, scaled_anchors, statements, began)
     search = Search(problem, guesses, noise, structure.locked)
     best = search.run()
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
-    problem, best = _refine(best, search)
-    return _report(problem, best, search, structure, data, scales, units, statements, began)
+    try:
+        problem, best = _refine(best, search)
+        return _report(problem, best, search, structure, data, scales, units, statements, began)
+    except BlowUp:
+        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
 
 
 def _check_size(data: Trajectories, library: Library) -> None:
@@ -113,21 +130,20 @@ def _guess_hidden(
     """Smoothed states with guesses of the hidden variables, dimensionless.
 
     A hidden variable that mirrors an observed one follows from it. Any other is tried in the shape of the observed
-    variables' mean and of its running integral, from its start where that is known.
+    variables' mean, of its running integral and of its rate, each at several sizes, from its start where that is known.
     """
     if not data.hidden.any():
         return [states]
     names = data.names
     seen = np.flatnonzero(~data.hidden)
     mean = states[:, seen].mean(axis=1)
-    integral = np.concatenate(
-        [
-            np.concatenate([[0.0], np.cumsum(0.5 * np.diff(n) * (m[1:] + m[:-1]))])
-            for n, m in zip(grid.nodes, grid.split(mean), strict=True)
-        ]
-    )
-    guesses = []
-    for shape in (mean, integral / max(float(np.abs(integral).max()), 1e-300)):
+    pieces = list(zip(grid.nodes, grid.split(mean), strict=True))
+    integral = [np.concatenate([[0.0], np.cumsum(0.5 * np.diff(n) * (m[1:] + m[:-1]))]) for n, m in pieces]
+    rate = [np.gradient(m, n) for n, m in pieces]
+    shapes = [mean, np.concatenate(integral), np.concatenate(rate)]
+    shapes = [shape / max(float(np.abs(shape).max()), 1e-300) for shape in shapes]
+    guesses: list[FloatArray] = []
+    for shape in [size * shape for size in HIDDEN_SIZES for shape in shapes]:
         guess = states.copy()
         for i, (a, b) in enumerate(zip(grid.starts[:-1], grid.starts[1:], strict=True)):
             for k in np.flatnonzero(data.hidden):
@@ -139,7 +155,8 @@ def _guess_hidden(
                 else:
                     follow = shape[a:b] - shape[a]
                 guess[a:b, k] = start + follow
-        guesses.append(guess)
+        if not any(np.array_equal(guess, other) for other in guesses):
+            guesses.append(guess)
     return guesses
 
 
@@ -184,6 +201,59 @@ def _refine(best: Candidate, search: Search) -> tuple[Collocation, Candidate]:
         if moved < 0.1:
             break
     return problem, best
+
+
+def _train(
+    problem: Collocation, states: FloatArray, noise: FloatArray, structure: Structure, data: Trajectories,
+    scales: Scales, units: FloatArray, anchors: FloatArray | None, knowledge: Knowledge, began: float,
+) -> DiscoveredModel:  # fmt: skip
+    """Discover by ODENet, from the regression of the full library on the smoothed states."""
+    if problem.library.functions:
+        raise InputError("discover: method 'odenet' integrates monomials alone; leave the functions out")
+    grid, columns = problem.grid, structure.columns
+    times = [(t - origin) / scales.time for t, origin in zip(data.t, scales.origins, strict=True)]
+    smoothed = [
+        np.stack([np.interp(t, nodes, column) for column in own.T], axis=1)
+        for t, nodes, own in zip(times, grid.nodes, grid.split(states), strict=True)
+    ]
+    anchored = np.zeros((len(data), len(data.names)), dtype=bool)
+    if anchors is not None:
+        anchored = np.isfinite(anchors)
+        for own, start in zip(smoothed, anchors, strict=True):
+            own[0] = np.where(np.isfinite(start), start, own[0])
+    seen = grid.counts > 0
+    noise = np.where(seen, np.maximum(noise, 0.02 * noise[seen].max()), 1.0)
+    beta = regress(problem, states, np.arange(columns.count))
+    trained = train(
+        times, [y / scales.state for y in data.y], smoothed, noise, beta, columns, problem.library.exponents,
+        structure.locked, anchored,
+    )  # fmt: skip
+    theta = columns.theta(trained.beta) / units
+    active = np.flatnonzero(trained.beta)
+    spread = np.zeros((units.size, columns.count))
+    spread[columns.equation * len(problem.library) + columns.term, columns.column] = 1.0
+    unknown = (spread[:, active] != 0).any(axis=1)
+    covariance = np.where(np.outer(unknown, unknown), np.nan, 0.0)
+    denoised = np.split(trained.states * scales.state, np.cumsum([len(t) for t in times])[:-1])
+    price = float(np.log(grid.counts.sum()) + 2 * np.log(max(columns.count, 2)) + 2)
+    criterion = float(grid.counts[seen] @ np.log(trained.noise[seen] ** 2)) + price * len(active)
+    model = DiscoveredModel(
+        library=problem.library,
+        coefficients=theta,
+        covariance=covariance,
+        noise=np.where(seen, trained.noise * scales.state, np.nan),
+        t=data.t,
+        denoised=tuple(denoised),
+        initial=np.stack([x[0] for x in denoised]),
+        method="odenet",
+        freedom=max(int(grid.counts.sum()) - len(active) - int(seen.sum()) * len(data), 1),
+        criterion=criterion,
+        knowledge=tuple(knowledge.describe()),
+    )
+    scaled = data.pooled[:, seen] / scales.state[seen]
+    constants = float(grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
+    caveats = judge(model, data, converged=trained.mismatch < 0.1, gain=constants - criterion)
+    return replace(model, caveats=tuple(caveats), elapsed=time.process_time() - began)
 
 
 def _report(

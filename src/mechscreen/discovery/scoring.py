@@ -6,14 +6,17 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from mechscreen.discovery.cases import Case, get_case
+from mechscreen.discovery.cases import Case, System, get_case
+from mechscreen.discovery.dysts import DEGREE, get_attractor
 from mechscreen.discovery.library import FloatArray, Polynomial
-from mechscreen.discovery.model import Undetermined
-from mechscreen.discovery.pipeline import discover
+from mechscreen.discovery.model import DiscoveredModel, Undetermined
+from mechscreen.discovery.pipeline import Method, discover
+from mechscreen.errors import InputError, nearest
+from mechscreen.plugins import load_object
 
 Row = dict[str, Any]
 
@@ -21,41 +24,128 @@ VALID_DISTANCE = 0.4
 """A forecast is valid until it is this far from the truth, in units of the states' spread."""
 
 
+Peer = Callable[[list[FloatArray], list[FloatArray], tuple[str, ...], int, FloatArray], FloatArray]
+"""Another method: times and values of all trajectories, names, degree and, for oracles alone, the true coefficients
+(d, n_terms); gives coefficients (d, n_terms) in the order of `Polynomial`."""
+
+
+def check_method(name: str) -> None:
+    """Refuse a name that is neither one of our methods nor of the form ``path/to/file.py:function``.
+
+    Raises
+    ------
+    InputError
+        With the valid names.
+    """
+    own = get_args(Method)
+    if name not in own and ":" not in name:
+        raise InputError(
+            f"no method '{name}'{nearest(name, own)} (valid: {', '.join(own)}, or path/to/file.py:function)"
+        )
+
+
+def get_method(name: str) -> Peer | None:
+    """Return a method by name: None for our own, or what ``path/to/file.py:function`` stands for.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    check_method(name)
+    if name in get_args(Method):
+        return None
+    return cast(Peer, load_object(name, "method"))
+
+
 def measure(
-    name: str, seed: int, *, noise: float | None = None, step: float = 0.01, keep: float = 1.0, degree: int = 2
+    name: str,
+    seed: int,
+    *,
+    noise: float | None = None,
+    step: float = 0.01,
+    keep: float = 1.0,
+    degree: int = 2,
+    method: str = "collocation",
 ) -> Row:
     """Discover the equations of a case from one noisy data set, and compare with the truth.
 
     Returns
     -------
     ``exact``, ``false_positives``, ``false_negatives``, ``error`` (largest relative error of a coefficient),
-    ``seconds`` (process time), ``confidence``, ``ratios`` (errors over the Cramér–Rao bound), ``bound`` (largest
-    relative bound), ``covered`` and ``coefficients`` (how many 95 % intervals hold the truth, and of how many),
-    ``forecast_error``, ``valid_time``; or ``refused`` with the reason.
+    ``distance`` (of all coefficients, relative), ``seconds`` (process time, which is wall time on one idle core),
+    ``confidence``, ``ratios`` (errors over the Cramér–Rao bound), ``bound`` (largest relative bound), ``covered`` and
+    ``coefficients`` (how many 95 % intervals hold the truth, and of how many), ``forecast_error``, ``valid_time``; or
+    ``refused`` with the reason.
     """
     case = get_case(name)
     t, y = case.observe(seed, noise=noise, step=step, keep=keep)
-    began = time.process_time()
-    try:
-        model = discover(t, y, Polynomial(degree))
-    except Undetermined as error:
-        return {"exact": False, "refused": str(error), "seconds": time.process_time() - began}
-    row: Row = {"seconds": time.process_time() - began, "confidence": model.confidence}
-    row |= compare(case, degree, model.coefficients)
+    row, model = _attempt(case, [t], [y], degree, method)
+    if model is None:
+        return row
     truth = case.coefficients(degree)
     used = truth != 0
     levels = case.noise_levels(case.solution(step)[1], noise)
     bound = _bound(name, t.tobytes(), levels.tobytes())
     bound = bound[bound > 0]
-    intervals = model.intervals()[used]
-    covered = (intervals[:, 0] <= truth[used]) & (truth[used] <= intervals[:, 1])
     row |= {
         "ratios": ((model.coefficients - truth)[used] / bound).tolist(),
         "bound": float((bound / np.abs(truth[used])).max()),
-        "covered": int(covered.sum()),
-        "coefficients": int(used.sum()),
     }
+    intervals = model.intervals()[used]
+    if np.isfinite(intervals).all():
+        covered = (intervals[:, 0] <= truth[used]) & (truth[used] <= intervals[:, 1])
+        row |= {"covered": int(covered.sum()), "coefficients": int(used.sum())}
     return row | forecast(case, step, model.simulate)
+
+
+def measure_attractor(
+    name: str, seed: int, *, noise: float = 0.01, degree: int = DEGREE, method: str = "collocation"
+) -> Row:
+    """As `measure`, for a system of the dysts database."""
+    system = get_attractor(name)
+    t, y = system.observe(seed, noise=noise)
+    return _attempt(system, t, y, degree, method)[0]
+
+
+def _attempt(
+    system: System, t: list[FloatArray], y: list[FloatArray], degree: int, method: str
+) -> tuple[Row, DiscoveredModel | None]:
+    """Discover by a method and compare; no model if it refused or failed."""
+    truth = system.coefficients(degree)
+    peer = get_method(method)
+    began = time.process_time()
+    try:
+        if peer is None:
+            model = discover(t, y, Polynomial(degree), names=system.variables, method=cast(Method, method))
+        else:
+            coefficients = np.asarray(peer(t, y, system.variables, degree, truth), dtype=float)
+    except (Undetermined, np.linalg.LinAlgError) as error:
+        return {"exact": False, "refused": str(error), "seconds": time.process_time() - began}, None
+    row: Row = {"seconds": time.process_time() - began}
+    if peer is None:
+        row["confidence"] = model.confidence
+    else:
+        model = _as_model(system, t, y, degree, coefficients)
+    return row | compare(system, degree, model.coefficients), model
+
+
+def _as_model(
+    system: System, t: list[FloatArray], y: list[FloatArray], degree: int, coefficients: FloatArray
+) -> DiscoveredModel:
+    """Return a peer's coefficients as a model, so that all are judged alike."""
+    n = coefficients.size
+    return DiscoveredModel(
+        library=Polynomial(degree).bind(system.variables),
+        coefficients=coefficients,
+        covariance=np.full((n, n), np.nan),
+        noise=np.full(len(system.variables), np.nan),
+        t=tuple(t),
+        denoised=tuple(y),
+        initial=np.stack([own[0] for own in y]),
+        method="peer",
+        freedom=1,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -64,15 +154,17 @@ def _bound(name: str, t: bytes, noise: bytes) -> FloatArray:
     return get_case(name).bound(np.frombuffer(t), np.frombuffer(noise))
 
 
-def compare(case: Case, degree: int, coefficients: FloatArray) -> Row:
+def compare(system: System, degree: int, coefficients: FloatArray) -> Row:
     """Compare coefficients (d, n_terms) with the truth."""
-    truth = case.coefficients(degree)
+    truth = system.coefficients(degree)
     used, found = truth != 0, coefficients != 0
     return {
         "exact": bool(np.array_equal(found, used)),
         "false_positives": int((found & ~used).sum()),
         "false_negatives": int((used & ~found).sum()),
         "error": float(np.abs((coefficients - truth)[used] / truth[used]).max()),
+        # Spectral norm, as in Kaptanoglu et al. (2023).
+        "distance": float(np.linalg.norm(coefficients - truth, 2) / np.linalg.norm(truth, 2)),
     }
 
 
@@ -113,7 +205,7 @@ def summarise(rows: Sequence[Row]) -> Row:
     scored = [row for row in rows if "error" in row]
     for key in ("false_positives", "false_negatives"):
         summary[key] = float(np.mean([row[key] for row in scored])) if scored else math.nan
-    for key in ("forecast_error", "valid_time"):
+    for key in ("forecast_error", "valid_time", "distance"):
         values = [row[key] for row in scored if key in row]
         summary[key] = float(np.median(values)) if values else math.nan
     if good:
@@ -123,5 +215,6 @@ def summarise(rows: Sequence[Row]) -> Row:
         ratios = np.concatenate([row["ratios"] for row in good])
         summary["bound"] = float(np.median([row["bound"] for row in good]))
         summary["error_over_bound"] = float(np.sqrt((ratios**2).mean()))
+    if good and "covered" in good[0]:
         summary["coverage"] = sum(row["covered"] for row in good) / sum(row["coefficients"] for row in good)
     return summary

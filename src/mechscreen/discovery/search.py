@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechscreen.discovery.collocation import Collocation, Columns, Fit, Quadratic
+from mechscreen.discovery.collocation import BlowUp, Collocation, Columns, Fit, Quadratic
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
-from mechscreen.discovery.selection import best_subset
+from mechscreen.discovery.selection import best_subset, neighbour_costs
 
 RIDGE = 1e-4
 """Prior precision of dimensionless coefficients while annealing; none in the final fits."""
@@ -92,29 +92,116 @@ class Search:
     def run(self) -> Candidate | None:
         """Fit and improve from several supports; return the best candidate, None if none could be fitted.
 
-        Stops early when three starts agree.
+        The support is chosen anew at every level of the annealing. Where that ends with no term for all starts, the
+        choice may have been too early, before the states are near a solution: then it is made at the end alone.
         """
-        best: Candidate | None = None
+        # Candidates that blow up are met on the way, and left.
+        with np.errstate(all="ignore"):
+            best = self._run(None, early=True)
+            if best is not None and len(best.support) == len(self.locked):
+                best = self._run(best, early=False)
+            if best is not None and self.problem.exact_starts:
+                best = self._try_single_moves(best)
+            return best
+
+    def _run(self, best: Candidate | None, *, early: bool) -> Candidate | None:
+        """Fit and improve from all starts; return the best of these candidates and the given one.
+
+        Stops when three starts agree, unless a variable is hidden: its guesses lead to different optima. `early` is
+        whether to choose supports during the annealing.
+        """
         agreeing = 0
+        thinned: set[tuple[int, ...]] = set()
         for guess, support in self._starts():
-            candidate = self._from_start(self.guesses[guess], support)
-            if candidate is None:
+            try:
+                candidate = self._from_start(self.guesses[guess], support, early=early)
+                if candidate is None:
+                    continue
+                nodes = self._adapt(candidate)
+                if nodes is not None:
+                    candidate, *others = self._move_to(nodes, [candidate] if best is None else [candidate, best])
+                    best = others[0] if others else None
+                if candidate is None:
+                    continue
+                candidate = self._climb(candidate)
+                if self.problem.exact_starts:
+                    if candidate.support in thinned:
+                        continue
+                    thinned.add(candidate.support)
+                    candidate = self._thin(candidate)
+            except BlowUp:
                 continue
-            nodes = self._adapt(candidate)
-            if nodes is not None:
-                candidate, *others = self._move_to(nodes, [candidate] if best is None else [candidate, best])
-                best = others[0] if others else None
-            if candidate is None:
-                continue
-            candidate = self._climb(candidate)
             if best is not None and candidate.support == best.support:
                 agreeing += 1
             elif best is None or candidate.criterion < best.criterion:
                 best, agreeing = candidate, 1
                 self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
-            if agreeing == 3:
+            if agreeing == 3 and self.observed.all():
                 break
         return best
+
+    def _thin(self, candidate: Candidate) -> Candidate:
+        """Fit the full library from a candidate and drop terms again, one by one, as long as that ends up better.
+
+        Affordable where the starts are exact, and needed there: with hidden variables, the quadratic model is too
+        narrow for moves of many terms at once.
+        """
+        while True:
+            try:
+                thinned = self._drop_one_by_one(candidate)
+            except BlowUp:
+                return candidate
+            if thinned is None or not self._is_better(thinned, candidate):
+                return candidate
+            candidate = thinned
+
+    def _drop_one_by_one(self, candidate: Candidate) -> Candidate | None:
+        """Fit the full library from a candidate, drop the cheapest term time and again; return the best on the way."""
+        fit = candidate.fit
+        best = current = self.settle(self.problem, fit.x, fit.beta, self.everything, candidate.noise)
+        while current is not None:
+            fit, noise = current.fit, current.noise
+            quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
+            target = quadratic.hessian @ fit.beta - quadratic.gradient
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            cheapest = next((dropped for dropped, added, _ in moves if added < 0), None)
+            if cheapest is None:
+                break
+            current = self.settle(self.problem, fit.x, fit.beta, fit.active[fit.active != cheapest], noise)
+            if best is not None and self._is_better(current, best):
+                best = current
+        return None if best is None else self._climb(best)
+
+    def _try_single_moves(self, candidate: Candidate) -> Candidate:
+        """Fit the supports one move away that the quadratic model favours, and go to a better one, until none is.
+
+        Where it is wrong about many terms at once it may still be right about one.
+        """
+        refused: set[tuple[int, ...]] = set()
+        while True:
+            fit, noise = candidate.fit, candidate.noise
+            quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
+            target = quadratic.hessian @ fit.beta - quadratic.gradient
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            for dropped, added, change in moves:
+                support = np.setdiff1d(np.append(fit.active, added), [dropped, -1])
+                key = tuple(int(i) for i in support)
+                if change >= 0 or key in refused:
+                    continue
+                solution = np.zeros_like(fit.beta)
+                block = quadratic.hessian[np.ix_(support, support)]
+                solution[support] = np.linalg.lstsq(block, target[support], rcond=None)[0]
+                try:
+                    fits = [self.settle(self.problem, fit.x, beta, support, noise) for beta in (fit.beta, solution)]
+                except BlowUp:
+                    fits = []
+                better = [moved for moved in fits if moved is not None and self._is_better(moved, candidate)]
+                if better:
+                    candidate = min(better, key=lambda moved: moved.criterion)
+                    break
+                refused.add(key)
+            else:
+                return candidate
 
     def _starts(self) -> list[tuple[int, IntArray]]:
         """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""
@@ -127,14 +214,15 @@ class Search:
                 starts += [(i, support) for support in threshold_supports(self.problem, states)]
         return starts
 
-    def _from_start(self, states: FloatArray, support: IntArray) -> Candidate | None:
+    def _from_start(self, states: FloatArray, support: IntArray, *, early: bool) -> Candidate | None:
         noise = self.noise
         beta = regress(self.problem, states, support)
         tight = self.tight(noise)
         dense = len(support) == len(self.everything)
-        top, steps = (1.0, 9) if dense else (0.3, 8)
-        fit = self._descend(states, beta, support, np.geomspace(top, tight, steps)[:-1], noise, reselect=not dense)
-        if fit is not None and dense:
+        top, steps = (1.0, 9) if dense or not early else (0.3, 8)
+        reselect = early and not dense
+        fit = self._descend(states, beta, support, np.geomspace(top, tight, steps)[:-1], noise, reselect=reselect)
+        if fit is not None and dense and early:
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, tight, noise)
             chosen, beta = self._select(quadratic, fit.beta, [self.everything, self.locked])
             fit = self._descend(fit.x, beta, chosen, np.geomspace(0.1, tight, 6)[:-1], noise, reselect=True)
@@ -182,8 +270,12 @@ class Search:
         moved = []
         for candidate in candidates:
             fit, noise = candidate.fit, candidate.noise
+            x = old.interpolate(fit, nodes)
+            if old.exact_starts:
+                moved.append(self.settle(self.problem, x, fit.beta, fit.active, noise))
+                continue
             levels = np.geomspace(0.03, self.tight(noise), 4)[:-1]
-            refit = self._descend(old.interpolate(fit, nodes), fit.beta, fit.active, levels, noise, reselect=False)
+            refit = self._descend(x, fit.beta, fit.active, levels, noise, reselect=False)
             moved.append(None if refit is None else self._finish(refit, noise))
         return moved
 
@@ -245,20 +337,35 @@ class Search:
         n_trajectories = len(problem.grid.nodes)
         used = len(active) / seen.sum() + n_trajectories
         freedom = np.maximum(counts - used, 0.1 * counts)
+
+        def estimate_noise(fit: Fit) -> FloatArray:
+            estimate = np.ones_like(noise)
+            estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            return estimate
+
+        given = beta
         for _ in range(8):
             fit = problem.fit(x, beta, active, self.tight(noise), noise, iterations=25, tolerance=tolerance)
             if not np.isfinite(fit.cost):
                 return None
             x, beta = fit.x, fit.beta
-            estimate = np.ones_like(noise)
-            estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            estimate = estimate_noise(fit)
             change = float(np.abs(np.log(estimate[seen] / noise[seen])).max())
             noise = estimate
             if change < noise_tolerance:
                 break
-        variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
         # What the constraint still lacks counts as misfit: next to nothing for a solution of the equations.
         lack = problem.lack(fit, self.tight(noise))
+        if problem.exact_starts:
+            # An unstable equilibrium can be left through the constraint's slack, but not by solving the equations.
+            tight = self.tight(noise)
+            shots = [problem.shoot(b, active, tight, noise, iterations=40, tolerance=tolerance) for b in (given, beta)]
+            solved = [shot for shot in shots if shot is not None]
+            if not solved:
+                return None
+            fit = min(solved, key=lambda shot: shot.cost)
+            noise, lack = estimate_noise(fit), 0.0
+        variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
         return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + self.price * len(active))
 
     def _climb(self, candidate: Candidate) -> Candidate:

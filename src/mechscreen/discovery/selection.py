@@ -150,14 +150,19 @@ def neighbour_costs(
     table[:p, :p] = hessian / np.outer(safe, safe)
     table[:p, p] = table[p, :p] = target / safe
     table[p, p] = 0.0
+    inside = np.zeros(p, dtype=bool)
     for k in support:
-        _sweep(table, int(k), 1.0)
-    inside = np.isin(np.arange(p), support)
+        if table[k, k] > tolerance:
+            _sweep(table, int(k), 1.0)
+            inside[k] = True
+    # A term that the others of the support express can go for nothing.
+    spare = [int(k) for k in support if not inside[k] and k not in locked]
     free = np.flatnonzero(inside & ~np.isin(np.arange(p), locked))
-    outside = np.flatnonzero(~inside & (np.diag(table)[:p] > tolerance))
+    outside = np.flatnonzero(~np.isin(np.arange(p), support) & (np.diag(table)[:p] > tolerance))
     inverse = -np.diag(table)[free]
     loss = table[free, p] ** 2 / inverse
-    moves = [(int(i), -1, float(c - price)) for i, c in zip(free, loss, strict=True)]
+    moves = [(k, -1, -price) for k in spare]
+    moves += [(int(i), -1, float(c - price)) for i, c in zip(free, loss, strict=True)]
     gain = table[outside, p] ** 2 / np.diag(table)[outside]
     moves += [(-1, int(j), float(price - g)) for j, g in zip(outside, gain, strict=True)]
     cross = table[np.ix_(free, outside)]

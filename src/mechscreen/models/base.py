@@ -201,8 +201,9 @@ class Status(IntEnum):
     FLAT = 3
     """No signal: a profile's maximum is zero, so that it has no shape."""
     ERROR = 4
-    """The model raised an exception for this sample."""
+    """The model raised an exception for this sample, or ended its process."""
     TIMEOUT = 5
+    """The model took longer than it is given for one sample."""
 
 
 @dataclass(frozen=True)
@@ -266,10 +267,14 @@ class Model(ABC):
         The parameters and their ranges.
     outputs
         The profiles, one `Output` each; all have the same number of points.
+    isolated
+        Campaigns run it in a process of its own, so that a sample that hangs or crashes is recorded and ends nothing
+        else. False for a model whose `solve` always ends.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
+    isolated: ClassVar[bool] = True
     seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
@@ -379,7 +384,7 @@ def model_names() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def get_model(spec: str, **options: Any) -> Model:
+def get_model(spec: str, /, **options: Any) -> Model:
     """Return a model by registered name, ``package.module:Class`` or ``path/to/file.py:Class``.
 
     Raises
@@ -396,7 +401,9 @@ def get_model(spec: str, **options: Any) -> Model:
         )
     try:
         return cls(**options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"model '{spec}', options {options}: {error}") from error
 
 

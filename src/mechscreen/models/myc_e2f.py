@@ -194,6 +194,7 @@ class MycE2FModel(Model):
 
     name: ClassVar[str] = "myc_e2f"
     version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
     outputs = tuple(
         Output(f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True)
         for name, (label, end) in VARIABLES.items()

@@ -125,6 +125,7 @@ class PatternModel(Model):
 
     name: ClassVar[str] = "pattern"
     version: ClassVar[str] = "4"
+    isolated: ClassVar[bool] = False
     seconds = 0.015
     space = _space()
     outputs = (Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius"),)

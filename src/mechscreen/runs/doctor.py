@@ -67,6 +67,7 @@ def examine(profile: Path, results: Path, say: Callable[[str], None]) -> bool:
     """
     settings = _read_profile(profile)
     storage.check_writable(results / "doctor")
+    results.mkdir(parents=True, exist_ok=True)
     well = True
     for finding in _findings(settings, results):
         mark = "look" if finding.advice else "ok"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,16 @@ def rules(campaign: Campaign) -> tuple[Rule, ...]:
     )
 
 
+def log_file(root: Path, verb: str, job: str) -> Path:
+    """Return the log of a job, below the campaign's folder."""
+    return root / "logs" / verb / f"{job}.log"
+
+
+def benchmark_file(root: Path, verb: str, job: str) -> Path:
+    """Return Snakemake's measurement of a job."""
+    return root / "benchmarks" / verb / f"{job}.tsv"
+
+
 @contextmanager
 def at_work(log: Path) -> Iterator[bool]:
     """Hold the log of a job while working on it, which tells `mechscreen status` that it runs.
@@ -60,7 +71,8 @@ def at_work(log: Path) -> Iterator[bool]:
     A job that was called by hand has no log, and holds nothing. Yields whether no other process held it: two that make
     the same file are harmless, and one too many.
     """
-    if not log.is_file():
+    # A name that is too long makes pathlib raise; the job itself will say what is wrong with it.
+    if not os.path.isfile(log):  # noqa: PTH113
         yield True
         return
     stream = storage.hold(log)

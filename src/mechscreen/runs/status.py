@@ -14,6 +14,7 @@ from mechscreen.errors import InputError
 from mechscreen.progress import format_duration
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import Step, forecast
+from mechscreen.runs.jobs import benchmark_file, log_file
 
 MOST_LISTED = 8
 """Jobs of a kind that are listed one by one."""
@@ -103,11 +104,11 @@ def _progress(campaign: Campaign, step: Step) -> Progress:
     running, stopped, durations = [], [], []
     done = 0
     for job, target in step.rule.targets.items():
-        log = campaign.paths.log(step.rule.verb, job)
+        log = log_file(campaign.paths.root, step.rule.verb, job)
         if storage.is_held(log):
             running.append(log)
         elif target.exists():
-            durations += _seconds(campaign.paths.benchmark(step.rule.verb, job))
+            durations += _seconds(benchmark_file(campaign.paths.root, step.rule.verb, job))
         elif log.exists():
             stopped.append(log)
         done += target.exists()

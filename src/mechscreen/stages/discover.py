@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from mechscreen import __version__, storage
 from mechscreen.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from mechscreen.discovery import DiscoveredModel
+    from mechscreen.discovery import DiscoveredModel, Knowledge
+    from mechscreen.discovery.pipeline import Method
 
 MISSING = {"", "na", "nan", "n/a", "null", "none", "-"}
 """What stands for a missing value, in any case."""
@@ -47,6 +48,8 @@ def discover(
     functions: Sequence[str] = (),
     hidden: Sequence[str] = (),
     exact_start: bool = False,
+    knowledge: Path | None = None,
+    method: str = "collocation",
 ) -> DiscoveredModel:
     """Find equations for the time series of a table; write ``model.json``, ``discovery.png`` and ``report.html``.
 
@@ -64,8 +67,10 @@ def discover(
         Variables to use; all other columns unless given.
     hidden
         Variables that are not in the table, or are there with their exact initial value alone.
-    exact_start
+    exact_start, method
         As for `mechscreen.discovery.discover`.
+    knowledge
+        YAML file; see `read_knowledge`.
 
     Raises
     ------
@@ -83,7 +88,9 @@ def discover(
         Polynomial(degree, tuple(functions)),
         names=series.names,
         hidden=hidden,
+        knowledge=None if knowledge is None else read_knowledge(knowledge),
         exact_start=exact_start,
+        method=cast("Method", method),
     )
     settings = {
         "table": str(table),
@@ -93,6 +100,8 @@ def discover(
         "functions": list(functions),
         "hidden": list(hidden),
         "exact_start": exact_start,
+        "knowledge": None if knowledge is None else str(knowledge),
+        "method": method,
     }
     record = {"software_version": __version__, "table_sha256": storage.sha256(table), "settings": settings}
     picture = _draw(model, series)
@@ -101,6 +110,49 @@ def discover(
         temporary.write_bytes(picture)
     storage.write_text(out / "report.html", _report(model, series, record, picture))
     return model
+
+
+def read_knowledge(path: Path) -> Knowledge:
+    """Read statements about coefficients from a YAML file; keys as the arguments of `mechscreen.discovery.Knowledge`.
+
+    A coefficient is written as ``equation: term``, for example ``exclude: [{x: "1"}]``, ``fixed: {x: {x*y: -0.05}}``,
+    ``tied: [{P: {m^2: 1}, M: {m^2: 2}}]``, ``mirrored: {m: {M: -1}}``.
+
+    Raises
+    ------
+    InputError
+        If the file is unusable or a statement has another form.
+    """
+    from mechscreen.campaign import read_mapping
+    from mechscreen.discovery import Knowledge
+
+    given = read_mapping(path)
+    valid = ("only", "exclude", "fixed", "required", "tied", "mirrored")
+    for key in given:
+        if key not in valid:
+            raise InputError(f"{path}: unknown key '{key}'{nearest(str(key), valid)} (valid: {', '.join(valid)})")
+
+    def pairs(statements: Any) -> list[tuple[str, str]]:
+        return [(str(k), str(term)) for entry in statements for k, term in entry.items()]
+
+    def values(statements: Any) -> dict[tuple[str, str], float]:
+        return {(str(k), str(term)): float(v) for k, terms in statements.items() for term, v in terms.items()}
+
+    try:
+        return Knowledge(
+            only={str(k): [str(term) for term in terms] for k, terms in given.get("only", {}).items()},
+            exclude=pairs(given.get("exclude", [])),
+            fixed=values(given.get("fixed", {})),
+            required=pairs(given.get("required", [])),
+            tied=[values(group) for group in given.get("tied", [])],
+            mirrored={
+                str(k): (str(source), float(factor))
+                for k, own in given.get("mirrored", {}).items()
+                for source, factor in own.items()
+            },
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: a statement has the wrong form ({error}); see docs/discovery.md") from None
 
 
 def read_time_series(
@@ -243,63 +295,3 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
 
 def _rounded(value: float | None) -> str | None:
     return None if value is None else f"{value:.5g}"
-
-
-def measure_case(
-    name: str,
-    out: Path,
-    *,
-    seeds: int = 100,
-    noise: float | None = None,
-    step: float = 0.01,
-    keep: float = 1.0,
-    degree: int = 2,
-) -> None:
-    """Discover the equations of a known case from `seeds` noisy data sets, and write how well that went (JSON).
-
-    Raises
-    ------
-    InputError
-        For an unknown case or a step that its data cannot have.
-    """
-    from mechscreen.discovery.cases import get_case
-    from mechscreen.discovery.scoring import measure
-
-    get_case(name).solution(step)
-    settings = {"case": name, "noise": noise, "step": step, "keep": keep, "degree": degree}
-    rows = [
-        {"seed": seed} | measure(name, seed, noise=noise, step=step, keep=keep, degree=degree) for seed in range(seeds)
-    ]
-    storage.write_json(out, {"software_version": __version__, "settings": settings, "rows": rows})
-
-
-def tabulate(files: Sequence[Path], out: Path) -> None:
-    """Gather what `measure_case` wrote into a table: CSV and, beside it, Markdown.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or is none of `measure_case`'s.
-    """
-    from mechscreen.discovery.scoring import summarise
-
-    if not files:
-        raise InputError("discover: no results to gather")
-    table: list[dict[str, Any]] = []
-    for path in files:
-        record = storage.read_json(path)
-        if not isinstance(record, dict) or "rows" not in record or "settings" not in record:
-            raise InputError(f"{path}: holds no discovery results; remove it and run the case again")
-        table.append(record["settings"] | summarise(record["rows"]))
-    headings = list(dict.fromkeys(key for row in table for key in row))
-    cells = [[_cell(row.get(key)) for key in headings] for row in table]
-    storage.write_text(out, "\n".join([",".join(headings), *(",".join(row) for row in cells)]) + "\n")
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    lines += ["| " + " | ".join(row) + " |" for row in cells]
-    storage.write_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,8 +7,10 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
 from mechscreen.errors import InputError
-from mechscreen.models import Model, Output, get_model
+from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
+from mechscreen.models import Model, Output, Simulations, get_model
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
@@ -62,6 +65,9 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         path=path,
         label=f"simulate {path.stem}",
         model=campaign.model_instance,
+        model_name=campaign.model.name,
+        model_options=campaign.model.options,
+        sample_time_limit=campaign.simulations.sample_time_limit,
         index=np.arange(start, stop),
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
@@ -82,12 +88,18 @@ def simulate_table(
     normalised: bool = False,
     sensitivity: bool = False,
     options: Mapping[str, Any] | None = None,
+    sample_time_limit: float = SAMPLE_TIME_LIMIT,
     comm: Comm = None,
     deadline: Deadline | None = None,
 ) -> Path:
     """Simulate the parameter sets of a CSV file (see `mechscreen.tables`) and write them; a call that all ranks make.
 
     Interruptions are continued as in `simulate`.
+
+    Parameters
+    ----------
+    sample_time_limit
+        Seconds after which a sample is given up, as ``simulations.sample_time_limit`` of a campaign.
 
     Raises
     ------
@@ -103,6 +115,9 @@ def simulate_table(
         path=out,
         label=f"simulate {table.name}",
         model=instance,
+        model_name=model,
+        model_options=options or {},
+        sample_time_limit=sample_time_limit,
         index=np.arange(n),
         parameters=parameters,
         seeds=np.arange(n, dtype=np.uint64),
@@ -194,6 +209,9 @@ class Task:
     path: Path
     label: str
     model: Model
+    model_name: str
+    model_options: Mapping[str, Any]
+    sample_time_limit: float
     index: NDArray[np.int64]
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
@@ -222,6 +240,10 @@ class _Block:
     reasons: tuple[str, ...]
     sensitivity: NDArray[np.float64]
     seconds: float
+
+
+_Parts = list[tuple[NDArray[np.int64], _Block]]
+"""Rows of a task, and the simulations of these."""
 
 
 class _Rows:
@@ -309,7 +331,7 @@ def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> 
                 _tell_failures(task, rows)
             else:
                 rows.write(task.partial_path, PARTIAL_KIND)
-                reason = deadline.reason if deadline is not None else ""
+                reason = (deadline.reason if deadline is not None else "") or "a rank was told to stop"
                 message = (
                     f"{task.label}: {int(rows.done.sum())} of {len(rows.done)} samples are saved, since {reason}; "
                     "run the same command again to continue"
@@ -321,24 +343,24 @@ def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> 
 
 
 def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadline | None) -> bool:
-    """Simulate what is missing, into `rows` on rank 0; return whether all was done."""
+    """Simulate what is missing, into `rows` on rank 0; return there whether all was done."""
+    with _simulating(task, deadline) as simulator:
+        work = partial(_simulate_block, task, simulator)
+        if rows is None:
+            return hand_out(comm, (), work, lambda block, parts: None)
+        blocks = _Blocks(np.flatnonzero(~rows.done), size_of(comm))
+        saves = _Saves(rows)
+        with Progress(len(rows.done), task.label, "samples", initial=int(rows.done.sum())) as progress:
 
-    def work(block: NDArray[np.int64]) -> _Block:
-        return _simulate_block(task.model, task.parameters[block], task.seeds[block], task.sensitivity)
+            def collect(block: NDArray[np.int64], parts: _Parts) -> None:
+                for some, result in parts:
+                    rows.insert(some, result)
+                    progress.advance(len(some))
+                    blocks.note(result.seconds / len(some))
+                saves.save_when_due()
 
-    if rows is None:
-        return hand_out(comm, (), work, lambda block, result: None)
-    blocks = _Blocks(np.flatnonzero(~rows.done), size_of(comm))
-    saves = _Saves(rows)
-    with Progress(len(rows.done), task.label, "samples", initial=int(rows.done.sum())) as progress:
-
-        def collect(block: NDArray[np.int64], result: _Block) -> None:
-            rows.insert(block, result)
-            progress.advance(len(block))
-            blocks.note(result.seconds / len(block))
-            saves.save_when_due()
-
-        return hand_out(comm, blocks, work, collect, deadline.reached if deadline is not None else lambda: False)
+            hand_out(comm, blocks, work, collect, deadline.reached if deadline is not None else lambda: False)
+        return bool(rows.done.all())
 
 
 class _Blocks:
@@ -383,42 +405,89 @@ class _Saves:
             self._next = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
 
 
-def _simulate_block(
-    model: Model, parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool
-) -> _Block:
-    """Simulate samples; if the model raises, one by one, so that only the sample that it raises for fails."""
+_Simulator = Callable[..., Simulations]
+"""Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
+
+Raises `CallFailed` where the samples are at fault, and `Abandoned` where the deadline does not allow to wait.
+"""
+
+
+@contextmanager
+def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
+    """Yield how the samples of a task are simulated: in a process of its own, or here."""
+    model = task.model
+    if not model.isolated:
+
+        def here(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
+            try:
+                return model.simulate(parameters, seeds=seeds, sensitivity=sensitivity)
+            except MemoryError:
+                raise  # says something about the machine, not about the sample
+            except Exception as error:
+                raise Raised(f"{type(error).__name__}: {error}") from error
+
+        yield here
+        return
+    # The class of a registered name need not be registered in another process.
+    spec = task.model_name if ":" in task.model_name else f"{type(model).__module__}:{type(model).__qualname__}"
+    with Isolated(f"model '{task.model_name}'", partial(get_model, spec, **task.model_options)) as isolated:
+
+        def elsewhere(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
+            solutions = 2 if sensitivity else 1
+            return isolated.call(
+                "simulate",
+                parameters,
+                seeds=seeds,
+                sensitivity=sensitivity,
+                seconds=solutions * task.sample_time_limit,
+                give_up=deadline.overdue if deadline is not None else lambda: False,
+            )
+
+        yield elsewhere
+
+
+def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) -> _Parts:
+    """Simulate samples; if that fails, one by one, so that only those at fault fail.
+
+    Those that the deadline did not allow are missing.
+    """
+    done: _Parts = []
+    with suppress(Abandoned):
+        if len(rows) > 1:
+            with suppress(CallFailed):
+                return [(rows, _attempt(task, simulator, rows, task.sensitivity))]
+        for row in rows[:, None]:
+            done.append((row, _simulate_sample(task, simulator, row)))
+    return done
+
+
+def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) -> _Block:
     start = time.perf_counter()
     try:
-        result = model.simulate(parameters, seeds=seeds, sensitivity=sensitivity)
-    except MemoryError:
-        raise  # says something about the machine, not about the sample
-    except Exception as error:
-        if len(parameters) > 1:
-            parts = [
-                _simulate_block(model, parameters[i : i + 1], seeds[i : i + 1], sensitivity)
-                for i in range(len(parameters))
-            ]
-            return _Block(
-                np.concatenate([part.profiles for part in parts]),
-                np.concatenate([part.log_peaks for part in parts]),
-                np.concatenate([part.status for part in parts]),
-                tuple(reason for part in parts for reason in part.reasons),
-                np.concatenate([part.sensitivity for part in parts]),
-                time.perf_counter() - start,
-            )
-        if sensitivity:
-            # Perhaps it raised for the neighbour, which says nothing about the sample.
-            return _simulate_block(model, parameters, seeds, sensitivity=False)
-        log.debug("the model raised for %s", parameters[0], exc_info=True)
-        shape = (1, len(model.outputs), len(model.outputs[0].grid))
-        return _Block(
-            np.full(shape, np.nan, dtype=np.float32),
-            np.full(shape[:2], np.nan),
-            np.array([Status.ERROR], dtype=np.uint8),
-            (_reason(error),),
-            np.full(shape[:2], np.nan),
-            time.perf_counter() - start,
-        )
+        return _attempt(task, simulator, row, task.sensitivity)
+    except CallFailed as error:
+        failure = error
+    if task.sensitivity:
+        # Perhaps it failed for the neighbour, which says nothing about the sample.
+        try:
+            return _attempt(task, simulator, row, False)
+        except CallFailed as error:
+            failure = error
+    log.debug("%s: sample %d failed", task.label, task.index[row[0]], exc_info=failure)
+    shape = (1, len(task.model.outputs), len(task.model.outputs[0].grid))
+    return _Block(
+        np.full(shape, np.nan, dtype=np.float32),
+        np.full(shape[:2], np.nan),
+        np.array([Status.TIMEOUT if isinstance(failure, TimedOut) else Status.ERROR], dtype=np.uint8),
+        (_reason(failure),),
+        np.full(shape[:2], np.nan),
+        time.perf_counter() - start,
+    )
+
+
+def _attempt(task: Task, simulator: _Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
+    start = time.perf_counter()
+    result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
     return _Block(
         result.profiles.astype(np.float32),
         result.log_peaks,
@@ -429,9 +498,9 @@ def _simulate_block(
     )
 
 
-def _reason(error: Exception) -> str:
-    """Return an exception as one short line, without addresses in memory, which differ from run to run."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+def _reason(failure: CallFailed) -> str:
+    """Return a failure as one short line, without addresses in memory, which differ from run to run."""
+    text = " ".join(str(failure).split())
     return re.sub(r"0x[0-9a-f]+", "0x…", text)[:_REASON_LENGTH]
 
 

@@ -1,0 +1,212 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import callee
+from mechscreen.errors import InputError
+from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
+
+TESTS = Path(__file__).parent
+PATIENT = 60.0
+
+
+@pytest.fixture
+def isolated():
+    with Isolated("the callee", callee.Callee) as isolated:
+        yield isolated
+
+
+def gone(pid):
+    """Return whether a process has ended, waiting for it for a while."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_call_returns_what_the_method_returns_in_another_process(isolated):
+    assert isolated.call("double", 21, seconds=PATIENT) == 42
+    pids = {isolated.call("pid", seconds=PATIENT) for _ in range(3)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+    isolated.close()
+    assert gone(*pids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "expected"),
+    [
+        (ValueError, "of the test", "ValueError: of the test"),
+        (SystemExit, 3, "SystemExit: 3"),
+        (EOFError, "", "EOFError: "),
+    ],
+)
+def test_an_exception_is_told_with_its_traceback_and_the_process_goes_on(isolated, kind, message, expected):
+    pid = isolated.call("pid", seconds=PATIENT)
+    with pytest.raises(Raised) as caught:
+        isolated.call("fail", kind, message, seconds=PATIENT)
+    assert str(caught.value) == expected
+    assert "raise kind(message)" in caught.value.__notes__[0]
+    assert isolated.call("pid", seconds=PATIENT) == pid
+
+
+def test_a_result_that_cannot_be_sent_is_told(isolated):
+    with pytest.raises(Raised, match="lambda"):
+        isolated.call("unpicklable", seconds=PATIENT)
+
+
+@pytest.mark.parametrize(("method", "arguments"), [("double", (21, 1000)), ("hold_the_interpreter", ())])
+def test_a_call_that_takes_too_long_is_ended_and_the_next_has_a_new_process(isolated, method, arguments):
+    pid = isolated.call("pid", seconds=PATIENT)
+    with pytest.raises(TimedOut, match=r"^no result within 0\.3 s$"):
+        isolated.call(method, *arguments, seconds=0.3)
+    assert gone(pid)
+    assert isolated.call("double", 21, seconds=PATIENT) == 42
+
+
+def test_what_a_call_started_ends_with_it(isolated, tmp_path):
+    with pytest.raises(TimedOut):
+        isolated.call("start_another", tmp_path / "pid", seconds=1.0)
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_the_start_of_the_process_does_not_count():
+    with Isolated("the callee", partial(callee.Callee, 0.6)) as isolated:
+        assert isolated.call("double", 21, seconds=0.5) == 42
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "reason"),
+    [
+        ("dereference_null", (), "the process was ended by SIGSEGV"),
+        ("end_by", (signal.SIGABRT,), "the process was ended by SIGABRT"),
+        ("exit_at_once", (0,), "the process ended with exit code 0"),
+    ],
+)
+def test_a_call_that_ends_its_process_crashed(isolated, method, argument, reason):
+    with pytest.raises(Crashed, match=f"^{reason}$"):
+        isolated.call(method, *argument, seconds=PATIENT)
+    assert isolated.call("double", 21, seconds=PATIENT) == 42
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (signal.SIGKILL, "ended from outside by SIGKILL, most probably because the memory was used up"),
+        (signal.SIGXCPU, "ended from outside by SIGXCPU"),
+    ],
+)
+def test_a_process_that_is_killed_from_outside_is_not_the_calls_fault(isolated, number, expected):
+    with pytest.raises(MemoryError, match=expected):
+        isolated.call("end_by", number, seconds=PATIENT)
+    pid = isolated.call("pid", seconds=PATIENT)
+    os.kill(pid, number)
+    gone(pid)
+    with pytest.raises(MemoryError, match=expected):
+        isolated.call("pid", seconds=PATIENT)
+
+
+def test_want_of_memory_in_the_process_is_want_of_memory_here(isolated):
+    with pytest.raises(MemoryError, match=r"^5 GB$"):
+        isolated.call("fail", MemoryError, "5 GB", seconds=PATIENT)
+
+
+def test_a_caller_may_give_up(isolated):
+    pid = isolated.call("pid", seconds=PATIENT)
+    start = time.monotonic()
+    with pytest.raises(Abandoned):
+        isolated.call("double", 21, 1000, seconds=PATIENT, give_up=lambda: time.monotonic() > start + 0.3)
+    assert gone(pid)
+
+
+def test_the_process_outlives_the_notices_of_clusters_and_terminals_from_its_first_moment_on():
+    """A notice goes to the calling process too, which goes on until the call has returned."""
+    program = f"""
+import os, signal, threading, time
+import callee
+from mechscreen.isolation import Isolated
+from mechscreen.parallel import Deadline
+
+def notify():
+    for moment in range(200):
+        for pid in open(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children").read().split():
+            for number in Deadline._SIGNALS:
+                os.kill(int(pid), number)
+        time.sleep(0.005)
+
+threading.Thread(target=notify).start()
+with Deadline(), Isolated("the callee", callee.Callee) as isolated:
+    print(isolated.call("double", 21, 1.2, seconds={PATIENT}))
+"""
+    done = run(program)
+    assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr
+
+
+def run(program):
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENT)
+
+
+def test_a_caller_that_is_killed_leaves_no_process_behind():
+    done = run(
+        """
+import os, signal, sys, threading
+import callee
+from mechscreen.isolation import Isolated
+
+isolated = Isolated("the callee", callee.Callee)
+print(isolated.call("pid", seconds=60), flush=True)
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+isolated.call("hold_the_interpreter", seconds=60)
+"""
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert gone(int(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (callee.Unmakeable, "ValueError: for this test"),
+        (callee.Deadly, "the process was ended by SIGSEGV"),
+    ],
+)
+def test_what_cannot_be_made_there_is_told(make, expected):
+    with Isolated("the callee", make) as isolated, pytest.raises(InputError) as caught:
+        isolated.call("pid", seconds=PATIENT)
+    assert str(caught.value) == f"the callee cannot be made in a process of its own: {expected}"
+
+
+def test_under_mpi_the_process_is_no_rank(mpiexec, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+import callee
+from mechscreen.isolation import Isolated
+from mechscreen.parallel import communicator
+
+comm = communicator(2)
+with Isolated("the callee", callee.Callee) as isolated:
+    found = comm.gather(isolated.call("ranks", seconds=60))
+if comm.Get_rank() == 0:
+    print(found)
+"""
+    )
+    output, errors = mpiexec(2, program).communicate(timeout=PATIENT)
+    assert output == "[1, 1]\n", errors

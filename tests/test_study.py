@@ -1,0 +1,83 @@
+"""Discovery studies: what is valid, what jobs there are, what a wrong key says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mechscreen import InputError
+from mechscreen.study import Study, method_name
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "config/studies/discovery.yaml"
+SMALL = {
+    "name": "small",
+    "seeds": 5,
+    "seeds_per_job": 2,
+    "methods": ["collocation", "peers.py:mean"],
+    "method_seeds": {"peers.py:mean": 1},
+    "tables": {
+        "paper": {"rows": [{"case": "cycle", "step": 0.5}, {"case": "cycle", "noise": 0.1, "keep": 0.5}]},
+        "dysts": {"systems": ["Lorenz", "SprottA"], "seeds": 1, "methods": ["collocation"]},
+    },
+}
+
+
+def test_the_shipped_study_covers_the_papers_tables_and_all_systems():
+    study = Study.load(SHIPPED)
+    assert len(study.rows("dysts")) == 70
+    assert {"over-damped", "spiral", "cycle", "cycle-noise-0.1", "cycle-step-0.5", "lorenz"} <= set(study.rows("paper"))
+    assert study.seeds == 100
+
+
+def test_parts_cover_all_seeds_of_all_rows_once():
+    study = Study.from_dict(SMALL)
+    parts = [part for table in study.tables for part in study.parts(table)]
+    names = [part.name for part in parts]
+    assert len(set(names)) == len(names) == 2 * (3 + 1) + 2
+    assert sum(part.count for part in parts if part.table == "paper" and part.method == "collocation") == 10
+    assert "paper/cycle-noise-0.1-keep-0.5/peers-mean/seeds-00000" in names
+    assert study.part("paper/cycle-step-0.5/collocation/seeds-00004").count == 1
+    assert study.salts == ("synthetic",)
+
+
+def test_a_method_of_a_file_is_named_by_file_and_function():
+    assert method_name("benchmarks/peers.py:weak") == "peers-weak"
+    assert method_name("collocation") == "collocation"
+
+
+def test_the_resolved_configuration_is_the_same_study():
+    study = Study.from_dict(SMALL)
+    assert Study.from_dict(yaml.safe_load(study.to_yaml())) == study
+
+
+def test_every_key_is_explained_in_config_readme():
+    text = (ROOT / "config/README.md").read_text()
+    keys = [*Study.model_fields, *(f"tables.*.{key}" for key in ("rows", "systems", "methods", "seeds"))]
+    assert not [key for key in keys if f"`{key}`" not in text]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"seed": 3}, "unknown key 'seed'; did you mean 'seeds'"),
+        ({"methods": ["collocatoin"]}, "no method 'collocatoin'; did you mean 'collocation'"),
+        ({"tables": {"a": {"rows": [{"case": "cycel"}]}}}, "no case 'cycel'; did you mean 'cycle'"),
+        ({"tables": {"a": {"rows": [{"case": "cycle", "stap": 1}]}}}, "unknown key 'tables.a.rows.0.stap'"),
+        ({"tables": {"a": {"systems": ["Lorentz"]}}}, "no dysts system 'Lorentz'; did you mean 'Lorenz'"),
+        ({"tables": {"actin": {"systems": ["Lorenz"]}}}, "a table cannot be called 'actin'"),
+        ({"tables": {"a": {}}}, "'tables.a': give either rows or systems"),
+        ({"seeds": 0}, "'seeds' is 0"),
+        ({"name": "../x"}, "'name' is '../x'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_path_and_nearest_name(change, expected):
+    with pytest.raises(InputError) as caught:
+        Study.from_dict(SMALL | change, source="study.yaml")
+    assert expected in str(caught.value)
+    assert str(caught.value).startswith("study.yaml: ")
+
+
+def test_a_part_that_is_not_there_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'dysts/Lorenz/collocation/seeds-00000'"):
+        Study.from_dict(SMALL).part("dysts/Lorenz/collocation/seeds-00010")
