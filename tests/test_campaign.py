@@ -113,7 +113,21 @@ def test_every_key_is_explained_in_config_readme():
     [
         ("screen.objectiv", {}, "unknown key 'screen.objectiv'; did you mean 'objective'?"),
         ("emulators.architecture.widht", 8, "unknown key 'emulators.architecture.widht'; did you mean 'width'?"),
-        ("emulators.architecture.network", "dens", "no network 'dens'; did you mean 'dense'? (valid: dense, lstm)"),
+        (
+            "emulators.architecture.network",
+            "dens",
+            "no network 'dens'; did you mean 'dense'? (valid: dense, lstm, aligned)",
+        ),
+        (
+            "emulators",
+            {"architecture": {"network": "aligned"}, "training": {"loss": "cross_entropy"}},
+            "the aligned network takes rmse or mse",
+        ),
+        (
+            "emulators",
+            {"architecture": {"network": "aligned"}, "precision": "bfloat16"},
+            "the aligned network takes float32",
+        ),
         ("emulators.training.epochs", "many", "'emulators.training.epochs' is 'many'"),
         ("simulations.count", 0, "'simulations.count' is 0: input should be greater than or equal to 1"),
         ("simulations.count", 105, "count 105 is not a multiple of shard_size 10 (nearest: 100)"),

@@ -161,6 +161,15 @@ class EmulatorsSection(Section):
         description="Of predictions on processors; bfloat16 is twice as fast where there are instructions for it.",
     )
 
+    @model_validator(mode="after")
+    def _suits_the_network(self) -> EmulatorsSection:
+        if self.architecture.network == "aligned":
+            if self.training.loss == "cross_entropy":
+                raise ValueError("training.loss: cross_entropy compares points; the aligned network takes rmse or mse")
+            if self.precision == "bfloat16":
+                raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
+        return self
+
 
 class LearningSection(Section):
     """A study of how the error falls with the number of training samples."""

@@ -34,8 +34,8 @@ class Objective(Protocol):
 def get_objective(spec: str, /, **options: Any) -> Objective:
     """Return an objective by name, ``package.module:function`` or ``path/to/file.py:function``.
 
-    A built-in objective takes its own options (`Rings`). A function of one's own takes `classes`, the names of its
-    classes, is called as ``function(profiles, log_peaks)`` and returns (n,) integers 0 … len(classes) − 1.
+    A built-in objective takes its own options (`Rings`, `Modes`). A function of one's own takes `classes`, the names of
+    its classes, is called as ``function(profiles, log_peaks)`` and returns (n,) integers 0 … len(classes) − 1.
 
     Raises
     ------
@@ -108,18 +108,59 @@ class Rings:
             raise InputError(f"objective 'rings': output {output!r} must be the index of an output, 0 or more")
         self._distance = float(distance)
         self._prominence = float(prominence)
-        self._output = int(output)
+        self.output = int(output)
 
     def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
         """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
-        values: NDArray[Any] = np.asarray(profiles)
-        if values.ndim != 3 or self._output >= values.shape[1]:
-            raise InputError(
-                f"objective 'rings' looks at output {self._output} of profiles (n, outputs, points); "
-                f"these have shape {values.shape}"
-            )
-        off_centre, _ = mirrored_peaks(values[:, self._output], self._distance, self._prominence)
+        chosen = _one_output("rings", self.output, profiles)
+        off_centre, _ = mirrored_peaks(chosen, self._distance, self._prominence)
         return np.minimum(off_centre // 2, len(self.class_names) - 1)
+
+
+class Modes:
+    """Number of modes of a density: maxima with a dip on both sides, those at either end of the grid included.
+
+    A maximum that is at least `height` of the profile's is a mode if, on the way to a higher one, the profile falls by
+    at least `dip` of the maximum itself: its prominence, as `scipy.signal.peak_prominences` has it for a profile that
+    goes on with zeros, is at least `dip` of its height. Classes: 1, 2, 3 or more modes.
+
+    Parameters
+    ----------
+    dip
+        Least fall beside a mode, in units of the mode's own height.
+    height
+        Least height of a mode, in units of the profile's maximum. Where there is next to nothing, estimated densities
+        and emulators have ripples that are deep for their height.
+    output
+        Index of the model's output that is looked at.
+    """
+
+    class_names = ("1", "2", "3 or more")
+
+    def __init__(self, dip: float = 0.3, height: float = 0.05, output: int = 0) -> None:
+        for name, value in (("dip", dip), ("height", height)):
+            if not (isinstance(value, int | float) and 0 < value < 1):
+                raise InputError(f"objective 'modes': {name} {value!r} must be a number between 0 and 1")
+        if not (isinstance(output, int) and output >= 0):
+            raise InputError(f"objective 'modes': output {output!r} must be the index of an output, 0 or more")
+        self._dip = float(dip)
+        self._height = float(height)
+        self.output = int(output)
+
+    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
+        """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
+        return np.clip(count_modes(_one_output("modes", self.output, profiles), self._dip, self._height), 1, 3) - 1
+
+
+def _one_output(name: str, output: int, profiles: ArrayLike) -> NDArray[Any]:
+    """Return the profiles of one output, (n, points)."""
+    values: NDArray[Any] = np.asarray(profiles)
+    if values.ndim != 3 or output >= values.shape[1]:
+        raise InputError(
+            f"objective '{name}' looks at output {output} of profiles (n, outputs, points); "
+            f"these have shape {values.shape}"
+        )
+    return values[:, output]
 
 
 class UserObjective:
@@ -159,7 +200,81 @@ class UserObjective:
         return labels.astype(np.int64)
 
 
-_BUILT_IN: dict[str, Callable[..., Objective]] = {"rings": Rings}
+_BUILT_IN: dict[str, Callable[..., Objective]] = {"modes": Modes, "rings": Rings}
+
+
+def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
+    """Count the maxima of at least `height` of the profile's and a prominence of at least `dip` of their own height.
+
+    Parameters
+    ----------
+    profiles
+        (n, points), not negative; beyond either end they count as zero.
+    dip, height
+        As in `Modes`.
+
+    Returns
+    -------
+    (n,); 0 where a profile is zero everywhere.
+
+    Raises
+    ------
+    InputError
+        If a profile holds a value that is not finite.
+    """
+    values = np.asarray(profiles)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    modes = np.zeros(len(values), dtype=np.int64)
+    _count_modes(values, dip, height, modes)
+    bad = np.flatnonzero(modes < 0)
+    if bad.size:
+        raise InputError(f"profile {bad[0]} holds a value that is not finite; its modes cannot be counted")
+    return modes
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_modes(profiles, dip, height, modes):  # type: ignore[no-untyped-def]
+    """Fill `modes`; −1 where a profile is not finite."""
+    zero = np.float64(0.0)
+    for sample in range(profiles.shape[0]):
+        x = profiles[sample]
+        highest = x[0]
+        spoilt = x[0] - x[0]
+        for value in x:
+            highest = max(highest, value)
+            spoilt += value - value
+        if spoilt != 0:
+            modes[sample] = -1
+            continue
+        least = max(np.float64(height) * highest, 0.0)
+        count = 0
+        for i in range(len(x)):
+            top = np.float64(x[i])
+            if top < least or top <= 0 or (i > 0 and x[i - 1] >= x[i]):
+                continue
+            # A plateau counts once, at its first point.
+            last = i
+            while last + 1 < len(x) and x[last + 1] == x[i]:
+                last += 1
+            if last + 1 < len(x) and x[last + 1] > x[i]:
+                continue
+            # Lowest value on the way to a higher one, on either side; zero where there is none.
+            left, j = top, i - 1
+            while j >= 0 and x[j] <= x[i]:
+                left = min(left, np.float64(x[j]))
+                j -= 1
+            if j < 0:
+                left = zero
+            right, j = top, last + 1
+            while j < len(x) and x[j] <= x[i]:
+                right = min(right, np.float64(x[j]))
+                j += 1
+            if j == len(x):
+                right = zero
+            if top - max(left, right) >= dip * top:
+                count += 1
+        modes[sample] = count
 
 
 def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> tuple[IntArray, NDArray[np.bool_]]:

@@ -11,11 +11,15 @@ import pytest
 from mechscreen import InputError
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
+from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
 
 POINTS = 31
-NETWORKS = [DenseSettings(width=32, blocks=1), LSTMSettings(embedding=8, units=12, feedback=4)]
+NETWORKS = [
+    DenseSettings(width=32, blocks=1),
+    LSTMSettings(embedding=8, units=12, feedback=4),
+    AlignedSettings(width=32, blocks=1, nodes=32),
+]
 SETTINGS = TrainingSettings(epochs=5, batch_size=32, learning_rate=5e-3)
 
 
@@ -56,7 +60,8 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(
-    ("network", "loss"), list(zip(NETWORKS * 2, ["rmse", "mse", "cross_entropy", "rmse"], strict=False))
+    ("network", "loss"),
+    [*zip(NETWORKS * 2, ["rmse", "mse", "rmse", "cross_entropy", "rmse", "mse"], strict=True)],
 )
 def test_training_learns_fronts(network, loss):
     settings = SETTINGS.model_copy(update={"epochs": 30, "loss": loss, "learning_rate": 1e-2})

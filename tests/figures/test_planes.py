@@ -35,7 +35,7 @@ def test_all_78_planes_of_13_parameters_are_drawn_with_their_units(screened, sho
     texts = shown(figure)
     drawn = [ax for ax in figure.axes if ax.get_visible() and ax.images and not ax.get_title()]
     assert len(drawn) == 78
-    assert "$k_{0}$ [nM]" in texts
+    assert "$k_{0}$\n[nM]" in texts
     assert "density of two stripes, relative to all samples" in texts
     assert "78 planes" in planes.caption(parameters(13), *screened, "two stripes")
 
@@ -88,8 +88,8 @@ def test_of_many_parameters_the_telling_ones_are_drawn(shown):
     unit = np.random.default_rng(7).random((20_000, 15))
     target, total = histograms(unit[unit[:, 14] > 0.5], 4), histograms(unit, 4)
     texts = shown(planes.draw(parameters(15), target, total, "t"))
-    assert "$k_{14}$ [nM]" in texts
-    assert sum(f"$k_{{{j}}}$ [nM]" in texts for j in range(15)) == 13
+    assert "$k_{14}$\n[nM]" in texts
+    assert sum(f"$k_{{{j}}}$\n[nM]" in texts for j in range(15)) == 13
     assert "13 of 15 parameters" in planes.caption(parameters(15), target, total, "t")
 
 

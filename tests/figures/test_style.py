@@ -4,6 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mechscreen.figures import style
+from mechscreen.models import Output
 
 
 def test_png_holds_its_texts_and_is_reproducible():
@@ -61,3 +62,20 @@ def test_grid_label_names_the_unit_only_where_there_is_one(name):
 
     output = Output("gene", np.arange(3.0), grid_name=name, grid_unit="mm" if name else "")
     assert style.grid_label(output) == ("radius [mm]" if name else "position")
+
+
+def test_an_output_to_be_cropped_is_shown_where_it_is_not_near_zero():
+    grid = np.linspace(0, 300, 601)
+    narrow, zero = np.exp(-(((grid - 40) / 2) ** 2)), np.zeros(601)
+    whole, cropped = Output("p", grid), Output("p", grid, crop=True)
+    assert style.shown_points(whole, narrow) == (0, 600)
+    first, last = style.shown_points(cropped, np.stack([narrow, zero]))
+    assert grid[first] == pytest.approx(40 - 4.3 * 1.3, abs=1.1)
+    assert grid[last] == pytest.approx(40 + 4.3 * 1.3, abs=1.1)
+    assert style.shown_points(cropped, np.stack([narrow, np.full(601, np.nan)])) == (first, last)
+    assert style.shown_points(cropped, zero) == (0, 600)
+    spike = zero.copy()
+    spike[0] = 1
+    first, last = style.shown_points(cropped, spike)
+    assert first == 0
+    assert 0 < last < 5

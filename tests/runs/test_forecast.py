@@ -5,7 +5,7 @@ from campaigns import ROOT
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import DenseSettings, LSTMSettings
+from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
 from mechscreen.runs.forecast import Speeds, forecast, one_line
 
 SPEEDS = Speeds(sample=0.5, training=1e-3, prediction=1e-4, gpu_step=0.01)
@@ -21,6 +21,7 @@ def steps_of(campaign, speeds=SPEEDS):
         DenseSettings(width=24, blocks=3),
         DenseSettings(width=8, blocks=0),
         LSTMSettings(embedding=6, units=5, feedback=3),
+        AlignedSettings(width=8, blocks=2, nodes=9),
     ],
 )
 @pytest.mark.parametrize("outputs", [1, 2])

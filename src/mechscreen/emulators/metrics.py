@@ -6,6 +6,7 @@ outputs. The measures are those of Wang et al. (2019), supplementary table 4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,8 @@ Array = NDArray[Any]
 FLOOR = 1e-6
 """Least value of a profile in `kl_divergence`, which is infinite where a prediction is zero and the truth is not."""
 
-_ROWS = 4096
-"""Samples that are worked on at once, so that temporary arrays stay small."""
+_VALUES = 2**21
+"""Values that are worked on at once, so that temporary arrays stay small."""
 
 
 def rmse(truth: Array, predicted: Array) -> Array:
@@ -140,12 +141,13 @@ def _by_rows(measure: Callable[[Array, Array], Array], truth: Array, predicted: 
     """Apply a measure (rows, outputs, points) → (rows, outputs) to some rows at a time; average it over outputs."""
     if np.shape(truth) != np.shape(predicted):
         raise ValueError(f"profiles of shapes {np.shape(truth)} and {np.shape(predicted)} cannot be compared")
+    rows = max(1, _VALUES // max(1, math.prod(np.shape(truth)[1:])))
     parts: Sequence[Array] = [
         measure(
-            np.asarray(truth[start : start + _ROWS], dtype=np.float64),
-            np.asarray(predicted[start : start + _ROWS], dtype=np.float64),
+            np.asarray(truth[start : start + rows], dtype=np.float64),
+            np.asarray(predicted[start : start + rows], dtype=np.float64),
         ).mean(axis=-1)
-        for start in range(0, len(truth), _ROWS)
+        for start in range(0, len(truth), rows)
     ]
     return np.concatenate([np.zeros(0), *parts])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,20 @@ class Samples:
         (n, outputs, points), each divided by its maximum.
     log_peaks
         (n, outputs), natural logarithms of those maxima.
+    grids
+        (outputs, points), the points that the profiles stand on; equal steps unless given.
     """
 
     parameters: NDArray[np.float32]
     profiles: NDArray[np.float32]
     log_peaks: NDArray[np.float32]
+    grids: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.parameters)
 
     def take(self, rows: NDArray[np.intp]) -> Samples:
         """Return some rows."""
-        return Samples(self.parameters[rows], self.profiles[rows], self.log_peaks[rows])
+        return replace(
+            self, parameters=self.parameters[rows], profiles=self.profiles[rows], log_peaks=self.log_peaks[rows]
+        )

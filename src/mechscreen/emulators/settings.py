@@ -49,7 +49,25 @@ class LSTMSettings(_Settings):
         return 4 * self.units * into + self.units * outputs
 
 
-NetworkSettings = Annotated[DenseSettings | LSTMSettings, Field(discriminator="network")]
+class AlignedSettings(_Settings):
+    """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
+
+    network: Literal["aligned"] = "aligned"
+    width: int = Field(384, ge=1, le=16384, description="Neurons of every hidden layer.")
+    blocks: int = Field(3, ge=0, le=64, description="Residual blocks after the first layer.")
+    nodes: int = Field(64, ge=8, le=1024, description="Points of a profile's shape, in its own place and spread.")
+
+    def weights(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many numbers the matrices of the network hold, biases aside."""
+        # As the dense network, but for what comes out: shape, place, spread and integral of each profile.
+        return self.width * (2 * dimensions + 2 * self.blocks * self.width + outputs * (self.nodes + 3))
+
+    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
+        """Return how many multiplications a prediction takes: those of its matrices, and five to place every point."""
+        return self.weights(dimensions, outputs, points) + 5 * outputs * points
+
+
+NetworkSettings = Annotated[DenseSettings | LSTMSettings | AlignedSettings, Field(discriminator="network")]
 
 
 class TrainingSettings(_Settings):

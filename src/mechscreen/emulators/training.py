@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import has_gpu, keras
 from mechscreen.emulators.metrics import rmse
-from mechscreen.emulators.networks import is_recurrent
+from mechscreen.emulators.networks import fitted_part, is_recurrent, represent
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
@@ -67,6 +67,8 @@ class Training:
                 "raise simulations.count"
             )
         self.network = network
+        self._fitted = fitted_part(network)
+        self._targets = represent(network, samples)
         self.samples = samples
         self.validation = validation
         self.settings = settings
@@ -116,9 +118,11 @@ class Training:
         """
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
-        batches = _Batches(self.samples, order[: self._steps * self._batch_size].reshape(self._steps, -1))
+        batches = _Batches(
+            self.samples, self._targets, order[: self._steps * self._batch_size].reshape(self._steps, -1)
+        )
         watch = _Watch(stop)
-        fitted = self.network.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
+        fitted = self._fitted.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
         if watch.stopped:
             self.restore(self._state)
             return False
@@ -131,7 +135,7 @@ class Training:
         predicted = self._predictor(self.validation.parameters)
         row = {
             "epoch": self.epoch + 1,
-            "learning_rate": float(keras.ops.convert_to_numpy(self.network.optimizer.learning_rate)),
+            "learning_rate": float(keras.ops.convert_to_numpy(self._fitted.optimizer.learning_rate)),
             "loss": loss,
             "validation_rmse": float(rmse(self.validation.profiles, predicted["profiles"]).mean()),
             "validation_log_peak_rmse": float(
@@ -160,7 +164,7 @@ class Training:
             return [state[key] for key in sorted(state) if key.startswith(f"{name}-")]
 
         self.network.set_weights(group("weight"))
-        for variable, value in zip(self.network.optimizer.variables, group("optimiser"), strict=True):
+        for variable, value in zip(self._fitted.optimizer.variables, group("optimiser"), strict=True):
             variable.assign(value)
         self._best_weights = group("best")
         self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in state["history"]]
@@ -169,7 +173,7 @@ class Training:
     def _collect(self) -> dict[str, NDArray[Any]]:
         groups = {
             "weight": self.network.get_weights(),
-            "optimiser": [np.array(keras.ops.convert_to_numpy(v)) for v in self.network.optimizer.variables],
+            "optimiser": [np.array(keras.ops.convert_to_numpy(v)) for v in self._fitted.optimizer.variables],
             "best": self._best_weights,
         }
         arrays = {f"{group}-{i:03d}": np.asarray(v) for group, values in groups.items() for i, v in enumerate(values)}
@@ -185,8 +189,10 @@ class Training:
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, max(1, steps - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
             )
-        losses, weights = _losses(settings.loss, self.samples.profiles.shape[-1])
-        self.network.compile(
+        losses, weights = _losses(
+            settings.loss, self.samples.profiles.shape[-1], aligned=self._fitted is not self.network
+        )
+        self._fitted.compile(
             optimizer=keras.optimizers.AdamW(
                 rate,
                 weight_decay=settings.weight_decay,
@@ -197,11 +203,15 @@ class Training:
             loss_weights=weights,
             jit_compile=_worth_compiling(self.network),
         )
-        self.network.optimizer.build(self.network.trainable_variables)
+        self._fitted.optimizer.build(self._fitted.trainable_variables)
 
 
-def _losses(name: str, points: int) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return the losses of profiles and log peaks, and their weights."""
+def _losses(name: str, points: int, *, aligned: bool) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the losses of what is fitted, and their weights."""
+    if aligned:
+        parts = {"moments": 1.0, "shapes": 1.0, "log_integrals": 0.1}
+        loss = _root_mean_square if name == "rmse" else keras.losses.MeanSquaredError()
+        return dict.fromkeys(parts, loss), parts
     if name == "rmse":
         return {"profiles": _root_mean_square, "log_peaks": _root_mean_square}, {"profiles": 1.0, "log_peaks": 0.02}
     profiles = {"mse": keras.losses.MeanSquaredError, "cross_entropy": keras.losses.BinaryCrossentropy}[name]
@@ -231,17 +241,18 @@ def _worth_compiling(network: Any) -> bool:
 class _Batches(keras.utils.PyDataset):
     """The batches of one epoch: rows of samples, (steps, batch size)."""
 
-    def __init__(self, samples: Samples, rows: NDArray[np.intp]) -> None:
+    def __init__(self, samples: Samples, targets: Mapping[str, Any], rows: NDArray[np.intp]) -> None:
         super().__init__()
-        self._samples = samples
+        self._parameters = samples.parameters
+        self._targets = targets
         self._rows = rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, step: int) -> tuple[Any, dict[str, Any]]:
-        batch = self._samples.take(self._rows[step])
-        return batch.parameters, {"profiles": batch.profiles, "log_peaks": batch.log_peaks}
+        rows = self._rows[step]
+        return self._parameters[rows], {name: values[rows] for name, values in self._targets.items()}
 
 
 class _Watch(keras.callbacks.Callback):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.figures.style import grid_label, profile_label
+from mechscreen.figures.style import grid_label, profile_label, shown_points
 from mechscreen.figures.text import plain
 from mechscreen.models import Output, Parameter
 
@@ -59,8 +59,9 @@ def data(
     simulated, emulated
         (hits, outputs, points), NaN where a simulation failed.
     """
-    step = max(1, math.ceil((simulated.shape[-1] - 1) / (_POINTS - 1)))
-    both = np.stack([simulated, emulated], axis=2)[..., ::step]
+    both = np.stack([simulated, emulated], axis=2)
+    places = [_places(output, both[:, k]) for k, output in enumerate(outputs)]
+    both = np.stack([both[:, k][..., place] for k, place in enumerate(places)], axis=1)
     levels = np.where(np.isfinite(both), np.clip(np.nan_to_num(both), 0, 1) * 254, _MISSING)
     top = max(1.0, float(np.quantile(density, 0.995))) if density.size else 1.0
     values = {
@@ -76,9 +77,9 @@ def data(
                 "name": output.name,
                 "label": profile_label(output),
                 "gridLabel": grid_label(output),
-                "grid": [float(f"{x:.6g}") for x in output.grid[::step]],
+                "grid": [float(f"{x:.6g}") for x in output.grid[place]],
             }
-            for output in outputs
+            for output, place in zip(outputs, places, strict=True)
         ],
         "hits": list(hits),
         "profiles": _base64(levels),
@@ -112,6 +113,14 @@ profile.</p>
 def script() -> str:
     """Return the script."""
     return resources.files("mechscreen.figures").joinpath("explorer.js").read_text(encoding="utf-8")
+
+
+def _places(output: Output, profiles: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the points of an output's grid that the page holds; for all outputs equally many."""
+    first, last = shown_points(output, profiles)
+    steps = len(output.grid) - 1
+    count = 1 + steps // max(1, math.ceil(steps / (_POINTS - 1)))
+    return np.linspace(first, last, count).round().astype(np.int64)
 
 
 def _label(parameter: Parameter) -> str:

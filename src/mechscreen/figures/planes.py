@@ -272,13 +272,18 @@ def _outer(ax: Axes, x: Parameter, y: Parameter, *, bottom: bool, left: bool, di
         # Its height is frequency, not the parameter.
         ax.yaxis.set_major_locator(FixedLocator([]))
     if bottom:
-        ax.set_xlabel(x.label)
+        ax.set_xlabel(_on_two_lines(x) if many else x.label)
         _align(ax.get_xticklabels(), "ha", ("left", "right"), rotation=90 if many else 0)
     if left:
         turn, side = (0, "right") if many else (90, "center")
-        ax.set_ylabel(y.label, rotation=turn, ha=side, va="center", labelpad=4)
+        ax.set_ylabel(_on_two_lines(y) if many else y.label, rotation=turn, ha=side, va="center", labelpad=4)
         if not diagonal:
             _align(ax.get_yticklabels(), "va", ("bottom", "top"), rotation=0)
+
+
+def _on_two_lines(parameter: Parameter) -> str:
+    """Return the label with its unit below, where there is no room for it beside."""
+    return parameter.label.replace(f" [{parameter.unit}]", f"\n[{parameter.unit}]")
 
 
 def _align(labels: Sequence[Any], side: str, sides: tuple[str, str], rotation: float) -> None:

@@ -39,6 +39,9 @@ SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8}
 EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5))}
 LIMIT: Mapping[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": (0, (5, 2))}
 
+_NEAR_ZERO, _MARGIN = 0.01, 0.15
+"""Share of a profile's maximum that is near zero; share of what is shown that is left free at either end."""
+
 WIDTH = 7.2
 """Inches; what a report's column holds."""
 DPI = 200
@@ -123,11 +126,27 @@ def profile_label(output: Output) -> str:
     return f"{output.name} / max"
 
 
+def shown_points(output: Output, profiles: NDArray[Any]) -> tuple[int, int]:
+    """Return the first and the last point of the grid that a figure of some profiles (…, points) shows.
+
+    All of them; where the output is to be cropped, those at which a profile is not near zero, and a margin.
+    """
+    last = len(output.grid) - 1
+    alive = np.flatnonzero((np.nan_to_num(profiles).reshape(-1, last + 1) >= _NEAR_ZERO).any(axis=0))
+    if not output.crop or not len(alive):
+        return 0, last
+    low, high = output.grid[alive[0]], output.grid[alive[-1]]
+    margin = _MARGIN * max(high - low, output.grid[min(alive[-1] + 1, last)] - high)
+    first, end = np.searchsorted(output.grid, [low - margin, high + margin])
+    return max(int(first) - 1, 0), min(int(end), last)
+
+
 def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArray[Any]) -> None:
     """Draw one normalised profile, both ways; few ticks, for a small panel."""
+    first, last = shown_points(output, np.stack([simulated, emulated]))
     ax.plot(output.grid, simulated, **SIMULATED)
     ax.plot(output.grid, emulated, **EMULATED)
-    ax.set_xlim(float(output.grid[0]), float(output.grid[-1]))
+    ax.set_xlim(float(output.grid[first]), float(output.grid[last]))
     ax.set_ylim(-0.05, 1.12)
     ax.set_yticks([0, 1])
     ax.locator_params(axis="x", nbins=3)

@@ -168,13 +168,24 @@ class ParameterSpace:
 
 @dataclass(frozen=True)
 class Output:
-    """One profile that a model returns: its name, its unit and the grid it stands on, shape (points,)."""
+    """One profile that a model returns.
+
+    Attributes
+    ----------
+    name, unit
+        For axes, tables and people.
+    grid, grid_name, grid_unit
+        The points it stands on, shape (points,), ascending, and what they are.
+    crop
+        It is near zero over much of its grid; figures show the rest.
+    """
 
     name: str
     grid: FloatArray
     unit: str = ""
     grid_name: str = ""
     grid_unit: str = ""
+    crop: bool = False
 
 
 NUDGE = 5e-6
@@ -264,7 +275,7 @@ class Model(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     isolated: ClassVar[bool] = True
-    seconds: ClassVar[float] = 1.0
+    seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
 

@@ -73,6 +73,7 @@ def evaluate(campaign: Campaign) -> Path:
         "combine": campaign.emulators.combine,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
         "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
+        "outputs": _by_output(campaign, test, said),
         "classes": _by_class(campaign, test, said, labels),
         "confusion": _confusion(campaign, labels, predicted_labels),
         "disagreement": _disagreement(campaign, said.disagreement, error),
@@ -81,6 +82,18 @@ def evaluate(campaign: Campaign) -> Path:
     storage.write_json(campaign.paths.metrics, metrics)
     log.info("evaluate: %d test samples, mean RMSE of the profiles %.4f", len(test), error.mean())
     return campaign.paths.metrics
+
+
+def _by_output(campaign: Campaign, test: Samples, said: Prediction) -> dict[str, dict[str, Any]]:
+    """Return the measures of each output alone, by its name."""
+    from mechscreen.emulators.metrics import summarise
+
+    return {
+        output.name: summarise(
+            test.profiles[:, [k]], said.profiles[:, [k]], test.log_peaks[:, [k]], said.log_peaks[:, [k]]
+        )
+        for k, output in enumerate(campaign.model_instance.outputs)
+    }
 
 
 def _by_class(
@@ -143,8 +156,13 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:
         values = np.zeros((unit.shape[1], len(space)))
         values[:, varied] = unit.T
-        said = ensemble.predict(space.normalise(space.physical(values)))
-        return np.column_stack([campaign.objective(said.profiles, said.log_peaks), said.log_peaks]).T.astype(float)
+        normalised = space.normalise(space.physical(values))
+        parts = []
+        # Profiles of all parameter sets together may be more than memory holds.
+        for start in range(0, len(normalised), ensemble.batch_size):
+            said = ensemble.predict(normalised[start : start + ensemble.batch_size])
+            parts.append(np.column_stack([campaign.objective(said.profiles, said.log_peaks), said.log_peaks]))
+        return np.concatenate(parts).T.astype(float)
 
     estimates = []
     with np.errstate(invalid="ignore", divide="ignore"):

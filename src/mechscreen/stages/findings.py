@@ -162,6 +162,7 @@ def tables(results: Results) -> list[Table]:
     found = [
         _class_table(results),
         _confusion_table(results),
+        _output_table(results),
         _parameter_table(results),
         _relation_table(results),
         _verdict_table(results),
@@ -206,6 +207,29 @@ def _confusion_table(results: Results) -> Table:
     )
 
 
+def _output_table(results: Results) -> Table:
+    # Of one output the text tells all; evaluations of earlier versions do not list it.
+    outputs = results.outputs if len(results.outputs) > 1 else ()
+    measured = results.metrics["outputs"] if outputs else {}
+    rows: list[list[Cell]] = [
+        [
+            output.name,
+            float(measured[output.name]["rmse"]),
+            float(measured[output.name]["rmse_90_percent"]),
+            correlation(measured[output.name]["r2_shape"]),
+            float(measured[output.name]["log_peak_rmse"]),
+            correlation(measured[output.name]["r2_peak"]),
+        ]
+        for output in outputs
+    ]
+    return Table(
+        "Outputs",
+        ["output", "test RMSE", "90 % of samples below", "R², profiles", "RMSE of ln(peak)", "R², ln(peak)"],
+        rows,
+        "The ensemble on the test split, each output alone.",
+    )
+
+
 def _parameter_table(results: Results) -> Table:
     target, total = results.target_planes
     space, varied = results.campaign.space, results.varied
@@ -214,6 +238,8 @@ def _parameter_table(results: Results) -> Table:
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
     importance = results.metrics["importance"]["parameters"]
+    # The class, and the peak of the output that it is read off.
+    shown = (0, 1 + results.order[0])
     rows: list[list[Cell]] = [
         [
             parameter.name,
@@ -223,7 +249,7 @@ def _parameter_table(results: Results) -> Table:
             parameter.high,
             parameter.unit,
             f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
-            *_indices(importance.get(parameter.name)),
+            *_indices(importance.get(parameter.name), shown),
         ]
         for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
     ]
@@ -238,7 +264,7 @@ def _parameter_table(results: Results) -> Table:
             "unit",
             "target's lean",
             "share in the class",
-            f"share in the {results.metrics['importance']['quantities'][1]}",
+            f"share in the {results.metrics['importance']['quantities'][shown[1]]}",
         ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
@@ -248,11 +274,11 @@ def _parameter_table(results: Results) -> Table:
     )
 
 
-def _indices(entry: Mapping[str, Sequence[float | None]] | None) -> list[Cell]:
-    """Return the total indices of the class and of the first peak, with errors."""
+def _indices(entry: Mapping[str, Sequence[float | None]] | None, shown: Sequence[int]) -> list[Cell]:
+    """Return the total indices of the quantities at some places, with errors."""
     if entry is None:
-        return [None, None]
-    pairs = zip(entry["total"][:2], entry["total_error"][:2], strict=True)
+        return [None] * len(shown)
+    pairs = ((entry["total"][k], entry["total_error"][k]) for k in shown)
     return [None if value is None or error is None else f"{value:.3f} ± {error:.3f}" for value, error in pairs]
 
 

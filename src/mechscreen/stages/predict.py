@@ -15,6 +15,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
+from mechscreen.stages.simulate import describe_outputs
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 
@@ -158,8 +159,8 @@ def predict_table(
             "log_peaks": said.log_peaks,
             "disagreement": said.disagreement,
             "parameter_names": [parameter["name"] for parameter in record["parameters"]],
-            "output_names": [output.name for output in outputs],
-            "grid": np.array([output.grid for output in outputs], dtype=float),
+            "parameter_units": [parameter["unit"] for parameter in record["parameters"]],
+            **describe_outputs(outputs),
         },
         {
             **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
@@ -202,4 +203,9 @@ def _space(record: Mapping[str, Any]) -> ParameterSpace:
 
 
 def _outputs(record: Mapping[str, Any]) -> list[Output]:
-    return [Output(o["name"], np.array(o["grid"]), unit=o["unit"]) for o in record["outputs"]]
+    # Networks of earlier versions do not say what the points of a grid are.
+    about = ("name", "unit", "grid_name", "grid_unit", "crop")
+    return [
+        Output(grid=np.array(output["grid"]), **{key: output[key] for key in about if key in output})
+        for output in record["outputs"]
+    ]

@@ -139,8 +139,10 @@ def _explorer(results: Results) -> str:
     ]
     varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
     density = planes.relative_density(target, total)
-    profiles = (found["profiles"][rows], found["emulated_profiles"][rows])
-    return explorer.data(list(space), varied, density, results.outputs, hits, *profiles)
+    order = results.order
+    outputs = [results.outputs[k] for k in order]
+    profiles = (found["profiles"][rows][:, order], found["emulated_profiles"][rows][:, order])
+    return explorer.data(list(space), varied, density, outputs, hits, *profiles)
 
 
 def _draw_accuracy(results: Results) -> tuple[Figure, str]:
@@ -170,9 +172,11 @@ def _draw_disagreement(results: Results) -> tuple[Figure, str]:
 def _draw_hits(results: Results) -> tuple[Figure, str]:
     from mechscreen.figures import hits
 
-    found, outputs = results.hits, results.outputs
+    found, order = results.hits, results.order
+    outputs = [results.outputs[k] for k in order]
+    emulated, simulated = found["emulated_profiles"][:, order], found["profiles"][:, order]
     error, stands = found["rmse"], found["confirmed"] & found["same_class"]
-    figure = hits.draw(found["emulated_profiles"], found["profiles"], error, results.verdicts, stands, outputs)
+    figure = hits.draw(emulated, simulated, error, results.verdicts, stands, outputs)
     return figure, hits.caption(error, stands, outputs)
 
 

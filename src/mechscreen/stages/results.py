@@ -33,6 +33,12 @@ class Results:
         return self.campaign.screen.objective.name.rpartition(":")[2].replace("_", " ")
 
     @property
+    def order(self) -> list[int]:
+        """Places of the outputs, the one that the objective looks at first, where it says which."""
+        first = getattr(self.campaign.objective, "output", 0)
+        return [first, *(k for k in range(len(self.outputs)) if k != first)]
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each class."""
         return self.campaign.objective.class_names

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
 from mechscreen.errors import InputError
 from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
-from mechscreen.models import Model, Simulations, get_model
+from mechscreen.models import Model, Output, Simulations, get_model
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
@@ -183,11 +183,22 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
 
 
 def describe(model: Model) -> dict[str, NDArray[Any]]:
-    """Return what a reader needs to know of a model's arrays: names of parameters and outputs, grid of each output."""
+    """Return what a reader needs to know of a model's arrays: names and units of parameters, outputs and grids."""
     return {
         "parameter_names": np.array(model.space.names),
-        "output_names": np.array([output.name for output in model.outputs]),
-        "grid": np.array([output.grid for output in model.outputs], dtype=float),
+        "parameter_units": np.array([parameter.unit for parameter in model.space]),
+        **describe_outputs(model.outputs),
+    }
+
+
+def describe_outputs(outputs: Sequence[Output]) -> dict[str, NDArray[Any]]:
+    """Return names and units of outputs and of their grids, and the grids, (outputs, points)."""
+    return {
+        "output_names": np.array([output.name for output in outputs]),
+        "output_units": np.array([output.unit for output in outputs]),
+        "grid_names": np.array([output.grid_name for output in outputs]),
+        "grid_units": np.array([output.grid_unit for output in outputs]),
+        "grid": np.array([output.grid for output in outputs], dtype=float),
     }
 
 

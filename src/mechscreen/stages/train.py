@@ -7,6 +7,7 @@ import io
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
         campaign.space.normalise(dataset.parameters).astype(np.float32),
         dataset.profiles,
         dataset.log_peaks.astype(np.float32),
+        np.array([output.grid for output in campaign.model_instance.outputs], dtype=float),
     )
 
 
@@ -238,7 +240,7 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
                 {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
                 for p in campaign.space
             ],
-            "outputs": [{"name": o.name, "unit": o.unit, "grid": o.grid.tolist()} for o in model.outputs],
+            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in model.outputs],
             "software_version": mechscreen.__version__,
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),

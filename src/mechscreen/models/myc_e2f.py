@@ -1,0 +1,302 @@
+"""The MYC/E2F pathway as a stochastic model: densities of molecule numbers, not one course of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.errors import InputError, nearest
+from mechscreen.models.base import FloatArray, Model, Output, Parameter, ParameterSpace, Solution
+from mechscreen.models.densities import kernel_density, resolved_bandwidth
+
+MOLECULES = 602.0
+"""Molecules per µM: Avogadro's number times a volume of 1 fl."""
+SERUM = 1.0
+"""Per cent."""
+
+VARIABLES = {
+    "MC": ("MYC", 50.0),
+    "EFm": ("E2F mRNA", 80.0),
+    "EFp": ("E2F protein", 100.0),
+    "CD": ("cyclin D", 20.0),
+    "RB": ("RB", 30.0),
+    "CE": ("cyclin E", 100.0),
+    "RP": ("phospho-RB", 300.0),
+    "RE": ("RB–E2F", 300.0),
+    "AF": ("ARF", 20.0),
+    "MR": ("miRNA", 10.0),
+}
+"""What each variable is, and where the grid of its density ends (µM)."""
+
+_NOMINAL = {
+    "kMC": (1.0, "µM/h", "$k_{MC}$", "synthesis of MYC"),
+    "kS": (0.05, "µM/h", "$k_S$", "synthesis of E2F mRNA by serum"),
+    "kEFm": (0.4, "µM/h", "$k_{EFm}$", "synthesis of E2F mRNA by MYC and E2F"),
+    "kb": (0.15, "µM/h", "$k_b$", "synthesis of E2F mRNA by MYC alone"),
+    "kEFp": (0.4, "1/h", "$k_{EFp}$", "translation of E2F"),
+    "kCD": (0.03, "µM/h", "$k_{CD}$", "synthesis of cyclin D by MYC"),
+    "kCDS": (0.5, "µM/h", "$k_{CDS}$", "synthesis of cyclin D by serum"),
+    "kCE": (0.35, "µM/h", "$k_{CE}$", "synthesis of cyclin E"),
+    "kRB": (0.18, "µM/h", "$k_{RB}$", "synthesis of RB"),
+    "kRE": (180.0, "1/(µM h)", "$k_{RE}$", "binding of RB and E2F"),
+    "kRBDP": (3.6, "µM/h", "$k_{RBDP}$", "dephosphorylation of RB"),
+    "kRBP1": (18.0, "1/h", "$k_{RBP1}$", "phosphorylation of RB by cyclin D"),
+    "kRBP2": (18.0, "1/h", "$k_{RBP2}$", "phosphorylation of RB by cyclin E"),
+    "kAFb": (0.005, "µM/h", "$k_{AFb}$", "basal synthesis of ARF"),
+    "kAFEF": (0.015, "µM/h", "$k_{AFEF}$", "synthesis of ARF by E2F"),
+    "kAFMC": (0.01, "µM/h", "$k_{AFMC}$", "synthesis of ARF by MYC"),
+    "kMREF": (0.8, "µM/h", "$k_{MREF}$", "synthesis of miRNA by E2F"),
+    "kMRMC": (0.2, "µM/h", "$k_{MRMC}$", "synthesis of miRNA by MYC"),
+    "KAFMC": (1.0, "µM", "$K_{AFMC}$", "half constant of MYC for ARF"),
+    "KAFEF": (0.5, "µM", "$K_{AFEF}$", "half constant of E2F for ARF"),
+    "KMRMC": (0.25, "µM", "$K_{MRMC}$", "half constant of MYC for miRNA"),
+    "KMREF": (0.25, "µM", "$K_{MREF}$", "half constant of E2F for miRNA"),
+    "KMC": (0.15, "µM", "$K_{MC}$", "half constant of MYC for E2F mRNA, with E2F"),
+    "KMC1": (2.5, "µM", "$K_{MC1}$", "half constant of MYC for E2F mRNA, alone"),
+    "KS": (0.5, "%", "$K_S$", "half constant of serum"),
+    "KEF": (0.15, "µM", "$K_{EF}$", "half constant of E2F for its mRNA and cyclin E"),
+    "KR": (100.0, "µM", "$K_R$", "half constant of repression by MYC"),
+    "KMR": (0.6, "µM", "$K_{MR}$", "half constant of repression by miRNA"),
+    "KAFR": (0.01, "1/µM", "$K_{AFR}$", "ARF's share in the decay of E2F"),
+    "KRP": (0.01, "µM", "$K_{RP}$", "half constant of dephosphorylation"),
+    "KCD": (0.92, "µM", "$K_{CD}$", "half constant of phosphorylation by cyclin D"),
+    "KCE": (0.92, "µM", "$K_{CE}$", "half constant of phosphorylation by cyclin E"),
+    "KMCCD": (0.15, "µM", "$K_{MCCD}$", "half constant of MYC for cyclin D"),
+    "dEFm": (0.25, "1/h", "$d_{EFm}$", "decay of E2F mRNA"),
+    "dEFp": (0.35, "1/h", "$d_{EFp}$", "decay of E2F"),
+    "dCD": (1.5, "1/h", "$d_{CD}$", "decay of cyclin D"),
+    "dCE": (1.5, "1/h", "$d_{CE}$", "decay of cyclin E"),
+    "dRB": (0.06, "1/h", "$d_{RB}$", "decay of RB"),
+    "dRP": (0.06, "1/h", "$d_{RP}$", "decay of phospho-RB"),
+    "dRE": (0.03, "1/h", "$d_{RE}$", "decay of RB–E2F"),
+    "dMC": (0.7, "1/h", "$d_{MC}$", "decay of MYC"),
+    "dAF": (0.12, "1/h", "$d_{AF}$", "decay of ARF"),
+    "dMR": (2.8, "1/h", "$d_{MR}$", "decay of miRNA"),
+}
+PARAMETERS = tuple(_NOMINAL)
+"""Names of the 43 parameters, in the order of all arrays."""
+CORE = (
+    *("kEFm", "kMC", "kCD", "kCDS", "kRB", "kRE", "kb", "KS", "kCE", "dMC", "dEFp", "dCE"),
+    *("dCD", "dRB", "dRP", "dRE", "kRBP1", "kRBP2", "kRBDP", "KMC", "KEF", "KCD", "KCE", "KRP"),
+)
+"""The 24 parameters of the core Rb–E2F model (Yao et al. 2008), which vary by default."""
+
+
+_SECONDS = 8e-9
+"""Of one step of one trajectory, densities included, on one core of docs/myc-e2f-model.md."""
+_LOW, _HIGH = 0.2, 5.0
+"""A parameter's range, in nominal values."""
+_RANGES = {"kAFb": (0.001, 0.035)}
+
+
+def molecular(parameters: FloatArray) -> FloatArray:
+    """Return parameters (…, 43) in molecules and hours instead of µM and hours; serum stays in per cent."""
+    return parameters * _SCALES
+
+
+_SCALES = np.array(
+    [
+        {"µM": MOLECULES, "µM/h": MOLECULES, "1/µM": 1 / MOLECULES, "1/(µM h)": 1 / MOLECULES}.get(unit, 1.0)
+        for _, unit, _, _ in _NOMINAL.values()
+    ]
+)
+
+
+def tapered(steps: int, step: float) -> list[tuple[int, float]]:
+    """Return what to take in the place of equal steps, as pairs of a number of steps and their hours.
+
+    What relaxes within a step, such as RB where it is phosphorylated fast, has too small fluctuations after an implicit
+    one. Short steps at the end let it have its own: the last ten are replaced by more, which shrink by a tenth each.
+    """
+    last = min(_TAPER, steps)
+    lengths = 0.9 ** np.arange(_SHORT_STEPS)
+    lengths *= last * step / lengths.sum()
+    return [(steps - last, step), *((1, float(length)) for length in lengths)]
+
+
+_TAPER = 10
+"""Steps that the shrinking ones stand for, …"""
+_SHORT_STEPS = 66
+"""… which are so many; the last is a thousandth of a step."""
+
+
+def density_grid(end: float) -> FloatArray:
+    """Return the 1000 points (µM) of a density's grid that ends at `end`: 100 fine ones, then 900."""
+    fine = min(2.0, end / 10)
+    return np.concatenate([fine * np.arange(100) / 100, np.linspace(fine, end, 900)])
+
+
+def _parameter(name: str, varies: bool) -> Parameter:
+    nominal, unit, symbol, meaning = _NOMINAL[name]
+    low, high = _RANGES.get(name, (_LOW * nominal, _HIGH * nominal))
+    at = (low, high) if varies else (nominal, nominal)
+    # Zero is zero, so that networks, which take logarithms of normalised values, see those of rates and constants.
+    return Parameter(name, *at, unit=unit, symbol=symbol, meaning=meaning, zero=0.0, one=high)
+
+
+class MycE2FModel(Model):
+    r"""The decision of a cell to divide, as chemical Langevin equations of ten variables.
+
+    Serum induces MYC, and MYC with E2F switches on E2F, which RB binds until the cyclins phosphorylate it; ARF and a
+    miRNA hold E2F back. In molecule numbers (concentrations times 602), with S the serum (1 %):
+
+    ::
+
+        dMC  = kMC S/(KS+S) − dMC MC
+        dEFm = (kS S/(KS+S) + kEFm MC/(KMC+MC) EFp/(KEF+EFp) + kb MC/(KMC1+MC)) KR/(KR+MC) − dEFm EFm
+        dEFp = kEFp EFm KMR/(KMR+MR) + φ_RE − kRE RB EFp − (1 + KAFR AF) dEFp EFp
+        dCD  = kCD MC/(KMCCD+MC) + kCDS S/(KS+S) − dCD CD
+        dRB  = kRB + kRBDP RP/(KRP+RP) − φ_RB − kRE RB EFp − dRB RB
+        dCE  = kCE EFp/(KEF+EFp) − dCE CE
+        dRP  = φ_RB + φ_RE − kRBDP RP/(KRP+RP) − dRP RP
+        dRE  = kRE RB EFp − φ_RE − dRE RE
+        dAF  = kAFb + kAFEF EFp/(KAFEF+EFp) + kAFMC MC/(KAFMC+MC) − dAF AF
+        dMR  = kMRMC MC/(KMRMC+MC) + kMREF EFp/(KMREF+EFp) − dMR MR
+        φ_X  = (kRBP1 CD/(KCD+X) + kRBP2 CE/(KCE+X)) X        phosphorylation of X = RB, RE
+
+    each per hour. To these each reaction (each term) of propensity a adds √a Γ with one white noise Γ, which the
+    species that it converts share with opposite sign, and each species its own white noise ω. All starts at zero, and
+    numbers stay at zero or above. The outputs are the densities of the ten concentrations (µM) at the end: Gaussian
+    kernels with the normal-reference bandwidth, at 1000 points each.
+
+    Parameters
+    ----------
+    vary
+        "core": the 24 parameters of the core Rb–E2F model (`CORE`) vary; "all": all 43; or a list of names. The others
+        stay at their nominal values.
+    scheme
+        "implicit": conversions and decay of RB and E2F are implicit, so that the step is stable and conserves both.
+        "reference": the published step, Euler–Maruyama and clipping at zero; it is unstable where
+        binding or phosphorylation is fast, and then makes RB and E2F from nothing.
+    trajectories
+        For one parameter set.
+    step, end_time
+        In hours. The default step is the published one; RB and RB–E2F need shorter ones to converge (docs).
+    intrinsic, extrinsic
+        Variances of Γ and of ω, per hour.
+
+    Notes
+    -----
+    `mechscreen.models.myc_e2f_reference` is the same in NumPy, reaction by reaction;
+    `mechscreen.models.myc_e2f_kernel` the compiled simulator used here. docs/myc-e2f-model.md compares them.
+
+    A variable with the same value in all trajectories, or beyond its grid in most, has no density: it is returned as
+    zero everywhere with a reason, so that the sample's status is FLAT.
+
+    References
+    ----------
+    Wang et al. 2019, Nat. Commun. 10:4354, doi:10.1038/s41467-019-12342-y. Yao et al. 2008, Nat. Cell Biol. 10:476,
+    doi:10.1038/ncb1711 (Rb–E2F). Lee et al. 2010, PLoS Biol. 8:e1000488, doi:10.1371/journal.pbio.1000488 (its noise).
+    """
+
+    name: ClassVar[str] = "myc_e2f"
+    version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
+    outputs = tuple(
+        Output(f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True)
+        for name, (label, end) in VARIABLES.items()
+    )
+
+    def __init__(
+        self,
+        vary: Literal["core", "all"] | Sequence[str] = "core",
+        scheme: Literal["implicit", "reference"] = "implicit",
+        trajectories: int = 10_000,
+        step: float = 0.01,
+        end_time: float = 50.0,
+        intrinsic: float = 5.0,
+        extrinsic: float = 50.0,
+    ) -> None:
+        varied = _varied(vary)
+        if scheme not in ("implicit", "reference"):
+            raise InputError(f"myc_e2f model: scheme is '{scheme}'; it must be 'implicit' or 'reference'")
+        if not (isinstance(trajectories, int) and 2 <= trajectories < 2**32):
+            raise InputError(f"myc_e2f model: trajectories is {trajectories}; it must be a whole number, 2 or more")
+        for name, value in (("step", step), ("end_time", end_time)):
+            if not 0 < value < np.inf:
+                raise InputError(f"myc_e2f model: {name} is {value}; it must be a positive number of hours")
+        steps = round(end_time / step)
+        if steps < 1 or abs(steps * step - end_time) > 1e-9 * end_time:
+            raise InputError(f"myc_e2f model: end_time {end_time} is not a whole number of steps of {step} h")
+        for name, value in (("intrinsic", intrinsic), ("extrinsic", extrinsic)):
+            if not 0 <= value < np.inf:
+                raise InputError(f"myc_e2f model: {name} is {value}; a variance is zero or more")
+        self.space = ParameterSpace([_parameter(name, name in varied) for name in PARAMETERS])
+        self.scheme = scheme
+        self.trajectories = trajectories
+        self.phases = [(steps, float(step))] if scheme == "reference" else tapered(steps, float(step))
+        self.seconds = _SECONDS * trajectories * sum(count for count, _ in self.phases)
+        self.intrinsic = float(intrinsic)
+        self.extrinsic = float(extrinsic)
+
+    def concentrations(self, parameters: FloatArray, seed: int) -> FloatArray:
+        """Return what all trajectories of one parameter set (43,) end with, (10, trajectories), in µM."""
+        # Numba takes a second to import.
+        from mechscreen.models import myc_e2f_kernel
+
+        return (
+            myc_e2f_kernel.simulate(
+                parameters,
+                seed,
+                self.trajectories,
+                self.phases,
+                implicit=self.scheme == "implicit",
+                intrinsic=self.intrinsic,
+                extrinsic=self.extrinsic,
+            ).astype(np.float64)
+            / MOLECULES
+        )
+
+    def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
+        """Simulate all trajectories of each parameter set and estimate the densities of what they end with."""
+        profiles = np.full((len(parameters), len(self.outputs), len(self.outputs[0].grid)), np.nan)
+        reasons = []
+        for row, (values, seed) in enumerate(zip(parameters, seeds, strict=True)):
+            reason = self._without_meaning(values)
+            if not reason:
+                ends = self.concentrations(values, int(seed))
+                found = [
+                    _density(name, x, out.grid) for name, x, out in zip(VARIABLES, ends, self.outputs, strict=True)
+                ]
+                profiles[row] = [density for density, _ in found]
+                reason = "; ".join(why for _, why in found if why)
+            reasons.append(reason)
+        return Solution(profiles, reasons)
+
+    def _without_meaning(self, values: FloatArray) -> str:
+        """Say which parameter has no physical meaning; "" where all have."""
+        for name, value in zip(PARAMETERS, values, strict=True):
+            if value < 0 or (value == 0 and name.startswith("K") and name != "KAFR"):
+                return f"{name} = {value:g} must be {'positive' if name.startswith('K') else 'zero or more'}"
+        return ""
+
+
+def _density(name: str, values: FloatArray, grid: FloatArray) -> tuple[FloatArray, str]:
+    """Return the density of one variable, and why it has none."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(high - low):
+        return np.full(len(grid), np.nan), f"{name} is not finite"
+    if low == high:
+        return np.zeros(len(grid)), f"{name} is {low:g} µM in every trajectory: it has no density"
+    if np.median(values) > grid[-1]:
+        return np.zeros(len(grid)), f"{name} is beyond its grid, {grid[-1]:g} µM, in most trajectories"
+    return kernel_density(values, grid, resolved_bandwidth(values, grid)), ""
+
+
+def _varied(vary: Literal["core", "all"] | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the parameters that vary."""
+    if isinstance(vary, str):
+        named = {"core": CORE, "all": PARAMETERS}
+        if vary not in named:
+            raise InputError(f"myc_e2f model: vary is '{vary}'; it must be 'core', 'all' or a list of parameters")
+        return named[vary]
+    for name in vary:
+        if name not in PARAMETERS:
+            raise InputError(
+                f"myc_e2f model: vary: no parameter '{name}'{nearest(str(name), PARAMETERS)} (valid: "
+                f"{', '.join(PARAMETERS)})"
+            )
+    return tuple(vary)
