@@ -1,3 +1,4 @@
+from mechscreen.campaign import Campaign
 from snakemake.utils import min_version
 
 min_version("9.5")
@@ -7,12 +8,12 @@ include: "workflow/rules/common.smk"
 
 
 # Everything a campaign fixes; a wrong key ends here, before any job.
-campaign = load_campaign(config)
+campaign = load(Campaign, config, "config/demo.yaml")
 paths = campaign.paths
 # Ranks, memory and time of the jobs of each rule, from the campaign's size.
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
 if workflow.is_main_process:
-    print(one_line(campaign), file=sys.stderr)
+    print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
 
 
 include: "workflow/rules/simulate.smk"
@@ -92,7 +93,7 @@ onstart:
     # One run at a time drives a campaign; the lock ends with this process.
     HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
-    write_campaign(campaign)
+    write_resolved(paths.campaign, campaign)
 
 
 onsuccess:

@@ -16,9 +16,8 @@ import time
 
 import numpy as np
 
-from mechscreen.parallel import hand_out
+from mechscreen.parallel import _DONE, _RESULT, _WORK, hand_out
 
-_RESULT, _DONE, _WORK, _END = 1, 2, 3, 4
 SAMPLES = 64
 RESULT = {"profiles": np.zeros((SAMPLES, 1, 201), np.float32), "log_peaks": np.zeros((SAMPLES, 1))}
 """What a block of the pattern model returns."""

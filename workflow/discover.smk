@@ -1,4 +1,5 @@
 # A study of discovery: known systems × noise × steps × seeds × methods → tables and figures. It needs no campaign.
+from mechscreen.study import Study
 from snakemake.utils import min_version
 
 min_version("9.5")
@@ -8,7 +9,7 @@ include: "rules/common.smk"
 
 
 # Everything the study fixes; a wrong key ends here, before any job.
-study = load_study(config)
+study = load(Study, config, "config/studies/discovery.yaml")
 paths = study
 
 

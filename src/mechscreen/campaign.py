@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -53,6 +53,55 @@ class Section(BaseModel):
     """A part of a configuration: no unknown keys, unchangeable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class Configuration(Section):
+    """All that a YAML file says."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Self:
+        """Validate a configuration, with what it names.
+
+        Raises
+        ------
+        InputError
+            One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
+        """
+        _check_plain(values, source)
+        try:
+            configuration = cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{source}: {_describe(item, cls)}" for item in error.errors(include_url=False)]
+            raise InputError("\n".join(lines)) from None
+        try:
+            configuration.check()
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        return configuration
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read and validate a YAML file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is not YAML, or fails `from_dict`.
+        """
+        return cls.from_dict(read_mapping(path), source=str(path))
+
+    def check(self) -> None:
+        """See that there is what the values name.
+
+        Raises
+        ------
+        InputError
+            If not.
+        """
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration, defaults included."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 class ParameterChange(Section):
@@ -300,7 +349,7 @@ class Paths:
         return self.figures / f"{name}.png"
 
 
-class Campaign(Section):
+class Campaign(Configuration):
     """One study: a model, its simulations, an ensemble, a screen and its validation."""
 
     name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
@@ -334,39 +383,11 @@ class Campaign(Section):
             raise ValueError(f"a part of it is longer than {_LONGEST_PART} bytes")
         return results
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Campaign:
-        """Validate a configuration, with its model, parameter changes and objective.
-
-        Raises
-        ------
-        InputError
-            One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
-        """
-        check_plain(values, source)
-        try:
-            campaign = cls.model_validate(values)
-        except ValidationError as error:
-            lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
-            raise InputError("\n".join(lines)) from None
-        try:
-            _ = campaign.space
-            _ = campaign.screen_space
-            _ = campaign.targets
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        return campaign
-
-    @classmethod
-    def load(cls, path: str | Path) -> Campaign:
-        """Read and validate a YAML file.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be read, is not YAML, or fails `from_dict`.
-        """
-        return cls.from_dict(read_mapping(path), source=str(path))
+    def check(self) -> None:
+        """See that model, parameter changes and objective are there."""
+        _ = self.space
+        _ = self.screen_space
+        _ = self.targets
 
     @cached_property
     def model_instance(self) -> Model:
@@ -458,10 +479,6 @@ class Campaign(Section):
         before = STAGES[STAGES.index(stage) - 1]
         return {"before": self._identity(before), stage: own[stage]}
 
-    def to_yaml(self) -> str:
-        """Return the resolved configuration, defaults included."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
@@ -494,7 +511,7 @@ def json_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def check_plain(values: Any, source: str) -> None:
+def _check_plain(values: Any, source: str) -> None:
     """Refuse what no campaign needs, and libraries stumble over: all but numbers, text, lists and mappings of them."""
     waiting: list[tuple[tuple[Any, ...], Any]] = [((), values)]
     count = 0
@@ -527,7 +544,7 @@ def _is_line(text: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
-def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
+def _describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
     """Turn one of pydantic's errors about `root` into a line for people."""
     model, keys = _locate(item["loc"], root)
     path = ".".join(str(key) for key in keys) or "(top level)"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mechscreen.campaign import NAME, Section, check_plain, describe, read_mapping
+from mechscreen.campaign import NAME, Configuration, Section
 from mechscreen.errors import InputError, nearest
 
 Figure = Literal["lotka-volterra", "noise", "lorenz", "actin"]
@@ -78,7 +77,7 @@ def method_name(method: str) -> str:
     return f"{Path(file).stem}-{function}" if file else function
 
 
-class Study(Section):
+class Study(Configuration):
     """A study of discovery: tables of exactness, errors and times, and the figures of Hu et al. (2021)."""
 
     name: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(..., description="Names the folder of results.")
@@ -99,50 +98,22 @@ class Study(Section):
         description="CSV files of actin's aggregation (m_tot_uM, t_hours, M_uM) by salt; none: synthetic curves.",
     )
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Study:
-        """Validate a configuration, with its cases, systems and methods.
-
-        Raises
-        ------
-        InputError
-            One line for each thing that is wrong.
-        """
+    def check(self) -> None:
+        """See that cases, systems and methods are there."""
         from mechscreen.discovery.cases import get_case
         from mechscreen.discovery.dysts import get_attractor
         from mechscreen.discovery.scoring import check_method
 
-        check_plain(values, source)
-        try:
-            study = cls.model_validate(values)
-        except ValidationError as error:
-            lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
-            raise InputError("\n".join(lines)) from None
-        try:
-            for name, table in study.tables.items():
-                if name in RESERVED:
-                    raise InputError(f"a table cannot be called '{name}': the study writes its own results there")
-                for method in study.methods_of(name):
-                    check_method(method)
-                for row in table.rows:
-                    get_case(row.case)
-                if table.systems != "all":
-                    for system in table.systems:
-                        get_attractor(system)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        return study
-
-    @classmethod
-    def load(cls, path: str | Path) -> Study:
-        """Read and validate a YAML file.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be read, is not YAML, or fails `from_dict`.
-        """
-        return cls.from_dict(read_mapping(path), source=str(path))
+        for name, table in self.tables.items():
+            if name in RESERVED:
+                raise InputError(f"a table cannot be called '{name}': the study writes its own results there")
+            for method in self.methods_of(name):
+                check_method(method)
+            for row in table.rows:
+                get_case(row.case)
+            if table.systems != "all":
+                for system in table.systems:
+                    get_attractor(system)
 
     @property
     def root(self) -> Path:
@@ -199,7 +170,3 @@ class Study(Section):
         if name not in parts:
             raise InputError(f"study '{self.name}': no part '{name}'{nearest(name, parts)}")
         return parts[name]
-
-    def to_yaml(self) -> str:
-        """Return the resolved configuration, defaults included."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

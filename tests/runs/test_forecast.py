@@ -75,7 +75,7 @@ def test_the_papers_campaign_takes_what_it_took():
 
 
 def test_a_dry_run_says_it_in_a_line(campaign):
-    line = one_line(campaign)
+    line = one_line(campaign.name, forecast(campaign))
     assert "looked-at" in line
     assert "\n" not in line
     assert "20 jobs" in line

@@ -2,12 +2,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
-from mechscreen.study import Study
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
@@ -22,22 +20,12 @@ shell.prefix(
 HELD = []
 
 
-def load_campaign(config):
-    """Return the validated campaign, or end with its message and exit code 2."""
+def load(kind, config, example):
+    """Return the validated configuration of a kind, or end with its message and exit code 2."""
     if not config:
-        stop("no configuration; add e.g. --configfile config/demo.yaml")
+        stop(f"no configuration; add e.g. --configfile {example}")
     try:
-        return Campaign.from_dict(config)
-    except InputError as error:
-        stop(str(error))
-
-
-def load_study(config):
-    """Return the validated discovery study, or end with its message and exit code 2."""
-    if not config:
-        stop("no configuration; add e.g. --configfile config/studies/discovery.yaml")
-    try:
-        return Study.from_dict(config)
+        return kind.from_dict(config)
     except InputError as error:
         stop(str(error))
 
@@ -45,10 +33,6 @@ def load_study(config):
 def stop(message):
     print(f"mechscreen: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-def write_campaign(campaign):
-    write_resolved(paths.campaign, campaign)
 
 
 def write_resolved(path, configuration):

@@ -16,11 +16,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
 from packaging.requirements import Requirement
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.campaign import read_mapping
 from mechscreen.runs.probe import FAILED, FOUND
 
 LEAST_SPACE, LEAST_SCRATCH = 20e9, 1e9
@@ -65,7 +64,7 @@ def examine(profile: Path, results: Path, say: Callable[[str], None]) -> bool:
     InputError
         If the profile cannot be read, or `results` cannot be written to.
     """
-    settings = _read_profile(profile)
+    settings = read_mapping(profile / "config.yaml")
     storage.check_writable(results / "doctor")
     results.mkdir(parents=True, exist_ok=True)
     well = True
@@ -93,21 +92,6 @@ def _findings(settings: Mapping[str, Any], results: Path) -> Iterator[Finding]:
         return
     yield _ranks_on_nodes(settings, results)
     yield _gpu_on_node(settings, results)
-
-
-def _read_profile(profile: Path) -> Mapping[str, Any]:
-    path = profile / "config.yaml"
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give a folder such as cluster_profiles/slurm"
-        ) from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: expected a mapping such as 'executor: slurm'")
-    return settings
 
 
 def _packages() -> Finding:
@@ -183,18 +167,16 @@ def _scratch() -> Finding:
 
 
 def _ranks_here(settings: Mapping[str, Any], results: Path) -> Finding:
-    launcher = _setting(settings, "simulate_shard", "mpi") or "mpiexec"
     with _marker(results) as marker:
-        command = _probe_ranks(launcher, marker)
+        command = _probe_ranks(settings, marker)
         done = subprocess.run(command, shell=True, capture_output=True, text=True, env=_environment())
     return _probed("MPI", done.returncode, done.stdout + done.stderr, _MPI_ADVICE)
 
 
 def _ranks_on_nodes(settings: Mapping[str, Any], results: Path) -> Finding:
-    launcher = _setting(settings, "simulate_shard", "mpi") or "mpiexec"
     with _marker(results) as marker:
         options = [f"--ntasks={_RANKS}", f"--nodes={_RANKS}", "--mem-per-cpu=1000"]
-        code, said = _submit(settings, "simulate_shard", options, _probe_ranks(launcher, marker), results)
+        code, said = _submit(settings, "simulate_shard", options, _probe_ranks(settings, marker), results)
     return _probed("MPI on two nodes", code, said, _MPI_ADVICE)
 
 
@@ -247,7 +229,8 @@ def _setting(settings: Mapping[str, Any], rule: str, key: str) -> Any:
     return of_rule.get(key, (settings.get("default-resources") or {}).get(key))
 
 
-def _probe_ranks(launcher: str, marker: Path) -> str:
+def _probe_ranks(settings: Mapping[str, Any], marker: Path) -> str:
+    launcher = _setting(settings, "simulate_shard", "mpi") or "mpiexec"
     return f"{launcher} -n {_RANKS} {_python()} -m mechscreen.runs.probe ranks {_RANKS} {shlex.quote(str(marker))}"
 
 

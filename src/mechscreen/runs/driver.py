@@ -8,10 +8,13 @@ import secrets
 import shlex
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
+
+import psutil
 
 from mechscreen import storage
 from mechscreen.errors import InputError
@@ -47,6 +50,11 @@ class Run:
     log: str
 
     @property
+    def place(self) -> str:
+        """Where to look for it: ``process 4711 on login1``."""
+        return f"process {self.pid} on {self.host}"
+
+    @property
     def command_line(self) -> str:
         """The command as one would type it, in the shell's folder."""
         typed = shlex.join([Path(self.command[0]).name, *self.command[1:]])
@@ -70,7 +78,7 @@ def begin(root: Path, log: str | None) -> TextIO:
     stream = storage.hold(path)
     if stream is None:
         other = latest(root)
-        where = f" (process {other.pid} on {other.host}, since {other.started})" if other else ""
+        where = f" ({other.place}, since {other.started})" if other else ""
         raise InputError(f"{root}: another run is at work on it{where}; wait until it has ended, or end it first")
     run = Run(
         number=secrets.token_hex(8),
@@ -101,3 +109,14 @@ def latest(root: Path) -> Run | None:
 def is_alive(root: Path) -> bool:
     """Return whether a run drives the campaign in `root` now."""
     return storage.is_held(record(root))
+
+
+def processes(run: Run) -> list[psutil.Process]:
+    """Return the processes on this machine that a run started, and that live."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of_run = process.environ().get(RUN_VARIABLE) == run.number
+            if of_run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -7,7 +7,7 @@ The units of work (a simulation, a training sample once through the network, a p
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mechscreen.campaign import Campaign
@@ -205,17 +205,16 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
     )
 
 
-def one_line(campaign: Campaign) -> str:
-    """Return the forecast of a whole campaign in a line, for a dry run."""
-    steps = forecast(campaign)
+def one_line(name: str, steps: Collection[Step]) -> str:
+    """Return the forecast of the campaign `name` in a line, for a dry run."""
     return (
-        f"{campaign.name}, from start to end: {sum(step.jobs for step in steps):,} jobs, {core_hours(steps)}, "
+        f"{name}, from start to end: {sum(step.jobs for step in steps):,} jobs, {core_hours(steps)}, "
         f"longest path {longest_path(steps)}, at most {sum(step.disk for step in steps) / 1e9:,.1f} GB in "
         f"{sum(step.files for step in steps):,} files, at typical speeds (mechscreen plan measures them)"
     )
 
 
-def core_hours(steps: Sequence[Step]) -> str:
+def core_hours(steps: Collection[Step]) -> str:
     """Return core-hours in words, and what becomes of them with GPUs."""
     all_cores = sum(step.core_hours for step in steps)
     beside_gpus = sum(step.core_hours for step in steps if not step.gpu_seconds)
@@ -223,7 +222,7 @@ def core_hours(steps: Sequence[Step]) -> str:
     return f"{all_cores:,.1f} core-hours (with GPUs {beside_gpus:,.1f}, and {gpu_hours:,.1f} GPU-hours)"
 
 
-def longest_path(steps: Sequence[Step]) -> str:
+def longest_path(steps: Collection[Step]) -> str:
     """Return how long a campaign takes where all jobs that can run side by side do so, on processors and on GPUs."""
     on_cores = sum(step.seconds for step in steps)
     on_gpus = sum(step.gpu_seconds or step.seconds for step in steps)

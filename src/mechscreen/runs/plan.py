@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
 
 import numpy as np
 from tabulate import tabulate
@@ -92,23 +91,22 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     network = build_network(settings.architecture, samples, precision=settings.training.precision)
     training = Training(network, samples, samples.take(np.arange(batch)), settings.training, seed=0)
     training.run_epoch()  # compiles
-    clock = time.perf_counter if has_gpu() else time.process_time
-    epoch = _repeat(training.run_epoch, clock)
+    on_gpu = has_gpu()
+    epoch = _repeat(training.run_epoch, time.perf_counter if on_gpu else time.process_time)
     predictor = fastest_predictor(network, min(_PREDICTIONS, n), settings.precision)
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), time.process_time) / len(rows)
-    return epoch / n, prediction, epoch / _BATCHES if has_gpu() else None
+    return epoch / n, prediction, epoch / _BATCHES if on_gpu else None
 
 
 def _repeat(work: Callable[[], object], clock: Callable[[], float]) -> float:
     """Return the seconds of one call, the mean of as many as fill the time."""
-    start = clock()
-    for calls in count(1):
+    start, calls = clock(), 0
+    while clock() - start < MEASURED_SECONDS:
         work()
-        if clock() - start > MEASURED_SECONDS:
-            return (clock() - start) / calls
-    raise AssertionError
+        calls += 1
+    return (clock() - start) / calls
 
 
 def _table(steps: Sequence[Step]) -> str:

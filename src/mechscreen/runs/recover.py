@@ -32,11 +32,9 @@ def recover(campaign: Campaign, say: Callable[[str], None]) -> None:
         If the run is alive, or its folder cannot be unlocked.
     """
     root = campaign.paths.root
-    if driver.is_alive(root):
-        run = driver.latest(root)
-        where = f"process {run.pid} on {run.host}" if run else "its process"
-        raise InputError(f"{root}: a run is at work on it; wait, or end {where} first")
     run = driver.latest(root)
+    if driver.is_alive(root):
+        raise InputError(f"{root}: a run is at work on it; wait, or end {run.place if run else 'its process'} first")
     if run is None:
         say(f"{root}: no run is recorded")
     else:
@@ -71,28 +69,16 @@ def _slurm_jobs(name: str) -> list[str]:
 
 def _end_processes(run: driver.Run, say: Callable[[str], None]) -> None:
     """End the processes of a run on this machine: first with the notice that lets them save."""
-    left = [] if run.host != socket.gethostname() else _processes(run)
+    left = [] if run.host != socket.gethostname() else driver.processes(run)
     if not left:
         return
     say(f"ending {len(left)} processes: {' '.join(str(process.pid) for process in left)}")
     for process in left:
         _send(process.terminate)
-    _wait(lambda: not _processes(run))
-    for process in _processes(run):
+    _wait(lambda: not driver.processes(run))
+    for process in driver.processes(run):
         _send(process.kill)
-    _wait(lambda: not _processes(run))
-
-
-def _processes(run: driver.Run) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            of_run = process.environ().get(driver.RUN_VARIABLE) == run.number
-            if of_run and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    _wait(lambda: not driver.processes(run))
 
 
 def _send(signal: Callable[[], None]) -> None:

@@ -128,7 +128,7 @@ def _seconds(benchmark: Path) -> list[float]:
 def _driven(root: Path, *, unfinished: bool) -> str:
     run = driver.latest(root)
     if run is not None and driver.is_alive(root):
-        return f"runs since {run.started} (process {run.pid} on {run.host})"
+        return f"runs since {run.started} ({run.place})"
     if run is not None and unfinished:
         return f"no run is active; to continue: {run.command_line}"
     return "no run is active"
