@@ -46,7 +46,7 @@ bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures
 	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/studies/discovery.yaml
 
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python tests/soak.py
 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json

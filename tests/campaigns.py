@@ -1,12 +1,37 @@
-"""How tests run a campaign: Snakemake, in a folder of its own."""
+"""How tests run a campaign: Snakemake, in a folder of its own; the example campaign at its smallest."""
 
 import sys
 from pathlib import Path
 
+import h5py
 import yaml
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+
+EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
+STRIPE = {
+    "name": "small",
+    "seed": 7,
+    "model": {"name": f"{EXAMPLE}:Stripe"},
+    "simulations": {"count": 200, "shard_size": 100},
+    "emulators": {
+        "members": 2,
+        "architecture": {"network": "dense", "width": 32, "blocks": 1},
+        "training": {"epochs": 20},
+    },
+    "screen": {
+        "count": 4000,
+        "block_size": 2000,
+        "objective": {
+            "name": f"{EXAMPLE}:stripe_position",
+            "options": {"classes": ["at the source", "first half", "second half"]},
+            "target": ["second half"],
+        },
+        "disagreement_limit": 0.2,
+    },
+    "validation": {"limit": 20},
+}
 
 
 def snakemake_command(folder, campaign, profile, *arguments):
@@ -16,3 +41,12 @@ def snakemake_command(folder, campaign, profile, *arguments):
     command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", config]
     command += ["--workflow-profile", profile, *arguments]
     return [str(part) for part in command]
+
+
+def arrays(results, *patterns):
+    """Return every array of the HDF5 files of a campaign that match, as bytes."""
+    found = {}
+    for path in sorted(path for pattern in patterns for path in results.glob(pattern)):
+        with h5py.File(path) as file:
+            found |= {f"{path.relative_to(results)}: {name}": file[name][()].tobytes() for name in file}
+    return found

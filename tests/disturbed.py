@@ -3,12 +3,12 @@
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
-import h5py
 import psutil
 
-from campaigns import BIN, ROOT, snakemake_command
+from campaigns import BIN, ROOT, arrays, snakemake_command
 from mechscreen.runs import driver
 
 MODEL = """
@@ -83,21 +83,13 @@ class Disturbed:
 
     def processes(self, *words):
         """Return the processes of this run whose command line has all of the words."""
-        number = driver.latest(self.results).number
         found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(driver.RUN_VARIABLE) == number and process.status() != psutil.STATUS_ZOMBIE:
-                    line = process.cmdline()
-                    found += [process] if all(any(word in part for part in line) for word in words) else []
-            except psutil.Error:
-                continue
+        for process in driver.processes(driver.latest(self.results)):
+            with suppress(psutil.Error):
+                line = process.cmdline()
+                found += [process] if all(any(word in part for part in line) for word in words) else []
         return found
 
     def shards(self):
         """Return every array of every shard, as bytes."""
-        found = {}
-        for path in sorted(self.results.glob("simulations/*")):
-            with h5py.File(path) as file:
-                found |= {f"{path.name}/{name}": file[name][()].tobytes() for name in file}
-        return found
+        return arrays(self.results, "simulations/*")

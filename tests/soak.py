@@ -1,7 +1,7 @@
 """Soak: random faults in a running campaign, and whether its results stay the same (docs/reliability.md).
 
     make soak                     100 faults, seed 1
-    python benchmarks/soak.py --faults 30 --seed 5
+    python tests/soak.py --faults 30 --seed 5
 
 The campaign of examples/stripe.py runs by Snakemake, on a file system of its own (a small tmpfs, as root) so that the
 disk can fill up. Faults come at random times. When a run ends, the soak does what the messages tell a user to do:
@@ -17,44 +17,24 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import h5py
 import psutil
-import yaml
 
+from campaigns import BIN, ROOT, STRIPE, arrays, snakemake_command
 from mechscreen.runs import driver
 from mechscreen.storage import REMAKE
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-EXAMPLE = ROOT / "examples/stripe.py"
 CAMPAIGN = {
+    **STRIPE,
     "name": "soak",
     "seed": 11,
-    "model": {"name": f"{EXAMPLE}:Stripe"},
     "simulations": {"count": 400, "shard_size": 100},
-    "emulators": {
-        "members": 2,
-        "architecture": {"network": "dense", "width": 32, "blocks": 1},
-        "training": {"epochs": 20},
-    },
-    "screen": {
-        "count": 8000,
-        "block_size": 2000,
-        "objective": {
-            "name": f"{EXAMPLE}:stripe_position",
-            "options": {"classes": ["at the source", "first half", "second half"]},
-            "target": ["second half"],
-        },
-        "disagreement_limit": 0.2,
-    },
-    "validation": {"limit": 20},
+    "screen": {**STRIPE["screen"], "count": 8000},
 }
 COMPARED = ("simulations/shard-*.h5", "screen/block-*.h5", "screen/hits.h5", "screen/summary.h5", "validation/hits.h5")
 SPOILED = (*COMPARED, "dataset/manifest.json", "emulators/*/*/model.keras", "emulators/*/*/member.json")
@@ -76,16 +56,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.runs = self.recovered = self.removed = 0
         self.log = log
-        (folder / "campaign.yaml").write_text(yaml.safe_dump(CAMPAIGN))
-        self.command = [
-            *(str(BIN / "snakemake"), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
-            *(
-                "--workflow-profile",
-                str(ROOT / "cluster_profiles/local"),
-                "--configfile",
-                str(folder / "campaign.yaml"),
-            ),
-        ]
+        self.command = snakemake_command(folder, CAMPAIGN, ROOT / "cluster_profiles/local")
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start Snakemake."""
@@ -149,11 +120,9 @@ class Soak:
         """Return the jobs' processes whose command line has a word."""
         run = driver.latest(self.results)
         found = []
-        for process in psutil.process_iter():
+        for process in driver.processes(run) if run is not None else []:
             with suppress(psutil.Error):
-                ours = run is not None and process.environ().get(driver.RUN_VARIABLE) == run.number
-                if ours and word in " ".join(process.cmdline()):
-                    found.append(process)
+                found += [process] if word in " ".join(process.cmdline()) else []
         return found
 
     def send(self, word: str, number: signal.Signals) -> bool:
@@ -310,16 +279,6 @@ def small_disk(folder: Path):
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-def arrays(results: Path) -> dict[str, bytes]:
-    """Return all arrays that are compared."""
-    found = {}
-    for pattern in COMPARED:
-        for path in sorted(results.glob(pattern)):
-            with h5py.File(path) as file:
-                found |= {f"{path.relative_to(results)}: {name}": file[name][()].tobytes() for name in file}
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faults", type=int, default=100)
@@ -341,7 +300,7 @@ def main() -> None:
             soak.disturb(options.faults, 60 * options.minutes)
             soak.run_in_peace()
             minutes = (time.monotonic() - start) / 60
-            expected, found = arrays(reference.results), arrays(soak.results)
+            expected, found = (arrays(run.results, *COMPARED) for run in (reference, soak))
             different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
             partial = [path.name for path in soak.results.rglob("*.partial")]
     print(

@@ -9,34 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from campaigns import BIN, ROOT, snakemake_command
+from campaigns import BIN, ROOT, STRIPE, snakemake_command
 from mechscreen.campaign import Campaign
 from mechscreen.runs.forecast import forecast
-
-EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
-CAMPAIGN = {
-    "name": "small",
-    "seed": 7,
-    "model": {"name": f"{EXAMPLE}:Stripe"},
-    "simulations": {"count": 200, "shard_size": 100},
-    "emulators": {
-        "members": 2,
-        "architecture": {"network": "dense", "width": 32, "blocks": 1},
-        "training": {"epochs": 20},
-    },
-    "screen": {
-        "count": 4000,
-        "block_size": 2000,
-        "objective": {
-            "name": f"{EXAMPLE}:stripe_position",
-            "options": {"classes": ["at the source", "first half", "second half"]},
-            "target": ["second half"],
-        },
-        "disagreement_limit": 0.2,
-    },
-    "validation": {"limit": 20},
-}
-
 
 MEASURED = """
 import resource, subprocess, sys
@@ -47,7 +22,7 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 def changed(**sections):
-    values = {key: dict(value) if isinstance(value, dict) else value for key, value in CAMPAIGN.items()}
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in STRIPE.items()}
     for name, change in sections.items():
         values[name] = {**values[name], **change} if isinstance(change, dict) else change
     return values
@@ -55,7 +30,7 @@ def changed(**sections):
 
 def snakemake(folder, *arguments, campaign=None, profile="local"):
     """Run Snakemake in `folder` on a configuration written there."""
-    command = snakemake_command(folder, campaign or CAMPAIGN, ROOT / "cluster_profiles" / profile, *arguments)
+    command = snakemake_command(folder, campaign or STRIPE, ROOT / "cluster_profiles" / profile, *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=500)
 
 
@@ -137,7 +112,7 @@ def test_status_of_a_finished_campaign_is_done(finished):
 @pytest.mark.slow
 def test_no_more_files_and_bytes_are_left_than_forecast(finished, monkeypatch):
     monkeypatch.chdir(finished)
-    steps = forecast(Campaign.from_dict(CAMPAIGN))
+    steps = forecast(Campaign.from_dict(STRIPE))
     results = [path for path in Path("results/small").rglob("*") if path.is_file()]
     records = [path for path in Path(".snakemake/metadata").rglob("*") if path.is_file()]
     expected = sum(step.files for step in steps)
