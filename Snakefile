@@ -16,6 +16,11 @@ if workflow.is_main_process:
     print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
 
 
+if campaign.selection:
+
+    include: "workflow/rules/select.smk"
+
+
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/merge.smk"
 include: "workflow/rules/train.smk"

@@ -453,7 +453,7 @@ def test_rows_of_several_files_are_those_of_their_concatenation(sizes, data, tmp
     paths = [folder / f"shard-{number}.h5" for number in range(len(sizes))]
     for path, part in zip(paths, parts, strict=True):
         storage.write(path, {"profiles": part, "index": np.arange(len(part))}, ORIGIN)
-    rows = storage.map_rows(paths, "profiles", "simulations", "a1b2")
+    rows = storage.map_rows([(path, "a1b2") for path in paths], "profiles", "simulations")
     assert (len(rows), rows.shape, rows.dtype) == (len(whole), whole.shape, whole.dtype)
     np.testing.assert_array_equal(np.asarray(rows), whole)
     chosen = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9) if len(whole) else st.just([]))
@@ -469,10 +469,10 @@ def test_rows_of_a_damaged_file_are_refused(path):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="is damaged"):
-        storage.map_rows([path], "profiles", "simulations")
+        storage.map_rows([(path, "a1b2")], "profiles", "simulations")
 
 
 def test_rows_of_an_array_that_is_not_there_are_refused(path):
     storage.write(path, ARRAYS, ORIGIN)
     with pytest.raises(InputError, match="holds no array 'profile'"):
-        storage.map_rows([path], "profile", "simulations")
+        storage.map_rows([(path, "a1b2")], "profile", "simulations")

@@ -30,9 +30,9 @@ from mechscreen.models import Model, ParameterSpace, get_model
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
 
-Stage = Literal["simulations", "dataset", "emulators", "evaluation", "screen", "validation"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-"""Nouns of the stages in the order their data flows."""
+Stage = Literal["selection", "simulations", "dataset", "emulators", "evaluation", "screen", "validation"]
+STAGES: tuple[Stage, ...] = get_args(Stage)[1:]
+"""Nouns of the stages of every campaign, in the order their data flows; some have a selection before."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -189,6 +189,15 @@ class SplitSection(Section):
         return self
 
 
+class SelectionSection(Section):
+    """Simulations that another campaign's ensemble selects, to add them to that campaign's training set."""
+
+    campaign: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
+        ..., description="The other campaign, in the same folder, with the same model and trained networks."
+    )
+    candidates: int = Field(100, ge=2, le=10**6, description="Parameter sets that it looks at for each one selected.")
+
+
 class DatasetSection(Section):
     """The merged training set."""
 
@@ -306,6 +315,7 @@ class Paths:
     def __init__(self, root: Path, base: Path, network: str) -> None:
         self.root = root
         self.campaign = root / "campaign.yaml"
+        self.selection = base / "selection"
         self.simulations = base / "simulations"
         self.dataset = base / "dataset"
         self.manifest = self.dataset / "manifest.json"
@@ -326,6 +336,10 @@ class Paths:
         self.figures = root / "figures"
         self.report = root / "report.html"
         self.summary = root / "summary.txt"
+
+    def selected(self, shard: int) -> Path:
+        """Parameter sets that were selected for a shard of simulations."""
+        return self.selection / f"shard-{shard:05d}.h5"
 
     def shard(self, number: int) -> Path:
         """Shard of simulations."""
@@ -365,6 +379,9 @@ class Campaign(Configuration):
     )
     seed: int = Field(..., ge=0, lt=2**63, description="From it all random numbers follow.")
     model: ModelSection = Field(default_factory=ModelSection)
+    selection: SelectionSection | None = Field(
+        None, description="Simulate what another campaign's ensemble is unsure of, and add it to its training set."
+    )
     simulations: SimulationsSection
     dataset: DatasetSection = Field(default_factory=DatasetSection)
     emulators: EmulatorsSection = Field(default_factory=EmulatorsSection)
@@ -386,6 +403,7 @@ class Campaign(Configuration):
     def check(self) -> None:
         """See that model, parameter changes and objective are there."""
         _ = self.space
+        _ = self.selector
         _ = self.screen_space
         _ = self.targets
 
@@ -398,6 +416,29 @@ class Campaign(Configuration):
     def space(self) -> ParameterSpace:
         """The model's parameters with the campaign's changes."""
         return self.model_instance.space.restrict({k: v.fields() for k, v in self.model.parameters.items()})
+
+    @cached_property
+    def selector(self) -> Campaign | None:
+        """The campaign whose ensemble selects this one's simulations; None without a section ``selection``."""
+        if self.selection is None:
+            return None
+        key, name = "'selection.campaign'", self.selection.campaign
+        before = [self.name]
+        link: Any = name
+        while link is not None:
+            if link in before:
+                raise InputError(f"{key}: {' → '.join([*before, link])} is a circle; name a campaign that came before")
+            before.append(link)
+            link = (read_mapping(self._resolved(link, key)).get("selection") or {}).get("campaign")
+        resolved = self._resolved(name, key)
+        other = Campaign.from_dict({**read_mapping(resolved), "results": self.results}, source=str(resolved))
+        if other.model != self.model:
+            raise InputError(f"{key}: the section 'model' of '{name}' differs; the two must be of one model")
+        if other.seed == self.seed:
+            raise InputError(f"{key}: '{name}' has the seed {self.seed} too; choose another, for other random numbers")
+        if other.emulators.members < 2:
+            raise InputError(f"{key}: '{name}' has one network, which cannot disagree; it needs emulators.members ≥ 2")
+        return other
 
     @cached_property
     def screen_space(self) -> ParameterSpace:
@@ -439,12 +480,16 @@ class Campaign(Configuration):
         base = root if self.base is None else self._base_folder(self.base)
         return Paths(root, base, self.emulators.architecture.network)
 
+    def _resolved(self, name: str, key: str) -> Path:
+        """Return the resolved configuration of another campaign, named at a key, that is in the same folder."""
+        path = Path(self.results) / name / "campaign.yaml"
+        if not path.is_file():
+            raise InputError(f"{key}: no campaign '{name}' in {self.results} ({path} is missing); run it first")
+        return path
+
     def _base_folder(self, name: str) -> Path:
         """Return the folder of the campaign's base, which is there and has the same networks."""
-        folder = Path(self.results) / name
-        other = folder / "campaign.yaml"
-        if not other.is_file():
-            raise InputError(f"'base': no campaign '{name}' in {self.results} ({other} is missing); run it first")
+        other = self._resolved(name, "'base'")
         base = Campaign.load(other)
         for stage in STAGES[: STAGES.index("emulators") + 1]:
             if base.fingerprint(stage) != self.fingerprint(stage):
@@ -452,7 +497,7 @@ class Campaign(Configuration):
                     f"'base': {stage} of '{name}' ({other}) would differ from those of '{self.name}'; copy its "
                     f"seed and its sections model to emulators, or leave 'base' out"
                 )
-        return folder
+        return other.parent
 
     def fingerprint(self, stage: Stage) -> str:
         """Return 12 hexadecimal digits that identify what the files of a stage depend on.
@@ -462,12 +507,24 @@ class Campaign(Configuration):
         return hashlib.sha256(json.dumps(self._identity(stage), sort_keys=True).encode()).hexdigest()[:12]
 
     def _identity(self, stage: Stage) -> dict[str, Any]:
+        if stage == "selection":
+            assert self.selector is not None
+            assert self.selection is not None
+            return {
+                "seed": self.seed,
+                "selector": self.selector.fingerprint("evaluation"),
+                "candidates": self.selection.candidates,
+                "objective": self.screen.objective.model_dump(mode="json"),
+                "simulations": self.simulations.model_dump(mode="json", include={"shard_size", "sampling"}),
+            }
         if stage == "simulations":
             model = self.model.model_dump(mode="json") | {"version": self.model_instance.version}
+            selected = {} if self.selection is None else {"selection": self._identity("selection")}
             return {
                 "seed": self.seed,
                 "model": model,
                 "simulations": self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
+                **selected,
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},

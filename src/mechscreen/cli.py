@@ -43,7 +43,7 @@ def cli() -> None:
     A campaign runs through Snakemake; each verb is one of its stages, and can be called by hand:
 
     \b
-      simulate → merge → train → evaluate → screen → validate → report
+      (select →) simulate → merge → train → evaluate → screen → validate → report
 
     \b
     Example:
@@ -117,6 +117,25 @@ def _use_threads(threads: int | None) -> None:
     """Tell the network library how many threads to use; `mechscreen.emulators.backend` reads it when it is imported."""
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@cli.command()
+@_config
+@click.option("--shard", type=click.IntRange(min=0), required=True, help="Number of the shard of simulations.")
+@_threads
+def select(config: Path, shard: int, threads: int | None) -> None:
+    """Select the parameter sets of a shard, for which another campaign's ensemble is unsure or finds the target.
+
+    \b
+    Example:
+      mechscreen select --config config/paper-selected.yaml --shard 0
+    """
+    from mechscreen.stages.select import select as select_parameters
+
+    campaign = Campaign.load(config)
+    _use_threads(threads)
+    with _job(campaign, "select", campaign.paths.selected(shard).stem):
+        select_parameters(campaign, shard)
 
 
 @cli.command()

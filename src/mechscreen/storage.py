@@ -19,7 +19,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -317,8 +317,8 @@ class Rows:
         return found
 
 
-def map_rows(paths: Sequence[Path], name: str, kind: str, campaign: str | None = None) -> Rows:
-    """Verify files as `read` does, and return the array `name` of all of them as one.
+def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
+    """Verify files, each of a campaign, as `read` does, and return the array `name` of all of them as one.
 
     Raises
     ------
@@ -326,7 +326,7 @@ def map_rows(paths: Sequence[Path], name: str, kind: str, campaign: str | None =
         Naming the file, what is wrong with it and what to do.
     """
     parts = []
-    for path in paths:
+    for path, campaign in files:
         with open_file(path, kind, campaign) as file:
             array: Any = file[name]  # of h5py
             parts.append(

@@ -2,6 +2,8 @@ SHARDS = [str(paths.shard(number)) for number in range(campaign.simulations.shar
 
 
 rule simulate_shard:
+    input:
+        selected=paths.selection / "shard-{shard}.h5" if campaign.selection else [],
     output:
         shard=paths.simulations / "shard-{shard}.h5",
     log:

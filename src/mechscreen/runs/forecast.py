@@ -131,12 +131,10 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
     speeds = speeds or typical_speeds(campaign)
     simulations, emulators, screen = campaign.simulations, campaign.emulators, campaign.screen
     dimensions, outputs, points = _shape(campaign)
-    split = campaign.dataset.split
     sample_seconds = speeds.sample * (2 if simulations.sensitivity else 1)
     profile = outputs * points * _FLOAT
     row = profile + (dimensions + outputs + 2) * _DOUBLE
-    training_rows = split.train * simulations.count
-    test_rows = split.test * simulations.count
+    training_rows, test_rows = _rows(campaign)
     steps = training_rows / emulators.training.batch_size * emulators.training.epochs
     weights = _FLOAT * emulators.architecture.weights(dimensions, outputs, points)
     counts = math.comb(dimensions, 2) * screen.bins**2 * len(campaign.objective.class_names) * _DOUBLE
@@ -163,8 +161,22 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
         left = math.ceil(len(rule.targets) * (2 * files + 2))
         return Step(rule, core_seconds, tasks, megabytes, disk, left, gpu_seconds)
 
-    simulate, merge, train, evaluate, look, gather, validate, draw, write = rules(campaign)
+    *select, simulate, merge, train, evaluate, look, gather, validate, draw, write = rules(campaign)
     return (
+        *(
+            step(
+                rule,
+                simulations.shard_size
+                * campaign.selection.candidates
+                * campaign.selector.emulators.members
+                * speeds.prediction,
+                3000,
+                simulations.shard_size * campaign.selection.candidates * 2 * dimensions * _DOUBLE,
+                simulations.count * dimensions * _DOUBLE,
+            )
+            for rule in select
+            if campaign.selection is not None and campaign.selector is not None
+        ),
         mpi(
             simulate,
             simulations.shard_size * sample_seconds,
@@ -227,6 +239,15 @@ def longest_path(steps: Collection[Step]) -> str:
     on_cores = sum(step.seconds for step in steps)
     on_gpus = sum(step.gpu_seconds or step.seconds for step in steps)
     return f"{format_duration(on_cores)} (with GPUs {format_duration(on_gpus)})"
+
+
+def _rows(campaign: Campaign) -> tuple[float, float]:
+    """Return the expected numbers of training and test samples."""
+    split, count = campaign.dataset.split, campaign.simulations.count
+    if campaign.selector is None:
+        return split.train * count, split.test * count
+    before, test = _rows(campaign.selector)
+    return before + count, test
 
 
 def _shape(campaign: Campaign) -> tuple[int, int, int]:

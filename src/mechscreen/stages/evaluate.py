@@ -14,8 +14,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.provenance import provenance
-from mechscreen.stages.simulate import describe
+from mechscreen.stages.provenance import describe, provenance
 from mechscreen.stages.train import to_samples
 
 if TYPE_CHECKING:

@@ -1,4 +1,8 @@
-"""Merge: shards of simulations to a training set, split by sample number and cut into files of equal size."""
+"""Merge: shards of simulations to a training set, split by sample number and cut into files of equal size.
+
+Simulations that were selected are all for training: they are no fair sample to judge networks by. Where they are, the
+training set goes on from that of the campaign whose ensemble selected them.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,8 @@ from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
-from mechscreen.stages.provenance import provenance
-from mechscreen.stages.simulate import describe, read_shard
+from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.simulate import read_shard
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ class Dataset:
     Attributes
     ----------
     index
-        (n,), sample numbers, ascending.
+        (n,), sample numbers in their campaign; ascending, but for those of a campaign before.
     parameters
         (n, d), physical values.
     profiles
@@ -73,10 +77,12 @@ def merge(campaign: Campaign) -> Path:
         If shards are missing or wrong: all of them are named, and the wrong ones moved aside, so that the next run
         makes just these again. If too few usable samples remain.
     """
+    # First, since shards take time: is there what they are to be added to?
+    before = None if campaign.selector is None else _read_manifest(campaign.selector)
     counts, dropped = _verify(campaign)
     total = campaign.simulations.count
     for split, count in zip(SPLITS, counts, strict=True):
-        if count == 0:
+        if count == 0 and (before is None or split == "train"):
             most = "".join(f"; most often: {reason}" for (_, reason), _ in dropped.most_common(1))
             raise InputError(
                 f"merge: no sample is left for '{split}': of {total} simulations {sum(counts)} are usable{most}; "
@@ -90,27 +96,26 @@ def merge(campaign: Campaign) -> Path:
         for path in paths.dataset.glob(f"{split}-*.h5"):
             if path.name not in kept:
                 path.unlink()
-    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files))
+    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, before))
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
     log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
     return paths.manifest
 
 
-def split_files(campaign: Campaign, split: str) -> list[Path]:
-    """Return the files of one split (``train``, ``validation`` or ``test``) of the training set.
+def split_files(campaign: Campaign, split: str) -> list[tuple[Path, str]]:
+    """Return the files of one split (``train``, ``validation`` or ``test``), and the fingerprint that each carries.
+
+    Those of the campaign that selected the simulations, if any, come first.
 
     Raises
     ------
     InputError
         If the manifest is missing, wrong or of another campaign.
     """
-    path = campaign.paths.manifest
-    manifest = storage.read_json(path)
-    fingerprint = campaign.fingerprint("dataset")
-    if not isinstance(manifest, dict) or manifest.get("campaign") != fingerprint:
-        found = manifest.get("campaign") if isinstance(manifest, dict) else None
-        raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); merge again")
-    return [path.parent / entry["file"] for entry in manifest["files"] if entry["split"] == split]
+    before = [] if campaign.selector is None else split_files(campaign.selector, split)
+    folder, fingerprint = campaign.paths.dataset, campaign.fingerprint("dataset")
+    entries = _read_manifest(campaign)["files"]
+    return before + [(folder / entry["file"], fingerprint) for entry in entries if entry["split"] == split]
 
 
 def load_split(campaign: Campaign, split: str) -> Dataset:
@@ -126,19 +131,27 @@ def load_split(campaign: Campaign, split: str) -> Dataset:
 
 def map_split(campaign: Campaign, split: str) -> Dataset:
     """Open one split of the training set, whose profiles are read as they are indexed; errors as for `load_split`."""
-    files = split_files(campaign, split)
-    profiles = storage.map_rows(files, "profiles", KIND, campaign.fingerprint("dataset"))
+    profiles = storage.map_rows(split_files(campaign, split), "profiles", KIND)
     rest = _load_arrays(campaign, split, [name for name in _ARRAYS if name != "profiles"])
     return Dataset(**rest, profiles=cast("NDArray[np.float32]", profiles))
 
 
 def _load_arrays(campaign: Campaign, split: str, names: Iterable[str]) -> dict[str, Any]:
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for path in split_files(campaign, split):
-        with storage.open_file(path, KIND, campaign.fingerprint("dataset")) as file:
+    for path, fingerprint in split_files(campaign, split):
+        with storage.open_file(path, KIND, fingerprint) as file:
             for name in pieces:
                 pieces[name].append(file[name][:])
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
+
+
+def _read_manifest(campaign: Campaign) -> dict[str, Any]:
+    path, fingerprint = campaign.paths.manifest, campaign.fingerprint("dataset")
+    manifest = storage.read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("campaign") != fingerprint:
+        found = manifest.get("campaign") if isinstance(manifest, dict) else None
+        raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); merge again")
+    return manifest
 
 
 def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
@@ -173,6 +186,8 @@ def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
 def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
     """Return the split of each sample of a shard, as its place in `SPLITS`."""
     size = campaign.simulations.shard_size
+    if campaign.selection is not None:
+        return np.full(size, SPLITS.index("train"), np.uint8)
     split = campaign.dataset.split
     fractions = [getattr(split, name) for name in SPLITS]
     return assign_split(campaign.seed, shard * size, (shard + 1) * size, fractions)
@@ -254,8 +269,18 @@ class _SplitWriter:
 
 
 def _manifest(
-    campaign: Campaign, counts: list[int], dropped: Counter[tuple[str, str]], files: list[dict[str, Any]]
+    campaign: Campaign,
+    counts: list[int],
+    dropped: Counter[tuple[str, str]],
+    files: list[dict[str, Any]],
+    before: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
+    """Return the manifest; its numbers count those of the campaign before, its files are the campaign's own."""
+    selected = campaign.simulations.count
+    if before is None:
+        before, selected = {"simulations": 0, "selected": 0, "samples": {}, "dropped": {"count": 0, "reasons": []}}, 0
+    dropped_count = sum(dropped.values()) + before["dropped"]["count"]
+    dropped = dropped + Counter({(r["status"], r["reason"]): r["count"] for r in before["dropped"]["reasons"]})
     model = campaign.model_instance
     reasons = [
         {"status": status, "reason": reason, "count": count}
@@ -267,8 +292,9 @@ def _manifest(
         "parameters": list(campaign.space.names),
         "outputs": [output.name for output in model.outputs],
         "points": len(model.outputs[0].grid),
-        "simulations": campaign.simulations.count,
-        "samples": dict(zip(SPLITS, counts, strict=True)),
-        "dropped": {"count": sum(dropped.values()), "reasons": reasons[:_REASONS_KEPT]},
+        "simulations": before["simulations"] + campaign.simulations.count,
+        "selected": before["selected"] + selected,
+        "samples": {s: before["samples"].get(s, 0) + count for s, count in zip(SPLITS, counts, strict=True)},
+        "dropped": {"count": dropped_count, "reasons": reasons[:_REASONS_KEPT]},
         "files": files,
     }

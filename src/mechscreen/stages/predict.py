@@ -15,7 +15,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
-from mechscreen.stages.simulate import describe_outputs
+from mechscreen.stages.provenance import describe_outputs
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 

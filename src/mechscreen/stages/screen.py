@@ -18,8 +18,7 @@ from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, h
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_unit
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.provenance import provenance
-from mechscreen.stages.simulate import describe
+from mechscreen.stages.provenance import describe, provenance
 from mechscreen.tally import DISAGREEMENT_BINS, BestHits, Counts, Hits, plane_pairs
 
 if TYPE_CHECKING:

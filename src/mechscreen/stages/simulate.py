@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,18 +21,19 @@ from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
 from mechscreen.errors import InputError
 from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
-from mechscreen.models import Model, Output, Simulations, get_model
+from mechscreen.models import Model, Simulations, get_model
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds, sample_unit
-from mechscreen.stages.provenance import provenance
+from mechscreen.stages.provenance import describe, provenance
 from mechscreen.tables import read_parameters
 
 log = logging.getLogger(__name__)
 
 KIND = "simulations"
 PARTIAL_KIND = "partial simulations"
+SELECTION_KIND = "selection"
 
 _STREAM = "simulations"
 _BLOCK_SECONDS = 1.0
@@ -182,24 +183,23 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
     return file
 
 
-def describe(model: Model) -> dict[str, NDArray[Any]]:
-    """Return what a reader needs to know of a model's arrays: names and units of parameters, outputs and grids."""
-    return {
-        "parameter_names": np.array(model.space.names),
-        "parameter_units": np.array([parameter.unit for parameter in model.space]),
-        **describe_outputs(model.outputs),
-    }
+def selected_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
+    """Return the physical parameters that were selected for a shard of simulations, (n, d).
 
-
-def describe_outputs(outputs: Sequence[Output]) -> dict[str, NDArray[Any]]:
-    """Return names and units of outputs and of their grids, and the grids, (outputs, points)."""
-    return {
-        "output_names": np.array([output.name for output in outputs]),
-        "output_units": np.array([output.unit for output in outputs]),
-        "grid_names": np.array([output.grid_name for output in outputs]),
-        "grid_units": np.array([output.grid_unit for output in outputs]),
-        "grid": np.array([output.grid for output in outputs], dtype=float),
-    }
+    Raises
+    ------
+    InputError
+        If they are not there, damaged, or of another campaign.
+    """
+    path = campaign.paths.selected(shard)
+    file = storage.read(path, SELECTION_KIND, campaign.fingerprint("selection"))
+    size = campaign.simulations.shard_size
+    parameters: NDArray[np.float64] = file["parameters"]
+    if parameters.shape != (size, len(campaign.space)) or not np.array_equal(
+        file["index"], np.arange(shard * size, (shard + 1) * size)
+    ):
+        raise storage.FileError(path, "does not hold the parameters of its shard")
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -539,6 +539,8 @@ def _sample_range(campaign: Campaign, shard: int) -> tuple[int, int]:
 
 def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
     """Return the physical parameters of a shard's samples, (n, d)."""
+    if campaign.selection is not None:
+        return selected_parameters(campaign, shard)
     start, stop = _sample_range(campaign, shard)
     unit = sample_unit(campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), _STREAM)
     return campaign.space.physical(unit, levels=True)

@@ -22,7 +22,7 @@ from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.hits import to_csv
-from mechscreen.stages.provenance import provenance
+from mechscreen.stages.provenance import describe, provenance
 from mechscreen.stages.screen import HITS_KIND, Search
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
                 campaign.paths.validation_hits,
-                {**table, "class_names": np.array(search.objective.class_names), **simulate.describe(task.model)},
+                {**table, "class_names": np.array(search.objective.class_names), **describe(task.model)},
                 {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
             )
             task.path.unlink()
@@ -213,24 +213,25 @@ def _compare_with_training(
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
     """Return, on rank 0, the nearest training sample of each profile, and the number of training samples by class."""
     campaign = search.campaign
-    fingerprint = campaign.fingerprint("dataset")
     files = _from_rank_0(comm, lambda: merge.split_files(campaign, "train"))
     distance = np.full(len(profiles), np.inf)
     index = np.full(len(profiles), -1, np.int64)
     classes = np.zeros(len(search.objective.class_names), np.int64)
 
-    def work(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-        file = storage.read(path, merge.KIND, fingerprint)
+    def work(part: tuple[Path, str]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        file = storage.read(part[0], merge.KIND, part[1])
         labels = search.objective(file["profiles"], file["log_peaks"])
         near, place = nearest_profiles(profiles, file["profiles"])
         return near, file["index"][place], np.bincount(labels, minlength=len(classes))
 
     if rank_of(comm) != 0:
-        hand_out(comm, (), work, lambda path, result: None)
+        hand_out(comm, (), work, lambda part, result: None)
         return {}, classes
     with Progress(len(files), "validate: training set", "files") as progress:
 
-        def collect(path: Path, result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]) -> None:
+        def collect(
+            part: tuple[Path, str], result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+        ) -> None:
             near, who, labels = result
             closer = (near < distance) | ((near == distance) & (who < index))
             distance[closer], index[closer] = near[closer], who[closer]

@@ -1,0 +1,212 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mechscreen import InputError, storage
+from mechscreen.campaign import Campaign
+from mechscreen.emulators.ensemble import combine_members
+from mechscreen.objectives import get_objective
+from mechscreen.sampling import sample_unit
+from mechscreen.stages import select as stage
+from mechscreen.stages.evaluate import evaluate
+from mechscreen.stages.merge import load_split, map_split, merge
+from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.select import select
+from mechscreen.stages.simulate import SELECTION_KIND, read_shard, selected_parameters, simulate
+from mechscreen.stages.train import read_record, train
+
+CANDIDATES = 40
+
+
+@pytest.fixture
+def first(trained):
+    """Return the trained campaign, which has been run."""
+    campaign = trained()
+    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    return campaign
+
+
+@pytest.fixture
+def second(first):
+    """Return a function that makes a campaign whose simulations the first one's ensemble selects."""
+
+    def make(**changes):
+        values = {**first.model_dump(mode="json"), "name": "more", "seed": 8}
+        values["simulations"] = {"count": 100, "shard_size": 50}
+        values["selection"] = {"campaign": "bumps", "candidates": CANDIDATES}
+        for name, change in changes.items():
+            values[name] = {**values[name], **change} if isinstance(change, dict) else change
+        return Campaign.from_dict(values)
+
+    return make
+
+
+def candidates(campaign, shard):
+    n = CANDIDATES * campaign.simulations.shard_size
+    unit = sample_unit("uniform", campaign.seed, shard * n, (shard + 1) * n, len(campaign.space), "selection")
+    return campaign.space.physical(unit, levels=True)
+
+
+def test_selected_are_candidates_with_more_disagreement(first, second):
+    campaign = second()
+    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.fingerprint("selection"))
+    pool = candidates(campaign, 1)
+    place = [int(np.flatnonzero((pool == row).all(axis=1))[0]) for row in file["parameters"]]
+    assert sorted(set(place)) == place, "each once, in the candidates' order"
+    said = load_campaign_ensemble(first).predict_members(first.space.normalise(pool))
+    disagreement = combine_members(said, "vote").disagreement
+    np.testing.assert_allclose(file["disagreement"], disagreement[place], rtol=1e-4, atol=1e-6)
+    assert file["disagreement"].mean() > 1.1 * disagreement.mean()
+    rings = get_objective("rings", distance=12)
+    of_any = np.any([rings(own["profiles"], own["log_peaks"]) == 2 for own in said], axis=0)
+    np.testing.assert_array_equal(file["in_target"], of_any[place])
+
+
+def test_candidates_of_the_target_come_first_and_fill_half_a_shard_at_most(second):
+    campaign = second()
+    file = storage.read(select(campaign, 0), SELECTION_KIND)
+    # Far more than half of what disagreement alone would bring; there are hundreds among the candidates.
+    assert 25 <= file["in_target"].sum() <= 40
+    none = second(screen={"objective": {"name": "rings", "target": ["5 or more"]}})
+    rare = storage.read(select(none, 1), SELECTION_KIND)
+    assert not rare["in_target"].any()
+    assert len(rare["index"]) == 50
+
+
+def test_the_draw_is_without_replacement_in_proportion_to_disagreement():
+    disagreement = np.tile(np.array([0.1, 0.2, 0.4, 0.0], np.float32), 250)
+    nowhere = np.zeros(1000, bool)
+    drawn = np.concatenate([stage._draw(disagreement, nowhere, 20, np.random.default_rng(k)) for k in range(300)])
+    shares = np.bincount(drawn % 4, minlength=4) / len(drawn)
+    np.testing.assert_allclose(shares, [1 / 7, 2 / 7, 4 / 7, 0], atol=0.02)
+    everything = stage._draw(disagreement, nowhere, 1000, np.random.default_rng(0))
+    np.testing.assert_array_equal(everything, np.arange(1000))
+
+
+def test_a_selection_does_not_depend_on_how_often_or_in_which_order_it_is_made(second, tmp_path):
+    campaign = second()
+    alone = select(campaign, 1).read_bytes()
+    shutil.rmtree(campaign.paths.selection)
+    select(campaign, 0)
+    assert select(campaign, 1).read_bytes() == alone
+    stamp = campaign.paths.selected(1).stat().st_mtime_ns
+    assert select(campaign, 1).stat().st_mtime_ns == stamp, "what is there and whole is left as it is"
+
+
+def test_a_damaged_selection_is_made_again_and_simulations_refuse_it(second):
+    campaign = second()
+    path = select(campaign, 0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"selection/shard-00000.h5.* is damaged"):
+        simulate(campaign, 0)
+    assert not campaign.paths.shard(0).exists()
+    assert select(campaign, 0).read_bytes() == whole
+
+
+def test_simulations_are_those_that_were_selected_and_all_are_for_training(first, second):
+    campaign = second()
+    for shard in range(2):
+        select(campaign, shard)
+        simulate(campaign, shard)
+    selected = np.concatenate([selected_parameters(campaign, k) for k in range(2)])
+    shards = [read_shard(campaign, k) for k in range(2)]
+    np.testing.assert_array_equal(np.concatenate([shard["parameters"] for shard in shards]), selected)
+    merge(campaign)
+    before, after = load_split(first, "train"), load_split(campaign, "train")
+    usable = np.concatenate([shard["status"] for shard in shards]) == 0
+    np.testing.assert_array_equal(after.parameters, np.concatenate([before.parameters, selected[usable]]))
+    np.testing.assert_array_equal(np.asarray(map_split(campaign, "train").profiles), after.profiles)
+    for split in ("validation", "test"):
+        np.testing.assert_array_equal(load_split(first, split).parameters, load_split(campaign, split).parameters)
+    manifest, earlier = (json.loads(c.paths.manifest.read_text()) for c in (campaign, first))
+    assert (manifest["simulations"], manifest["selected"]) == (700, 100)
+    assert manifest["samples"] == {**earlier["samples"], "train": len(after)}
+    assert manifest["dropped"]["count"] == earlier["dropped"]["count"] + np.count_nonzero(~usable)
+
+
+def test_networks_learn_from_both_and_select_again(first, second):
+    campaign = second(emulators={"training": {"epochs": 2, "batch_size": 32}})
+    for shard in range(2):
+        select(campaign, shard)
+        simulate(campaign, shard)
+    merge(campaign)
+    for member in range(2):
+        train(campaign, member)
+    assert read_record(campaign.paths.member(0))["training_samples"] == len(load_split(campaign, "train"))
+    evaluate(campaign)
+    judged = storage.read(campaign.paths.predictions, "predictions")["parameters"]
+    np.testing.assert_array_equal(judged, load_split(first, "test").parameters)
+    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    third = second(name="most", seed=9, selection={"campaign": "more"})
+    select(third, 0)
+    assert len(selected_parameters(third, 0)) == 50
+
+
+def test_the_target_the_candidates_and_the_networks_are_part_of_the_fingerprint(first, second):
+    prints = {
+        campaign.fingerprint("simulations")
+        for campaign in (
+            second(),
+            second(selection={"candidates": 41}),
+            second(seed=9),
+            second(screen={"objective": {"name": "rings", "options": {"distance": 12}, "target": ["1"]}}),
+        )
+    }
+    assert len(prints) == 4
+    alone = Campaign.from_dict({**second().model_dump(mode="json"), "selection": None})
+    assert alone.fingerprint("simulations") not in prints
+    grown = first.model_dump(mode="json")
+    grown["emulators"]["members"] = 3
+    storage.write_text(first.paths.campaign, Campaign.from_dict(grown).to_yaml())
+    assert second().fingerprint("simulations") not in prints
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"selection": {"campaign": "none"}}, r"'selection.campaign': no campaign 'none' in .*; run it first"),
+        ({"name": "bumps"}, r"'selection.campaign': bumps → bumps is a circle"),
+        ({"seed": 7}, r"'selection.campaign': 'bumps' has the seed 7 too"),
+        ({"model": {"options": {}}}, r"'selection.campaign': the section 'model' of 'bumps' differs"),
+    ],
+)
+def test_a_campaign_that_cannot_select_is_refused(second, changes, message):
+    with pytest.raises(InputError, match=message):
+        second(**changes)
+
+
+def test_one_network_cannot_disagree(first, second):
+    values = first.model_dump(mode="json")
+    values["emulators"]["members"] = 1
+    storage.write_text(first.paths.campaign, Campaign.from_dict(values).to_yaml())
+    with pytest.raises(InputError, match=r"'bumps' has one network, which cannot disagree"):
+        second()
+
+
+def test_a_circle_of_two_is_refused(first, second):
+    campaign = second()
+    storage.write_text(campaign.paths.root / "campaign.yaml", campaign.to_yaml())
+    values = {**first.model_dump(mode="json"), "selection": {"campaign": "more"}}
+    with pytest.raises(InputError, match=r"bumps → more → bumps is a circle"):
+        Campaign.from_dict(values)
+
+
+def test_a_campaign_without_a_selection_has_nothing_to_select(first):
+    with pytest.raises(InputError, match=r"'bumps' selects no simulations"):
+        select(first, 0)
+
+
+def test_a_shard_beyond_the_last_is_refused(second):
+    with pytest.raises(InputError, match=r"no shard 2: 'more' has shards 0 … 1"):
+        select(second(), 2)
+
+
+def test_networks_that_are_missing_are_named(first, second):
+    campaign = second()
+    shutil.rmtree(first.paths.member(1))
+    with pytest.raises(InputError, match=r"member-1/member.json"):
+        select(campaign, 0)
+    assert not campaign.paths.selected(0).exists()

@@ -1,0 +1,43 @@
+# What another campaign's ensemble selects for simulation; only in campaigns with a section `selection`.
+SELECTED = [
+    str(paths.selected(number)) for number in range(campaign.simulations.shards)
+]
+COMMITTEE = [
+    str(campaign.selector.paths.member(number) / "model.keras")
+    for number in range(campaign.selector.emulators.members)
+]
+
+
+rule select_shard:
+    input:
+        models=COMMITTEE,
+    output:
+        selected=paths.selection / "shard-{shard}.h5",
+    log:
+        log_of("select", "shard-{shard}"),
+    benchmark:
+        benchmark_of("select", "shard-{shard}")
+    wildcard_constraints:
+        shard=r"\d{5}",
+    resources:
+        mem_mb=scaled(FORECAST["select_shard"].megabytes),
+        runtime=scaled(FORECAST["select_shard"].minutes),
+    params:
+        config=paths.campaign,
+        number=lambda wildcards: int(wildcards.shard),
+        fingerprint=campaign.fingerprint("selection"),
+    message:
+        "Select shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
+    shell:
+        "mechscreen select --config {params.config:q} --shard {params.number} --threads {threads} "
+        "2>&1 | log_to {log:q}"
+
+
+# A part of the campaign, as those in the Snakefile.
+localrules:
+    selection,
+
+
+rule selection:
+    input:
+        selected=SELECTED,
