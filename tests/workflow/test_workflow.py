@@ -1,5 +1,6 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -24,7 +25,7 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 def changed(**sections):
     values = {key: dict(value) if isinstance(value, dict) else value for key, value in STRIPE.items()}
     for name, change in sections.items():
-        values[name] = {**values[name], **change} if isinstance(change, dict) else change
+        values[name] = {**values.get(name, {}), **change} if isinstance(change, dict) else change
     return values
 
 
@@ -68,11 +69,14 @@ def test_a_wrong_key_of_a_discovery_study_ends_before_any_job(tmp_path):
 def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path):
     for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
-    if "config/planes/" in line:
-        # A campaign with a base stands on one that was run.
+    if "config/planes/" in line or "config/paper-selected.yaml" in line:
+        # These stand on a campaign that was run.
         base = Campaign.load(ROOT / "config/paper.yaml")
         folder = tmp_path / "results" / base.name
-        folder.mkdir(parents=True)
+        for member in range(base.emulators.members):
+            network = tmp_path / base.paths.member(member) / "model.keras"
+            network.parent.mkdir(parents=True)
+            network.touch()
         (folder / "campaign.yaml").write_text(base.to_yaml())
     command = [BIN / "snakemake", *shlex.split(line), "--dry-run"]
     done = subprocess.run([str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, timeout=100)
@@ -98,6 +102,25 @@ def test_campaign_runs_from_simulations_to_report_and_says_what_it_found(finishe
     assert "second half" in summary
     assert not list(results.rglob("*.partial"))
     assert not list(results.rglob("*.tmp*"))
+
+
+@pytest.mark.slow
+def test_a_second_campaign_adds_what_the_first_ones_ensemble_selects(finished):
+    second = changed(
+        name="selected",
+        seed=8,
+        selection={"campaign": "small", "candidates": 20},
+        simulations={"count": 50, "shard_size": 50},
+        screen={"count": 2000},
+    )
+    planned = snakemake(finished, "--dry-run", campaign=second)
+    assert jobs(planned)["select_shard"] == jobs(planned)["simulate_shard"] == 1
+    done = snakemake(finished, campaign=second)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = finished / "results/selected"
+    assert json.loads((results / "dataset/manifest.json").read_text())["simulations"] == 250
+    assert "250, 50 of them selected, 0 of them dropped" in (results / "summary.txt").read_text()
+    assert jobs(snakemake(finished, "--dry-run", campaign=second)) == {}
 
 
 @pytest.mark.slow

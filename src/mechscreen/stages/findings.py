@@ -20,7 +20,7 @@ from mechscreen.stages.results import Results
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
-_VERBS = ("simulate", "merge", "train", "evaluate", "screen", "validate", "report")
+_VERBS = ("select", "simulate", "merge", "train", "evaluate", "screen", "validate", "report")
 
 
 def title(results: Results) -> str:
@@ -68,7 +68,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         KeyNumber(
             "Simulations",
             f"{manifest['simulations']:,}",
-            f"{manifest['dropped']['count']:,} dropped; {samples['train']:,} train, "
+            f"{_selected(manifest)}{manifest['dropped']['count']:,} dropped; {samples['train']:,} train, "
             f"{samples['validation']:,} validate, {samples['test']:,} test",
         ),
         KeyNumber("Test RMSE of a profile", number(ensemble["rmse"]), f"one network: {number(single)} (mean)"),
@@ -122,12 +122,19 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     return numbers
 
 
+def _selected(manifest: Mapping[str, Any]) -> str:
+    """Return how many simulations an ensemble selected, if it did."""
+    return f"{manifest['selected']:,} of them selected, " if manifest["selected"] else ""
+
+
 def summary(results: Results) -> str:
     """Return the few lines that a run ends with."""
     manifest, metrics, screen = results.manifest, results.metrics, results.screen.attributes
     ensemble = metrics["ensemble"]
     lines = {
-        "simulations": f"{manifest['simulations']:,}, {manifest['dropped']['count']:,} of them dropped",
+        "simulations": (
+            f"{manifest['simulations']:,}, {_selected(manifest)}{manifest['dropped']['count']:,} of them dropped"
+        ),
         "test error": (
             f"RMSE {number(ensemble['rmse'])} (one network: {number(_single(metrics))}), "
             f"R² {correlation(ensemble['r2_shape'])} (profiles), {correlation(ensemble['r2_peak'])} (ln peak)"
