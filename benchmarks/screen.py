@@ -3,7 +3,9 @@
     python benchmarks/screen.py config/paper.yaml --count 2000000     # a campaign with trained networks
 
 Screens one block for each number of ranks, in a campaign of its own with the networks of the given one. The rate is of
-the block's samples, without the start of Python and the compilation of the networks, which stand beside it.
+the block's samples, without the start of Python and the compilation of the networks, which stand beside it. The share
+of the machine's peak counts the networks' products alone, and takes for the peak what large plain matrix products reach on
+one core, in the networks' precision, times the ranks.
 """
 
 from __future__ import annotations
@@ -93,6 +95,31 @@ def profile(config: Path) -> None:
     print(f"one rank, {batches * BATCH / wall:,.0f} sets a second: {told}")
 
 
+PEAK = """
+import os, sys, time
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf
+
+size = 2048
+a = tf.cast(tf.random.normal((size, size)), sys.argv[1])
+b = a @ a
+b.numpy()
+rates = []
+for _ in range(20):
+    start = time.perf_counter()
+    (a @ b).numpy()
+    rates.append(2 * size**3 / (time.perf_counter() - start))
+print(max(rates))
+"""
+
+
+def peak_rate(precision: str) -> float:
+    """Return the floating-point operations a second of large matrix products on one core."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    command = [sys.executable, "-c", PEAK, precision]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,6 +145,14 @@ def main() -> None:
                     flush=True,
                 )
             print(f"two ranks against one: {rates[1] / rates[0]:.2f}")
+            emulators, outputs = campaign.emulators, campaign.model_instance.outputs
+            shape = len(campaign.space), len(outputs), len(outputs[0].grid)
+            each = 2 * emulators.members * emulators.architecture.multiplications(*shape)
+            peak = peak_rate(emulators.precision)
+            print(
+                f"products by two ranks: {rates[1] * each / 1e9:,.0f} GFLOP/s; the peak of a core is "
+                f"{peak / 1e9:,.0f}, so {rates[1] * each / (2 * peak):.0%} of two"
+            )
             profile(config)
             print(f"handing out a batch of {BATCH}: {1e6 * hand_out_seconds():.0f} µs of rank 0")
     finally:
