@@ -4,8 +4,8 @@
 
 Screens one block for each number of ranks, in a campaign of its own with the networks of the given one. The rate is of
 the block's samples, without the start of Python and the compilation of the networks, which stand beside it. The share
-of the machine's peak counts the networks' products alone, and takes for the peak what large plain matrix products reach on
-one core, in the networks' precision, times the ranks.
+of the machine's peak counts the networks' products alone, and takes for the peak what large plain matrix products reach
+on one core, in the networks' precision, times the ranks.
 """
 
 from __future__ import annotations
