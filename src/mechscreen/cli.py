@@ -128,7 +128,7 @@ def select(config: Path, shard: int, threads: int | None) -> None:
 
     \b
     Example:
-      mechscreen select --config config/paper-selected.yaml --shard 0
+      mechscreen select --config config/active-2.yaml --shard 0
     """
     from mechscreen.stages.select import select as select_parameters
 
