@@ -6,6 +6,7 @@ are built from Keras's own layers and the ones registered below, so that a saved
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -388,6 +389,16 @@ def network_shape(network: Any) -> tuple[int, int, int]:
     """Return (dimensions, outputs, points) of a network."""
     _, outputs, points = network.output["profiles"].shape
     return int(network.input_shape[1]), int(outputs), int(points)
+
+
+def in_float32(network: Any) -> Any:
+    """Return a network with the same weights whose layers compute in float32; the weights always are."""
+    if all(layer.compute_dtype == "float32" for layer in network.layers):
+        return network
+    config = json.loads(json.dumps(network.get_config()).replace('"mixed_bfloat16"', '"float32"'))
+    twin = type(network).from_config(config)
+    twin.set_weights(network.get_weights())
+    return twin
 
 
 def is_recurrent(network: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import has_gpu, keras
-from mechscreen.emulators.networks import is_recurrent, network_shape
+from mechscreen.emulators.networks import in_float32, is_recurrent, network_shape
 
 FloatArray = NDArray[np.float32]
 Precision = Literal["float32", "bfloat16"]
@@ -89,6 +89,8 @@ class CompiledPredictor(Predictor):
         import tensorflow as tf
 
         ov, core = _openvino()
+        # OpenVINO chooses the precision of the products itself, and fails on some of the casts of mixed precision.
+        network = in_float32(network)
         names = ("profiles", "log_peaks")
 
         @tf.function(input_signature=[tf.TensorSpec((batch_size, self.dimensions), tf.float32)])
