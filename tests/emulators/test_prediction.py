@@ -42,6 +42,16 @@ def test_bfloat16_is_off_by_its_rounding_at_most(network):
     assert np.abs(coarse - exact).max() < 5 * 2**-8
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_network_of_mixed_precision_is_compiled_with_its_weights(precision):
+    # With the width of a real one, from which on OpenVINO fuses the casts.
+    mixed = build_network(DenseSettings(), SAMPLES, seed=4, precision="mixed_bfloat16")
+    same = build_network(DenseSettings(), SAMPLES, seed=4)
+    said, expected = (CompiledPredictor(one, 512, precision)(X)["profiles"] for one in (mixed, same))
+    np.testing.assert_array_equal(said, expected)
+    assert mixed.get_layer("block1_outer").compute_dtype == "bfloat16", "the network itself stays as it is"
+
+
 def test_a_predictor_follows_the_training_and_a_compiled_one_keeps_its_weights():
     network = build_network(DenseSettings(width=16, blocks=1), SAMPLES, seed=5)
     follows, keeps = Predictor(network, 16), CompiledPredictor(network, 16, "float32")
