@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 
@@ -50,6 +51,18 @@ def test_a_network_of_mixed_precision_is_compiled_with_its_weights(precision):
     said, expected = (CompiledPredictor(one, 512, precision)(X)["profiles"] for one in (mixed, same))
     np.testing.assert_array_equal(said, expected)
     assert mixed.get_layer("block1_outer").compute_dtype == "bfloat16", "the network itself stays as it is"
+
+
+def test_compiled_networks_of_mixed_precision_keep_their_weights():
+    networks = [build_network(DenseSettings(), SAMPLES, seed=k, precision="mixed_bfloat16") for k in range(4)]
+    predictors = [CompiledPredictor(network, 512, "float32") for network in networks]
+    # Takes the place of what is no longer used.
+    gc.collect()
+    filler = [np.full(10**6, 1e30, np.float32) for _ in range(100)]
+    for network, predictor in zip(networks, predictors, strict=True):
+        said, expected = predictor(X)["profiles"], network.predict_on_batch(X)["profiles"]
+        np.testing.assert_allclose(said, expected, atol=0.03)
+    del filler
 
 
 def test_a_predictor_follows_the_training_and_a_compiled_one_keeps_its_weights():

@@ -91,6 +91,8 @@ class CompiledPredictor(Predictor):
         ov, core = _openvino()
         # OpenVINO chooses the precision of the products itself, and fails on some of the casts of mixed precision.
         network = in_float32(network)
+        # OpenVINO takes the weights where they lie in memory, so they must live as long as it does.
+        self._weights_of = network
         names = ("profiles", "log_peaks")
 
         @tf.function(input_signature=[tf.TensorSpec((batch_size, self.dimensions), tf.float32)])
