@@ -397,6 +397,7 @@ WELL_FORMED = [
     for line in [
         "simulate --config campaign.yaml --shard 1 --ranks 1 --time-limit 10",
         "simulate --model MODEL --parameters sets.csv --out new.h5 --normalised --sensitivity --ranks 1 --time-limit 1",
+        "select --config campaign.yaml --shard 0 --threads 1",
         "merge --config campaign.yaml",
         "train --config campaign.yaml --member 0 --samples 2 --threads 1 --time-limit 5",
         "learn --config campaign.yaml --threads 1",

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +106,9 @@ def test_campaign_runs_from_simulations_to_report_and_says_what_it_found(finishe
 
 
 @pytest.mark.slow
-def test_a_second_campaign_adds_what_the_first_ones_ensemble_selects(finished):
+def test_a_second_campaign_adds_what_the_first_ones_ensemble_selects(finished, tmp_path):
+    folder = tmp_path / "both"
+    shutil.copytree(finished, folder, symlinks=True)
     second = changed(
         name="selected",
         seed=8,
@@ -113,14 +116,14 @@ def test_a_second_campaign_adds_what_the_first_ones_ensemble_selects(finished):
         simulations={"count": 50, "shard_size": 50},
         screen={"count": 2000},
     )
-    planned = snakemake(finished, "--dry-run", campaign=second)
+    planned = snakemake(folder, "--dry-run", campaign=second)
     assert jobs(planned)["select_shard"] == jobs(planned)["simulate_shard"] == 1
-    done = snakemake(finished, campaign=second)
+    done = snakemake(folder, campaign=second)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = finished / "results/selected"
+    results = folder / "results/selected"
     assert json.loads((results / "dataset/manifest.json").read_text())["simulations"] == 250
     assert "250, 50 of them selected, 0 of them dropped" in (results / "summary.txt").read_text()
-    assert jobs(snakemake(finished, "--dry-run", campaign=second)) == {}
+    assert jobs(snakemake(folder, "--dry-run", campaign=second)) == {}
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,9 @@ RIDGE = 1e-4
 
 DENSE_LIMIT = 60
 """Largest number of free coefficients for which the full library is a start of its own."""
+
+SHAKES, SHAKE = 16, 0.5
+"""Further starts where they are exact, and the standard deviation of the logarithms of their coefficients' changes."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Search:
             if best is not None and len(best.support) == len(self.locked):
                 best = self._run(best, early=False)
             if best is not None and self.problem.exact_starts:
-                best = self._try_single_moves(best)
+                best = self._shake(self._try_single_moves(best))
             return best
 
     def _run(self, best: Candidate | None, *, early: bool) -> Candidate | None:
@@ -202,6 +205,25 @@ class Search:
                 refused.add(key)
             else:
                 return candidate
+
+    def _shake(self, candidate: Candidate) -> Candidate:
+        """Start again from the full library with shaken coefficients, some times; return the best.
+
+        Which of several optima the starts lead to can hang on rounding; iterated local search (Lourenço, Martin &
+        Stützle 2003) finds its way from one to the next.
+        """
+        rng = np.random.default_rng(0)
+        for _ in range(SHAKES):
+            fit = candidate.fit
+            beta = fit.beta * np.exp(SHAKE * rng.standard_normal(len(fit.beta)))
+            try:
+                shaken = self._drop_one_by_one(replace(candidate, fit=replace(fit, beta=beta)))
+                if self._is_better(shaken, candidate):
+                    assert shaken is not None
+                    candidate = self._try_single_moves(shaken)
+            except BlowUp:
+                continue
+        return candidate
 
     def _starts(self) -> list[tuple[int, IntArray]]:
         """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""
