@@ -203,6 +203,12 @@ class UserObjective:
 _BUILT_IN: dict[str, Callable[..., Objective]] = {"modes": Modes, "rings": Rings}
 
 
+def _as_floats(profiles: ArrayLike) -> NDArray[Any]:
+    """Return profiles in a precision that the compiled loops take, without a copy where they are in one."""
+    values = np.asarray(profiles)
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
 def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
     """Count the maxima of at least `height` of the profile's and a prominence of at least `dip` of their own height.
 
@@ -222,9 +228,7 @@ def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
     InputError
         If a profile holds a value that is not finite.
     """
-    values = np.asarray(profiles)
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
+    values = _as_floats(profiles)
     modes = np.zeros(len(values), dtype=np.int64)
     _count_modes(values, dip, height, modes)
     bad = np.flatnonzero(modes < 0)
@@ -304,9 +308,7 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
     InputError
         If a profile holds a value that is not finite.
     """
-    values = np.asarray(profiles)
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
+    values = _as_floats(profiles)
     off_centre = np.zeros(len(values), dtype=np.int64)
     centre = np.zeros(len(values), dtype=np.bool_)
     verdict = np.zeros(len(values), dtype=np.uint8)

@@ -41,9 +41,11 @@ def rules(campaign: Campaign) -> tuple[Rule, ...]:
     shards = [paths.shard(k) for k in range(campaign.simulations.shards)]
     blocks = [paths.block(k) for k in range(campaign.screen.blocks)]
     members = [paths.member(k) for k in range(campaign.emulators.members)]
-    selected = {path.stem: path for path in (paths.selected(k) for k in range(campaign.simulations.shards))}
+    # Only where the campaign selects: there may be very many shards.
+    selected = [] if campaign.selection is None else [paths.selected(k) for k in range(campaign.simulations.shards)]
+    select = [Rule("select_shard", "selection", "select", {path.stem: path for path in selected})] if selected else []
     return (
-        *([] if campaign.selection is None else [Rule("select_shard", "selection", "select", selected)]),
+        *select,
         Rule("simulate_shard", "simulations", "simulate", {path.stem: path for path in shards}),
         Rule("merge_shards", "dataset", "merge", {"merge": paths.manifest}),
         Rule("train_member", "emulators", "train", {path.name: path / "model.keras" for path in members}),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.objectives import get_objective, target_labels
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
@@ -101,9 +100,6 @@ def _judge(
     from mechscreen.emulators.ensemble import combine_members
 
     ensemble = load_campaign_ensemble(selector)
-    section = campaign.screen.objective
-    objective = get_objective(section.name, **section.options)
-    targets = target_labels(objective, section.target)
     disagreement = np.empty(len(physical), np.float32)
     in_target = np.zeros(len(physical), bool)
     for start in range(0, len(physical), _BATCH):
@@ -111,7 +107,7 @@ def _judge(
         said = ensemble.predict_members(campaign.space.normalise(physical[part]))
         disagreement[part] = combine_members(said, "vote").disagreement
         for own in said:
-            in_target[part] |= np.isin(objective(own["profiles"], own["log_peaks"]), targets)
+            in_target[part] |= np.isin(campaign.objective(own["profiles"], own["log_peaks"]), campaign.targets)
     return disagreement, in_target
 
 
