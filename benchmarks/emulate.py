@@ -4,17 +4,21 @@
     python benchmarks/emulate.py config/demo.yaml --minutes 10 --only dense lstm
 
 The networks may train for so many minutes, on the cores of the process, and get as many epochs as fit; the nearest
-neighbours and the Gaussian process (of 2,000 samples) take the time that they take. Our LSTM has the paper's sizes and
-loss, but a higher, falling rate, since the paper's asks for hundreds of epochs. Prints mean RMSE of the profiles and R²
-on the test split, training time (our two trial epochs included), and predictions a second.
+neighbours and the Gaussian processes (of 2,000 samples) take the time that they take. Our LSTM has the paper's sizes
+and loss, but a higher, falling rate, since the paper's asks for hundreds of epochs. AutoEmulate runs in an environment
+of its own, `.venv-autoemulate`, which `make bench-emulate` makes (`autoemulate_peer.py`). Prints mean RMSE of the
+profiles and R² on the test split, training time (trial epochs included), and predictions a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.networks import build_network
-from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.prediction import fastest_predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings, NetworkSettings, TrainingSettings
 from mechscreen.emulators.training import Training
@@ -39,9 +43,13 @@ from mechscreen.stages.train import to_samples
 Array = NDArray[Any]
 Predict = Callable[[Array], Array]
 """Normalised parameters (n, d) → (n, outputs · points + outputs): profiles, then log peaks."""
+Method = Callable[[Samples, Samples, Array, float], tuple[Array, float, float]]
+"""Training and validation samples, parameters, seconds of training → what is predicted for these parameters, seconds
+of training, predictions a second."""
 
+AUTOEMULATE = Path(".venv-autoemulate/bin/python")
 BATCH = 4096
-COMPONENTS = 32
+COMPONENTS = 64
 GAUSSIAN_SAMPLES = 2000
 """Of which a Gaussian process with one length for each parameter is still fitted in minutes."""
 
@@ -65,7 +73,7 @@ def network(settings: NetworkSettings, training: TrainingSettings) -> Callable[[
             fitted.run_epoch()
         fitted.use_best_weights()
         print(f"    {settings.network}: {epochs} epochs")
-        predictor = Predictor(fitted.network, BATCH)
+        predictor = fastest_predictor(fitted.network, BATCH)
 
         def predict(parameters: Array) -> Array:
             said = predictor(parameters)
@@ -117,12 +125,47 @@ def gaussian_process(samples: Samples, validation: Samples, seconds: float) -> P
     return lambda parameters: scaler.inverse_transform(pca.inverse_transform(fitted.predict(parameters)))
 
 
-METHODS: dict[str, Callable[[Samples, Samples, float], Predict]] = {
-    "dense": network(DenseSettings(), TrainingSettings()),
-    "lstm": network(LSTMSettings(), TrainingSettings(batch_size=100, learning_rate=1e-3, loss="mse", weight_decay=0)),
-    "mlp": perceptron,
-    "neighbours": neighbours,
-    "gaussian": gaussian_process,
+def here(fit: Callable[[Samples, Samples, float], Predict]) -> Method:
+    """Return a method that fits and predicts in this process."""
+
+    def run(samples: Samples, validation: Samples, asked: Array, seconds: float) -> tuple[Array, float, float]:
+        start = time.perf_counter()
+        predict = fit(samples, validation, seconds)
+        training = time.perf_counter() - start
+        predict(asked[:BATCH])
+        start = time.perf_counter()
+        said = predict(asked)
+        return said, training, len(asked) / (time.perf_counter() - start)
+
+    return run
+
+
+def there(python: Path, method: str) -> Method:
+    """Return a method that AutoEmulate's interpreter runs."""
+
+    def run(samples: Samples, validation: Samples, asked: Array, seconds: float) -> tuple[Array, float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            given, said = Path(folder, "given.npz"), Path(folder, "said.npz")
+            np.savez(given, parameters=samples.parameters, targets=_targets(samples), asked=asked)
+            script = Path(__file__).with_name("autoemulate_peer.py")
+            subprocess.run([python, script, method, given, said, "--seconds", str(seconds)], check=True)
+            with np.load(said) as file:
+                print(f"    AutoEmulate: {file['note']}")
+                return file["said"], float(file["training"]), float(file["rate"])
+
+    return run
+
+
+METHODS = {
+    "dense": here(network(DenseSettings(), TrainingSettings())),
+    "lstm": here(
+        network(LSTMSettings(), TrainingSettings(batch_size=100, learning_rate=1e-3, loss="mse", weight_decay=0))
+    ),
+    "autoemulate-mlp": there(AUTOEMULATE, "mlp"),
+    "autoemulate-gaussian": there(AUTOEMULATE, "gaussian"),
+    "mlp": here(perceptron),
+    "neighbours": here(neighbours),
+    "gaussian": here(gaussian_process),
 }
 
 
@@ -141,21 +184,15 @@ def main() -> None:
     samples = samples.take(np.arange(len(samples))[: arguments.samples])
     print(f"{campaign.name}: {len(samples)} training, {len(test)} test samples; {len(os.sched_getaffinity(0))} cores")
     lines = [
-        f"| {'method':10} | mean RMSE | R² profiles | R² ln peak | training (s) | predictions a second |",
+        f"| {'method':20} | mean RMSE | R² profiles | R² ln peak | training (s) | predictions a second |",
         "|---" * 6 + "|",
     ]
     for name in arguments.only:
-        start = time.perf_counter()
-        predict = METHODS[name](samples, validation, 60 * arguments.minutes)
-        seconds = time.perf_counter() - start
-        predict(test.parameters[:BATCH])
-        start = time.perf_counter()
-        said = predict(test.parameters)
-        rate = len(test) / (time.perf_counter() - start)
+        said, seconds, rate = METHODS[name](samples, validation, test.parameters, 60 * arguments.minutes)
         profiles, log_peaks = np.split(said, [test.profiles[0].size], axis=1)
         profiles = profiles.reshape(test.profiles.shape)
         lines.append(
-            f"| {name:10} | {rmse(test.profiles, profiles).mean():.4f} | {r_squared(test.profiles, profiles):.4f} | "
+            f"| {name:20} | {rmse(test.profiles, profiles).mean():.4f} | {r_squared(test.profiles, profiles):.4f} | "
             f"{r_squared(test.log_peaks, log_peaks):.4f} | {seconds:.0f} | {rate:,.0f} |"
         )
         print(lines[-1], flush=True)

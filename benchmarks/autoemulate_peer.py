@@ -1,0 +1,99 @@
+"""AutoEmulate's ensemble of perceptrons and its Gaussian process, for `benchmarks/emulate.py`, which runs this script.
+
+    .venv-autoemulate/bin/python benchmarks/autoemulate_peer.py METHOD IN.npz OUT.npz --seconds 300
+
+It runs in an environment of its own, since AutoEmulate wants a newer NumPy than TensorFlow allows. IN holds parameters
+and targets to fit and parameters to predict; OUT gets the predictions, their rate and a note on what was fitted.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from autoemulate.emulators.ensemble import EnsembleMLP
+from autoemulate.emulators.gaussian_process.exact import GaussianProcessRBF
+from autoemulate.emulators.transformed.base import TransformedEmulator
+from autoemulate.transforms import PCATransform, StandardizeTransform
+
+MEMBERS = 4
+COMPONENTS = 64
+GAUSSIAN_SAMPLES, GAUSSIAN_COMPONENTS = 2000, 32
+BATCH = 256
+"""Rows of a prediction: the Gaussian process makes a covariance matrix of them for each component."""
+
+
+def emulator(parameters, targets, model, components, **settings):
+    """Return a fitted emulator, as `AutoEmulate` makes it when it does not tune: PCA of the standardised targets."""
+    transforms = [StandardizeTransform(), PCATransform(components, niter=10)]
+    fitted = TransformedEmulator(
+        parameters, targets, model=model, x_transforms=[StandardizeTransform()], y_transforms=transforms, **settings
+    )
+    fitted.fit(parameters, targets)
+    return fitted
+
+
+def perceptrons(parameters, targets, seconds):
+    """Fit an ensemble of perceptrons of three layers of 256 for as many epochs as fit, at a falling rate."""
+    settings = {"layer_dims": [256] * 3, "batch_size": 256, "lr": 1e-3, "n_emulators": MEMBERS, "random_seed": 1}
+
+    def fit(epochs):
+        schedule = {"T_max": epochs}
+        return emulator(
+            parameters,
+            targets,
+            EnsembleMLP,
+            COMPONENTS,
+            epochs=epochs,
+            scheduler_cls=torch.optim.lr_scheduler.CosineAnnealingLR,
+            scheduler_params=schedule,
+            **settings,
+        )
+
+    taken = []
+    for epochs in (1, 3):
+        start = time.perf_counter()
+        fit(epochs)
+        taken.append(time.perf_counter() - start)
+    epoch = (taken[1] - taken[0]) / 2
+    epochs = max(2, int((seconds - taken[0]) / epoch) + 1)
+    return fit(epochs), f"{MEMBERS} networks, {epochs} epochs"
+
+
+def gaussian_process(parameters, targets, seconds):
+    """Fit the Gaussian process with its own settings to as many samples as are handled in minutes."""
+    del seconds
+    rows = slice(0, GAUSSIAN_SAMPLES)
+    return emulator(
+        parameters[rows], targets[rows], GaussianProcessRBF, GAUSSIAN_COMPONENTS
+    ), f"{len(parameters[rows])} samples"
+
+
+METHODS = {"mlp": perceptrons, "gaussian": gaussian_process}
+
+
+def main():
+    """Fit and predict."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("given")
+    parser.add_argument("said")
+    parser.add_argument("--seconds", type=float, default=300)
+    arguments = parser.parse_args()
+    given = {name: torch.from_numpy(values) for name, values in np.load(arguments.given).items()}
+    start = time.perf_counter()
+    fitted, note = METHODS[arguments.method](given["parameters"], given["targets"], arguments.seconds)
+    training = time.perf_counter() - start
+
+    def predict():
+        return np.concatenate([fitted.predict_mean(part).numpy() for part in given["asked"].split(BATCH)])
+
+    fitted.predict_mean(given["asked"][:BATCH])
+    start = time.perf_counter()
+    said = predict()
+    rate = len(said) / (time.perf_counter() - start)
+    np.savez(arguments.said, said=said, training=training, rate=rate, note=note)
+
+
+if __name__ == "__main__":
+    main()
