@@ -109,6 +109,15 @@ def build(settings: dict[str, Any], samples: Samples) -> Any:
     return keras.Model(inputs, {"profiles": profiles, "log_peaks": log_peaks})
 
 
+def flops(network: Any) -> float:
+    """Return the floating-point operations of a prediction, those of matrix products and convolutions."""
+    return sum(
+        2.0 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1])
+        for layer in network.layers
+        if hasattr(layer, "kernel")
+    )
+
+
 def explore(name: str, samples: Samples, validation: Samples) -> str:
     """Train a variant; return its line of the table."""
     settings = BASE | VARIANTS[name]
@@ -127,8 +136,8 @@ def explore(name: str, samples: Samples, validation: Samples) -> str:
     said = Predictor(network, 1024)(validation.parameters)
     error = rmse(validation.profiles, said["profiles"])
     return (
-        f"| {name} | {network.count_params() / 1e6:.2f} | {took:.0f} | {error.mean():.4f} | {np.median(error):.4f} | "
-        f"{r_squared(validation.profiles, said['profiles']):.4f} | "
+        f"| {name} | {network.count_params() / 1e6:.2f} | {flops(network) / 1e6:.1f} | {took:.0f} | "
+        f"{error.mean():.4f} | {np.median(error):.4f} | {r_squared(validation.profiles, said['profiles']):.4f} | "
         f"{r_squared(validation.log_peaks, said['log_peaks']):.4f} |"
     )
 
@@ -147,8 +156,8 @@ def main() -> None:
     samples, validation = (to_samples(campaign, load_split(campaign, split)) for split in ("train", "validation"))
     samples = samples.take(np.arange(len(samples))[: arguments.samples])
     print(f"{campaign.name}: {len(samples)} training, {len(validation)} validation samples")
-    print("| variant | weights (millions) | s | mean RMSE | median | R² profiles | R² ln peak |")
-    print("|---" * 7 + "|")
+    print("| variant | weights (millions) | MFLOP | s | mean RMSE | median | R² profiles | R² ln peak |")
+    print("|---" * 8 + "|")
     for name in arguments.variants or VARIANTS:
         print(explore(name, samples, validation), flush=True)
 

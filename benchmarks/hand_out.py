@@ -17,18 +17,29 @@ import time
 import numpy as np
 
 from mechscreen.parallel import _DONE, _RESULT, _WORK, hand_out
+from mechscreen.tally import Hits
 
 SAMPLES = 64
-RESULT = {"profiles": np.zeros((SAMPLES, 1, 201), np.float32), "log_peaks": np.zeros((SAMPLES, 1))}
-"""What a block of the pattern model returns."""
+SIMULATED = {"profiles": np.zeros((SAMPLES, 1, 501), np.float32), "log_peaks": np.zeros((SAMPLES, 1))}
+"""What a block of simulations of the pattern model returns."""
+SCREENED = Hits(
+    np.zeros(1, np.int64),
+    np.zeros((1, 13)),
+    np.zeros(1, np.int64),
+    np.zeros(1, np.float32),
+    np.zeros((1, 1, 501), np.float32),
+    np.zeros((1, 1), np.float32),
+)
+"""What a batch of a screen returns that found a hit; its counts are added up by the ranks, once for each job."""
 
 
 class SimulatedRanks:
     """The communicator of rank 0, with workers that take `seconds` for a block."""
 
-    def __init__(self, ranks: int, seconds: float) -> None:
+    def __init__(self, ranks: int, seconds: float, result: object) -> None:
         self.ranks = ranks
         self.seconds = seconds
+        self.result = result
         self.free_at = [0.0] * ranks
         self.messages: list[tuple[float, int, int, int, bytes]] = []
         self.sent = 0
@@ -51,7 +62,7 @@ class SimulatedRanks:
             start = max(now, self.free_at[dest])
             end = start + self.seconds * self.rng.uniform(0.5, 1.5)
             self.free_at[dest] = end
-            answer = pickle.dumps((pickle.loads(packed), RESULT))
+            answer = pickle.dumps((pickle.loads(packed), self.result))
             heapq.heappush(self.messages, (end, self.sent, dest, _RESULT, answer))
         else:
             heapq.heappush(self.messages, (max(now, self.free_at[dest]), self.sent, dest, _DONE, pickle.dumps(None)))
@@ -79,17 +90,17 @@ class _Message:
         return True, pickle.loads(self.packed)
 
 
-def simulated(ranks: int, seconds: float, blocks: int) -> None:
-    comm = SimulatedRanks(ranks, seconds)
+def simulated(what: str, result: object, ranks: int, seconds: float, blocks: int) -> None:
+    comm = SimulatedRanks(ranks, seconds, result)
     collected = []
     start, cpu = time.perf_counter(), time.process_time()
-    assert hand_out(comm, range(blocks), lambda block: RESULT, lambda block, result: collected.append(block))
+    assert hand_out(comm, range(blocks), lambda block: result, lambda block, result: collected.append(block))
     wall, used = time.perf_counter() - start, time.process_time() - cpu
     assert sorted(collected) == list(range(blocks))
     ideal = seconds * blocks / (ranks - 1)
     print(
-        f"{ranks:5} ranks, blocks of {seconds:g} s: {blocks / wall:8,.0f} blocks/s, rank 0 busy {used / wall:4.0%}, "
-        f"{1e6 * used / blocks:5.0f} µs a block, ranks at work {ideal / wall:4.0%}"
+        f"{what}, {ranks} ranks, blocks of {seconds:g} s: {blocks / wall:8,.0f} blocks/s, "
+        f"rank 0 busy {used / wall:4.0%}, {1e6 * used / blocks:5.0f} µs a block, ranks at work {ideal / wall:4.0%}"
     )
 
 
@@ -100,7 +111,7 @@ def real(blocks: int) -> None:
     collected = []
     comm.Barrier()
     start = time.perf_counter()
-    hand_out(comm, range(blocks), lambda block: RESULT, lambda block, result: collected.append(block))
+    hand_out(comm, range(blocks), lambda block: SIMULATED, lambda block, result: collected.append(block))
     wall = time.perf_counter() - start
     if comm.Get_rank() == 0:
         print(f"{comm.Get_size()} real ranks, blocks of no work: {1e6 * wall / blocks:.0f} µs a block")
@@ -115,9 +126,10 @@ def main() -> None:
         real(2000)
         return
     # Without work, what rank 0 can do at most; then blocks as they are made.
-    simulated(options.ranks, 0.0, 20_000)
-    for seconds in (1.0, 0.2):
-        simulated(options.ranks, seconds, 20 * options.ranks)
+    for what, result, lengths in (("simulations", SIMULATED, (1.0, 0.2)), ("screen", SCREENED, (0.3, 0.1))):
+        simulated(what, result, options.ranks, 0.0, 20_000)
+        for seconds in lengths:
+            simulated(what, result, options.ranks, seconds, 20 * options.ranks)
 
 
 if __name__ == "__main__":
