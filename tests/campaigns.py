@@ -17,6 +17,7 @@ STRIPE = {
     "simulations": {"count": 200, "shard_size": 100},
     "emulators": {
         "members": 2,
+        "combine": "mean",
         "architecture": {"network": "dense", "width": 32, "blocks": 1},
         "training": {"epochs": 20},
     },

@@ -46,12 +46,12 @@ def message_of(values):
 
 
 def shipped(path, results):
-    """Return the values of a shipped configuration, whose results stand beside those of the campaign that it needs."""
+    """Return the values of a shipped configuration, whose results stand beside those of the campaigns that it needs."""
     values = {**yaml.safe_load(path.read_text()), "results": str(results)}
     if "selection" in values:
-        before = values["selection"]["campaign"]
-        (results / before).mkdir()
-        (results / before / "campaign.yaml").write_text(Campaign.load(ROOT / f"config/{before}.yaml").to_yaml())
+        before = Campaign.from_dict(shipped(ROOT / f"config/{values['selection']['campaign']}.yaml", results))
+        before.paths.root.mkdir()
+        before.paths.campaign.write_text(before.to_yaml())
     return values
 
 
@@ -129,6 +129,13 @@ def test_every_key_is_explained_in_config_readme():
             "emulators.architecture.network",
             "dens",
             "no network 'dens'; did you mean 'dense'? (valid: dense, lstm, aligned)",
+        ),
+        ("emulators", {"members": 2}, "combine: of two members neither agrees more"),
+        ("learning", {"sizes": [10], "members": 2}, "learning.members: of two members neither agrees more"),
+        (
+            "emulators",
+            {"architecture": {"network": "lstm"}, "precision": "bfloat16"},
+            "precision: the lstm network predicts in the precision of its training",
         ),
         (
             "emulators",
@@ -255,6 +262,10 @@ def test_a_change_of_a_key_changes_the_fingerprints_from_its_stage_on(path, valu
     before, after = fingerprints(VALID), fingerprints(changed(path, value))
     differing = [stage for stage in STAGES if before[stage] != after[stage]]
     assert differing == list(STAGES[STAGES.index(first_changed) :])
+
+
+def test_targets_are_labels_ascending_each_once():
+    assert Campaign.from_dict(changed("screen.objective.target", ["5 or more", "3", "3"])).targets == (3, 5)
 
 
 def test_the_name_and_place_of_results_do_not_change_fingerprints():

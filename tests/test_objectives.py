@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import find_peaks, peak_prominences
 
 from mechscreen.errors import InputError
-from mechscreen.objectives import count_modes, get_objective, mirrored_peaks, target_labels
+from mechscreen.objectives import count_modes, get_objective, mirrored_peaks
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "reference_simulations.csv"
 POINTS = 501
@@ -263,12 +263,6 @@ def test_a_wrong_option_of_modes_is_named(options, message):
 def test_an_unknown_objective_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="did you mean 'rings'"):
         get_objective("ring")
-
-
-def test_target_classes_are_chosen_by_name():
-    assert target_labels(get_objective("rings"), ["5 or more", "3", "3"]) == (3, 5)
-    with pytest.raises(InputError, match=r"no class '6'.*valid: 0, 1, 2, 3, 4, 5 or more"):
-        target_labels(get_objective("rings"), ["6"])
 
 
 @pytest.fixture

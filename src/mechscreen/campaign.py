@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from mechscreen.emulators.settings import DenseSettings, NetworkSettings, TrainingSettings
+from mechscreen.emulators.settings import Combine, DenseSettings, NetworkSettings, Precision, TrainingSettings
 from mechscreen.errors import InputError, nearest
 from mechscreen.models import Model, ParameterSpace, get_model
 
@@ -205,16 +205,20 @@ class DatasetSection(Section):
     shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
 
 
+_NO_VOTE_OF_TWO = "of two members neither agrees more with the other; take emulators.combine: mean, or three members"
+
+
 class EmulatorsSection(Section):
     """The ensemble of neural networks."""
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble; they differ in their seed only.")
     architecture: NetworkSettings = Field(default_factory=DenseSettings, description="The network of a member.")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="How a member is trained.")
-    combine: Literal["vote", "mean"] = Field(
-        "vote", description="Prediction of the ensemble: its most agreeing member (the paper), or the mean."
+    combine: Combine = Field(
+        "vote",
+        description="Prediction of the ensemble: its most agreeing member of three or more (the paper), or the mean.",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         "float32",
         description="Of predictions on processors; bfloat16 is twice as fast where there are instructions for it.",
     )
@@ -226,6 +230,10 @@ class EmulatorsSection(Section):
                 raise ValueError("training.loss: cross_entropy compares points; the aligned network takes rmse or mse")
             if self.precision == "bfloat16":
                 raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
+        if self.architecture.network == "lstm" and self.precision == "bfloat16":
+            raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+        if self.members == 2 and self.combine == "vote":
+            raise ValueError(f"combine: {_NO_VOTE_OF_TWO}")
         return self
 
 
@@ -235,7 +243,7 @@ class LearningSection(Section):
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), description="Numbers of training samples, the first ones of the training split; none: no study."
     )
-    members: int = Field(2, ge=1, le=64, description="Networks for each size.")
+    members: int = Field(3, ge=1, le=64, description="Networks for each size.")
 
     @model_validator(mode="after")
     def _ascending(self) -> LearningSection:
@@ -389,6 +397,12 @@ class Campaign(Configuration):
     screen: ScreenSection
     validation: ValidationSection = Field(default_factory=ValidationSection)
 
+    @model_validator(mode="after")
+    def _study_can_vote(self) -> Campaign:
+        if self.learning.sizes and self.learning.members == 2 and self.emulators.combine == "vote":
+            raise ValueError(f"learning.members: {_NO_VOTE_OF_TWO}")
+        return self
+
     @field_validator("results")
     @classmethod
     def _names_a_folder(cls, results: str) -> str:
@@ -464,14 +478,14 @@ class Campaign(Configuration):
 
     @cached_property
     def targets(self) -> tuple[int, ...]:
-        """Labels that count as hits."""
+        """Labels that count as hits, ascending."""
         names = self.objective.class_names
         for name in self.screen.objective.target:
             if name not in names:
                 raise InputError(
                     f"'screen.objective.target': no class '{name}'{nearest(name, names)} (valid: {', '.join(names)})"
                 )
-        return tuple(names.index(name) for name in self.screen.objective.target)
+        return tuple(sorted({names.index(name) for name in self.screen.objective.target}))
 
     @cached_property
     def paths(self) -> Paths:

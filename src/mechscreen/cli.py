@@ -14,6 +14,7 @@ import click
 
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
+from mechscreen.emulators.settings import Combine
 from mechscreen.errors import InputError, nearest
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
@@ -350,8 +351,17 @@ def report(config: Path, figure: str | None) -> None:
 @click.option("--parameters", type=_PATH, required=True, help="CSV table of parameter sets.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
+@click.option(
+    "--combine",
+    type=click.Choice(["vote", "mean"]),
+    default="vote",
+    show_default=True,
+    help="What the most agreeing member says, or the mean of all.",
+)
 @_threads
-def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threads: int | None) -> None:
+def predict(
+    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine, threads: int | None
+) -> None:
     """Predict a table of parameter sets with an ensemble.
 
     \b
@@ -361,7 +371,7 @@ def predict(ensemble: Path, parameters: Path, normalised: bool, out: Path, threa
     from mechscreen.stages.predict import predict_table
 
     _use_threads(threads)
-    predict_table(ensemble, parameters, out, normalised=normalised)
+    predict_table(ensemble, parameters, out, normalised=normalised, combine=combine)
 
 
 @cli.command()

@@ -55,21 +55,6 @@ def get_objective(spec: str, /, **options: Any) -> Objective:
         raise InputError(f"objective '{spec}', options {options}: {error}") from error
 
 
-def target_labels(objective: Objective, target: Sequence[str]) -> tuple[int, ...]:
-    """Return the labels of the classes named in `target`, ascending.
-
-    Raises
-    ------
-    InputError
-        If the objective has no such class.
-    """
-    names = objective.class_names
-    for name in target:
-        if name not in names:
-            raise InputError(f"the objective has no class '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
-    return tuple(sorted({names.index(name) for name in target}))
-
-
 def _only_classes(spec: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return `options` if they are just what a user's objective takes."""
     if set(options) != {"classes"}:

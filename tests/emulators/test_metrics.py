@@ -36,6 +36,12 @@ def test_ks_distance_is_scipys_for_samples_drawn_at_the_points():
     np.testing.assert_allclose(distance, [expected])
 
 
+def test_a_profile_that_is_zero_everywhere_is_some_distance_off():
+    truth = np.exp(-np.linspace(0, 3, 20))[None, None]
+    for measure in (metrics.ks_distance, metrics.kl_divergence):
+        assert 0.1 < measure(truth, np.zeros((1, 1, 20)))[0] < 1
+
+
 def test_kl_divergence_is_scipys():
     expected = stats.entropy(TRUTH, PREDICTED, axis=2).mean(axis=1)
     np.testing.assert_allclose(metrics.kl_divergence(TRUTH, PREDICTED), expected, rtol=1e-9)

@@ -1,6 +1,8 @@
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -18,7 +20,8 @@ from mechscreen.emulators.networks import (
     save_network,
 )
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
+from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
+from mechscreen.emulators.training import Training
 
 SETTINGS = [
     DenseSettings(width=16, blocks=2),
@@ -59,6 +62,14 @@ def test_a_network_maps_parameters_to_profiles_in_0_to_1_and_log_peaks(settings,
     assert (said["profiles"].max(axis=2) > 0.1).all()
     assert {values.dtype for values in said.values()} == {np.dtype(np.float32)}
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_lstm_of_mixed_precision_rounds_its_products_and_not_its_profiles():
+    exact, mixed = (build_network(SETTINGS[1], SAMPLES, seed=3, precision=p) for p in ("float32", "mixed_bfloat16"))
+    said, expected = mixed.predict_on_batch(X)["profiles"], exact.predict_on_batch(X)["profiles"]
+    assert 0 < np.abs(said - expected).max() < 0.01
+    finer_than_bfloat16 = said.view(np.uint32) & np.uint32(0xFFFF)
+    assert np.mean(finer_than_bfloat16 != 0) > 0.9
 
 
 @each_network
@@ -108,6 +119,19 @@ def test_a_saved_network_predicts_the_same(settings, tmp_path):
         np.testing.assert_array_equal(loaded.predict_on_batch(X)[name], values)
 
 
+@each_network
+def test_a_file_holds_the_network_and_not_its_optimiser(settings, tmp_path):
+    network = build_network(settings, SAMPLES)
+    save_network(network, tmp_path / "before.keras")
+    job = Training(network, SAMPLES, SAMPLES, TrainingSettings(epochs=1, batch_size=3), seed=0)
+    job.run_epoch()
+    save_network(network, tmp_path / "after.keras")
+    with zipfile.ZipFile(tmp_path / "after.keras") as archive:
+        assert not json.loads(archive.read("config.json"))["compile_config"]
+    before, after = ((tmp_path / f"{name}.keras").stat().st_size for name in ("before", "after"))
+    assert after < 1.1 * before
+
+
 def densities(n=200):
     """Densities that move along uneven grids, one of them cut off at zero, with an integral of one."""
     rng = np.random.default_rng(2)
@@ -134,6 +158,17 @@ def test_what_the_aligned_network_is_fitted_to_says_the_profiles_and_their_peaks
     np.testing.assert_allclose(representation["log_integrals"] - log_areas, told.log_peaks, atol=0.03)
 
 
+def test_a_profile_that_the_aligned_network_places_beyond_its_grid_ends_at_its_last_point():
+    told = densities()
+    layer = build_network(AlignedSettings(width=8, blocks=1), told).get_layer("aligned")
+    moments, shapes = np.zeros((1, 2, 2), np.float32), np.full((1, 2, 64), 0.5, np.float32)
+    moments[..., 0], moments[..., 1] = layer.LIMIT, -layer.LIMIT
+    profiles, log_areas = (np.asarray(values) for values in layer([moments, shapes]))
+    assert profiles[..., -1].max() == 1
+    least = np.gradient(told.grids, axis=1).min(axis=1)
+    assert (log_areas[0] > np.log(least) - 1e-5).all()
+
+
 def test_only_the_aligned_network_is_fitted_to_something_else_than_it_says():
     network = build_network(SETTINGS[0], SAMPLES)
     assert fitted_part(network) is network
@@ -158,9 +193,9 @@ def test_the_lstm_is_that_of_the_paper():
     for _ in range(POINTS):
         fed = np.concatenate([embedding, *outputs[-settings.feedback :]], axis=1)
         gates = fed @ weights["kernel"] + hidden @ weights["recurrent_kernel"] + weights["bias"]
-        take, forget, new, show = np.split(gates, 4, axis=1)
-        memory = sigmoid(forget + 1) * memory + sigmoid(take) * np.tanh(new)
-        hidden = sigmoid(show) * np.tanh(memory)
+        input_gate, forget_gate, candidate, output_gate = np.split(gates, 4, axis=1)
+        memory = sigmoid(forget_gate + 1) * memory + sigmoid(input_gate) * np.tanh(candidate)
+        hidden = sigmoid(output_gate) * np.tanh(memory)
         outputs.append(sigmoid(hidden @ weights["output_kernel"] + weights["output_bias"]))
     edge_to_centre = np.stack(outputs[settings.feedback :], axis=2)
     said = network.predict_on_batch(X)

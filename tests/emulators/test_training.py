@@ -36,7 +36,8 @@ TRAIN, VALIDATION = fronts(300, 0), fronts(60, 1)
 
 
 def training(network=NETWORKS[0], settings=SETTINGS, seed=7, samples=TRAIN):
-    return Training(build_network(network, samples, seed=seed), samples, VALIDATION, settings, seed)
+    built = build_network(network, samples, seed=seed, precision=settings.precision)
+    return Training(built, samples, VALIDATION, settings, seed)
 
 
 def run(job):
@@ -70,6 +71,21 @@ def test_training_learns_fronts(network, loss):
     assert last["validation_rmse"] < 0.35 * first["validation_rmse"]
     assert last["validation_log_peak_rmse"] < 0.8 * VALIDATION.log_peaks.std()
     assert last["loss"] < first["loss"]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda s: s.network)
+def test_training_in_mixed_precision_learns_as_well_and_can_be_continued(network):
+    settings = SETTINGS.model_copy(update={"epochs": 12, "learning_rate": 1e-2, "precision": "mixed_bfloat16"})
+    job = training(network, settings)
+    job.run_epoch()
+    state = job.state()
+    run(job)
+    exact = run(training(network, settings.model_copy(update={"precision": "float32"})))
+    assert job.history[-1]["validation_rmse"] < 1.3 * exact.history[-1]["validation_rmse"]
+    assert not same(job, exact)
+    continued = training(network, settings)
+    continued.restore(state)
+    assert same(job, run(continued))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
@@ -131,6 +147,19 @@ def test_the_best_weights_are_kept():
     assert all(np.array_equal(a, b) for a, b in zip(job.network.get_weights(), best, strict=True))
 
 
+def test_the_best_weights_may_be_those_of_an_epoch_in_the_middle():
+    _, state = undisturbed()
+    second = training()
+    second.restore(state)
+    truth = second.network.predict_on_batch(VALIDATION.parameters)
+    job = training()
+    job.validation = Samples(VALIDATION.parameters, truth["profiles"], truth["log_peaks"])
+    run(job)
+    assert (job.best_epoch, job.epoch) == (2, SETTINGS.epochs)
+    job.use_best_weights()
+    assert same(job, second)
+
+
 def test_training_stops_when_patience_is_used_up():
     job = run(worse_and_worse(SETTINGS.model_copy(update={"epochs": 50, "patience": 3})))
     assert (job.best_epoch, job.epoch) == (1, 4)
@@ -151,6 +180,23 @@ def test_fewer_samples_than_a_batch_are_one_batch():
     assert not all(np.array_equal(a, b) for a, b in zip(before, job.network.get_weights(), strict=True))
 
 
+def test_a_training_of_a_single_step_learns():
+    job = training(samples=fronts(5, 3), settings=SETTINGS.model_copy(update={"epochs": 1}))
+    before = job.network.get_weights()
+    run(job)
+    change = [np.abs(a - b).max() for a, b in zip(before, job.network.get_weights(), strict=True)]
+    assert max(change) > 0.5 * SETTINGS.learning_rate
+
+
+def test_the_state_of_another_network_is_refused_and_changes_nothing():
+    job, other = training(), training(DenseSettings(width=16, blocks=1))
+    before = job.network.get_weights()
+    for state in (other.state(), dict(list(job.state().items())[1:])):
+        with pytest.raises(InputError, match="of another network or optimiser"):
+            job.restore(state)
+    assert all(np.array_equal(a, b) for a, b in zip(before, job.network.get_weights(), strict=True))
+
+
 def test_no_samples_are_refused():
     with pytest.raises(InputError, match="0 training and 60 validation samples"):
         Training(build_network(NETWORKS[0], TRAIN), fronts(0, 0), VALIDATION, SETTINGS, seed=0)
@@ -160,6 +206,15 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     samples = Samples(TRAIN.parameters, TRAIN.profiles, TRAIN.log_peaks * np.float32(1e30))
     with pytest.raises(InputError, match=r"epoch 1: the loss is .*lower emulators.training.learning_rate"):
         training(samples=samples).run_epoch()
+
+
+def test_weights_that_the_last_step_spoils_end_the_training():
+    job = training()
+    spoilt = {"profiles": np.full_like(VALIDATION.profiles, np.nan), "log_peaks": VALIDATION.log_peaks}
+    job._predictor = lambda parameters: spoilt
+    with pytest.raises(InputError, match="epoch 1: the validation rmse is nan; lower"):
+        job.run_epoch()
+    assert job.epoch == 0
 
 
 KILLED = """
@@ -173,6 +228,7 @@ folder, job = Path(sys.argv[1]), training()
 if (folder / "state.npz").exists():
     with np.load(folder / "state.npz", allow_pickle=False) as state:
         job.restore(dict(state))
+(folder / "continued").write_text(str(job.epoch))
 while not job.finished:
     job.run_epoch()
     np.savez(folder / "new.npz", **job.state())
@@ -199,6 +255,7 @@ def test_a_killed_process_is_continued_by_another_to_the_same_weights(tmp_path):
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert start("go").wait() == 0
+    assert (tmp_path / "continued").read_text() == "2"
     continued = training()
     with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
         continued.restore(dict(state))

@@ -13,7 +13,7 @@ def campaign(tmp_path):
         "results": str(tmp_path / "results"),
         "seed": 1,
         "simulations": {"count": 300, "shard_size": 100},
-        "emulators": {"members": 2, "training": {"epochs": 10}},
+        "emulators": {"members": 2, "combine": "mean", "training": {"epochs": 10}},
         "screen": {"count": 2000, "block_size": 1000},
     }
     campaign = Campaign.from_dict(values)

@@ -61,7 +61,7 @@ SETTINGS = {
     "simulations": {"count": 600, "shard_size": 300},
     "dataset": {"shard_size": 200},
     "emulators": {
-        "members": 2,
+        "members": 3,
         "architecture": {"network": "dense", "width": 64, "blocks": 1},
         "training": {"epochs": 15, "batch_size": 32, "learning_rate": 1e-2},
     },

@@ -86,5 +86,5 @@ def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
 
 
 def test_a_missing_member_is_named(trained):
-    with pytest.raises(InputError, match=r"member-2"):
-        evaluate(trained(emulators={"members": 3}))
+    with pytest.raises(InputError, match=r"member-3"):
+        evaluate(trained(emulators={"members": 4}))

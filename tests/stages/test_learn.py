@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,6 +39,22 @@ def test_the_errors_are_those_of_the_networks_on_the_test_split(campaign):
     error = rmse(test.profiles, said.profiles)
     assert row["member_rmse"] == [pytest.approx(error.mean(), rel=1e-4)]
     assert row["wrong"] == pytest.approx(np.mean(error > 0.3))
+
+
+def test_an_ensemble_of_two_errs_less_than_its_networks(trained):
+    campaign = trained(learning={"sizes": SIZES[1:], "members": 2}, emulators={"combine": "mean"})
+    for member in range(2):
+        train(campaign, member, samples=SIZES[1])
+    (row,) = json.loads(learn(campaign).read_text())["sizes"]
+    assert row["ensemble"]["rmse"] < min(row["member_rmse"])
+
+
+def test_the_networks_of_another_size_are_refused(campaign):
+    few, many = (campaign.paths.member(0, size) for size in SIZES)
+    for path in few.iterdir():
+        shutil.copy(path, many)
+    with pytest.raises(InputError, match=r"holds member 0, trained on 40 samples; it was moved or copied here"):
+        learn(campaign)
 
 
 def test_networks_learn_from_the_first_samples_in_as_many_more_epochs_at_most_tenfold(campaign):

@@ -5,8 +5,9 @@ import pytest
 
 from mechscreen import InputError, storage
 from mechscreen.emulators.metrics import r_squared, rmse
+from mechscreen.emulators.prediction import fastest_predictor
 from mechscreen.models.base import Status
-from mechscreen.stages.predict import KIND, load_ensemble, predict_table
+from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
 from mechscreen.stages.train import read_record
 
 TABLE = "width,place,scale,second\n6,20,20,1\n9,40,1,0.5\n"
@@ -65,6 +66,8 @@ def test_a_table_is_predicted_to_a_file(ensemble_folder, tmp_path):
     np.testing.assert_array_equal(file["log_peaks"], said.log_peaks)
     np.testing.assert_array_equal(file["disagreement"], said.disagreement)
     assert file["grid"].shape == (1, 61)
+    mean = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "mean.h5", combine="mean")
+    assert not np.array_equal(storage.read(mean, KIND)["profiles"], said.profiles)
 
 
 def test_another_file_is_not_overwritten(ensemble_folder, tmp_path):
@@ -87,6 +90,33 @@ def test_members_of_different_campaigns_are_no_ensemble(ensemble_folder):
     with pytest.raises(InputError, match="0123456789ab") as caught:
         load_ensemble(ensemble_folder)
     assert ours["campaign"] in str(caught.value)
+
+
+def test_a_member_that_was_copied_is_no_other_member(trained, ensemble_folder):
+    for path in (ensemble_folder / "member-0").iterdir():
+        shutil.copy(path, ensemble_folder / "member-1")
+    for load in (lambda: load_ensemble(ensemble_folder), lambda: load_campaign_ensemble(trained())):
+        with pytest.raises(InputError, match=r"member-1: holds member 0, .*moved or copied here"):
+            load()
+
+
+def test_a_member_that_is_not_trained_to_the_end_is_left_out_and_told(ensemble_folder, caplog):
+    (ensemble_folder / "member-1" / "member.json").unlink()
+    assert len(load_ensemble(ensemble_folder).ensemble.members) == 2
+    assert "member-1: has no member.json, so it is not trained to the end; left out" in caplog.text
+
+
+def test_a_campaigns_precision_and_way_to_combine_reach_its_ensemble(trained, monkeypatch):
+    asked = []
+
+    def predictor(network, batch_size, precision):
+        asked.append(precision)
+        return fastest_predictor(network, batch_size, precision)
+
+    monkeypatch.setattr("mechscreen.emulators.ensemble.fastest_predictor", predictor)
+    ensemble = load_campaign_ensemble(trained(emulators={"precision": "bfloat16", "combine": "mean"}))
+    assert asked == ["bfloat16"] * 3
+    assert ensemble.combine == "mean"
 
 
 def test_a_network_that_is_not_the_recorded_one_is_refused(ensemble_folder):

@@ -159,7 +159,7 @@ def test_the_target_the_candidates_and_the_networks_are_part_of_the_fingerprint(
     alone = Campaign.from_dict({**second().model_dump(mode="json"), "selection": None})
     assert alone.fingerprint("simulations") not in prints
     grown = first.model_dump(mode="json")
-    grown["emulators"]["members"] = 3
+    grown["emulators"]["members"] = 4
     storage.write_text(first.paths.campaign, Campaign.from_dict(grown).to_yaml())
     assert second().fingerprint("simulations") not in prints
 

@@ -33,6 +33,7 @@ SETTINGS = {
     "simulations": {"count": 120, "shard_size": 60},
     "emulators": {
         "members": 2,
+        "combine": "mean",
         "architecture": {"network": "aligned", "width": 32, "blocks": 1},
         "training": {"epochs": 12, "batch_size": 16, "learning_rate": 1e-2},
     },

@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import pytest
 from mechscreen import InputError, storage
 from mechscreen.parallel import Deadline, Interrupted
 from mechscreen.stages import train as stage
-from mechscreen.stages.train import read_record, train
+from mechscreen.stages.merge import load_split
+from mechscreen.stages.train import read_record, to_samples, train
 
 
-class AfterEpochs:
+class AfterAsked:
     """A deadline that is reached once it has been asked so many times."""
 
     reason = "the test says so"
@@ -55,6 +57,21 @@ def test_a_member_is_a_network_its_history_and_a_record(trained):
     assert record["validation_rmse"] < 0.1
 
 
+def test_the_network_is_that_of_the_best_epoch(trained):
+    from mechscreen.emulators.metrics import rmse
+    from mechscreen.emulators.networks import load_network
+
+    campaign = trained(emulators={"training": {"epochs": 12, "batch_size": 32, "learning_rate": 0.03}})
+    campaign = trained(emulators={"training": {**campaign.emulators.training.model_dump(), "schedule": "constant"}})
+    remove_member(campaign)
+    train(campaign, 0)
+    record = read_record(campaign.paths.member(0))
+    assert record["best_epoch"] < record["epochs"]
+    validation = to_samples(campaign, load_split(campaign, "validation"))
+    said = load_network(campaign.paths.member(0) / "model.keras").predict_on_batch(validation.parameters)
+    assert rmse(validation.profiles, said["profiles"]).mean() == pytest.approx(record["validation_rmse"], rel=1e-4)
+
+
 def test_members_differ(trained):
     assert not same(weights(trained(), 0), weights(trained(), 1))
 
@@ -71,14 +88,15 @@ def test_an_interrupted_member_is_continued_to_the_same_weights(trained, caplog)
     campaign = trained()
     expected = weights(campaign)
     remove_member(campaign)
-    batches = 15
-    with pytest.raises(Interrupted, match=r"train member-0: \d+ of \d+ epochs are saved, since the test says so"):
-        train(campaign, 0, AfterEpochs(3 * batches))
+    steps = len(load_split(campaign, "train")) // campaign.emulators.training.batch_size
+    # It asks before each epoch and after each step but an epoch's last: it ends in the fourth.
+    with pytest.raises(Interrupted, match=r"train member-0: 3 of 15 epochs are saved, since the test says so; run the"):
+        train(campaign, 0, AfterAsked(3 * steps + 2))
     folder = campaign.paths.member(0)
     assert not (folder / "member.json").exists()
     with caplog.at_level(logging.INFO):
         train(campaign, 0)
-    assert "continuing after epoch" in caplog.text
+    assert "continuing after epoch 3" in caplog.text
     assert same(weights(campaign), expected)
     assert not (folder / "checkpoint.h5").exists()
     epochs = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)["epoch"]
@@ -86,7 +104,7 @@ def test_an_interrupted_member_is_continued_to_the_same_weights(trained, caplog)
 
 
 @pytest.mark.slow
-def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path):
+def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path, caplog):
     campaign = trained()
     expected = weights(campaign)
     remove_member(campaign)
@@ -112,7 +130,9 @@ def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert checkpoint.exists()
-    train(campaign, 0)
+    with caplog.at_level(logging.INFO):
+        train(campaign, 0)
+    assert re.search("continuing after epoch [1-9]", caplog.text)
     assert same(weights(campaign), expected)
 
 
@@ -141,12 +161,53 @@ def test_sigterm_saves_and_ends_with_code_75(trained, tmp_path):
     assert storage.verify(campaign.paths.member(0) / "checkpoint.h5", stage.CHECKPOINT_KIND)
 
 
+def test_an_attempt_that_ends_no_epoch_says_that_it_needs_more_time(trained):
+    campaign = trained()
+    remove_member(campaign)
+    with pytest.raises(Interrupted, match=r"no epoch was finished this time, .* give the job more time"):
+        train(campaign, 0, AfterAsked(3))
+
+
+def test_the_checkpoint_of_other_software_is_not_used(trained, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    with pytest.raises(Interrupted):
+        train(campaign, 0, AfterAsked(40))
+    checkpoint = campaign.paths.member(0) / "checkpoint.h5"
+    file = storage.read(checkpoint, stage.CHECKPOINT_KIND)
+    arrays = dict(file.arrays)
+    del arrays["optimiser-000"]
+    storage.write(checkpoint, arrays, file.attributes)
+    train(campaign, 0)
+    assert "starting anew, since the weights are those of another network or optimiser" in caplog.text
+    assert same(weights(campaign), expected)
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(trained, monkeypatch, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    write = storage.write
+
+    def full(path, *rest):
+        if path.name == "checkpoint.h5":
+            raise InputError("no space left on the disk")
+        write(path, *rest)
+
+    monkeypatch.setattr(storage, "write", full)
+    monkeypatch.setattr(stage, "_SAVE_EVERY", 0.0)
+    train(campaign, 0)
+    assert "going on without a checkpoint: no space left on the disk" in caplog.text
+    assert same(weights(campaign), expected)
+
+
 def test_a_damaged_checkpoint_is_not_used(trained, caplog):
     campaign = trained()
     expected = weights(campaign)
     remove_member(campaign)
     with pytest.raises(Interrupted):
-        train(campaign, 0, AfterEpochs(40))
+        train(campaign, 0, AfterAsked(40))
     checkpoint = campaign.paths.member(0) / "checkpoint.h5"
     content = bytearray(checkpoint.read_bytes())
     content[-100] ^= 1
@@ -188,8 +249,8 @@ def test_the_record_of_another_campaign_is_refused_naming_both(trained):
 
 
 def test_a_member_that_the_campaign_does_not_have_is_refused(trained):
-    with pytest.raises(InputError, match="no member 2: the ensemble of 'bumps' has members 0 … 1"):
-        train(trained(), 2)
+    with pytest.raises(InputError, match="no member 3: the ensemble of 'bumps' has members 0 … 2"):
+        train(trained(), 3)
 
 
 def test_a_time_limit_that_is_over_ends_before_the_first_epoch(trained):

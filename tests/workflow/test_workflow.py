@@ -71,7 +71,7 @@ def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path
     for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     # Some stand on campaigns that were run.
-    for name in ("active-1", "active-2") if "config/active-2.yaml" in line else ():
+    for name in ("active-1", "active-2", "active-3") if "config/active-" in line else ():
         values = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
         base = Campaign.from_dict({**values, "results": str(tmp_path / "results")})
         for member in range(base.emulators.members):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.emulators.networks import network_shape
-from mechscreen.emulators.prediction import Precision, fastest_predictor
+from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 
 FloatArray = NDArray[np.float32]
@@ -68,7 +69,7 @@ class Ensemble:
         self,
         members: Sequence[Any],
         *,
-        combine: Literal["vote", "mean"] = "vote",
+        combine: Combine = "vote",
         batch_size: int = 512,
         precision: Precision = "float32",
     ) -> None:
@@ -129,7 +130,7 @@ class Ensemble:
         return values
 
 
-def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Literal["vote", "mean"]) -> Prediction:
+def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Combine) -> Prediction:
     """Combine what members say, as `Ensemble` does.
 
     Parameters
@@ -143,7 +144,8 @@ def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Literal["
     return combined
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+# Sums may be reordered; values that are not finite stay what they are, so that a screen sees them.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _combine(
     profiles: FloatArray,
     log_peaks: FloatArray,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 FLOOR = 1e-6
-"""Least value of a profile in `kl_divergence`, which is infinite where a prediction is zero and the truth is not."""
+"""Least value of a profile taken as a density: one that is zero everywhere is none, and where a prediction is zero and
+the truth is not the Kullback-Leibler divergence would be infinite."""
 
 _VALUES = 2**21
 """Values that are worked on at once, so that temporary arrays stay small."""
@@ -46,7 +47,7 @@ def kl_divergence(truth: Array, predicted: Array) -> Array:
     """Return the Kullback-Leibler divergence (nats) of the prediction from the truth, as densities, (n,)."""
 
     def divergence(a: Array, b: Array) -> Array:
-        p, q = _density(np.maximum(a, FLOOR)), _density(np.maximum(b, FLOOR))
+        p, q = _density(a), _density(b)
         return (p * np.log(p / q)).sum(axis=-1)
 
     return _by_rows(divergence, truth, predicted)
@@ -153,7 +154,8 @@ def _by_rows(measure: Callable[[Array, Array], Array], truth: Array, predicted: 
 
 
 def _density(profiles: Array) -> Array:
-    return profiles / profiles.sum(axis=-1, keepdims=True)
+    floored = np.maximum(profiles, FLOOR)
+    return floored / floored.sum(axis=-1, keepdims=True)
 
 
 def _sum_of_squares(values: Array, centre: Array | float) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backend import has_gpu, keras
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, NetworkSettings
 from mechscreen.errors import InputError
@@ -44,6 +44,9 @@ class FeedbackLSTMCell(keras.layers.Layer):
         Values that each step returns, each passed through a sigmoid.
     feedback
         How many of the last steps' outputs are fed back.
+    products
+        Precision of the operands of matrix products. All else is in float32, above all the state, which adds up over
+        hundreds of points.
 
     Notes
     -----
@@ -51,12 +54,22 @@ class FeedbackLSTMCell(keras.layers.Layer):
     run by `keras.layers.RNN`, as one compiled loop.
     """
 
-    def __init__(self, units: int, outputs: int, feedback: int, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        units: int,
+        outputs: int,
+        feedback: int,
+        seed: int | None = None,
+        products: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        # Keras casts the state of a loop to the precision that its cell computes in.
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.units = units
         self.outputs = outputs
         self.feedback = feedback
         self.seed = seed
+        self.products = products
         self.state_size = [units, units, feedback * outputs]
         self.output_size = outputs
 
@@ -82,26 +95,30 @@ class FeedbackLSTMCell(keras.layers.Layer):
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """Return zeros for the LSTM and, as the paper has it, 0.5 for the outputs before the first."""
-        zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
-        return [zeros, zeros, ops.full((batch_size, self.state_size[2]), 0.5, dtype=self.compute_dtype)]
+        zeros = ops.zeros((batch_size, self.units))
+        return [zeros, zeros, ops.full((batch_size, self.state_size[2]), 0.5)]
 
     def call(self, inputs: Any, states: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
         """Return the outputs (n, outputs) of one point and the next state."""
         hidden, cell, window = states
         # One product instead of three: the loop is bound by its matrix products.
         kernel = ops.concatenate([self.kernel, self.recurrent_kernel], axis=0)
-        gates = ops.matmul(ops.concatenate([inputs, window, hidden], axis=1), kernel) + self.bias
-        take, forget, new, show = ops.split(gates, 4, axis=1)
-        cell = ops.sigmoid(forget + 1.0) * cell + ops.sigmoid(take) * ops.tanh(new)
-        hidden = ops.sigmoid(show) * ops.tanh(cell)
-        output = ops.sigmoid(ops.matmul(hidden, self.output_kernel) + self.output_bias)
+        gates = self._product(ops.concatenate([inputs, window, hidden], axis=1), kernel) + self.bias
+        input_gate, forget_gate, candidate, output_gate = ops.split(gates, 4, axis=1)
+        cell = ops.sigmoid(forget_gate + 1.0) * cell + ops.sigmoid(input_gate) * ops.tanh(candidate)
+        hidden = ops.sigmoid(output_gate) * ops.tanh(cell)
+        output = ops.sigmoid(self._product(hidden, self.output_kernel) + self.output_bias)
         window = ops.concatenate([window[:, self.outputs :], output], axis=1)
         return output, [hidden, cell, window]
 
+    def _product(self, values: Any, kernel: Any) -> Any:
+        operands = (ops.cast(operand, self.products) for operand in (values, kernel))
+        return ops.cast(ops.matmul(*operands), "float32")
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"units": self.units, "outputs": self.outputs, "feedback": self.feedback, "seed": self.seed}
-        return {**super().get_config(), **own}
+        own = ("units", "outputs", "feedback", "seed", "products")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -224,6 +241,7 @@ class Aligned(keras.layers.Layer):
         moments, shapes = inputs
         logs = self.mean + self.deviation * ops.clip(moments, -self.LIMIT, self.LIMIT)
         place = self.grids[:, 0] - self.steps[:, 0] + ops.exp(logs[..., 0])
+        place = ops.minimum(ops.maximum(place, self.grids[:, 0]), self.grids[:, -1])
         low, high = self.REACH
         own = (self.grids - place[..., None]) * ops.exp(-logs[..., 1])[..., None]
         at = ops.clip((own - low) * ((self.nodes - 1) / (high - low)), 0.0, self.nodes - 1.001)
@@ -234,7 +252,9 @@ class Aligned(keras.layers.Layer):
         inside = ops.cast(ops.logical_and(own >= low, own <= high), "float32")
         profiles = inside * (y0 + (at - left) * (y1 - y0))
         profiles = profiles / ops.maximum(ops.max(profiles, axis=-1, keepdims=True), 1e-6)
-        return profiles, ops.log(ops.maximum(ops.sum(profiles * self.steps, axis=-1), 1e-6))
+        # A maximum of one at a point of the grid is an area of one step at least.
+        areas = ops.maximum(ops.sum(profiles * self.steps, axis=-1), ops.min(self.steps, axis=-1))
+        return profiles, ops.log(areas)
 
     def compute_output_shape(self, input_shapes: Sequence[tuple[int | None, ...]]) -> tuple[Any, Any]:
         """Return the shapes of profiles and areas."""
@@ -351,9 +371,16 @@ def _lstm(settings: LSTMSettings, inputs: Any, samples: Samples, seeds: Iterator
     _, outputs, points = samples.profiles.shape
     initial = keras.initializers.HeNormal(next(seeds))
     embedding = layers.Dense(settings.embedding, "elu", kernel_initializer=initial, name="embedding")(inputs)
-    cell = FeedbackLSTMCell(settings.units, outputs, settings.feedback, seed=next(seeds), name="cell")
+    cell = FeedbackLSTMCell(
+        settings.units,
+        outputs,
+        settings.feedback,
+        seed=next(seeds),
+        products=keras.config.dtype_policy().compute_dtype,
+        name="cell",
+    )
     repeated = layers.RepeatVector(points, name="repeated")(embedding)
-    sequence = layers.RNN(cell, return_sequences=True, name="points")(repeated)
+    sequence = layers.RNN(cell, return_sequences=True, dtype="float32", name="points")(repeated)
     return embedding, EdgeToCentre(dtype="float32", name="profiles")(sequence)
 
 
@@ -366,7 +393,8 @@ def _moments(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 def save_network(network: Any, path: Path) -> None:
     """Write `network` to a `.keras` file (weights and configuration; no code, no pickle)."""
-    network.save(path)
+    # Without the state of the optimiser, which Keras would store with a network that was trained: twice its size.
+    keras.Model(network.input, network.output, name=network.name).save(path)
 
 
 def load_network(path: Path) -> Any:
@@ -399,6 +427,11 @@ def in_float32(network: Any) -> Any:
     twin = type(network).from_config(config)
     twin.set_weights(network.get_weights())
     return twin
+
+
+def worth_compiling(network: Any) -> bool:
+    """XLA makes loops a quarter faster, and on a CPU dense layers a fifth slower than TensorFlow's own kernels."""
+    return keras.backend.backend() != "tensorflow" or is_recurrent(network) or has_gpu()
 
 
 def is_recurrent(network: Any) -> bool:

@@ -6,16 +6,16 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import has_gpu, keras
-from mechscreen.emulators.networks import in_float32, is_recurrent, network_shape
+from mechscreen.emulators.networks import in_float32, is_recurrent, network_shape, worth_compiling
+from mechscreen.emulators.settings import Precision
 
 FloatArray = NDArray[np.float32]
-Precision = Literal["float32", "bfloat16"]
 
 
 @cache
@@ -51,6 +51,8 @@ class Predictor:
     def __init__(self, network: Any, batch_size: int) -> None:
         self.dimensions, self.outputs, self.points = network_shape(network)
         self.batch_size = batch_size
+        if not network.compiled:
+            network.jit_compile = worth_compiling(network)
         self._predict: Callable[[FloatArray], Mapping[str, FloatArray]] = network.predict_on_batch
 
     def __call__(self, parameters: NDArray[Any]) -> dict[str, FloatArray]:
@@ -101,7 +103,8 @@ class CompiledPredictor(Predictor):
             return [said[name] for name in names]
 
         model = ov.convert_model(call.get_concrete_function())
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+        # OpenMP allows a number for each level of nesting; zero leaves the choice to OpenVINO.
+        threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
         settings = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,

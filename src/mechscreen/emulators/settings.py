@@ -6,6 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Combine = Literal["vote", "mean"]
+"""What an ensemble predicts: what its most agreeing member says, or the mean of all."""
+Precision = Literal["float32", "bfloat16"]
+"""Of the matrix products of a prediction."""
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import has_gpu, keras
+from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import rmse
-from mechscreen.emulators.networks import fitted_part, is_recurrent, represent
+from mechscreen.emulators.networks import fitted_part, represent, worth_compiling
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
@@ -105,7 +105,8 @@ class Training:
         Parameters
         ----------
         stop
-            Asked after every batch whether to break off; the network then goes back to where the epoch began.
+            Asked after every batch but the last whether to break off; the network then goes back to where the epoch
+            began.
 
         Returns
         -------
@@ -114,7 +115,7 @@ class Training:
         Raises
         ------
         InputError
-            If the loss is no longer finite.
+            If the loss or an error on the validation samples is no longer finite.
         """
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
@@ -126,23 +127,24 @@ class Training:
         if watch.stopped:
             self.restore(self._state)
             return False
-        loss = float(fitted.history["loss"][0])
-        if not np.isfinite(loss):
-            raise InputError(
-                f"epoch {self.epoch + 1}: the loss is {loss}; lower emulators.training.learning_rate "
-                f"(now {self.settings.learning_rate:g})"
-            )
         predicted = self._predictor(self.validation.parameters)
+        with np.errstate(over="ignore"):  # what is too large is told below
+            log_peak_rmse = np.sqrt(np.mean((self.validation.log_peaks - predicted["log_peaks"]) ** 2))
         row = {
             "epoch": self.epoch + 1,
             "learning_rate": float(keras.ops.convert_to_numpy(self._fitted.optimizer.learning_rate)),
-            "loss": loss,
+            "loss": float(fitted.history["loss"][0]),
             "validation_rmse": float(rmse(self.validation.profiles, predicted["profiles"]).mean()),
-            "validation_log_peak_rmse": float(
-                np.sqrt(np.mean((self.validation.log_peaks - predicted["log_peaks"]) ** 2))
-            ),
+            "validation_log_peak_rmse": float(log_peak_rmse),
             "seconds": time.perf_counter() - start,
         }
+        # The loss is that of the weights before each step; the last step can still spoil them.
+        for name in ("loss", "validation_rmse", "validation_log_peak_rmse"):
+            if not np.isfinite(row[name]):
+                raise InputError(
+                    f"epoch {self.epoch + 1}: the {name.replace('_', ' ')} is {row[name]}; lower "
+                    f"emulators.training.learning_rate (now {self.settings.learning_rate:g})"
+                )
         self.history.append({name: float(row[name]) for name in COLUMNS})
         if self.best_epoch == self.epoch:
             self._best_weights = self.network.get_weights()
@@ -158,7 +160,19 @@ class Training:
         return self._state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to a state that `state` returned, here or in another process."""
+        """Go back to a state that `state` returned, here or in another process.
+
+        Raises
+        ------
+        InputError
+            If it is the state of another network or optimiser; nothing has changed then.
+        """
+        shapes, expected = (
+            {name: np.shape(values)[-1:] if name == "history" else np.shape(values) for name, values in arrays.items()}
+            for arrays in (state, self._state)
+        )
+        if shapes != expected:
+            raise InputError("the weights are those of another network or optimiser")
 
         def group(name: str) -> list[NDArray[Any]]:
             return [state[key] for key in sorted(state) if key.startswith(f"{name}-")]
@@ -186,8 +200,12 @@ class Training:
         rate: Any = settings.learning_rate
         if settings.schedule == "cosine":
             warm_up = max(1, round(WARM_UP * steps))
+            # From the rate of a first step, not from zero: a training may have one step in all.
             rate = keras.optimizers.schedules.CosineDecay(
-                0.0, max(1, steps - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
+                settings.learning_rate / warm_up,
+                max(1, steps - warm_up),
+                warmup_target=settings.learning_rate,
+                warmup_steps=warm_up,
             )
         losses, weights = _losses(
             settings.loss, self.samples.profiles.shape[-1], aligned=self._fitted is not self.network
@@ -201,7 +219,7 @@ class Training:
             ),
             loss=losses,
             loss_weights=weights,
-            jit_compile=_worth_compiling(self.network),
+            jit_compile=worth_compiling(self.network),
         )
         self._fitted.optimizer.build(self._fitted.trainable_variables)
 
@@ -231,13 +249,6 @@ def _root_mean_square(truth: Any, predicted: Any) -> Any:
     return keras.ops.sqrt(squared + SMOOTHING**2) - SMOOTHING
 
 
-def _worth_compiling(network: Any) -> bool:
-    """XLA makes loops a quarter faster, and on a CPU dense layers a fifth slower than TensorFlow's own kernels."""
-    if keras.backend.backend() != "tensorflow":
-        return True
-    return is_recurrent(network) or has_gpu()
-
-
 class _Batches(keras.utils.PyDataset):
     """The batches of one epoch: rows of samples, (steps, batch size)."""
 
@@ -264,5 +275,5 @@ class _Watch(keras.callbacks.Callback):
         self.stopped = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._stop():
+        if batch + 1 < self.params["steps"] and self._stop():
             self.stopped = self.model.stop_training = True

@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
 from mechscreen.stages.provenance import describe_outputs
@@ -79,7 +80,7 @@ class TrainedEnsemble:
         return int((~inside.all(axis=1)).sum())
 
 
-def load_ensemble(directory: str | Path, *, combine: Literal["vote", "mean"] = "vote") -> TrainedEnsemble:
+def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> TrainedEnsemble:
     """Load all members of an ensemble from its folder, such as ``results/demo/emulators/dense``.
 
     Parameters
@@ -100,6 +101,9 @@ def load_ensemble(directory: str | Path, *, combine: Literal["vote", "mean"] = "
                 f"{folder}: trained by campaign {record['campaign']}, {folders[0].name} by {records[0]['campaign']}; "
                 "an ensemble is of one campaign: remove the members of the other"
             )
+    for folder, record in zip(folders, records, strict=True):
+        if folder.name != f"member-{record['member']}":
+            raise InputError(f"{folder}: holds member {record['member']}, moved or copied here; remove it")
     return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
 
 
@@ -111,17 +115,24 @@ def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
     InputError
         If a member is missing, damaged or of another campaign.
     """
-    return _load_checked(campaign, [campaign.paths.member(k) for k in range(campaign.emulators.members)])
+    return _load_checked(campaign, campaign.emulators.members)
 
 
 def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
     """Load the networks of the study ``learning`` that learnt from so many samples; errors as above."""
-    return _load_checked(campaign, [campaign.paths.member(k, samples) for k in range(campaign.learning.members)])
+    return _load_checked(campaign, campaign.learning.members, samples)
 
 
-def _load_checked(campaign: Campaign, folders: Sequence[Path]) -> Ensemble:
-    for folder in folders:
-        read_record(folder, campaign.fingerprint("emulators"))
+def _load_checked(campaign: Campaign, members: int, samples: int | None = None) -> Ensemble:
+    folders = [campaign.paths.member(number, samples) for number in range(members)]
+    for number, folder in enumerate(folders):
+        record = read_record(folder, campaign.fingerprint("emulators"))
+        learned = record["training_samples"]
+        if record["member"] != number or (samples is not None and learned != samples):
+            raise InputError(
+                f"{folder}: holds member {record['member']}, trained on {learned} samples; it was moved or copied "
+                "here: remove it and train this one"
+            )
     return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
 
 
@@ -131,7 +142,7 @@ def predict_table(
     out: Path,
     *,
     normalised: bool = False,
-    combine: Literal["vote", "mean"] = "vote",
+    combine: Combine = "vote",
 ) -> Path:
     """Predict the parameter sets of a CSV file (see `mechscreen.tables`) and write them; return `out`.
 
@@ -177,10 +188,14 @@ def predict_table(
 def _member_folders(directory: Path) -> list[Path]:
     """Return the folders of the whole members, by number."""
     numbered = {
-        int(match.group(1)): record.parent
-        for record in directory.glob("member-*/member.json")
-        if (match := re.fullmatch(r"member-(\d+)", record.parent.name))
+        int(match.group(1)): folder
+        for folder in directory.glob("member-*")
+        if (match := re.fullmatch(r"member-(\d+)", folder.name))
     }
+    for number, folder in sorted(numbered.items()):
+        if not (folder / "member.json").exists():
+            log.warning("%s: has no member.json, so it is not trained to the end; left out", folder)
+            del numbered[number]
     if not numbered:
         raise InputError(
             f"{directory}: holds no trained member (member-0/member.json, …); give the folder of an ensemble, such as "
@@ -189,9 +204,7 @@ def _member_folders(directory: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _load_members(
-    folders: Sequence[Path], combine: Literal["vote", "mean"], precision: Literal["float32", "bfloat16"] = "float32"
-) -> Ensemble:
+def _load_members(folders: Sequence[Path], combine: Combine, precision: Precision = "float32") -> Ensemble:
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 

@@ -98,7 +98,7 @@ class Results:
     def target_planes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Histograms over the planes: of the target's samples, and of all."""
         planes = self.screen["planes"]
-        return planes[sorted(set(self.campaign.targets))].sum(axis=0), planes.sum(axis=0)
+        return planes[list(self.campaign.targets)].sum(axis=0), planes.sum(axis=0)
 
     @cached_property
     def relations(self) -> list[tuple[Parameter, Parameter, Relation]]:

@@ -13,7 +13,6 @@ from scipy import stats
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.objectives import get_objective, target_labels
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_unit
@@ -169,9 +168,7 @@ class Search:
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
-        section = campaign.screen.objective
-        self.objective = get_objective(section.name, **section.options)
-        self.targets = target_labels(self.objective, section.target)
+        self.objective, self.targets = campaign.objective, campaign.targets
         self.candidates = sorted({label + step for label in self.targets for step in (-1, 0, 1)})
         """Labels of the first member at which the whole ensemble looks in a cascade: the target's and those beside."""
         self.varied = [j for j, parameter in enumerate(campaign.screen_space) if not parameter.fixed]

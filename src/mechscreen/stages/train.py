@@ -76,12 +76,16 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     checkpoint = folder / "checkpoint.h5"
     attributes = {**provenance(campaign, "emulators", CHECKPOINT_KIND), "member": member}
     _load_checkpoint(training, checkpoint, campaign.fingerprint("emulators"), label)
+    before = training.epoch
     if not _run(training, checkpoint, attributes, deadline, label):
         storage.write(checkpoint, training.state(), attributes)
-        raise Interrupted(
+        message = (
             f"{label}: {training.epoch} of {training.settings.epochs} epochs are saved, since "
             f"{deadline.reason if deadline is not None else ''}; run the same command again to continue"
         )
+        if training.epoch == before:
+            message += "; no epoch was finished this time, and only whole ones are saved: give the job more time"
+        raise Interrupted(message)
     _write_member(campaign, member, training, folder)
     checkpoint.unlink(missing_ok=True)
     best = training.history[training.best_epoch - 1]
@@ -201,8 +205,11 @@ def _run(
             progress.advance()
             start = time.monotonic()
             if start >= next_save:
-                storage.write(checkpoint, training.state(), attributes)
-                storage.write_text(checkpoint.with_name("history.csv"), _table(training.history))
+                try:
+                    storage.write(checkpoint, training.state(), attributes)
+                    storage.write_text(checkpoint.with_name("history.csv"), _table(training.history))
+                except InputError as error:  # a disk that is full now need not be at the end
+                    log.warning("%s: going on without a checkpoint: %s", label, error)
                 end = time.monotonic()
                 next_save = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
     return True
