@@ -50,13 +50,16 @@ def perceptrons(parameters, targets, seconds):
             **settings,
         )
 
-    taken = []
-    for epochs in (1, 3):
+    fit(1)  # Torch starts up
+    taken, trials = [], (1, 6)
+    for epochs in trials:
         start = time.perf_counter()
         fit(epochs)
         taken.append(time.perf_counter() - start)
-    epoch = (taken[1] - taken[0]) / 2
-    epochs = max(2, int((seconds - taken[0]) / epoch) + 1)
+    epoch = (taken[1] - taken[0]) / (trials[1] - trials[0])
+    if epoch <= 0:
+        raise RuntimeError(f"1 and 6 epochs took {taken} s; is something else running?")
+    epochs = max(trials[1], int((seconds - taken[0]) / epoch) + 1)
     return fit(epochs), f"{MEMBERS} networks, {epochs} epochs"
 
 

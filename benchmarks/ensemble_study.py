@@ -1,8 +1,9 @@
 """How an ensemble's error and disagreement depend on its size: the tables and the figure of docs/emulators.md.
 
-    python benchmarks/ensemble_study.py config/paper.yaml     # a trained campaign; it may have more members than asked
+    python benchmarks/ensemble_study.py config/active-3.yaml --figure docs/images/ensemble-size.png
 
-All subsets of the members in ``results/<name>/emulators/<network>`` are evaluated on the test split.
+Of a trained campaign; it may have more members than it asks for. All subsets of the members in
+``results/<name>/emulators/<network>`` are evaluated on the test split.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,14 +21,13 @@ from numpy.typing import NDArray
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.ensemble import combine_members
 from mechscreen.emulators.metrics import confusion, disagreement_curve, r_squared, rmse, summarise
+from mechscreen.emulators.settings import Combine
 from mechscreen.figures import style
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
 from mechscreen.stages.train import to_samples
 
-IMAGES = Path("docs/images")
 SHOWN = (3, 4, 5)
-WAYS: tuple[Literal["vote", "mean"], ...] = ("vote", "mean")
 Array = NDArray[Any]
 
 
@@ -35,20 +35,23 @@ def main() -> None:
     """Predict once, combine every subset, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    campaign = Campaign.load(parser.parse_args().config)
+    parser.add_argument("--figure", type=Path, help="draws error over disagreement, of the first 3, 4 and 5 by vote")
+    arguments = parser.parse_args()
+    campaign = Campaign.load(arguments.config)
     test = to_samples(campaign, load_split(campaign, "test"))
     members = load_ensemble(campaign.paths.emulators).ensemble.predict_members(test.parameters)
     limit = campaign.screen.disagreement_limit
-    print(f"{campaign.name}: {len(members)} members, {len(test)} test samples\n")
-
+    print(f"{campaign.name}: {len(members)} members, {len(test)} test samples")
+    print("Means over all choices of so many members; of the discarded, over the choices that discard any.\n")
     print("| members | combined by | mean RMSE | median | 99 % | R² profiles | R² ln peak | Pearson | Spearman "
-          "| kept | RMSE kept | RMSE discarded |")  # fmt: skip
+          "| discarded | RMSE kept | RMSE discarded |")  # fmt: skip
     print("|---" * 12 + "|")
     curves = {}
     for size in range(1, len(members) + 1):
-        for way in WAYS if size > 1 else WAYS[:1]:
+        # Of two members neither agrees more; one has nothing to combine.
+        for way in get_args(Combine) if size > 2 else ("mean",):
             rows = []
-            for subset in itertools.combinations(members, size):
+            for number, subset in enumerate(itertools.combinations(members, size)):
                 prediction = combine_members(subset, way)
                 error, disagreement = rmse(test.profiles, prediction.profiles), prediction.disagreement
                 curve = disagreement_curve(disagreement, error)
@@ -62,14 +65,15 @@ def main() -> None:
                         r_squared(test.log_peaks, prediction.log_peaks),
                         curve.pearson,
                         curve.spearman,
-                        kept.mean(),
+                        np.count_nonzero(~kept),
                         error[kept].mean(),
                         error[~kept].mean() if not kept.all() else np.nan,
                     ]
                 )
-                if way == "vote":
+                if way == "vote" and number == 0:
                     curves[size] = curve
-            values = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
+            mean = [np.nanmean(column) if np.isfinite(column).any() else np.nan for column in np.transpose(rows)]
+            values = " | ".join(f"{value:.4f}" for value in mean)
             print(f"| {size} | {way if size > 1 else '–'} | {values} |")
 
     print("\nAll members, by vote, by class:\n")
@@ -77,8 +81,9 @@ def main() -> None:
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted = campaign.objective(prediction.profiles, prediction.log_peaks)
     names = campaign.objective.class_names
-    print("| class | samples | RMSE | L2 norm | KS distance | KL divergence | RMSE ln peak |")
-    print("|---" * 7 + "|")
+    columns = ("rmse", "l2_norm", "ks_distance", "kl_divergence", "log_peak_rmse", "r2_shape")
+    print("| class | samples | RMSE | L2 norm | KS distance | KL divergence | RMSE ln peak | R² profiles |")
+    print("|---" * 8 + "|")
     for label, name in enumerate(names):
         of_class = labels == label
         if of_class.any():
@@ -88,14 +93,13 @@ def main() -> None:
                 test.log_peaks[of_class],
                 prediction.log_peaks[of_class],
             )
-            columns = ("rmse", "l2_norm", "ks_distance", "kl_divergence", "log_peak_rmse")
             print(f"| {name} | {of_class.sum()} | {' | '.join(f'{measures[column]:.4f}' for column in columns)} |")
     print(f"\nsame class: {np.mean(labels == predicted):.2%}; confusion (rows: simulated):")
     print(confusion(labels, predicted, len(names)))
 
-    figure = draw({size: curves[size] for size in SHOWN if size in curves})
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    (IMAGES / "ensemble-size.png").write_bytes(style.to_png(figure, {"Title": "Error over disagreement"}))
+    shown = {size: curves[size] for size in SHOWN if size in curves}
+    if arguments.figure is not None and shown:
+        arguments.figure.write_bytes(style.to_png(draw(shown), {"Title": "Error over disagreement"}))
 
 
 @style.styled
