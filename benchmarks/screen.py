@@ -80,11 +80,11 @@ def profile(config: Path) -> None:
     campaign = Campaign.load(config)
     search, ensemble = Search(campaign), load_campaign_ensemble(campaign)
     counts, batches = search.no_counts(), 25
-    search.look(ensemble, 0, BATCH, counts)
+    search.look_at(ensemble, 0, BATCH, counts)
     with cProfile.Profile() as profiler:
         start = time.perf_counter()
         for k in range(batches):
-            search.look(ensemble, k * BATCH, (k + 1) * BATCH, counts)
+            search.look_at(ensemble, k * BATCH, (k + 1) * BATCH, counts)
         wall = time.perf_counter() - start
     parts: dict[str, float] = {}
     names = {"sample": "sampling", "fill": "networks", "_combine": "vote", "__call__": "classes", "add": "counts"}

@@ -265,6 +265,13 @@ def test_an_unknown_objective_is_answered_with_the_nearest():
         get_objective("ring")
 
 
+def test_a_users_objective_is_not_asked_about_nothing(tmp_path):
+    (tmp_path / "listed.py").write_text("def even(profiles, log_peaks):\n    return [0 for _ in log_peaks]\n")
+    objective = get_objective(f"{tmp_path / 'listed.py'}:even", classes=["yes", "no"])
+    assert objective(np.zeros((2, 1, 5)), np.zeros((2, 1))).tolist() == [0, 0]
+    assert objective(np.zeros((0, 1, 5)), np.zeros((0, 1))).shape == (0,)
+
+
 @pytest.fixture
 def user_file(tmp_path):
     path = tmp_path / f"objective_of_{tmp_path.name}.py"

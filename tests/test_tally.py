@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from mechscreen.tally import DISAGREEMENT_BINS, BestHits, Counts, Hits, plane_pairs
+from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs, random_keys
 
 LIMIT = 0.1
 
@@ -34,7 +35,7 @@ def test_counts_are_those_of_numpy(samples):
         edges = np.linspace(0, 1, DISAGREEMENT_BINS + 1)
         inside = np.minimum(disagreement[members].astype(float), 0.999)
         np.testing.assert_array_equal(counts.disagreement_levels[label], np.histogram(inside, edges)[0])
-    assert counts.add_up()
+    assert counts.are_consistent()
 
 
 def test_counts_do_not_depend_on_order_or_grouping(samples):
@@ -52,20 +53,36 @@ def test_counts_at_the_end_of_the_range_fall_into_the_last_bin():
     counts.add(np.array([[np.nextafter(1, 0), 1.0]]), np.array([0]), np.array([1.5], np.float32), LIMIT)
     assert counts.planes[0, 0, 6, 6] == 1
     assert counts.disagreement_levels[0, -1] == 1
-    assert counts.add_up()
+    assert counts.are_consistent()
 
 
 @pytest.mark.parametrize("name", ["classes", "trusted", "planes", "disagreement_levels"])
 def test_counts_that_were_tampered_with_do_not_add_up(samples, name):
     counts = counted(*samples)
     counts.arrays()[name].flat[0] += 10_000
-    assert not counts.add_up()
+    assert not counts.are_consistent()
 
 
 def test_planes_are_all_pairs_once():
     assert plane_pairs(3).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert len(plane_pairs(13)) == 78
-    assert plane_pairs(1).shape == (0, 2)
+
+
+def test_a_single_parameter_spans_a_plane_with_itself():
+    unit = np.random.default_rng(4).random((500, 1))
+    counts = Counts.zeros(1, 1, 10)
+    counts.add(unit, np.zeros(500, np.int64), np.zeros(500, np.float32), LIMIT)
+    assert counts.are_consistent()
+    np.testing.assert_array_equal(counts.planes[0, 0], np.diag(np.histogram(unit, 10, (0, 1))[0]))
+
+
+def test_random_keys_are_those_of_splitmix64_and_as_good_as_random():
+    # The first outputs for the seed 0 (Vigna's splitmix64.c, as in Java's SplittableRandom).
+    first = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
+    assert random_keys(np.arange(4)).tolist() == first
+    keys = random_keys(np.arange(2**33, 2**33 + 100_000)) / 2.0**64
+    assert stats.kstest(keys, "uniform").pvalue > 0.001
+    assert abs(np.corrcoef(keys[1:], keys[:-1])[0, 1]) < 0.02
 
 
 def some_hits(rng, n):
@@ -73,7 +90,7 @@ def some_hits(rng, n):
     return Hits(
         np.sort(rng.choice(10_000, n, replace=False)).astype(np.int64),
         rng.random((n, 2)),
-        np.full(n, 3),
+        rng.choice([3, 4], n, p=[0.95, 0.05]),
         rng.integers(0, 40, n).astype(np.float32),
         rng.random((n, 1, 5), dtype=np.float32),
         rng.random((n, 1), dtype=np.float32),
@@ -81,21 +98,24 @@ def some_hits(rng, n):
 
 
 @pytest.mark.parametrize("most", [1, 50, 500, 2000])
-def test_best_hits_are_the_same_in_any_order(most):
+def test_kept_hits_are_a_random_sample_of_each_class_in_any_order(most):
     rng = np.random.default_rng(8)
     hits = some_hits(rng, 1000)
-    expected = sorted(sorted(range(1000), key=lambda i: (hits.disagreement[i], hits.index[i]))[:most])
+    keys = random_keys(hits.index)
+    by_key = sorted(range(1000), key=lambda i: keys[i])
+    expected = sorted(i for label in (3, 4) for i in [j for j in by_key if hits.labels[j] == label][:most])
+    assert most > 50 or len(expected) == 2 * most or (hits.labels == 4).sum() < most
     for parts in (1, 3, 100):
-        best = BestHits(most, Hits.none(2, 1, 5))
+        kept = KeptHits(most, Hits.none(2, 1, 5))
         for rows in np.array_split(rng.permutation(1000), parts):
-            best.add(hits.take(rows))
-        result = best.result()
+            kept.add(hits.take(rows))
+        result = kept.result()
         for name, column in result.columns().items():
             np.testing.assert_array_equal(column, hits.columns()[name][expected])
 
 
-def test_best_hits_of_none_are_none():
-    best = BestHits(10, Hits.none(2, 1, 5))
-    best.add(Hits.none(2, 1, 5))
-    assert len(best.result()) == 0
-    assert best.result().profiles.shape == (0, 1, 5)
+def test_kept_hits_of_none_are_none():
+    kept = KeptHits(10, Hits.none(2, 1, 5))
+    kept.add(Hits.none(2, 1, 5))
+    assert len(kept.result()) == 0
+    assert kept.result().profiles.shape == (0, 1, 5)

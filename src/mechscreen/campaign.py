@@ -284,7 +284,10 @@ class ScreenSection(Section):
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
     )
     hits_per_block: int = Field(
-        10_000, ge=1, le=10**6, description="Hits kept of a block, least disagreement first; counts stay exact."
+        10_000,
+        ge=1,
+        le=10**6,
+        description="Hits kept of each class of the target in a block, at random if there are more; counts stay exact.",
     )
     bins: int = Field(40, ge=2, le=1000, description="Bins along each axis of the parameter planes.")
 
@@ -313,7 +316,9 @@ class ScreenSection(Section):
 class ValidationSection(Section):
     """The check of the hits by the mechanistic model."""
 
-    limit: int = Field(1000, ge=1, description="Simulate every hit up to this many, else a random sample of so many.")
+    limit: int = Field(
+        1000, ge=1, description="Simulate every hit of a class up to this many, else a random sample of so many."
+    )
     rmse_limit: float = Field(0.1, gt=0, description="A hit is confirmed up to this RMSE between the profiles.")
 
 
@@ -475,6 +480,13 @@ class Campaign(Configuration):
         from mechscreen.objectives import get_objective
 
         return get_objective(self.screen.objective.name, **self.screen.objective.options)
+
+    @property
+    def evaluated_by(self) -> str:
+        """What an evaluation takes from the section ``screen``, as JSON: labelling and limit of disagreement."""
+        screen = self.screen
+        labelling = screen.objective.model_dump(mode="json", exclude={"target"})
+        return json.dumps({**labelling, "disagreement_limit": screen.disagreement_limit}, sort_keys=True)
 
     @cached_property
     def targets(self) -> tuple[int, ...]:

@@ -169,8 +169,10 @@ class UserObjective:
         InputError
             If they are not n integers that `class_names` has names for.
         """
-        labels = np.asarray(self.function(profiles, log_peaks))
         n = len(np.asarray(log_peaks))
+        if n == 0:  # of nothing, many ways to write a function return an array of another type
+            return np.empty(0, np.int64)
+        labels = np.asarray(self.function(profiles, log_peaks))
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
             raise InputError(
                 f"objective '{self.spec}' returned {labels.dtype} values of shape {labels.shape} for {n} samples; "

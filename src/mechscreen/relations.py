@@ -29,7 +29,7 @@ class Relation:
     intercept, slope
         In the units of the axes.
     intercept_interval, slope_interval
-        95 % confidence intervals.
+        95 % confidence intervals of the fitted line, for sampling error alone: not whether the law is a line.
     r2, r2_means
         Share of the variance of y that the line explains: of all samples, and of the means of y in the bins of x (for
         which a line of their own is fitted). The second says how straight the middle of a broad band is.
@@ -68,22 +68,30 @@ def fit_relation(
     if np.count_nonzero(enough) < FEWEST:
         return None
     abscissa = x if form == "linear" else 1 / x
-    i, j = np.nonzero(counts)
-    line = stats.linregress(np.repeat(abscissa[i], counts[i, j]), np.repeat(y[j], counts[i, j]))
-    of_means = stats.linregress(abscissa[enough], (counts @ y)[enough] / along[enough])
     samples = int(counts.sum())
+    # The moments of all samples from their counts: a screen has too many to write them out for a library's line.
+    up = counts.sum(axis=0)
+    mean_x, mean_y = along @ abscissa / samples, up @ y / samples
+    dx, dy = abscissa - mean_x, y - mean_y
+    xx, xy, yy = (float(value) / samples for value in (along @ dx**2, dx @ counts @ dy, up @ dy**2))
+    slope = xy / xx
+    r2 = xy**2 / (xx * yy) if yy > 0 else 1.0
+    slope_error = np.sqrt((1 - r2) * yy / xx / (samples - 2))
+    intercept_error = slope_error * np.sqrt(xx + mean_x**2)
+    of_means = stats.linregress(abscissa[enough], (counts @ y)[enough] / along[enough])
     wide = float(stats.t.ppf(0.975, samples - 2))
 
     def interval(middle: float, error: float) -> tuple[float, float]:
-        return middle - wide * error, middle + wide * error
+        return float(middle - wide * error), float(middle + wide * error)
 
+    intercept = float(mean_y - slope * mean_x)
     return Relation(
         form,
-        float(line.intercept),
-        float(line.slope),
-        interval(float(line.intercept), float(line.intercept_stderr)),
-        interval(float(line.slope), float(line.stderr)),
-        float(line.rvalue**2),
+        intercept,
+        slope,
+        interval(intercept, intercept_error),
+        interval(slope, slope_error),
+        float(r2),
         float(of_means.rvalue**2),
         samples,
     )

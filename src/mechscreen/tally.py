@@ -1,4 +1,4 @@
-"""What a screen keeps of the samples that it has seen: counts, and the best hits.
+"""What a screen keeps of the samples that it has seen: counts, and some hits.
 
 Everything here is independent of the order in which samples arrive and of how they are grouped, so that a screen gives
 the same result with any number of ranks and after any interruption; and its size does not grow with their number.
@@ -18,8 +18,22 @@ DISAGREEMENT_BINS = 200
 
 
 def plane_pairs(dimensions: int) -> NDArray[np.int64]:
-    """Return the planes of `dimensions` parameters, (planes, 2): (0, 1), (0, 2), … as indices of the two axes."""
-    return np.stack(np.triu_indices(dimensions, 1), axis=1).astype(np.int64)
+    """Return the planes of `dimensions` parameters, (planes, 2): (0, 1), (0, 2), … as indices of the two axes.
+
+    A single parameter spans a plane with itself, so that its histogram stands on the diagonal.
+    """
+    return np.stack(np.triu_indices(dimensions, int(dimensions > 1)), axis=1).astype(np.int64)
+
+
+def random_keys(index: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a number for each sample's, as good as random: SplitMix64 (Steele, Lea & Flood 2014), which has no ties.
+
+    The samples of the least keys are a random sample of any set, and the same one whoever draws it.
+    """
+    z = (index.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class Counts:
         self.classes[:] += np.bincount(labels, minlength=number)
         self.trusted[:] += np.bincount(labels[disagreement <= limit], minlength=number)
         cells = np.minimum((unit.T * bins).astype(np.uint16), bins - 1)
-        _count_planes(cells, labels, self.planes)
+        _count_planes(cells, labels, plane_pairs(len(cells)), self.planes)
         known = np.isfinite(disagreement)
         level = np.minimum((disagreement[known] * DISAGREEMENT_BINS).astype(np.int64), DISAGREEMENT_BINS - 1)
         cell = labels[known] * DISAGREEMENT_BINS + level
@@ -88,7 +102,7 @@ class Counts:
         for name, array in self.arrays().items():
             array[:] += other.arrays()[name]
 
-    def add_up(self) -> bool:
+    def are_consistent(self) -> bool:
         """Return whether the planes hold each sample once, and what the whole ensemble looked at is a part of them."""
         known = self.disagreement_levels.sum(axis=1)
         return (
@@ -103,15 +117,13 @@ class Counts:
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_planes(cells, labels, planes):  # type: ignore[no-untyped-def]
-    """Count each sample's cell in every plane; `cells` is (dimensions, n)."""
-    plane = 0
+def _count_planes(cells, labels, pairs, planes):  # type: ignore[no-untyped-def]
+    """Count each sample's cell in every plane; `cells` is (dimensions, n), `pairs` (planes, 2)."""
     # One plane after the other: its histogram stays in the cache, all of them together would not.
-    for i in range(len(cells)):
-        for j in range(i + 1, len(cells)):
-            for sample in range(len(labels)):
-                planes[labels[sample], plane, cells[i, sample], cells[j, sample]] += 1
-            plane += 1
+    for plane in range(len(pairs)):
+        i, j = pairs[plane]
+        for sample in range(len(labels)):
+            planes[labels[sample], plane, cells[i, sample], cells[j, sample]] += 1
 
 
 @dataclass(frozen=True)
@@ -160,9 +172,11 @@ class Hits:
         """Return these rows and those of `others`."""
         return Hits(*(np.concatenate([getattr(hits, f.name) for hits in (self, *others)]) for f in fields(self)))
 
-    def best(self, most: int) -> Hits:
-        """Return up to `most` rows, those of least disagreement (then of least index), in the order of the index."""
-        chosen = np.lexsort((self.index, self.disagreement))[:most]
+    def draw(self, most: int) -> Hits:
+        """Return up to `most` rows of each class, drawn at random (`random_keys`), in the order of the index."""
+        by_key = np.argsort(random_keys(self.index))
+        of_classes = [by_key[self.labels[by_key] == label][:most] for label in np.unique(self.labels)]
+        chosen = np.concatenate([np.empty(0, np.intp), *of_classes])
         return self.take(chosen[np.argsort(self.index[chosen])])
 
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -170,8 +184,8 @@ class Hits:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class BestHits:
-    """Keeps the best hits of all that are added, in memory for at most twice as many."""
+class KeptHits:
+    """Keeps up to so many hits of each class of all that are added, drawn at random; it holds few more at any time."""
 
     def __init__(self, most: int, hits: Hits) -> None:
         self._most = most
@@ -186,10 +200,10 @@ class BestHits:
             self._reduce()
 
     def result(self) -> Hits:
-        """Return the best of all hits added, in the order of their index."""
+        """Return what is kept of all hits added, in the order of their index."""
         self._reduce()
         return self._hits
 
     def _reduce(self) -> None:
-        self._hits = self._hits.join(self._added).best(self._most)
+        self._hits = self._hits.join(self._added).draw(self._most)
         self._added = []

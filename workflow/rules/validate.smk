@@ -1,6 +1,7 @@
 rule validate_hits:
     input:
         hits=paths.screen_hits,
+        counts=paths.screen_summary,
         manifest=paths.manifest,
     output:
         hits=paths.validation_hits,

@@ -117,8 +117,8 @@
   }
 
   function fromAddress() {
-    const sample = Number(new URLSearchParams(location.hash.slice(1)).get("hit"));
-    const found = hits.findIndex((hit) => hit.sample === sample);
+    const asked = new URLSearchParams(location.hash.slice(1)).get("hit");
+    const found = asked === null ? -1 : hits.findIndex((hit) => hit.sample === Number(asked));
     if (found >= 0) chosen = found;
     drawPlane();
     drawProfile();

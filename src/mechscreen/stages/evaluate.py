@@ -64,10 +64,11 @@ def evaluate(campaign: Campaign) -> Path:
             "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
             **describe(campaign.model_instance),
         },
-        provenance(campaign, "evaluation", KIND),
+        {**provenance(campaign, "evaluation", KIND), "evaluated_by": campaign.evaluated_by},
     )
     metrics = {
         **provenance(campaign, "evaluation", "metrics"),
+        "evaluated_by": campaign.evaluated_by,
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),

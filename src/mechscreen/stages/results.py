@@ -66,7 +66,9 @@ class Results:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """Errors of the ensemble and its members on the test split."""
-        return self._json(self.campaign.paths.metrics, "evaluation")
+        metrics = self._json(self.campaign.paths.metrics, "evaluation")
+        self._check_evaluation(self.campaign.paths.metrics, metrics)
+        return metrics
 
     @cached_property
     def validation(self) -> Mapping[str, Any]:
@@ -76,7 +78,10 @@ class Results:
     @cached_property
     def predictions(self) -> storage.File:
         """Simulated and emulated profiles of the test split."""
-        return storage.read(self.campaign.paths.predictions, evaluate.KIND, self.campaign.fingerprint("evaluation"))
+        path = self.campaign.paths.predictions
+        file = storage.read(path, evaluate.KIND, self.campaign.fingerprint("evaluation"))
+        self._check_evaluation(path, file.attributes)
+        return file
 
     @cached_property
     def screen(self) -> storage.File:
@@ -130,6 +135,13 @@ class Results:
         if not name[:1].isdigit():
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"
+
+    def _check_evaluation(self, path: Path, attributes: Mapping[str, Any]) -> None:
+        if attributes.get("evaluated_by") != self.campaign.evaluated_by:
+            raise InputError(
+                f"{path}: evaluated by another screen.objective or screen.disagreement_limit; run the workflow again "
+                "(or mechscreen evaluate)"
+            )
 
     def _json(self, path: Path, stage: Stage) -> Mapping[str, Any]:
         values = storage.read_json(path)

@@ -18,7 +18,7 @@ from mechscreen.progress import Progress
 from mechscreen.sampling import sample_unit
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import describe, provenance
-from mechscreen.tally import DISAGREEMENT_BINS, BestHits, Counts, Hits, plane_pairs
+from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
@@ -63,7 +63,7 @@ def screen_block(campaign: Campaign, block: int, comm: Comm = None, deadline: De
             log.info("screen %s: is there already", path.stem)
             return path
         state = _Block(search, block) if rank_of(comm) == 0 else None
-        complete = _look(search, state, comm, deadline)
+        complete = _screen_batches(search, state, comm, deadline)
         message = ""
         if state is not None:
             if complete:
@@ -144,7 +144,9 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
 
 
 def recall(found: int, counts: Counts) -> dict[str, float]:
-    """Return which share of the hits a cascade finds, by its audit, and a 95 % confidence interval; {} without audit.
+    """Return which share of the hits a cascade would find without its audit, and a 95 % confidence interval.
+
+    {} where there is no hit, or nothing was audited: in a full screen, and where nothing was passed over.
 
     Each hit of the audit stands for as many that were passed over as samples stand for one of the audit; the interval
     is that of the audit's number of hits, a Poisson variable (Garwood 1936).
@@ -187,7 +189,7 @@ class Search:
         unit = sample_unit(campaign.screen.sampling, campaign.seed, start, stop, len(campaign.space), "screen")
         return unit, campaign.screen_space.physical(unit)
 
-    def look(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
+    def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
         screen = self.campaign.screen
         unit, physical = self.sample(start, stop)
@@ -270,7 +272,8 @@ class Search:
             raise storage.FileError(file.path, "was not looked at by the whole ensemble")
         if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
             raise storage.FileError(file.path, f"does not hold the samples {start} … {stop - 1}")
-        expected = min(counts.trusted[list(self.targets)].sum(), self.campaign.screen.hits_per_block)
+        most = self.campaign.screen.hits_per_block
+        expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
         if len(hits) != expected:
             raise storage.FileError(file.path, f"holds {len(hits)} hits, and its counts say {expected}")
         return counts, hits
@@ -290,7 +293,7 @@ class Search:
             if file[name].shape != shape:
                 raise storage.FileError(file.path, f"'{name}' has shape {file[name].shape}, expected {shape}")
         counts = Counts(**{name: file[name].astype(np.int64) for name in counts.arrays()})
-        if not counts.add_up():
+        if not counts.are_consistent():
             raise storage.FileError(file.path, "its counts contradict one another")
         return counts, Hits(**{name: file[name] for name in hits.columns()})
 
@@ -308,7 +311,7 @@ class _Block:
         self.counts = search.no_counts()
         self._done = np.zeros(-(-(self._stop - self._start) // BATCH), dtype=bool)
         hits = self._load_partial()
-        self._best = BestHits(search.campaign.screen.hits_per_block, hits)
+        self._kept = KeptHits(search.campaign.screen.hits_per_block, hits)
 
     @property
     def samples(self) -> int:
@@ -328,12 +331,12 @@ class _Block:
     def collect(self, batch: tuple[int, int], hits: Hits) -> None:
         """Enter the hits of a batch; its counts come with those of its rank, in the end."""
         self._done[(batch[0] - self._start) // BATCH] = True
-        self._best.add(hits)
+        self._kept.add(hits)
 
     def write(self, path: Path, kind: str) -> None:
         """Write what is done."""
         search = self._search
-        hits = self._best.result()
+        hits = self._kept.result()
         arrays = search.pack(self.counts, hits)
         if kind == PARTIAL_KIND:
             arrays["done"] = self._done
@@ -359,14 +362,14 @@ class _Block:
         return hits
 
 
-def _look(search: Search, block: _Block | None, comm: Comm, deadline: Deadline | None) -> bool:
+def _screen_batches(search: Search, block: _Block | None, comm: Comm, deadline: Deadline | None) -> bool:
     """Look at what is missing of a block, into `block` on rank 0; return whether all was done."""
     ensemble = load_campaign_ensemble(search.campaign)
     counts = search.no_counts()
     most = search.campaign.screen.hits_per_block
 
     def work(batch: tuple[int, int]) -> Hits:
-        return search.look(ensemble, *batch, counts).best(most)
+        return search.look_at(ensemble, *batch, counts).draw(most)
 
     if block is None:
         complete = hand_out(comm, (), work, lambda batch, hits: None)

@@ -19,11 +19,12 @@ from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
-from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.sampling import sample_seeds
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.hits import to_csv
 from mechscreen.stages.provenance import describe, provenance
-from mechscreen.stages.screen import HITS_KIND, Search
+from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, Search
+from mechscreen.tally import random_keys
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +34,17 @@ _NO_LABEL = -1
 """Label of a simulation that failed."""
 
 _CHUNK = 1024
-"""Training profiles that are compared with all hits at once."""
+"""Training profiles, and hits, that are compared with one another at once."""
 
 
 def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = None) -> Path:
     """Simulate the hits of the screen with the model and compare; a call that all ranks make. Return the table's path.
 
-    All hits that the screen kept are simulated; if they are more than ``validation.limit``, a random sample of so many.
-    Where the model does not confirm a hit, its sensitivity is measured too: is the emulator wrong, or does the model's
-    own profile move as far when the parameters change in the sixth digit? ``validation/hits.h5`` has a row for each
-    hit, ``validation/hits.csv`` the same without profiles, by trust, ``validation/summary.json`` the figures.
-    Simulations are continued after an interruption like those of
-    `mechscreen.stages.simulate.simulate`.
+    All hits of a class are simulated; if they are more than ``validation.limit``, a random sample of so many. Where the
+    model does not confirm a hit or its class, its sensitivity is measured too: is the emulator wrong, or does the
+    model's own profile move as far when the parameters change in the sixth digit? ``validation/hits.h5`` has a row for
+    each simulated hit, ``validation/hits.csv`` the same without profiles, by trust, ``validation/summary.json`` the
+    figures. Simulations are continued after an interruption like those of `mechscreen.stages.simulate.simulate`.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
         simulate.run_task(task, rank_of(comm) == 0 and _is_whole(task), comm, deadline)
         simulated = _from_rank_0(comm, lambda: storage.read(task.path, simulate.KIND).arrays)
         table = _compare(search, hits, simulated)
-        of_misses = _of_misses(task, np.flatnonzero((table["status"] == Status.OK) & ~table["confirmed"]))
+        stands = table["confirmed"] & table["same_class"]
+        of_misses = _of_misses(task, np.flatnonzero((table["status"] == Status.OK) & ~stands))
         if len(of_misses.index):
             simulate.run_task(of_misses, rank_of(comm) == 0 and _is_whole(of_misses), comm, deadline)
         nearest, training = _compare_with_training(search, simulated["profiles"], comm)
@@ -114,18 +115,23 @@ def nearest_profiles(profiles: NDArray[Any], others: NDArray[Any]) -> tuple[NDAr
     place
         (n,), row of `others`; the first of equals.
     """
-    a = profiles.reshape(len(profiles), math.prod(profiles.shape[1:])).astype(np.float64)
-    squares = np.full(len(a), np.inf)
-    place = np.zeros(len(a), np.int64)
-    for start in range(0, len(others), _CHUNK):
-        b = others[start : start + _CHUNK].reshape(-1, a.shape[1]).astype(np.float64)
-        # |a − b|² = |a|² − 2 a·b + |b|²; |a|² is the same for all b, and cancellation does not matter in the search.
-        partial = (b * b).sum(axis=1) - 2 * (a @ b.T)
-        best = partial.argmin(axis=1)
-        distance = np.square(a - b[best]).mean(axis=1)
-        closer = distance < squares
-        squares[closer], place[closer] = distance[closer], start + best[closer]
-    return np.where(np.isfinite(a).all(axis=1), np.sqrt(squares), np.nan), place
+    values = math.prod(profiles.shape[1:])
+    distance = np.full(len(profiles), np.nan)
+    place = np.zeros(len(profiles), np.int64)
+    for first in range(0, len(profiles), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        a = profiles[rows].reshape(-1, values).astype(np.float64)
+        squares = np.full(len(a), np.inf)
+        for start in range(0, len(others), _CHUNK):
+            b = others[start : start + _CHUNK].reshape(-1, values).astype(np.float64)
+            # |a − b|² = |a|² − 2 a·b + |b|²; |a|² is the same for all b; cancellation does not matter in the search.
+            partial = (b * b).sum(axis=1) - 2 * (a @ b.T)
+            best = partial.argmin(axis=1)
+            square = np.square(a - b[best]).mean(axis=1)
+            closer = square < squares
+            squares[closer], place[rows][closer] = square[closer], start + best[closer]
+        distance[rows] = np.where(np.isfinite(a).all(axis=1), np.sqrt(squares), np.nan)
+    return distance, place
 
 
 def _from_rank_0(comm: Comm, make: Any) -> Any:
@@ -134,8 +140,8 @@ def _from_rank_0(comm: Comm, make: Any) -> Any:
     return value if comm is None else comm.bcast(value, root=0)
 
 
-def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
-    """Return the hits to simulate, by column, and how many hits the screen found, kept and discarded."""
+def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the hits to simulate, by column, and how many the screen found (in all, of each class), and discarded."""
     path = campaign.paths.screen_hits
     with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
         if file.attributes["samples"] != campaign.screen.count:
@@ -143,14 +149,19 @@ def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str,
                 f"{path}: gathered from {file.attributes['samples']} parameter sets, and the screen has "
                 f"{campaign.screen.count}; gather it again (mechscreen screen --gather)"
             )
-        n, limit = len(file["index"]), campaign.validation.limit
-        rows = np.arange(n)
-        if n > limit:
-            keys = sample_unit("uniform", campaign.seed, 0, n, 1, "validation")[:, 0]
-            rows = np.sort(np.argsort(keys, kind="stable")[:limit])
+        trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.fingerprint("screen"))["trusted"]
+        found = {label: int(trusted[label]) for label in campaign.targets}
+        labels, keys = np.asarray(file["labels"]), random_keys(np.asarray(file["index"]))
+        chosen = [np.empty(0, np.intp)]
+        for label, number in found.items():
+            rows = np.flatnonzero(labels == label)
+            # Where blocks kept some of a class, those of the least keys, so many of the least of all are surely there.
+            most = campaign.validation.limit if len(rows) == number else campaign.screen.hits_per_block
+            chosen.append(rows[np.argsort(keys[rows])[: min(most, campaign.validation.limit)]])
         columns = ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks")
+        rows = np.sort(np.concatenate(chosen))
         totals = {name: int(file.attributes[name]) for name in ("hits_found", "hits_kept", "hits_discarded")}
-        return {name: file[name][rows] for name in columns}, totals
+        return {name: file[name][rows] for name in columns}, {**totals, "found": found}
 
 
 def _seeds(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -244,33 +255,50 @@ def _compare_with_training(
 
 
 def _summarise(
-    search: Search, table: dict[str, NDArray[Any]], screened: dict[str, int], training: NDArray[np.int64]
+    search: Search, table: dict[str, NDArray[Any]], screened: dict[str, Any], training: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return the figures of the validation; a failed simulation counts as neither confirmed nor of the same class."""
+    """Return the figures of the validation; a failed simulation counts as neither confirmed nor of the same class.
+
+    Where classes were sampled, their shares count as their hits do.
+    """
     campaign = search.campaign
     names = search.objective.class_names
     ok = table["status"] == Status.OK
     confirmed, same = table["confirmed"], table["same_class"]
     n = len(ok)
-    sensitivity = table["sensitivity"].max(axis=1)
+    found: dict[int, int] = screened.pop("found")
     everything = screened["hits_found"] == n
+    strata = [np.ones(n, bool)] if everything else [table["emulated_labels"] == label for label in found]
+    weights = [1.0] if everything else [number / max(1, sum(found.values())) for number in found.values()]
+    # What moves by more than the limit when parameters change in the sixth digit, or has no profile then.
+    moves = ~(table["sensitivity"].mean(axis=1) <= campaign.validation.rmse_limit)
+
+    def share(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        parts = [(_share(chosen[rows]), weight) for rows, weight in zip(strata, weights, strict=True) if rows.any()]
+        return _together(parts)
+
     return {
         **provenance(campaign, "validation", KIND),
         "target": list(campaign.screen.objective.target),
         "disagreement_limit": campaign.screen.disagreement_limit,
         "rmse_limit": campaign.validation.rmse_limit,
         **screened,
-        "selection": "all hits" if everything else "all hits kept" if screened["hits_kept"] == n else "random sample",
+        "selection": "all hits"
+        if everything
+        else "random sample"
+        if len(found) == 1
+        else "all of each class, or a random sample",
         "validated": n,
         "failed": int((~ok).sum()),
-        "confirmed": _share(confirmed),
-        "beyond_limit": _share(ok & ~confirmed),
-        "indeterminate": _share(sensitivity[ok & ~confirmed] > campaign.validation.rmse_limit),
-        "same_class": _share(same),
-        "confirmed_and_same_class": _share(confirmed & same),
+        "confirmed": share(confirmed),
+        "beyond_limit": share(ok & ~confirmed),
+        "indeterminate": _share(moves[ok & ~confirmed]),
+        "same_class": share(same),
+        "confirmed_and_same_class": share(confirmed & same),
         "rmse": _spread(table["rmse"][ok]),
         "emulated_classes": {
             names[label]: {
+                "found": found[label],
                 "validated": int(of_class.sum()),
                 "confirmed": _share(confirmed[of_class]),
                 "same_class": _share(same[of_class]),
@@ -295,6 +323,18 @@ def _share(chosen: NDArray[np.bool_]) -> dict[str, Any]:
         return {"count": 0, "share": None, "interval": None}
     interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
     return {"count": count, "share": count / total, "interval": [float(interval.low), float(interval.high)]}
+
+
+def _together(parts: list[tuple[dict[str, Any], float]]) -> dict[str, Any]:
+    """Return a share of all from those of its parts and their weights; an interval so added up is never too narrow."""
+    if not parts:
+        return _share(np.zeros(0, bool))
+    total = sum(weight for _, weight in parts)
+    return {
+        "count": sum(part["count"] for part, _ in parts),
+        "share": sum(part["share"] * weight for part, weight in parts) / total,
+        "interval": [sum(part["interval"][end] * weight for part, weight in parts) / total for end in (0, 1)],
+    }
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float | None]:
