@@ -78,10 +78,22 @@ def test_few_samples_are_counted_in_few_cells(shown):
 def test_nothing_found_and_a_single_parameter_are_said(shown):
     total = histograms(np.random.default_rng(6).random((100, 3)))
     assert "found no sample of the target (t)" in shown(planes.draw(parameters(3), total * 0, total, "t"))
+    one = histograms(np.random.default_rng(6).random((900, 1)))
+    assert "fewer than two" in shown(planes.draw(parameters(1), one, one, "t"))
+    assert "nothing" in planes.caption(parameters(1), one, one, "t")
     none = np.zeros((0, BINS, BINS), np.int64)
-    assert "fewer than two" in shown(planes.draw(parameters(1), none, none, "t"))
-    assert "nothing" in planes.caption(parameters(1), none, none, "t")
-    assert "fewer than two" in shown(planes.draw_marginals(parameters(1), none[None], ("a",), "kind"))
+    assert "no parameter varies" in shown(planes.draw_marginals([], none[None], ("a",), "kind"))
+
+
+def test_a_single_parameter_has_its_curve(shown):
+    unit = np.random.default_rng(8).random((20_000, 1))
+    high, low = histograms(unit[unit[:, 0] > 0.5]), histograms(unit[unit[:, 0] <= 0.5])
+    figure = planes.draw_marginals(parameters(1), np.stack([low, high]), ("low", "high"), "kind")
+    shown(figure)
+    curves = [patch.get_data().values for patch in figure.axes[0].patches]
+    assert [curve[-1] > 1.9 for curve in curves] == [False, True]
+    assert planes.marginals_caption(np.stack([low, high]), ("low", "high")) == "20,000 samples."
+    assert planes.shifts(high, low + high, 1)[0] == pytest.approx(0.25, abs=0.02)
 
 
 def test_of_many_parameters_the_telling_ones_are_drawn(shown):

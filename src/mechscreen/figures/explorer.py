@@ -130,7 +130,7 @@ def _label(parameter: Parameter) -> str:
 
 def _first(varied: Sequence[int], density: NDArray[Any]) -> list[int]:
     """Return the two parameters to begin with: those of the plane with the most structure."""
-    if not len(density):
+    if len(varied) < 2:
         return [varied[0], varied[0]]
     first, second = np.triu_indices(len(varied), 1)
     plane = int(density.std(axis=(1, 2)).argmax())

@@ -43,7 +43,7 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
     target, total
         (planes, bins, bins), counts of the samples of the target, and of all.
     """
-    if len(target) == 0:
+    if len(parameters) < 2:
         return style.message("No planes to show: fewer than two parameters vary.")
     if target.sum() == 0:
         return style.message(f"Nothing to show: the screen found no sample of the target ({target_name}).")
@@ -99,7 +99,7 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
 
 def caption(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[Any], target_name: str) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
-    if len(target) == 0 or target.sum() == 0:
+    if len(parameters) < 2 or target.sum() == 0:
         return "There is nothing to show."
     found, samples = int(target[0].sum()), int(total[0].sum())
     cells = _resolution(target.shape[1], found, 2)
@@ -128,7 +128,7 @@ def draw_marginals(
     found = _found(counts)
     drawn = [k for k in range(len(class_names)) if found[k] >= 2 * _PER_STEP]
     if counts.shape[1] == 0:
-        return style.message("No curves to show: fewer than two parameters vary.")
+        return style.message("No curves to show: no parameter varies.")
     if not drawn:
         return style.message("No class has enough samples to be drawn along the parameters.")
     columns = min(4, len(parameters))
