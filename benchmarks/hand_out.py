@@ -104,17 +104,17 @@ def simulated(what: str, result: object, ranks: int, seconds: float, blocks: int
     )
 
 
-def real(blocks: int) -> None:
+def real(what: str, result: object, blocks: int) -> None:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
     collected = []
     comm.Barrier()
     start = time.perf_counter()
-    hand_out(comm, range(blocks), lambda block: SIMULATED, lambda block, result: collected.append(block))
+    hand_out(comm, range(blocks), lambda block: result, lambda block, result: collected.append(block))
     wall = time.perf_counter() - start
     if comm.Get_rank() == 0:
-        print(f"{comm.Get_size()} real ranks, blocks of no work: {1e6 * wall / blocks:.0f} µs a block")
+        print(f"{comm.Get_size()} real ranks, {what}, blocks of no work: {1e6 * wall / blocks:.0f} µs a block")
 
 
 def main() -> None:
@@ -123,7 +123,8 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=512)
     options = parser.parse_args()
     if options.real:
-        real(2000)
+        real("simulations", SIMULATED, 2000)
+        real("screen", SCREENED, 2000)
         return
     # Without work, what rank 0 can do at most; then blocks as they are made.
     for what, result, lengths in (("simulations", SIMULATED, (1.0, 0.2)), ("screen", SCREENED, (0.3, 0.1))):

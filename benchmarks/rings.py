@@ -3,7 +3,8 @@
     python benchmarks/rings.py config/paper.yaml            # a campaign with a training set and trained networks
 
 Profiles are those of the whole training set, as simulated, and what the ensemble predicts for parameter sets of the
-screen. One thread.
+screen. One thread. Where hits were validated, also which of the two thresholds decides where the simulation is of
+another class.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.objectives import Rings
+from mechscreen.stages import validate
 from mechscreen.stages.merge import map_split
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import BATCH, Search
@@ -89,6 +92,23 @@ def main() -> None:
         _, physical = search.sample(start, min(start + BATCH, arguments.count))
         predicted.add(ensemble.predict(campaign.space.normalise(physical)).profiles)
     predicted.tell("predicted")
+    if campaign.paths.validation_hits.exists():
+        tell_misses(campaign)
+
+
+def tell_misses(campaign: Campaign) -> None:
+    """Say how many of the hits whose simulation is of another class are of the same with half the thresholds."""
+    hits = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.fingerprint("validation"))
+    missed = (hits["labels"] >= 0) & ~hits["same_class"]
+    profiles, log_peaks, wanted = (hits[name][missed] for name in ("profiles", "log_peaks", "emulated_labels"))
+    print(f"hits: {len(missed):,} simulated, {missed.sum()} of another class then")
+    for what, distance, prominence in (
+        ("half the distance", DISTANCE // 2, PROMINENCE),
+        ("half the prominence", DISTANCE, PROMINENCE / 2),
+        ("half of both", DISTANCE // 2, PROMINENCE / 2),
+    ):
+        same = Rings(distance, prominence)(profiles, log_peaks) == wanted
+        print(f"    of the same class with {what}: {same.sum()}")
 
 
 if __name__ == "__main__":

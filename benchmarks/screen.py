@@ -15,7 +15,6 @@ import cProfile
 import os
 import pstats
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,29 +28,13 @@ from mechscreen.campaign import Campaign
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import BATCH, Search
 
-HAND_OUT = """
-import time
-from mpi4py import MPI
-from mechscreen.parallel import hand_out
-from mechscreen.tally import Hits
-
-world, seen = MPI.COMM_WORLD, []
-nothing = Hits.none(13, 1, 501)
-
-def work(batch):
-    return world.Get_rank(), nothing
-
-start = time.perf_counter()
-hand_out(world, ((k, k + 1) for k in range(20_000)), work, lambda batch, result: seen.append(result[0]))
-if world.Get_rank() == 0:
-    print((time.perf_counter() - start) / max(1, len(seen) - seen.count(0)))
+RANK = """
+import resource, runpy
+try:
+    runpy.run_module("mechscreen", run_name="__main__", alter_sys=True)
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-
-
-def hand_out_seconds() -> float:
-    """Return what it takes rank 0 to hand a batch to the other rank and to collect its result, with no work in it."""
-    command = [_mpiexec(), "-n", "2", sys.executable, "-c", HAND_OUT]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _mpiexec() -> str:
@@ -63,16 +46,16 @@ def screen(config: Path, ranks: int) -> tuple[float, float, float]:
     """Screen block 0; return samples a second, seconds beside that, and the largest rank's memory in MB."""
     campaign = Campaign.load(config)
     campaign.paths.block(0).unlink(missing_ok=True)
-    command = [_mpiexec(), "-n", str(ranks), sys.executable, "-m", "mechscreen"]
+    command = [_mpiexec(), "-n", str(ranks), sys.executable, "-c", RANK]
     command += ["screen", "--config", str(config), "--block", "0", "--ranks", str(ranks)]
     start = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     wall = time.perf_counter() - start
-    ((minutes, seconds),) = re.findall(r"took (?:(\d+) min )?([\d.]+) s", done.stderr)
-    took = 60 * int(minutes or 0) + float(seconds)
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return campaign.screen.count / took, wall - took, memory
+    (told,) = re.findall(r"([\d,]+)/s, took", done.stderr)
+    rate = float(told.replace(",", ""))
+    memory = max(map(int, done.stdout.split())) / 1024
+    return rate, wall - campaign.screen.count / rate, memory
 
 
 def profile(config: Path) -> None:
@@ -154,7 +137,6 @@ def main() -> None:
                 f"{peak / 1e9:,.0f}, so {rates[1] * each / (2 * peak):.0%} of two"
             )
             profile(config)
-            print(f"handing out a batch of {BATCH}: {1e6 * hand_out_seconds():.0f} µs of rank 0")
     finally:
         shutil.rmtree(own.paths.root, ignore_errors=True)
 

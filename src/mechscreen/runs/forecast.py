@@ -137,10 +137,10 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
     training_rows, test_rows = _rows(campaign)
     steps = training_rows / emulators.training.batch_size * emulators.training.epochs
     weights = _FLOAT * emulators.architecture.weights(dimensions, outputs, points)
-    counts = math.comb(dimensions, 2) * screen.bins**2 * len(campaign.objective.class_names) * _DOUBLE
-    hits = min(screen.hits_per_block, screen.block_size)
+    counts = max(1, math.comb(dimensions, 2)) * screen.bins**2 * len(campaign.objective.class_names) * _DOUBLE
+    hits = min(screen.hits_per_block * len(campaign.targets), screen.block_size)
     block = counts + hits * row
-    checked = min(campaign.validation.limit, screen.blocks * hits)
+    checked = min(campaign.validation.limit * len(campaign.targets), screen.blocks * hits)
 
     def mpi(rule: Rule, core_seconds: float, least: int, memory: float, disk: float, files: int = 1) -> Step:
         ranks = min(MOST_RANKS, max(2, math.ceil(core_seconds / RANK_SECONDS)))
@@ -209,9 +209,22 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
             test_rows * 2 * profile,
             2,
         ),
-        mpi(look, screen.block_size * emulators.members * speeds.prediction, 3000, hits * row, screen.blocks * block),
+        mpi(
+            look,
+            screen.block_size * emulators.members * speeds.prediction,
+            3000 + math.ceil(3 * counts / 1e6),
+            hits * row,
+            screen.blocks * block,
+        ),
         step(gather, screen.blocks * block / DISK_RATE, 2000, block, screen.blocks * hits * row, 2),
-        mpi(validate, checked * sample_seconds, 1500, 4 * checked * profile, 2 * checked * row, 3),
+        mpi(
+            validate,
+            checked * sample_seconds,
+            1500 + math.ceil(checked * profile / 1e6),
+            4 * checked * profile,
+            2 * checked * row,
+            3,
+        ),
         step(draw, 0, 3000, 0, len(draw.targets) * PICTURE, 1),
         step(write, 0, 3000, 0, PAGE, 2),
     )
