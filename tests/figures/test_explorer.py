@@ -1,6 +1,7 @@
 """The interactive part of the report, run by a real browser where there is one."""
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from mechscreen.figures import explorer
 from mechscreen.figures.page import Page, render
@@ -49,10 +51,10 @@ def page():
     return Page("hits & more", "", [], [], [], explorer=data), hits
 
 
-def browse(tmp_path, page, fragment=""):
-    """Return the page's elements as a browser has them after its script ran."""
+def browse(tmp_path, page, fragment="", then=""):
+    """Return the page's elements as a browser has them after its script ran, and another one if there is."""
     path = tmp_path / "report.html"
-    path.write_text(render(page), encoding="utf-8")
+    path.write_text(render(page).replace("</body>", f"<script>{then}</script></body>"), encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
     command += ["--virtual-time-budget=3000", "--dump-dom", f"file://{path}{fragment}"]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
@@ -88,6 +90,55 @@ def test_the_address_chooses_a_hit_and_a_failed_simulation_has_no_profile(tmp_pa
     assert "simulation failed" in section
     assert 'class="emulated"></path>' in section
     assert 'class="simulated"></path>' not in section
+
+
+CHOOSE = """
+function choose(list, value) {
+  const select = document.querySelector(`#explorer select.${list}`);
+  select.value = value;
+  select.dispatchEvent(new Event("change"));
+}
+"""
+
+
+@browser
+@pytest.mark.parametrize(
+    ("then", "plane", "swapped"),
+    [
+        ("", 4, False),
+        ("choose('along', 3); choose('up', 1);", 4, True),
+        ("choose('along', 0); choose('up', 2);", 1, False),
+        ("choose('along', 3); choose('up', 2);", 5, True),
+    ],
+)
+def test_the_shade_is_the_density_over_the_chosen_plane(tmp_path, then, plane, swapped):
+    random = np.random.default_rng(3)
+    density = random.random((6, 8, 8))
+    density[4] *= 3  # the plane of b and d has the most structure
+    parameters = [Parameter(name, 0.0, 1.0) for name in "abcd"]
+    hits = [{"sample": 1, "parameters": [0.5] * 4, "rmse": 0.01, "disagreement": 0.02, "emulated": "3 rings",
+             "simulated": "3 rings", "confirmed": True, "stands": True}]  # fmt: skip
+    profiles = random.random((1, 2, 301))
+    data = explorer.data(parameters, [0, 1, 2, 3], density, OUTPUTS, hits, profiles, profiles)
+    document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data), then=CHOOSE + then)
+    (encoded,) = re.findall(r'<image href="data:image/png;base64,([^"]*)"', document)
+    red = 255 * imread(io.BytesIO(base64.b64decode(encoded)))[::-1, :, 0]  # rows from below
+    level = np.clip(density[plane] / np.quantile(density, 0.995), 0, 1)
+    expected = 255 - (255 - 0x56) * (level if swapped else level.T)
+    np.testing.assert_allclose(red, expected, atol=2)
+
+
+@browser
+def test_marks_buttons_and_lists_choose_what_is_shown(tmp_path, page):
+    click = "document.querySelectorAll('#explorer svg.plane .stands, #explorer svg.plane .falls')[11]"
+    click += ".dispatchEvent(new Event('click'));"
+    following = "document.querySelector('#explorer .next').click();"
+    section = browse(tmp_path, page[0], then=click)
+    assert "Hit 12 of 30: sample 111" in section
+    section = browse(tmp_path, page[0], then=click + following + CHOOSE + "choose('output', 1);")
+    assert "Hit 13 of 30: sample 112" in section
+    assert "second" in section[section.index('<svg class="profile"') :]
+    assert "radius [cm]" not in section[section.index('<svg class="profile"') :]
 
 
 def test_profiles_are_kept_to_a_part_in_five_hundred(page):

@@ -14,8 +14,10 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.figures import FIGURES
 from mechscreen.figures.style import read_metadata
+from mechscreen.stages import report as report_stage
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.report import draw, figure_inputs, figure_names, report
+from mechscreen.stages.results import Results
 from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, gather_screen, screen_block
 from mechscreen.stages.validate import validate
 
@@ -195,6 +197,36 @@ def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_
     assert re.search(r"width = a \+ b · place", text)
     assert re.search(r"place = a \+ b / width", text)
     assert not plane.paths.figure("planes").exists()
+
+
+def test_lines_and_picture_of_a_plane_are_the_right_way_round(finished, monkeypatch):
+    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40, "count": 10_000}
+    campaign = changed(finished, name="plane", base="bumps", screen=screen)
+    screen_block(campaign, 0)
+    gather_screen(campaign)
+    # As many samples of the target in each bin of the place, where the width is 3 + place / 10.
+    summary = storage.read(campaign.paths.screen_summary, SUMMARY_KIND)
+    planes = np.zeros_like(summary["planes"])
+    place, width = (low + (np.arange(40) + 0.5) / 40 * (high - low) for low, high in ((0, 60), (2, 12)))
+    rows = np.abs(width[None] - (3 + place[:, None] / 10)).argmin(axis=1)
+    planes[2, 0, np.arange(40), rows] = 50
+    storage.write(campaign.paths.screen_summary, {**summary.arrays, "planes": planes}, summary.attributes)
+    results = Results(campaign)
+    lines = {(x.name, y.name, line.form): line for x, y, line in results.relations}
+    line = lines["place", "width", "linear"]
+    assert (line.intercept, line.slope) == (pytest.approx(3, abs=0.1), pytest.approx(0.1, rel=0.03))
+    assert lines["width", "place", "linear"].slope == pytest.approx(10, rel=0.05)
+    shown = []
+    for x, y in (results.varied, results.varied[::-1]):
+        results = Results(campaign)
+        results.relations = [(x, y, lines[x.name, y.name, "linear"])]
+        monkeypatch.setattr("mechscreen.figures.plane.draw", lambda *given: shown.append(given))
+        report_stage._draw_plane(results)
+        assert [parameter.name for parameter in shown[-1][:2]] == [x.name, y.name]
+        across, up = np.nonzero(shown[-1][2][2])
+        assert np.polyfit(across, up, 1)[0] > 0
+        assert len(set(across)) == (40 if x.name == "place" else len(set(rows)))
 
 
 def test_an_unknown_figure_is_named_with_the_nearest_one(finished):
