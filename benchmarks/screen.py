@@ -29,11 +29,12 @@ from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import BATCH, Search
 
 RANK = """
-import resource, runpy
+import os, resource, runpy
 try:
     runpy.run_module("mechscreen", run_name="__main__", alter_sys=True)
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    # At once, lest the lines of two ranks mix.
+    os.write(1, b"%d\\n" % resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 

@@ -71,11 +71,11 @@ def test_paper_configurations_have_the_papers_sizes(name):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config/planes").glob("*.yaml")), ids=lambda path: path.name)
 def test_plane_screens_hold_the_papers_values_and_use_the_networks_of_another_campaign(path, tmp_path):
-    values = shipped(ROOT / "config/active-2.yaml", tmp_path)
+    values = shipped(ROOT / "config/active-3.yaml", tmp_path)
     base = Campaign.from_dict(values)
     update_config(values, yaml.safe_load(path.read_text()))
     campaign = Campaign.from_dict(values)
-    assert (campaign.base, campaign.name, campaign.screen.count) == ("active-2", f"plane-{path.stem}", 10**7)
+    assert (campaign.base, campaign.name, campaign.screen.count) == ("active-3", f"plane-{path.stem}", 10**7)
     assert campaign.fingerprint("emulators") == base.fingerprint("emulators")
     held = {"G4": 0.5, "alpha": 0.5, "beta": 0.5, "Kphi": 0.3, "exp_phi": 0.5, "alpha_L": 0.3, "KC": 0.5, "KP": 0.5}
     held |= {"d_A": 0.5, "alpha_T": 0.8, "KT": 0.3, "alpha_c": 0.5, "domainR": 1.0}
