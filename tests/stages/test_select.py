@@ -133,7 +133,7 @@ def test_networks_learn_from_both_and_select_again(first, second):
         select(campaign, shard)
         simulate(campaign, shard)
     merge(campaign)
-    for member in range(2):
+    for member in range(campaign.emulators.members):
         train(campaign, member)
     assert read_record(campaign.paths.member(0))["training_samples"] == len(load_split(campaign, "train"))
     evaluate(campaign)
