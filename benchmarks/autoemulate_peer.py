@@ -38,7 +38,6 @@ def perceptrons(parameters, targets, seconds):
     settings = {"layer_dims": [256] * 3, "batch_size": 256, "lr": 1e-3, "n_emulators": MEMBERS, "random_seed": 1}
 
     def fit(epochs):
-        schedule = {"T_max": epochs}
         return emulator(
             parameters,
             targets,
@@ -46,7 +45,7 @@ def perceptrons(parameters, targets, seconds):
             COMPONENTS,
             epochs=epochs,
             scheduler_cls=torch.optim.lr_scheduler.CosineAnnealingLR,
-            scheduler_params=schedule,
+            scheduler_params={"T_max": epochs},
             **settings,
         )
 
@@ -66,10 +65,8 @@ def perceptrons(parameters, targets, seconds):
 def gaussian_process(parameters, targets, seconds):
     """Fit the Gaussian process with its own settings to as many samples as are handled in minutes."""
     del seconds
-    rows = slice(0, GAUSSIAN_SAMPLES)
-    return emulator(
-        parameters[rows], targets[rows], GaussianProcessRBF, GAUSSIAN_COMPONENTS
-    ), f"{len(parameters[rows])} samples"
+    parameters, targets = parameters[:GAUSSIAN_SAMPLES], targets[:GAUSSIAN_SAMPLES]
+    return emulator(parameters, targets, GaussianProcessRBF, GAUSSIAN_COMPONENTS), f"{len(parameters)} samples"
 
 
 METHODS = {"mlp": perceptrons, "gaussian": gaussian_process}
@@ -87,13 +84,9 @@ def main():
     start = time.perf_counter()
     fitted, note = METHODS[arguments.method](given["parameters"], given["targets"], arguments.seconds)
     training = time.perf_counter() - start
-
-    def predict():
-        return np.concatenate([fitted.predict_mean(part).numpy() for part in given["asked"].split(BATCH)])
-
     fitted.predict_mean(given["asked"][:BATCH])
     start = time.perf_counter()
-    said = predict()
+    said = np.concatenate([fitted.predict_mean(part).numpy() for part in given["asked"].split(BATCH)])
     rate = len(said) / (time.perf_counter() - start)
     np.savez(arguments.said, said=said, training=training, rate=rate, note=note)
 

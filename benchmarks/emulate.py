@@ -96,12 +96,12 @@ def perceptron(samples: Samples, validation: Samples, seconds: float) -> Predict
     scaler = StandardScaler().fit(_targets(samples))
     fitted = MLPRegressor(hidden_layer_sizes=(256, 256, 256), random_state=1)
     targets, start, epochs = scaler.transform(_targets(samples)), time.perf_counter(), 0
-    rows, least, best = slice(0, 1000), np.inf, fitted
+    known, truth = validation.parameters[:1000], _targets(validation)[:1000]
+    least, best = np.inf, fitted
     while time.perf_counter() - start < seconds:
         fitted.partial_fit(samples.parameters, targets)
         epochs += 1
-        said = scaler.inverse_transform(fitted.predict(validation.parameters[rows]))
-        error = np.mean((said - _targets(validation)[rows]) ** 2)
+        error = np.mean((scaler.inverse_transform(fitted.predict(known)) - truth) ** 2)
         if error < least:
             least, best = error, copy.deepcopy(fitted)
     print(f"    MLPRegressor: {epochs} epochs")
@@ -148,7 +148,7 @@ def here(fit: Callable[[Samples, Samples, float], Predict]) -> Method:
     return run
 
 
-def there(python: Path, method: str) -> Method:
+def there(method: str) -> Method:
     """Return a method that AutoEmulate's interpreter runs."""
 
     def run(samples: Samples, validation: Samples, asked: Array, seconds: float) -> tuple[Array, float, float]:
@@ -156,7 +156,7 @@ def there(python: Path, method: str) -> Method:
             given, said = Path(folder, "given.npz"), Path(folder, "said.npz")
             np.savez(given, parameters=samples.parameters, targets=_targets(samples), asked=asked)
             script = Path(__file__).with_name("autoemulate_peer.py")
-            subprocess.run([python, script, method, given, said, "--seconds", str(seconds)], check=True)
+            subprocess.run([AUTOEMULATE, script, method, given, said, "--seconds", str(seconds)], check=True)
             with np.load(said) as file:
                 print(f"    AutoEmulate: {file['note']}")
                 return file["said"], float(file["training"]), float(file["rate"])
@@ -169,8 +169,8 @@ METHODS = {
     "lstm": here(
         network(LSTMSettings(), TrainingSettings(batch_size=100, learning_rate=1e-3, loss="mse", weight_decay=0))
     ),
-    "autoemulate-mlp": there(AUTOEMULATE, "mlp"),
-    "autoemulate-gaussian": there(AUTOEMULATE, "gaussian"),
+    "autoemulate-mlp": there("mlp"),
+    "autoemulate-gaussian": there("gaussian"),
     "mlp": here(perceptron),
     "neighbours": here(neighbours),
     "gaussian": here(gaussian_process),

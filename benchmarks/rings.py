@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.objectives import Rings
-from mechscreen.stages import validate
 from mechscreen.stages.merge import map_split
 from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.results import Results
 from mechscreen.stages.screen import BATCH, Search
 
 DISTANCE, PROMINENCE = 50, 0.1
@@ -98,7 +97,7 @@ def main() -> None:
 
 def tell_misses(campaign: Campaign) -> None:
     """Say how many of the hits whose simulation is of another class are of the same with half the thresholds."""
-    hits = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.fingerprint("validation"))
+    hits = Results(campaign).hits
     missed = (hits["labels"] >= 0) & ~hits["same_class"]
     profiles, log_peaks, wanted = (hits[name][missed] for name in ("profiles", "log_peaks", "emulated_labels"))
     print(f"hits: {len(missed):,} simulated, {missed.sum()} of another class then")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -353,7 +353,7 @@ def report(config: Path, figure: str | None) -> None:
 @click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
 @click.option(
     "--combine",
-    type=click.Choice(["vote", "mean"]),
+    type=click.Choice(get_args(Combine)),
     default="vote",
     show_default=True,
     help="What the most agreeing member says, or the mean of all.",

@@ -70,10 +70,9 @@ def fit_relation(
     abscissa = x if form == "linear" else 1 / x
     samples = int(counts.sum())
     # The moments of all samples from their counts: a screen has too many to write them out for a library's line.
-    up = counts.sum(axis=0)
-    mean_x, mean_y = along @ abscissa / samples, up @ y / samples
-    dx, dy = abscissa - mean_x, y - mean_y
-    xx, xy, yy = (float(value) / samples for value in (along @ dx**2, dx @ counts @ dy, up @ dy**2))
+    cells, weights = np.stack([axis.ravel() for axis in np.meshgrid(abscissa, y, indexing="ij")]), counts.ravel()
+    mean_x, mean_y = np.average(cells, axis=1, weights=weights)
+    (xx, xy), (_, yy) = np.cov(cells, fweights=weights, ddof=0)
     slope = xy / xx
     r2 = xy**2 / (xx * yy) if yy > 0 else 1.0
     slope_error = np.sqrt((1 - r2) * yy / xx / (samples - 2))

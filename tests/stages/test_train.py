@@ -44,6 +44,16 @@ def remove_member(campaign, member=0):
         path.unlink()
 
 
+def interrupted(trained):
+    """Return a campaign whose member 0 was interrupted, the weights that it should end with, and its checkpoint."""
+    campaign = trained()
+    expected = weights(campaign)
+    remove_member(campaign)
+    with pytest.raises(Interrupted):
+        train(campaign, 0, AfterAsked(40))
+    return campaign, expected, campaign.paths.member(0) / "checkpoint.h5"
+
+
 def test_a_member_is_a_network_its_history_and_a_record(trained):
     campaign = trained()
     folder = campaign.paths.member(1)
@@ -61,8 +71,8 @@ def test_the_network_is_that_of_the_best_epoch(trained):
     from mechscreen.emulators.metrics import rmse
     from mechscreen.emulators.networks import load_network
 
-    campaign = trained(emulators={"training": {"epochs": 12, "batch_size": 32, "learning_rate": 0.03}})
-    campaign = trained(emulators={"training": {**campaign.emulators.training.model_dump(), "schedule": "constant"}})
+    schedule = {"epochs": 12, "batch_size": 32, "learning_rate": 0.03, "schedule": "constant"}
+    campaign = trained(emulators={"training": schedule})
     remove_member(campaign)
     train(campaign, 0)
     record = read_record(campaign.paths.member(0))
@@ -169,12 +179,7 @@ def test_an_attempt_that_ends_no_epoch_says_that_it_needs_more_time(trained):
 
 
 def test_the_checkpoint_of_other_software_is_not_used(trained, caplog):
-    campaign = trained()
-    expected = weights(campaign)
-    remove_member(campaign)
-    with pytest.raises(Interrupted):
-        train(campaign, 0, AfterAsked(40))
-    checkpoint = campaign.paths.member(0) / "checkpoint.h5"
+    campaign, expected, checkpoint = interrupted(trained)
     file = storage.read(checkpoint, stage.CHECKPOINT_KIND)
     arrays = dict(file.arrays)
     del arrays["optimiser-000"]
@@ -203,12 +208,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(trained, 
 
 
 def test_a_damaged_checkpoint_is_not_used(trained, caplog):
-    campaign = trained()
-    expected = weights(campaign)
-    remove_member(campaign)
-    with pytest.raises(Interrupted):
-        train(campaign, 0, AfterAsked(40))
-    checkpoint = campaign.paths.member(0) / "checkpoint.h5"
+    campaign, expected, checkpoint = interrupted(trained)
     content = bytearray(checkpoint.read_bytes())
     content[-100] ^= 1
     checkpoint.write_bytes(content)

@@ -155,7 +155,7 @@ def test_sensitivity_of_the_model_is_measured_where_it_does_not_confirm_a_hit(sc
     table["sensitivity"] = 1e5 * table["sensitivity"]
     table["sensitivity"][np.flatnonzero(missed)[0]] = np.nan
     beyond = missed & ~table["confirmed"]
-    told = validate._summarise(screen.Search(campaign), table, {"hits_found": 200, "found": {2: 200}}, np.zeros(6, int))
+    told = validate._summarise(screen.Search(campaign), table, {"hits_found": 200}, {2: 200}, np.zeros(6, int))
     assert told["indeterminate"]["count"] == (~(table["sensitivity"][beyond, 0] <= 0.05)).sum() > 1
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mechscreen.figures.style import grid_label, profile_label, shown_points
 from mechscreen.figures.text import plain
 from mechscreen.models import Output, Parameter
+from mechscreen.tally import plane_pairs
 
 MOST = 1000
 """Hits that a page holds."""
@@ -130,11 +131,8 @@ def _label(parameter: Parameter) -> str:
 
 def _first(varied: Sequence[int], density: NDArray[Any]) -> list[int]:
     """Return the two parameters to begin with: those of the plane with the most structure."""
-    if len(varied) < 2:
-        return [varied[0], varied[0]]
-    first, second = np.triu_indices(len(varied), 1)
-    plane = int(density.std(axis=(1, 2)).argmax())
-    return [varied[first[plane]], varied[second[plane]]]
+    i, j = plane_pairs(len(varied))[density.std(axis=(1, 2)).argmax()]
+    return [varied[i], varied[j]]
 
 
 def _base64(levels: NDArray[Any]) -> str:

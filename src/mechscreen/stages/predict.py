@@ -101,9 +101,6 @@ def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> Traine
                 f"{folder}: trained by campaign {record['campaign']}, {folders[0].name} by {records[0]['campaign']}; "
                 "an ensemble is of one campaign: remove the members of the other"
             )
-    for folder, record in zip(folders, records, strict=True):
-        if folder.name != f"member-{record['member']}":
-            raise InputError(f"{folder}: holds member {record['member']}, moved or copied here; remove it")
     return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
 
 
@@ -125,14 +122,8 @@ def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
 
 def _load_checked(campaign: Campaign, members: int, samples: int | None = None) -> Ensemble:
     folders = [campaign.paths.member(number, samples) for number in range(members)]
-    for number, folder in enumerate(folders):
-        record = read_record(folder, campaign.fingerprint("emulators"))
-        learned = record["training_samples"]
-        if record["member"] != number or (samples is not None and learned != samples):
-            raise InputError(
-                f"{folder}: holds member {record['member']}, trained on {learned} samples; it was moved or copied "
-                "here: remove it and train this one"
-            )
+    for folder in folders:
+        read_record(folder, campaign.fingerprint("emulators"), samples)
     return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
 
 

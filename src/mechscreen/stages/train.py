@@ -66,7 +66,7 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     record = folder / "member.json"
     if record.exists():
         try:
-            read_record(folder, campaign.fingerprint("emulators"))
+            read_record(folder, campaign.fingerprint("emulators"), samples)
         except InputError as error:
             log.warning("%s: training anew, since %s", label, error)
         else:
@@ -94,18 +94,20 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     return record
 
 
-def read_record(folder: Path, campaign: str | None = None) -> dict[str, Any]:
-    """Return a member's record, having checked that its network is the one that was recorded.
+def read_record(folder: Path, campaign: str | None = None, samples: int | None = None) -> dict[str, Any]:
+    """Return a member's record, having checked that it belongs there and its network is the one that was recorded.
 
     Parameters
     ----------
     campaign
         Fingerprint that the record must carry; None accepts any.
+    samples
+        How many training samples it must have learnt from; None accepts any.
 
     Raises
     ------
     InputError
-        If a file is missing, wrong, or of another campaign.
+        If a file is missing, wrong, of another campaign, or of another member than the folder's name says.
     """
     path, model = folder / "member.json", folder / "model.keras"
     record = storage.read_json(path)
@@ -115,6 +117,11 @@ def read_record(folder: Path, campaign: str | None = None) -> dict[str, Any]:
         raise InputError(
             f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
             "use another results folder"
+        )
+    if folder.name != f"member-{record['member']}" or samples not in (None, record["training_samples"]):
+        raise InputError(
+            f"{folder}: holds member {record['member']}, trained on {record['training_samples']} samples; it was moved "
+            "or copied here: remove it and train this one"
         )
     if not model.is_file() or storage.sha256(model) != record["model_sha256"]:
         raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")

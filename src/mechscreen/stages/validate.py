@@ -55,7 +55,7 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
     """
     search = Search(campaign)
     with failing_together(comm):
-        hits, screened = _from_rank_0(comm, lambda: _choose_hits(campaign))
+        hits, screened, found = _from_rank_0(comm, lambda: _choose_hits(campaign))
         task = simulate.Task(
             path=campaign.paths.validation / "simulations.h5",
             label="validate",
@@ -81,7 +81,7 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             table["sensitivity"] = np.full(table["log_peaks"].shape, np.nan)
             if len(of_misses.index):
                 table["sensitivity"][of_misses.index] = storage.read(of_misses.path, simulate.KIND)["sensitivity"]
-            storage.write_json(campaign.paths.validation_summary, _summarise(search, table, screened, training))
+            storage.write_json(campaign.paths.validation_summary, _summarise(search, table, screened, found, training))
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
                 campaign.paths.validation_hits,
@@ -140,8 +140,8 @@ def _from_rank_0(comm: Comm, make: Any) -> Any:
     return value if comm is None else comm.bcast(value, root=0)
 
 
-def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return the hits to simulate, by column, and how many the screen found (in all, of each class), and discarded."""
+def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, int], dict[int, int]]:
+    """Return the hits to simulate, by column, and how many the screen found, kept, discarded, and of each class."""
     path = campaign.paths.screen_hits
     with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
         if file.attributes["samples"] != campaign.screen.count:
@@ -152,16 +152,16 @@ def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str,
         trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.fingerprint("screen"))["trusted"]
         found = {label: int(trusted[label]) for label in campaign.targets}
         labels, keys = np.asarray(file["labels"]), random_keys(np.asarray(file["index"]))
-        chosen = [np.empty(0, np.intp)]
+        chosen, limit = [np.empty(0, np.intp)], campaign.validation.limit
         for label, number in found.items():
             rows = np.flatnonzero(labels == label)
             # Where blocks kept some of a class, those of the least keys, so many of the least of all are surely there.
-            most = campaign.validation.limit if len(rows) == number else campaign.screen.hits_per_block
-            chosen.append(rows[np.argsort(keys[rows])[: min(most, campaign.validation.limit)]])
+            most = limit if len(rows) == number else min(limit, campaign.screen.hits_per_block)
+            chosen.append(rows[np.argsort(keys[rows])[:most]])
         columns = ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks")
         rows = np.sort(np.concatenate(chosen))
         totals = {name: int(file.attributes[name]) for name in ("hits_found", "hits_kept", "hits_discarded")}
-        return {name: file[name][rows] for name in columns}, {**totals, "found": found}
+        return {name: file[name][rows] for name in columns}, totals, found
 
 
 def _seeds(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -255,7 +255,11 @@ def _compare_with_training(
 
 
 def _summarise(
-    search: Search, table: dict[str, NDArray[Any]], screened: dict[str, Any], training: NDArray[np.int64]
+    search: Search,
+    table: dict[str, NDArray[Any]],
+    screened: dict[str, int],
+    found: dict[int, int],
+    training: NDArray[np.int64],
 ) -> dict[str, Any]:
     """Return the figures of the validation; a failed simulation counts as neither confirmed nor of the same class.
 
@@ -266,10 +270,10 @@ def _summarise(
     ok = table["status"] == Status.OK
     confirmed, same = table["confirmed"], table["same_class"]
     n = len(ok)
-    found: dict[int, int] = screened.pop("found")
     everything = screened["hits_found"] == n
     strata = [np.ones(n, bool)] if everything else [table["emulated_labels"] == label for label in found]
     weights = [1.0] if everything else [number / max(1, sum(found.values())) for number in found.values()]
+    sampled = "random sample" if len(found) == 1 else "all of each class, or a random sample"
     # What moves by more than the limit when parameters change in the sixth digit, or has no profile then.
     moves = ~(table["sensitivity"].mean(axis=1) <= campaign.validation.rmse_limit)
 
@@ -283,11 +287,7 @@ def _summarise(
         "disagreement_limit": campaign.screen.disagreement_limit,
         "rmse_limit": campaign.validation.rmse_limit,
         **screened,
-        "selection": "all hits"
-        if everything
-        else "random sample"
-        if len(found) == 1
-        else "all of each class, or a random sample",
+        "selection": "all hits" if everything else sampled,
         "validated": n,
         "failed": int((~ok).sum()),
         "confirmed": share(confirmed),
