@@ -24,6 +24,15 @@ from mechscreen.stages.validate import validate
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n{}\t0:00:30\t{}\t900\n"
 
 
+def findings_of(campaign):
+    """Run the stages between the networks and the report."""
+    evaluate(campaign)
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    validate(campaign)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     return tmp_path_factory.mktemp("finished") / "bumps"
@@ -38,11 +47,7 @@ def finished(trained, kept):
         shutil.rmtree(root)
         shutil.copytree(kept, root)
         return campaign
-    evaluate(campaign)
-    for block in range(campaign.screen.blocks):
-        screen_block(campaign, block)
-    gather_screen(campaign)
-    validate(campaign)
+    findings_of(campaign)
     benchmarks = root / "benchmarks" / "simulate"
     benchmarks.mkdir(parents=True)
     (benchmarks / "shard-00000.tsv").write_text(BENCHMARK.format(30.0, 512.5))
@@ -145,6 +150,23 @@ def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
     assert alone.paths.figure(name).read_bytes() == draw(original, name).read_bytes()
 
 
+def test_a_cascade_is_reported_with_the_share_of_the_hits_that_it_finds(finished):
+    screen = finished.screen.model_dump(mode="json") | {"mode": "cascade"}
+    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    cascade = changed(finished, name="cascade", base="bumps", screen=screen)
+    findings_of(cascade)
+    report(cascade)
+    text = text_of(cascade.paths.report)
+    screened = storage.read(cascade.paths.screen_summary, SUMMARY_KIND)
+    audited, _ = screened["audit"]
+    assert re.search(
+        rf"Hits that the cascade finds\s+{100 * screened.attributes['recall']:.1f} %\s+95 % interval [\d.]+ % to "
+        rf"[\d.]+ %, by {audited:,} audited samples; the whole ensemble looked at",
+        text,
+    )
+    assert "Hits that the cascade finds" not in text_of(finished.paths.report)
+
+
 def test_a_screen_without_hits_is_reported_as_such(finished):
     with_hits(finished, slice(0, 0))
     report(finished)
@@ -184,11 +206,7 @@ def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_
     storage.write_text(finished.paths.campaign, finished.to_yaml())
     screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40}
     plane = changed(finished, name="plane", base="bumps", screen=screen)
-    evaluate(plane)
-    for block in range(plane.screen.blocks):
-        screen_block(plane, block)
-    gather_screen(plane)
-    validate(plane)
+    findings_of(plane)
     report(plane)
     assert plane.paths.root != finished.paths.root
     text = text_of(plane.paths.report)

@@ -197,7 +197,9 @@ def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path
     assert len(block["index"]) == 30 < block.attributes["hits_found"]
 
 
-def test_interrupted_block_is_continued_to_the_same_bytes(campaign, monkeypatch):
+@pytest.mark.parametrize("mode", ["full", "cascade"])
+def test_interrupted_block_is_continued_to_the_same_bytes(trained, thirds, monkeypatch, mode):
+    campaign = trained(screen={"mode": mode, "objective": thirds})
     path = screen_block(campaign, 0)
     whole = path.read_bytes()
     path.unlink()
