@@ -51,6 +51,15 @@ def test_a_broad_band_has_straight_means_though_its_samples_scatter():
     assert relation.r2_means > 0.9
 
 
+def test_a_line_says_between_which_values_it_holds(band):
+    counts, *_ = counts_of(*band)
+    counts[-3:] = 0
+    counts[-3, 0] = 9  # fewer than a mean asks for
+    for form in ("linear", "inverse"):
+        relation = fit_relation(counts, CENTRES, CENTRES, form)
+        np.testing.assert_allclose(relation.x_range, [0.11, 0.93])
+
+
 def test_too_few_samples_give_no_line():
     counts = np.zeros((50, 50), int)
     counts[:9, 4] = 100

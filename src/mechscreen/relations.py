@@ -33,6 +33,8 @@ class Relation:
     r2, r2_means
         Share of the variance of y that the line explains: of all samples, and of the means of y in the bins of x (for
         which a line of their own is fitted). The second says how straight the middle of a broad band is.
+    x_range
+        Centres of the first and the last bin of x that count for the means: the line says nothing beyond.
     samples
         How many samples there are.
     """
@@ -44,6 +46,7 @@ class Relation:
     slope_interval: tuple[float, float]
     r2: float
     r2_means: float
+    x_range: tuple[float, float]
     samples: int
 
 
@@ -92,5 +95,6 @@ def fit_relation(
         interval(slope, slope_error),
         float(r2),
         float(of_means.rvalue**2),
+        (float(x[enough].min()), float(x[enough].max())),
         samples,
     )

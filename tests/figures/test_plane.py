@@ -45,6 +45,7 @@ def test_line_of_the_target_is_drawn_and_written(screened, shown):
     shown(figure)
     (line,) = (line for ax in figure.axes for line in ax.lines)
     np.testing.assert_allclose(line.get_ydata(), 10 + 30 / line.get_xdata(), atol=1.5)
+    assert (line.get_xdata()[0], line.get_xdata()[-1]) == relation.x_range
     text = plane.caption(X, Y, counts, "2 rings", relation, "β 3")
     assert f"{counts.sum():,} samples in 40 × 40 cells. Held: β 3." in text
     assert "The line of the target (2 rings): K = " in text

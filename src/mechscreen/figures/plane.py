@@ -50,7 +50,7 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
         if counts[k].any()
     ]
     if relation is not None:
-        values = np.linspace(x.low, x.high, 400)
+        values = np.linspace(*relation.x_range, 400)
         line = relation.intercept + relation.slope * (values if relation.form == "linear" else 1 / values)
         inside = (line >= y.low) & (line <= y.high)
         handles += ax.plot(

@@ -302,16 +302,18 @@ def _relation_table(results: Results) -> Table:
             ),
             f"{relation.r2_means:.4f}",
             f"{relation.r2:.4f}",
+            f"{number(relation.x_range[0])} to {number(relation.x_range[1])}",
             relation.samples,
         ]
         for x, y, relation in results.relations
     ]
     return Table(
         "How the two parameters go together in the target",
-        ["line", "a (95 % interval)", "b (95 % interval)", "R² of the means", "R² of samples", "samples"],
+        ["line", "a (95 % interval)", "b (95 % interval)", "R² of the means", "R² of samples", "range", "samples"],
         rows,
         "Least squares through all samples of the target, whatever the members' disagreement, in physical units. R² of "
-        "the means: of a line through the mean of one parameter in each bin of the other.",
+        "the means: of a line through the mean of one parameter in each bin of the other. Range: of the latter, where "
+        "there are such means.",
     )
 
 
