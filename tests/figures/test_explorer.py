@@ -46,8 +46,8 @@ def page():
         }
         for k in range(30)
     ]
-    density = random.random((1, 8, 8)) * 3
-    data = explorer.data(PARAMETERS, [0, 2], density, OUTPUTS, hits, simulated, emulated)
+    densities = {"3 rings": random.random((1, 8, 8)) * 3}
+    data = explorer.data(PARAMETERS, [0, 2], densities, OUTPUTS, hits, simulated, emulated)
     return Page("hits & more", "", [], [], [], explorer=data), hits
 
 
@@ -107,27 +107,29 @@ function choose(list, value) {
 
 @browser
 @pytest.mark.parametrize(
-    ("then", "plane", "swapped"),
+    ("then", "name", "plane", "swapped"),
     [
-        ("", 4, False),
-        ("choose('along', 3); choose('up', 1);", 4, True),
-        ("choose('along', 0); choose('up', 2);", 1, False),
-        ("choose('along', 3); choose('up', 2);", 5, True),
+        ("", "target", 4, False),
+        ("choose('along', 3); choose('up', 1);", "target", 4, True),
+        ("choose('along', 0); choose('up', 2);", "target", 1, False),
+        ("choose('along', 3); choose('up', 2); choose('shade', 1);", "class", 5, True),
     ],
 )
-def test_the_shade_is_the_density_over_the_chosen_plane(tmp_path, then, plane, swapped):
+def test_the_shade_is_the_chosen_density_over_the_chosen_plane(tmp_path, then, name, plane, swapped):
     random = np.random.default_rng(3)
-    density = random.random((6, 8, 8))
-    density[4] *= 3  # the plane of b and d has the most structure
+    densities = {"target": random.random((6, 8, 8)), "class": 9 * random.random((6, 8, 8))}
+    densities["target"][4] *= 3  # the plane of b and d has the most structure
     parameters = [Parameter(name, 0.0, 1.0) for name in "abcd"]
     hits = [{"sample": 1, "parameters": [0.5] * 4, "rmse": 0.01, "disagreement": 0.02, "emulated": "3 rings",
              "simulated": "3 rings", "confirmed": True, "stands": True}]  # fmt: skip
     profiles = random.random((1, 2, 301))
-    data = explorer.data(parameters, [0, 1, 2, 3], density, OUTPUTS, hits, profiles, profiles)
+    data = explorer.data(parameters, [0, 1, 2, 3], densities, OUTPUTS, hits, profiles, profiles)
     document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data), then=CHOOSE + then)
     (encoded,) = re.findall(r'<image href="data:image/png;base64,([^"]*)"', document)
     red = 255 * imread(io.BytesIO(base64.b64decode(encoded)))[::-1, :, 0]  # rows from below
-    level = np.clip(density[plane] / np.quantile(density, 0.995), 0, 1)
+    top = np.quantile(densities[name], 0.995)
+    assert f'<span class="darkest">{top:.2g}</span>' in document
+    level = np.clip(densities[name][plane] / top, 0, 1)
     expected = 255 - (255 - 0x56) * (level if swapped else level.T)
     np.testing.assert_allclose(red, expected, atol=2)
 

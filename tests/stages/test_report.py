@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -105,6 +106,11 @@ def test_the_report_says_what_the_files_say(finished):
     # Two jobs of 1.5 minutes together; memory that was not measured does not hide the one that was.
     assert re.search(r"simulate\s+2\s+1 min 30 s\s+1 min 0 s\s+512", text)
     assert html.count("data:image/png;base64,") == len(figure_names(finished))
+    shades = json.loads(re.search(r'id="explorer-data">(.*?)</script>', html)[1])["shades"]
+    # The target, which is a class, and the other classes that the screen found.
+    found = np.flatnonzero(storage.read(finished.paths.screen_summary, SUMMARY_KIND)["classes"])
+    others = [f"{k} ring{'' if k == 1 else 's'}" for k in found if k != 2]
+    assert [shade["name"] for shade in shades] == ["2 rings", *others]
     # Names that look like addresses, and pictures that may hold any text, load nothing.
     loads = re.sub(r'http-equiv="[^"]*"|http://www\.w3\.org/2000/svg|base64,[^"]*', "", html)
     assert "http" not in loads

@@ -6,7 +6,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const hits = data.hits, parameters = data.parameters;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const density = bytes(data.density), profiles = bytes(data.profiles);
+  const densities = data.shades.map((shade) => bytes(shade.levels)), profiles = bytes(data.profiles);
   const BOX = { width: 340, height: 300, left: 62, right: 12, top: 12, bottom: 46 };
 
   function element(parent, name, attributes = {}, text = null) {
@@ -40,12 +40,12 @@
       transform: `rotate(-90 14 ${middle})` }, y.label);
   }
 
-  // The density of the target over a plane, light where it is absent.
+  // The chosen density over a plane, light where it is zero.
   function background(svg, i, j) {
     const swapped = i > j, bins = data.bins, d = data.varied.length;
     const a = data.varied.indexOf(Math.min(i, j)), b = data.varied.indexOf(Math.max(i, j));
     if (a < 0 || b < 0 || a === b) return;
-    const plane = a * d - a * (a + 1) / 2 + (b - a - 1);
+    const plane = a * d - a * (a + 1) / 2 + (b - a - 1), density = densities[shade.value];
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = bins;
     const context = canvas.getContext("2d"), image = context.createImageData(bins, bins);
@@ -62,13 +62,14 @@
 
   const plane = root.querySelector("svg.plane"), chart = root.querySelector("svg.profile");
   const along = root.querySelector("select.along"), up = root.querySelector("select.up");
-  const output = root.querySelector("select.output");
+  const shade = root.querySelector("select.shade"), output = root.querySelector("select.output");
   let chosen = 0;
 
   function drawPlane() {
     const i = Number(along.value), j = Number(up.value), x = parameters[i], y = parameters[j];
     frame(plane, x, y);
     background(plane, i, j);
+    root.querySelector(".darkest").textContent = short(data.shades[shade.value].top);
     const px = scaled(x.low, x.high, inner.x0, inner.x1), py = scaled(y.low, y.high, inner.y0, inner.y1);
     hits.forEach((hit, k) => {
       const cx = px(hit.parameters[i]), cy = py(hit.parameters[j]);
@@ -129,6 +130,8 @@
     select.value = value;
     select.addEventListener("change", drawPlane);
   }
+  data.shades.forEach((s, k) => element(shade, "option", { value: k }, s.name));
+  shade.addEventListener("change", drawPlane);
   data.outputs.forEach((o, k) => element(output, "option", { value: k }, o.name));
   output.parentElement.hidden = data.outputs.length === 1;
   output.addEventListener("change", drawProfile);

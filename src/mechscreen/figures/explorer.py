@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -38,7 +38,7 @@ def choose(hits: int) -> NDArray[np.int64]:
 def data(
     parameters: Sequence[Parameter],
     varied: Sequence[int],
-    density: NDArray[Any],
+    densities: Mapping[str, NDArray[Any]],
     outputs: Sequence[Output],
     hits: Sequence[dict[str, Any]],
     simulated: NDArray[Any],
@@ -52,8 +52,9 @@ def data(
         All d of them.
     varied
         Places of those that vary, at least one.
-    density
-        (planes, bins, bins), of the target relative to all samples.
+    densities
+        (planes, bins, bins), of the samples of each name relative to all samples: of the target first, whose plane with
+        the most structure is shown first.
     hits
         What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement,
         emulated, simulated (both in words), confirmed, stands (confirmed with the class that was emulated).
@@ -64,15 +65,15 @@ def data(
     places = [_places(output, both[:, k]) for k, output in enumerate(outputs)]
     both = np.stack([both[:, k][..., place] for k, place in enumerate(places)], axis=1)
     levels = np.where(np.isfinite(both), np.clip(np.nan_to_num(both), 0, 1) * 254, _MISSING)
-    top = max(1.0, float(np.quantile(density, 0.995))) if density.size else 1.0
+    target = next(iter(densities.values()))
     values = {
         "parameters": [
             {"name": p.name, "unit": p.unit, "label": _label(p), "low": p.low, "high": p.high} for p in parameters
         ],
         "varied": list(varied),
-        "first": _first(varied, density),
-        "bins": density.shape[-1],
-        "density": _base64(np.clip(density / top, 0, 1) * 255),
+        "first": _first(varied, target),
+        "bins": target.shape[-1],
+        "shades": [_shade(name, density) for name, density in densities.items()],
         "outputs": [
             {
                 "name": output.name,
@@ -94,9 +95,11 @@ def markup() -> str:
     return """<section id="explorer" hidden>
 <h2>Look at the hits</h2>
 <p>Each mark is a validated hit: a blue circle where the model confirms it with the class that was emulated, else a
-cross. The shade behind is the density of the target among all screened parameter sets. Click a mark to see its
-profile.</p>
+cross. Click a mark to see its profile. The shade behind is the density, among all screened parameter sets, of what is
+chosen under “shade”: white where it is absent, darkest where it is <span class="darkest"></span> times as frequent as
+on the whole.</p>
 <p><label>along <select class="along"></select></label> <label>up <select class="up"></select></label>
+<label>shade <select class="shade"></select></label>
 <button type="button" class="previous">previous hit</button> <button type="button" class="next">next hit</button></p>
 <div class="panels">
 <svg class="plane" viewBox="0 0 340 300" role="img" aria-label="hits over the plane of two parameters"></svg>
@@ -127,6 +130,12 @@ def _places(output: Output, profiles: NDArray[Any]) -> NDArray[np.int64]:
 def _label(parameter: Parameter) -> str:
     name = plain(parameter.symbol) or parameter.name
     return f"{name} [{parameter.unit}]" if parameter.unit else name
+
+
+def _shade(name: str, density: NDArray[Any]) -> dict[str, Any]:
+    """Return a density in 256 levels, of which the highest stands for `top` and more."""
+    top = max(1.0, float(np.quantile(density, 0.995)))
+    return {"name": name, "top": float(f"{top:.2g}"), "levels": _base64(np.clip(density / top, 0, 1) * 255)}
 
 
 def _first(varied: Sequence[int], density: NDArray[Any]) -> list[int]:

@@ -138,11 +138,13 @@ def _explorer(results: Results) -> str:
         for i in rows
     ]
     varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
-    density = planes.relative_density(target, total)
+    # Of the target, and of every class that was found and is not the target.
+    counts = {results.target: target, **dict(zip(results.classes, results.screen["planes"], strict=True))}
+    densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
     order = results.order
     outputs = [results.outputs[k] for k in order]
     profiles = (found["profiles"][rows][:, order], found["emulated_profiles"][rows][:, order])
-    return explorer.data(list(space), varied, density, outputs, hits, *profiles)
+    return explorer.data(list(space), varied, densities, outputs, hits, *profiles)
 
 
 def _draw_accuracy(results: Results) -> tuple[Figure, str]:
