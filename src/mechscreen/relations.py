@@ -90,7 +90,7 @@ def fit_relation(
     return Relation(
         form,
         intercept,
-        slope,
+        float(slope),
         interval(intercept, intercept_error),
         interval(slope, slope_error),
         float(r2),

@@ -18,6 +18,7 @@ from mechscreen.models import Parameter
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, validate
 from mechscreen.stages.screen import SUMMARY_KIND
+from mechscreen.tally import plane_pairs
 
 
 class Results:
@@ -108,15 +109,19 @@ class Results:
     @cached_property
     def relations(self) -> list[tuple[Parameter, Parameter, Relation]]:
         """Lines through the target's samples, (x, y, line), for a screen of two parameters; the straightest first."""
-        if len(self.varied) != 2:
-            return []
-        target, _ = self.target_planes
-        bins = target.shape[-1]
+        return self.relations_over(0) if len(self.varied) == 2 else []
+
+    def relations_over(self, plane: int) -> list[tuple[Parameter, Parameter, Relation]]:
+        """Lines through the target's samples over one of the planes, (x, y, line); the straightest first."""
+        counts = self.target_planes[0][plane]
+        bins = len(counts)
+        i, j = plane_pairs(len(self.varied))[plane]
+        first, second = self.varied[i], self.varied[j]
         found = []
-        for x, y, counts in ((*self.varied, target[0]), (*self.varied[::-1], target[0].T)):
+        for x, y, counted in ((first, second, counts), (second, first, counts.T)):
             across, up = (p.low + (np.arange(bins) + 0.5) / bins * (p.high - p.low) for p in (x, y))
             for form in FORMS if x.low > 0 else FORMS[:1]:
-                relation = fit_relation(counts, across, up, form)
+                relation = fit_relation(counted, across, up, form)
                 if relation is not None:
                     found.append((x, y, relation))
         return sorted(found, key=lambda item: -item[2].r2_means)
