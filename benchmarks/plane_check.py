@@ -44,7 +44,7 @@ def main() -> None:
     print(f"RMSE of the profiles: mean {error.mean():.4f}, above 0.1 {np.mean(error > 0.1):.2%}")
     for k, name in enumerate(objective.class_names):
         if (truth == k).any() or (emulated == k).any():
-            row = [np.count_nonzero((truth == k) & (emulated == other)) for other in range(len(objective.class_names))]
+            row = np.bincount(emulated[truth == k], minlength=len(objective.class_names)).tolist()
             print(f"simulated {name}: emulated {dict(zip(objective.class_names, row, strict=True))}")
 
 
