@@ -13,9 +13,10 @@ import argparse
 import numpy as np
 
 from mechscreen.campaign import Campaign
-from mechscreen.emulators.metrics import rmse
+from mechscreen.emulators.metrics import confusion, rmse
 from mechscreen.models import Status
 from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.screen import Search
 
 
 def main() -> None:
@@ -25,8 +26,7 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=60)
     arguments = parser.parse_args()
     campaign = Campaign.load(arguments.campaign)
-    space, objective = campaign.screen_space, campaign.objective
-    varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
+    space, objective, varied = campaign.screen_space, campaign.objective, Search(campaign).varied
     if len(varied) != 2:
         parser.error(f"'{campaign.name}' varies {len(varied)} parameters; give a screen of two")
     centres = (np.arange(arguments.grid) + 0.5) / arguments.grid
@@ -42,10 +42,9 @@ def main() -> None:
     print(f"{campaign.name}: {len(unit)} points, {np.count_nonzero(~ok)} without a solution")
     print(f"of the same class {np.mean(truth == emulated):.2%}")
     print(f"RMSE of the profiles: mean {error.mean():.4f}, above 0.1 {np.mean(error > 0.1):.2%}")
-    for k, name in enumerate(objective.class_names):
-        if (truth == k).any() or (emulated == k).any():
-            row = np.bincount(emulated[truth == k], minlength=len(objective.class_names)).tolist()
-            print(f"simulated {name}: emulated {dict(zip(objective.class_names, row, strict=True))}")
+    for name, row in zip(objective.class_names, confusion(truth, emulated, len(objective.class_names)), strict=True):
+        if row.any():
+            print(f"simulated {name}: emulated {dict(zip(objective.class_names, row.tolist(), strict=True))}")
 
 
 if __name__ == "__main__":

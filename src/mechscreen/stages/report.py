@@ -138,7 +138,7 @@ def _explorer(results: Results) -> str:
         for i in rows
     ]
     varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
-    # Of the target, and of every class that was found and is not the target.
+    # Of the target, which may be several classes, and of every class that was found.
     counts = {results.target: target, **dict(zip(results.classes, results.screen["planes"], strict=True))}
     densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
     order = results.order
