@@ -108,6 +108,11 @@ class ParameterSpace:
                 f"no parameter '{name}'{nearest(name, self.names)} (valid: {', '.join(self.names)})"
             ) from None
 
+    @property
+    def varied(self) -> tuple[int, ...]:
+        """Places of the parameters that are not held fixed."""
+        return tuple(j for j, parameter in enumerate(self) if not parameter.fixed)
+
     def physical(self, unit: ArrayLike, *, levels: bool = False) -> FloatArray:
         """Map unit values (n, d) to physical values; with `levels`, onto the levels where a parameter has any."""
         u = np.asarray(unit, dtype=float)

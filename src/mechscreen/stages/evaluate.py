@@ -151,7 +151,7 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     vary.
     """
     space = campaign.space
-    varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
+    varied = list(space.varied)
 
     def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:
         values = np.zeros((unit.shape[1], len(space)))

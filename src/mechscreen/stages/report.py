@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def figure_names(campaign: Campaign) -> list[str]:
     """Return the figures of a campaign's report, in its order; a screen of two parameters has a single plane."""
-    two = sum(not parameter.fixed for parameter in campaign.screen_space) == 2
+    two = len(campaign.screen_space.varied) == 2
     return [name for name in FIGURES if name != ("planes" if two else "plane")]
 
 
@@ -137,14 +137,13 @@ def _explorer(results: Results) -> str:
         }
         for i in rows
     ]
-    varied = [j for j, parameter in enumerate(space) if not parameter.fixed]
     # Of the target, which may be several classes, and of every class that was found.
     counts = {results.target: target, **dict(zip(results.classes, results.screen["planes"], strict=True))}
     densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
     order = results.order
     outputs = [results.outputs[k] for k in order]
     profiles = (found["profiles"][rows][:, order], found["emulated_profiles"][rows][:, order])
-    return explorer.data(list(space), varied, densities, outputs, hits, *profiles)
+    return explorer.data(list(space), list(space.varied), densities, outputs, hits, *profiles)
 
 
 def _draw_accuracy(results: Results) -> tuple[Figure, str]:

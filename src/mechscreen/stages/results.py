@@ -57,7 +57,8 @@ class Results:
     @property
     def varied(self) -> list[Parameter]:
         """The parameters that span the planes."""
-        return [parameter for parameter in self.campaign.screen_space if not parameter.fixed]
+        space = self.campaign.screen_space
+        return [space.parameters[j] for j in space.varied]
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:

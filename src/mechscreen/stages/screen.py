@@ -173,7 +173,7 @@ class Search:
         self.objective, self.targets = campaign.objective, campaign.targets
         self.candidates = sorted({label + step for label in self.targets for step in (-1, 0, 1)})
         """Labels of the first member at which the whole ensemble looks in a cascade: the target's and those beside."""
-        self.varied = [j for j, parameter in enumerate(campaign.screen_space) if not parameter.fixed]
+        self.varied = list(campaign.screen_space.varied)
         """Parameters that span the planes: those that are not fixed."""
 
     def sample_range(self, block: int) -> tuple[int, int]:
