@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from mechscreen.campaign import Campaign
-from mechscreen.emulators import networks, training
+from mechscreen.emulators import losses, networks, training
 from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.prediction import Predictor
@@ -37,7 +37,7 @@ layers = keras.layers
 BASE: dict[str, Any] = {
     "width": 512, "blocks": 4, "epochs": 40, "batch_size": 256, "learning_rate": 4e-3, "schedule": "cosine",
     "weight_decay": 0.1, "loss": "rmse", "precision": "float32", "averaged": False, "seed": 1,
-    "smoothing": training.SMOOTHING, "deviation": networks.FEATURE_DEVIATION, "activation": "gelu",
+    "smoothing": losses.SMOOTHING, "deviation": networks.FEATURE_DEVIATION, "activation": "gelu",
     "block": "residual", "decoder": "dense", "bottleneck": 0,
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -155,7 +155,7 @@ def explore(name: str, samples: Samples, validation: Samples) -> str:
     schedule = TrainingSettings(**{key: settings[key] for key in settings if key in TrainingSettings.model_fields})
     with ExitStack() as mocks:
         mocks.enter_context(mock.patch.object(networks, "FEATURE_DEVIATION", settings["deviation"]))
-        mocks.enter_context(mock.patch.object(training, "SMOOTHING", settings["smoothing"]))
+        mocks.enter_context(mock.patch.object(losses, "SMOOTHING", settings["smoothing"]))
         network = build(settings, samples)
         if settings["averaged"]:  # Keras puts the mean in the place of the weights after each epoch.
             averaging = partial(keras.optimizers.AdamW, use_ema=True, ema_momentum=0.98)

@@ -139,8 +139,8 @@ def test_every_key_is_explained_in_config_readme():
         ),
         (
             "emulators",
-            {"architecture": {"network": "aligned"}, "training": {"loss": "cross_entropy"}},
-            "the aligned network takes rmse or mse",
+            {"architecture": {"network": "aligned"}, "training": {"loss": "mse"}},
+            "the aligned network takes rmse",
         ),
         (
             "emulators",

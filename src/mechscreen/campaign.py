@@ -226,8 +226,8 @@ class EmulatorsSection(Section):
     @model_validator(mode="after")
     def _suits_the_network(self) -> EmulatorsSection:
         if self.architecture.network == "aligned":
-            if self.training.loss == "cross_entropy":
-                raise ValueError("training.loss: cross_entropy compares points; the aligned network takes rmse or mse")
+            if self.training.loss != "rmse":
+                raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
             if self.precision == "bfloat16":
                 raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
         if self.architecture.network == "lstm" and self.precision == "bfloat16":

@@ -13,10 +13,8 @@ from mechscreen import InputError
 from mechscreen.emulators.networks import (
     FEATURE_DEVIATION,
     build_network,
-    fitted_part,
     load_network,
     network_shape,
-    represent,
     save_network,
 )
 from mechscreen.emulators.samples import Samples
@@ -130,49 +128,6 @@ def test_a_file_holds_the_network_and_not_its_optimiser(settings, tmp_path):
         assert not json.loads(archive.read("config.json"))["compile_config"]
     before, after = ((tmp_path / f"{name}.keras").stat().st_size for name in ("before", "after"))
     assert after < 1.1 * before
-
-
-def densities(n=200):
-    """Densities that move along uneven grids, one of them cut off at zero, with an integral of one."""
-    rng = np.random.default_rng(2)
-    grids = np.array([np.concatenate([np.arange(100) / 50, np.linspace(2, end, 900)]) for end in (20.0, 300.0)])
-    place = np.exp(rng.uniform(np.log([[0.3], [5.0]]), np.log([[15.0], [200.0]]), (2, n))).T[:, :, None]
-    x = (grids - place) / (0.3 * np.sqrt(place))
-    profiles = np.exp(-0.5 * x**2) * (1 + 0.5 * np.tanh(x))
-    peaks = profiles.max(axis=2)
-    integral = (profiles * np.gradient(grids, axis=1)).sum(axis=2)
-    log_peaks = np.log(peaks / integral)
-    parameters = rng.random((n, 3)).astype(np.float32)
-    return Samples(parameters, (profiles / peaks[:, :, None]).astype(np.float32), log_peaks.astype(np.float32), grids)
-
-
-def test_what_the_aligned_network_is_fitted_to_says_the_profiles_and_their_peaks():
-    told = densities()
-    network = build_network(AlignedSettings(width=8, blocks=1), told)
-    representation = represent(network, told)
-    assert set(representation) == set(fitted_part(network).output)
-    np.testing.assert_allclose(representation["moments"].mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(representation["log_integrals"], 0, atol=1e-4)
-    profiles, log_areas = network.get_layer("aligned")([representation["moments"], representation["shapes"]])
-    np.testing.assert_allclose(profiles, told.profiles, atol=0.02)
-    np.testing.assert_allclose(representation["log_integrals"] - log_areas, told.log_peaks, atol=0.03)
-
-
-def test_a_profile_that_the_aligned_network_places_beyond_its_grid_ends_at_its_last_point():
-    told = densities()
-    layer = build_network(AlignedSettings(width=8, blocks=1), told).get_layer("aligned")
-    moments, shapes = np.zeros((1, 2, 2), np.float32), np.full((1, 2, 64), 0.5, np.float32)
-    moments[..., 0], moments[..., 1] = layer.LIMIT, -layer.LIMIT
-    profiles, log_areas = (np.asarray(values) for values in layer([moments, shapes]))
-    assert profiles[..., -1].max() == 1
-    least = np.gradient(told.grids, axis=1).min(axis=1)
-    assert (log_areas[0] > np.log(least) - 1e-5).all()
-
-
-def test_only_the_aligned_network_is_fitted_to_something_else_than_it_says():
-    network = build_network(SETTINGS[0], SAMPLES)
-    assert fitted_part(network) is network
-    assert represent(network, SAMPLES)["profiles"] is SAMPLES.profiles
 
 
 def test_the_lstm_is_that_of_the_paper():

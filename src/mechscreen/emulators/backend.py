@@ -41,7 +41,10 @@ def _without_notices() -> Iterator[None]:
 with _without_notices():
     import keras
 
-__all__ = ["has_gpu", "keras"]
+__all__ = ["PACKAGE", "has_gpu", "keras"]
+
+PACKAGE = "mechscreen"
+"""What the layers that are registered with Keras are saved under."""
 
 
 def has_gpu() -> bool:

@@ -7,7 +7,7 @@ are built from Keras's own layers and the ones registered below, so that a saved
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import has_gpu, keras
-from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.aligned import Aligned
+from mechscreen.emulators.backend import PACKAGE, has_gpu, keras
+from mechscreen.emulators.samples import Samples, moments
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, NetworkSettings
 from mechscreen.errors import InputError
 
 layers = keras.layers
 ops = keras.ops
-
-PACKAGE = "mechscreen"
-
-_ROWS = 512
-"""Profiles that are worked on at once."""
 
 FEATURE_DEVIATION = 0.25
 """Standard deviation that the dense network's features are scaled to; smaller ones make it start out smoother."""
@@ -154,117 +150,6 @@ class ValuesAndLogarithms(keras.layers.Layer):
         return (*input_shape[:-1], 2 * int(input_shape[-1] or 0))
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Aligned(keras.layers.Layer):
-    """Profiles on a grid from their places, spreads and shapes.
-
-    Place and spread are mean and standard deviation of a profile taken as a density. Its shape is its values at nodes
-    that lie `REACH` of its spreads around its place (in functional data analysis, a registered curve). A narrow peak
-    that moves is hard to learn point by point; here what moves is one number.
-
-    Parameters
-    ----------
-    nodes
-        Points of a shape.
-    points
-        Points of the grids.
-
-    Notes
-    -----
-    Places and spreads are given as logarithms, place from the start of the grid, in standard deviations of the training
-    set around its mean; none goes further than `LIMIT`.
-    """
-
-    REACH = (-4.0, 7.0)
-    LIMIT = 6.0
-
-    def __init__(self, nodes: int, points: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.nodes = nodes
-        self.points = points
-
-    def build(self, input_shapes: Sequence[tuple[int | None, ...]]) -> None:
-        """Create what the training set fixes; `adapt` fills it."""
-        outputs = int(input_shapes[0][1] or 0)
-
-        def fixed(name: str, shape: tuple[int, ...]) -> Any:
-            return self.add_weight(name=name, shape=shape, initializer="ones", trainable=False)
-
-        self.grids, self.steps = fixed("grids", (outputs, self.points)), fixed("steps", (outputs, self.points))
-        self.mean, self.deviation = fixed("mean", (outputs, 2)), fixed("deviation", (outputs, 2))
-
-    def adapt(self, samples: Samples) -> NDArray[np.float64]:
-        """Take grids, means and deviations from the training set; return its log integrals, (n, outputs)."""
-        outputs = samples.log_peaks.shape[1]
-        grids = np.tile(np.arange(self.points), (outputs, 1)) if samples.grids is None else samples.grids
-        self.grids.assign(grids)
-        self.steps.assign(np.gradient(grids, axis=1))
-        parts = np.array_split(np.arange(len(samples)), 1 + len(samples) // _ROWS)
-        moments, log_areas = zip(*(self._places_and_spreads(samples.profiles[rows]) for rows in parts), strict=True)
-        mean, deviation = _moments(np.concatenate(moments))
-        self.mean.assign(mean)
-        self.deviation.assign(deviation)
-        return samples.log_peaks + np.concatenate(log_areas)
-
-    def represent(self, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """Return what a network that predicts some profiles should say: what it is fitted to."""
-        moments, log_areas = self._places_and_spreads(profiles)
-        mean, deviation, grids = (keras.ops.convert_to_numpy(v) for v in (self.mean, self.deviation, self.grids))
-        steps = keras.ops.convert_to_numpy(self.steps)
-        place, spread = grids[:, 0] - steps[:, 0] + np.exp(moments[..., 0]), np.exp(moments[..., 1])
-        nodes = np.linspace(*self.REACH, self.nodes)
-        shapes = np.empty((*log_peaks.shape, self.nodes), np.float32)
-        for i, k in np.ndindex(*log_peaks.shape):
-            shapes[i, k] = np.interp(place[i, k] + spread[i, k] * nodes, grids[k], profiles[i, k])
-        return {
-            "moments": ((moments - mean) / deviation).astype(np.float32),
-            "shapes": shapes,
-            "log_integrals": (log_peaks + log_areas).astype(np.float32),
-        }
-
-    def _places_and_spreads(self, profiles: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logarithms of places and spreads (n, outputs, 2) and of areas (n, outputs)."""
-        grids, steps = (keras.ops.convert_to_numpy(v).astype(np.float64) for v in (self.grids, self.steps))
-        from_start, least = grids - grids[:, :1], steps.min(axis=1)
-        weights = np.maximum(profiles, 0) * steps
-        area = np.maximum(weights.sum(axis=2), least)
-        place = (weights * from_start).sum(axis=2) / area
-        square = (weights * from_start**2).sum(axis=2) / area - place**2
-        spread = np.sqrt(np.maximum(square, (least / 2) ** 2))
-        return np.log(np.stack([place + steps[:, 0], spread], axis=2)), np.log(area)
-
-    def call(self, inputs: Sequence[Any]) -> tuple[Any, Any]:
-        """Return profiles (n, outputs, points) and the logarithms of their areas (n, outputs).
-
-        `inputs` are moments (n, outputs, 2) and shapes (n, outputs, nodes).
-        """
-        moments, shapes = inputs
-        logs = self.mean + self.deviation * ops.clip(moments, -self.LIMIT, self.LIMIT)
-        place = self.grids[:, 0] - self.steps[:, 0] + ops.exp(logs[..., 0])
-        place = ops.minimum(ops.maximum(place, self.grids[:, 0]), self.grids[:, -1])
-        low, high = self.REACH
-        own = (self.grids - place[..., None]) * ops.exp(-logs[..., 1])[..., None]
-        at = ops.clip((own - low) * ((self.nodes - 1) / (high - low)), 0.0, self.nodes - 1.001)
-        left = ops.floor(at)
-        place_of = ops.cast(left, "int32")
-        y0, y1 = (ops.take_along_axis(shapes, place_of + i, axis=2) for i in (0, 1))
-        # Beyond its reach a shape is zero: what little a sigmoid leaves there would add up along a long grid.
-        inside = ops.cast(ops.logical_and(own >= low, own <= high), "float32")
-        profiles = inside * (y0 + (at - left) * (y1 - y0))
-        profiles = profiles / ops.maximum(ops.max(profiles, axis=-1, keepdims=True), 1e-6)
-        # A maximum of one at a point of the grid is an area of one step at least.
-        areas = ops.maximum(ops.sum(profiles * self.steps, axis=-1), ops.min(self.steps, axis=-1))
-        return profiles, ops.log(areas)
-
-    def compute_output_shape(self, input_shapes: Sequence[tuple[int | None, ...]]) -> tuple[Any, Any]:
-        """Return the shapes of profiles and areas."""
-        return (*input_shapes[0][:2], self.points), input_shapes[0][:2]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "nodes": self.nodes, "points": self.points}
-
-
 def build_network(settings: NetworkSettings, samples: Samples, *, seed: int = 0, precision: str = "float32") -> Any:
     """Return an untrained `keras.Model`.
 
@@ -306,7 +191,7 @@ def _policy(precision: str) -> Iterator[None]:
 
 def _in_units_of(values: NDArray[Any], name: str, features: Any, seeds: Iterator[int]) -> Any:
     """Return a linear map of the features with mean and deviation of some values of the training set, (n, outputs)."""
-    mean, deviation = _moments(values)
+    mean, deviation = moments(values)
     initial = keras.initializers.GlorotUniform(next(seeds))
     standard = layers.Dense(values.shape[1], kernel_initializer=initial, dtype="float32", name=f"standard_{name}")
     return layers.Rescaling(deviation.tolist(), mean.tolist(), dtype="float32", name=name)(standard(features))
@@ -353,7 +238,7 @@ def _gelu(name: str, values: Any) -> Any:
 def _features(settings: DenseSettings | AlignedSettings, inputs: Any, samples: Samples, seeds: Iterator[int]) -> Any:
     """Residual blocks of two layers each."""
     to_features = ValuesAndLogarithms(dtype="float32", name="values_and_logarithms")
-    mean, deviation = _moments(keras.ops.convert_to_numpy(to_features(samples.parameters)))
+    mean, deviation = moments(keras.ops.convert_to_numpy(to_features(samples.parameters)))
     variance = (deviation / FEATURE_DEVIATION) ** 2
     standard = layers.Normalization(
         mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="standard_features"
@@ -382,13 +267,6 @@ def _lstm(settings: LSTMSettings, inputs: Any, samples: Samples, seeds: Iterator
     repeated = layers.RepeatVector(points, name="repeated")(embedding)
     sequence = layers.RNN(cell, return_sequences=True, dtype="float32", name="points")(repeated)
     return embedding, EdgeToCentre(dtype="float32", name="profiles")(sequence)
-
-
-def _moments(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each column; the latter 1 where a column does not vary."""
-    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    # A parameter that is held fixed varies by rounding alone, which must not be magnified.
-    return mean, np.where(deviation > 1e-6 * (1 + np.abs(mean)), deviation, 1.0)
 
 
 def save_network(network: Any, path: Path) -> None:
@@ -437,30 +315,6 @@ def worth_compiling(network: Any) -> bool:
 def is_recurrent(network: Any) -> bool:
     """Return whether a network runs a loop over its points."""
     return any(isinstance(layer, layers.RNN) for layer in network.layers)
-
-
-def fitted_part(network: Any) -> Any:
-    """Return what training fits: the network, or the part of it that says moments, shapes and integrals."""
-    if _alignment(network) is None:
-        return network
-    names = ("moments", "shapes", "log_integrals")
-    return keras.Model(network.input, {name: network.get_layer(name).output for name in names})
-
-
-def represent(network: Any, samples: Samples) -> dict[str, Any]:
-    """Return what the `fitted_part` should say of some samples: arrays that rows can be taken from."""
-    aligned = _alignment(network)
-    if aligned is None:
-        return {"profiles": samples.profiles, "log_peaks": samples.log_peaks}
-    parts = [
-        aligned.represent(samples.profiles[rows], samples.log_peaks[rows])
-        for rows in np.array_split(np.arange(len(samples)), 1 + len(samples) // _ROWS)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _alignment(network: Any) -> Aligned | None:
-    return next((layer for layer in network.layers if isinstance(layer, Aligned)), None)
 
 
 def _seeds(seed: int | None) -> Iterator[int]:

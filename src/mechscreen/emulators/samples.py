@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,3 +38,10 @@ class Samples:
         return replace(
             self, parameters=self.parameters[rows], profiles=self.profiles[rows], log_peaks=self.log_peaks[rows]
         )
+
+
+def moments(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each column; the latter 1 where a column does not vary."""
+    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    # A parameter that is held fixed varies by rounding alone, which must not be magnified.
+    return mean, np.where(deviation > 1e-6 * (1 + np.abs(mean)), deviation, 1.0)

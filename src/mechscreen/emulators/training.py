@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import keras
+from mechscreen.emulators.losses import fit_of
 from mechscreen.emulators.metrics import rmse
-from mechscreen.emulators.networks import fitted_part, represent, worth_compiling
+from mechscreen.emulators.networks import worth_compiling
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
@@ -19,9 +20,6 @@ from mechscreen.errors import InputError
 
 WARM_UP = 0.02
 """Share of the steps in which the cosine schedule's rate grows to its peak."""
-
-SMOOTHING = 3e-3
-"""Errors below which the loss ``rmse`` becomes quadratic."""
 
 COLUMNS = (
     "epoch",
@@ -67,8 +65,7 @@ class Training:
                 "raise simulations.count"
             )
         self.network = network
-        self._fitted = fitted_part(network)
-        self._targets = represent(network, samples)
+        self._fit = fit_of(network, samples, settings)
         self.samples = samples
         self.validation = validation
         self.settings = settings
@@ -120,10 +117,10 @@ class Training:
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
         batches = _Batches(
-            self.samples, self._targets, order[: self._steps * self._batch_size].reshape(self._steps, -1)
+            self.samples, self._fit.targets, order[: self._steps * self._batch_size].reshape(self._steps, -1)
         )
         watch = _Watch(stop)
-        fitted = self._fitted.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
+        fitted = self._fit.network.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
         if watch.stopped:
             self.restore(self._state)
             return False
@@ -132,7 +129,7 @@ class Training:
             log_peak_rmse = np.sqrt(np.mean((self.validation.log_peaks - predicted["log_peaks"]) ** 2))
         row = {
             "epoch": self.epoch + 1,
-            "learning_rate": float(keras.ops.convert_to_numpy(self._fitted.optimizer.learning_rate)),
+            "learning_rate": float(keras.ops.convert_to_numpy(self._fit.network.optimizer.learning_rate)),
             "loss": float(fitted.history["loss"][0]),
             "validation_rmse": float(rmse(self.validation.profiles, predicted["profiles"]).mean()),
             "validation_log_peak_rmse": float(log_peak_rmse),
@@ -178,7 +175,7 @@ class Training:
             return [state[key] for key in sorted(state) if key.startswith(f"{name}-")]
 
         self.network.set_weights(group("weight"))
-        for variable, value in zip(self._fitted.optimizer.variables, group("optimiser"), strict=True):
+        for variable, value in zip(self._fit.network.optimizer.variables, group("optimiser"), strict=True):
             variable.assign(value)
         self._best_weights = group("best")
         self.history = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in state["history"]]
@@ -187,7 +184,7 @@ class Training:
     def _collect(self) -> dict[str, NDArray[Any]]:
         groups = {
             "weight": self.network.get_weights(),
-            "optimiser": [np.array(keras.ops.convert_to_numpy(v)) for v in self._fitted.optimizer.variables],
+            "optimiser": [np.array(keras.ops.convert_to_numpy(v)) for v in self._fit.network.optimizer.variables],
             "best": self._best_weights,
         }
         arrays = {f"{group}-{i:03d}": np.asarray(v) for group, values in groups.items() for i, v in enumerate(values)}
@@ -207,46 +204,18 @@ class Training:
                 warmup_target=settings.learning_rate,
                 warmup_steps=warm_up,
             )
-        losses, weights = _losses(
-            settings.loss, self.samples.profiles.shape[-1], aligned=self._fitted is not self.network
-        )
-        self._fitted.compile(
+        self._fit.network.compile(
             optimizer=keras.optimizers.AdamW(
                 rate,
                 weight_decay=settings.weight_decay,
                 beta_1=settings.beta_1,
                 global_clipnorm=settings.clip_norm,
             ),
-            loss=losses,
-            loss_weights=weights,
+            loss=self._fit.losses,
+            loss_weights=self._fit.weights,
             jit_compile=worth_compiling(self.network),
         )
-        self._fitted.optimizer.build(self._fitted.trainable_variables)
-
-
-def _losses(name: str, points: int, *, aligned: bool) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return the losses of what is fitted, and their weights."""
-    if aligned:
-        parts = {"moments": 1.0, "shapes": 1.0, "log_integrals": 0.1}
-        loss = _root_mean_square if name == "rmse" else keras.losses.MeanSquaredError()
-        return dict.fromkeys(parts, loss), parts
-    if name == "rmse":
-        return {"profiles": _root_mean_square, "log_peaks": _root_mean_square}, {"profiles": 1.0, "log_peaks": 0.02}
-    profiles = {"mse": keras.losses.MeanSquaredError, "cross_entropy": keras.losses.BinaryCrossentropy}[name]
-    # Keras averages over the points; the paper sums.
-    return (
-        {"profiles": profiles(), "log_peaks": keras.losses.MeanSquaredError()},
-        {"profiles": float(points), "log_peaks": 1.0},
-    )
-
-
-def _root_mean_square(truth: Any, predicted: Any) -> Any:
-    """Return the root mean square error along the last axis, rounded off near zero, where a root has no slope.
-
-    Near a switch of the pattern errors are large whatever the network does; squared, they would drown the rest.
-    """
-    squared = keras.ops.mean(keras.ops.square(truth - predicted), axis=-1)
-    return keras.ops.sqrt(squared + SMOOTHING**2) - SMOOTHING
+        self._fit.network.optimizer.build(self._fit.network.trainable_variables)
 
 
 class _Batches(keras.utils.PyDataset):
