@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from mechscreen import storage
 from mechscreen.figures import style
+from mechscreen.stages.train import read_history
 
 PAPER_SAMPLES, PAPER_SINGLE, PAPER_ENSEMBLE = 100_000, 0.0118, 0.0066
 """Wang et al. 2019: simulations; mean test RMSE of one LSTM and of four."""
@@ -25,7 +26,7 @@ COLOURS = {"dense": style.BLUE, "lstm": style.VERMILION, "aligned": style.GREEN}
 
 
 @style.styled
-def draw(studies: dict[str, dict], histories: dict[str, np.ndarray], samples: int) -> Figure:
+def draw(studies: dict[str, dict], histories: dict[str, dict[str, np.ndarray]], samples: int) -> Figure:
     """Draw both panels; of each network the study and the columns of a history."""
     figure = Figure(figsize=(style.WIDTH, 3.2))
     left, right = figure.subplots(1, 2, sharey=True)
@@ -74,9 +75,7 @@ def main() -> None:
                 f"{said['r2_shape']:.4f} | {said['r2_peak']:.4f} | {row['wrong']:.2%} |"
             )
     histories = {
-        name: np.genfromtxt(
-            arguments.folder / name / f"samples-{arguments.epochs_of}/member-0/history.csv", delimiter=",", names=True
-        )
+        name: read_history(arguments.folder / name / f"samples-{arguments.epochs_of}/member-0/history.csv")
         for name in studies
     }
     for name, history in histories.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from mechscreen.models import Parameter
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, validate
 from mechscreen.stages.screen import SUMMARY_KIND
+from mechscreen.stages.train import read_history
 from mechscreen.tally import plane_pairs
 
 
@@ -99,7 +99,7 @@ class Results:
     def histories(self) -> list[dict[str, NDArray[np.float64]]]:
         """Columns of each member's history of training."""
         members = range(self.campaign.emulators.members)
-        return [_read_history(self.campaign.paths.member(k) / "history.csv") for k in members]
+        return [read_history(self.campaign.paths.member(k) / "history.csv") for k in members]
 
     @cached_property
     def target_planes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -156,15 +156,3 @@ class Results:
         if found != fingerprint:
             raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); run its stage again")
         return values
-
-
-def _read_history(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of a member's history."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); train the member") from None
-    except (IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a history of training ({error}); train the member again") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import mechscreen
 from mechscreen import storage
@@ -260,6 +261,24 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
             "backend": keras.backend.backend(),
         },
     )
+
+
+def read_history(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a member's history of training.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds something else.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); train the member") from None
+    except (IndexError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a history of training ({error}); train the member again") from None
 
 
 def _table(history: Sequence[dict[str, float]]) -> str:
