@@ -173,6 +173,18 @@ class SimulationsSection(Section):
         """Number of shards."""
         return self.count // self.shard_size
 
+    def sample_range(self, shard: int) -> tuple[int, int]:
+        """Return the first sample of a shard, and the one after its last.
+
+        Raises
+        ------
+        InputError
+            If there is no such shard.
+        """
+        if not 0 <= shard < self.shards:
+            raise InputError(f"no shard {shard}: simulations.count and shard_size make shards 0 … {self.shards - 1}")
+        return shard * self.shard_size, (shard + 1) * self.shard_size
+
 
 class SplitSection(Section):
     """Shares of the samples; they add up to 1."""

@@ -200,7 +200,7 @@ def test_a_campaign_without_a_selection_has_nothing_to_select(first):
 
 
 def test_a_shard_beyond_the_last_is_refused(second):
-    with pytest.raises(InputError, match=r"no shard 2: 'more' has shards 0 … 1"):
+    with pytest.raises(InputError, match=r"no shard 2: simulations.count and shard_size make shards 0 … 1"):
         select(second(), 2)
 
 

@@ -443,7 +443,7 @@ def test_a_wrong_shard_is_refused_by_name_and_made_anew(campaign, caplog, spoil,
 
 def test_a_shard_that_does_not_exist_is_refused(campaign):
     for shard in (-1, 2):
-        with pytest.raises(InputError, match=rf"no shard {shard}: the campaign 'trial' has shards 0 … 1"):
+        with pytest.raises(InputError, match=rf"no shard {shard}: simulations.count and shard_size make shards 0 … 1"):
             simulate(campaign(), shard)
 
 

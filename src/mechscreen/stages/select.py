@@ -43,8 +43,7 @@ def select(campaign: Campaign, shard: int) -> Path:
         If there is no such shard, the campaign selects nothing, or the ensemble cannot be loaded.
     """
     selector = _selector(campaign)
-    if shard not in range(campaign.simulations.shards):
-        raise InputError(f"no shard {shard}: '{campaign.name}' has shards 0 … {campaign.simulations.shards - 1}")
+    start, stop = campaign.simulations.sample_range(shard)
     path = campaign.paths.selected(shard)
     try:
         selected_parameters(campaign, shard)
@@ -55,31 +54,30 @@ def select(campaign: Campaign, shard: int) -> Path:
         log.info("select %s: is there already", path.stem)
         return path
     assert campaign.selection is not None
-    size = campaign.simulations.shard_size
-    count = size * campaign.selection.candidates
+    each = campaign.selection.candidates
     unit = sample_unit(
-        campaign.simulations.sampling, campaign.seed, shard * count, (shard + 1) * count, len(campaign.space), _STREAM
+        campaign.simulations.sampling, campaign.seed, start * each, stop * each, len(campaign.space), _STREAM
     )
     physical = campaign.space.physical(unit, levels=True)
     disagreement, in_target = _judge(campaign, selector, physical)
     seed = sample_seeds(campaign.seed, shard, shard + 1, _STREAM)[0]
-    chosen = _draw(disagreement, in_target, size, np.random.default_rng(int(seed)))
+    chosen = _draw(disagreement, in_target, stop - start, np.random.default_rng(int(seed)))
     storage.write(
         path,
         {
-            "index": np.arange(shard * size, (shard + 1) * size),
+            "index": np.arange(start, stop),
             "parameters": physical[chosen],
             "disagreement": disagreement[chosen],
             "in_target": in_target[chosen],
             "parameter_names": np.array(campaign.space.names),
         },
-        {**provenance(campaign, "selection", SELECTION_KIND), "selector": selector.name, "candidates": count},
+        {**provenance(campaign, "selection", SELECTION_KIND), "selector": selector.name, "candidates": len(unit)},
     )
     log.info(
         "select %s: %d of %d candidates, %d of which may be of the target's classes; disagreement %.4f, of all %.4f",
         path.stem,
-        size,
-        count,
+        len(chosen),
+        len(unit),
         in_target[chosen].sum(),
         disagreement[chosen].mean(),
         disagreement.mean(),

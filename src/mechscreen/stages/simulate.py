@@ -61,7 +61,7 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         On all ranks, when `deadline` was reached before the shard was complete.
     """
     path = campaign.paths.shard(shard)
-    start, stop = _sample_range(campaign, shard)
+    start, stop = campaign.simulations.sample_range(shard)
     task = Task(
         path=path,
         label=f"simulate {path.stem}",
@@ -153,7 +153,7 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
     """
     path = campaign.paths.shard(shard)
     file = storage.read(path, KIND, campaign.fingerprint("simulations"))
-    start, stop = _sample_range(campaign, shard)
+    start, stop = campaign.simulations.sample_range(shard)
     model = campaign.model_instance
     n, outputs, points = stop - start, len(model.outputs), len(model.outputs[0].grid)
     expected = {
@@ -530,17 +530,10 @@ def _is_whole(campaign: Campaign, shard: int) -> bool:
     return True
 
 
-def _sample_range(campaign: Campaign, shard: int) -> tuple[int, int]:
-    shards, size = campaign.simulations.shards, campaign.simulations.shard_size
-    if not 0 <= shard < shards:
-        raise InputError(f"no shard {shard}: the campaign '{campaign.name}' has shards 0 … {shards - 1}")
-    return shard * size, (shard + 1) * size
-
-
 def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
     """Return the physical parameters of a shard's samples, (n, d)."""
     if campaign.selection is not None:
         return selected_parameters(campaign, shard)
-    start, stop = _sample_range(campaign, shard)
+    start, stop = campaign.simulations.sample_range(shard)
     unit = sample_unit(campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), _STREAM)
     return campaign.space.physical(unit, levels=True)
