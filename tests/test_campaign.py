@@ -69,6 +69,18 @@ def test_paper_configurations_have_the_papers_sizes(name):
     assert (campaign.simulations.count, campaign.screen.count, campaign.emulators.members) == (10**5, 10**8, 4)
 
 
+def test_the_study_of_the_papers_network_learns_from_the_training_set_of_the_other(tmp_path):
+    values = shipped(ROOT / "config/learning.yaml", tmp_path)
+    dense = Campaign.from_dict(values)
+    update_config(values, yaml.safe_load((ROOT / "config/learning/lstm.yaml").read_text()))
+    lstm = Campaign.from_dict(values)
+    assert lstm.paths.manifest == dense.paths.manifest
+    assert lstm.fingerprint("dataset") == dense.fingerprint("dataset")
+    assert lstm.emulators.architecture == LSTMSettings()
+    assert set(lstm.learning.sizes) < set(dense.learning.sizes)
+    assert lstm.paths.learning != dense.paths.learning
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "config/planes").glob("*.yaml")), ids=lambda path: path.name)
 def test_plane_screens_hold_the_papers_values_and_use_the_networks_of_another_campaign(path, tmp_path):
     values = shipped(ROOT / "config/active-3.yaml", tmp_path)
