@@ -19,7 +19,7 @@ from autoemulate.transforms import PCATransform, StandardizeTransform
 MEMBERS = 4
 COMPONENTS = 64
 GAUSSIAN_SAMPLES, GAUSSIAN_COMPONENTS = 2000, 32
-BATCH = 256
+BATCHES = {"mlp": 4096, "gaussian": 256}
 """Rows of a prediction: the Gaussian process makes a covariance matrix of them for each component."""
 
 
@@ -69,9 +69,9 @@ def gaussian_process(parameters, targets, seconds):
     return emulator(parameters, targets, GaussianProcessRBF, GAUSSIAN_COMPONENTS), f"{len(parameters)} samples"
 
 
-def predict(fitted, parameters):
+def predict(fitted, parameters, batch):
     """Return the means that are predicted, in batches."""
-    return np.concatenate([fitted.predict_mean(part).numpy() for part in parameters.split(BATCH)])
+    return np.concatenate([fitted.predict_mean(part).numpy() for part in parameters.split(batch)])
 
 
 METHODS = {"mlp": perceptrons, "gaussian": gaussian_process}
@@ -90,9 +90,10 @@ def main():
     start = time.perf_counter()
     fitted, note = METHODS[arguments.method](given["parameters"], given["targets"], arguments.seconds)
     training = time.perf_counter() - start
-    said = predict(fitted, given["asked"])
+    batch = BATCHES[arguments.method]
+    said = predict(fitted, given["asked"], batch)
     start = time.perf_counter()
-    predict(fitted, given["asked"][torch.arange(arguments.rated) % len(said)])
+    predict(fitted, given["asked"][torch.arange(arguments.rated) % len(said)], batch)
     rate = arguments.rated / (time.perf_counter() - start)
     np.savez(arguments.said, said=said, training=training, rate=rate, note=note)
 

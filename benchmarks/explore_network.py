@@ -14,7 +14,6 @@ import argparse
 import os
 import time
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -36,7 +35,7 @@ layers = keras.layers
 
 BASE: dict[str, Any] = {
     "width": 512, "blocks": 4, "epochs": 40, "batch_size": 256, "learning_rate": 4e-3, "schedule": "cosine",
-    "weight_decay": 0.1, "loss": "rmse", "precision": "float32", "averaged": False, "seed": 1,
+    "weight_decay": 0.1, "loss": "rmse", "precision": "float32", "averaged": 0, "seed": 1,
     "smoothing": losses.SMOOTHING, "deviation": networks.FEATURE_DEVIATION, "activation": "gelu",
     "block": "residual", "decoder": "dense", "bottleneck": 0,
 }  # fmt: skip
@@ -67,7 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "batches of 128": {"batch_size": 128},
     "batches of 512, rate 6e-3": {"batch_size": 512, "learning_rate": 6e-3},
     "constant rate 1e-3": {"schedule": "constant", "learning_rate": 1e-3},
-    "constant rate 1e-3, weights averaged": {"schedule": "constant", "learning_rate": 1e-3, "averaged": True},
+    "constant rate 1e-3, mean weights of 10 epochs": {"schedule": "constant", "learning_rate": 1e-3, "averaged": 10},
     "products in bfloat16": {"precision": "mixed_bfloat16"},
     "100 epochs": {"epochs": 100},
 }
@@ -119,10 +118,10 @@ def build(settings: dict[str, Any], samples: Samples) -> Any:
             x = layers.Activation(activation)(layers.Add()([x, dense(width, change)]))
         else:
             x = layers.Add()([x, dense(width, x, activation)])
-    last = layers.Dense(settings["bottleneck"])(x) if settings["bottleneck"] else x
+    last = dense(settings["bottleneck"], x) if settings["bottleneck"] else x
     points = samples.profiles.shape[-1]
     if settings["decoder"] == "dense":
-        logits = layers.Dense(points)(last)
+        logits = dense(points, last)
     elif settings["decoder"] == "coordinate":
         shape = layers.Activation(activation)(AtCoordinates(points)(dense(64, last)))
         logits = dense(1, dense(64, shape, activation))
@@ -157,15 +156,16 @@ def explore(name: str, samples: Samples, validation: Samples) -> str:
         mocks.enter_context(mock.patch.object(networks, "FEATURE_DEVIATION", settings["deviation"]))
         mocks.enter_context(mock.patch.object(losses, "SMOOTHING", settings["smoothing"]))
         network = build(settings, samples)
-        if settings["averaged"]:  # Keras puts the mean in the place of the weights after each epoch.
-            averaging = partial(keras.optimizers.AdamW, use_ema=True, ema_momentum=0.98)
-            mocks.enter_context(mock.patch.object(keras.optimizers, "AdamW", averaging))
         job = training.Training(network, samples, validation, schedule, seed=settings["seed"])
-        start = time.perf_counter()
+        start, late = time.perf_counter(), []
         while not job.finished:
             job.run_epoch()
+            if job.epoch > schedule.epochs - settings["averaged"]:
+                late.append(network.get_weights())
         took = time.perf_counter() - start
     job.use_best_weights()
+    if late:
+        network.set_weights([np.mean(weights, axis=0) for weights in zip(*late, strict=True)])
     said = Predictor(network, 1024)(validation.parameters)
     error = rmse(validation.profiles, said["profiles"])
     return (

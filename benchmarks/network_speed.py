@@ -20,16 +20,16 @@ import numpy as np
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import rmse
-from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.networks import build_network, in_float32, load_network, network_shape
 from mechscreen.emulators.prediction import CompiledPredictor, Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
 from mechscreen.stages.merge import load_split
-from mechscreen.stages.predict import load_ensemble
 from mechscreen.stages.train import to_samples
 
-PARAMETERS, POINTS = 13, 501
+POINTS = 501
+"""Of a profile of the pattern model."""
 SETS = 32_768
 REPEATS = 5
 
@@ -45,20 +45,23 @@ def seconds(work: Callable[[], Any]) -> float:
     return float(np.median(times))
 
 
-def noise(count: int) -> Samples:
+def noise(count: int, dimensions: int = 13, outputs: int = 1, points: int = POINTS) -> Samples:
     """Samples without meaning."""
     rng = np.random.default_rng(0)
-    shapes = ((count, PARAMETERS), (count, 1, POINTS), (count, 1))
+    shapes = ((count, dimensions), (count, outputs, points), (count, outputs))
     return Samples(*(rng.random(shape, dtype=np.float32) for shape in shapes))
 
 
 def measure_dense(campaign: Campaign) -> None:
     """Predict, write, label; compare with the test split."""
     test = to_samples(campaign, load_split(campaign, "test"))
-    (network, *_) = load_ensemble(campaign.paths.emulators).ensemble.members
-    parameters, said = noise(SETS).parameters, {}
-    predictors = {
-        "Keras, float32, batches of 4096": Predictor(network, 4096),
+    network = load_network(campaign.paths.member(0) / "model.keras")
+    parameters, said = noise(SETS, *network_shape(network)).parameters, {}
+    exact = in_float32(network)
+    predictors = {"Keras, float32, batches of 4096": Predictor(exact, 4096)}
+    if exact is not network:
+        predictors["Keras, mixed precision as trained, batches of 4096"] = Predictor(network, 4096)
+    predictors |= {
         "OpenVINO, float32, batches of 512": CompiledPredictor(network, 512, "float32"),
         "OpenVINO, bfloat16, batches of 512": CompiledPredictor(network, 512, "bfloat16"),
     }
@@ -79,8 +82,8 @@ def measure_dense(campaign: Campaign) -> None:
             f"labelled {SETS / labelled:,.0f}; test RMSE {rmse(test.profiles, said[name]).mean():.5f}",
             flush=True,
         )
-    _, exact, coarse = said.values()
-    print(f"    between the two precisions {rmse(exact, coarse).mean():.5f}")
+    *_, finer, coarser = said.values()
+    print(f"    between the two precisions of OpenVINO {rmse(finer, coarser).mean():.5f}")
 
 
 def product_rate(batch: int, inner: int, outer: int) -> float:

@@ -23,7 +23,14 @@ from pydantic import (
     model_validator,
 )
 
-from mechscreen.emulators.settings import Combine, DenseSettings, NetworkSettings, Precision, TrainingSettings
+from mechscreen.emulators.settings import (
+    NO_VOTE_OF_TWO,
+    Combine,
+    DenseSettings,
+    NetworkSettings,
+    Precision,
+    TrainingSettings,
+)
 from mechscreen.errors import InputError, nearest
 from mechscreen.models import Model, ParameterSpace, get_model
 
@@ -217,9 +224,6 @@ class DatasetSection(Section):
     shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
 
 
-_NO_VOTE_OF_TWO = "of two members neither agrees more with the other; take emulators.combine: mean, or three members"
-
-
 class EmulatorsSection(Section):
     """The ensemble of neural networks."""
 
@@ -232,7 +236,8 @@ class EmulatorsSection(Section):
     )
     precision: Precision = Field(
         "float32",
-        description="Of predictions on processors; bfloat16 is twice as fast where there are instructions for it.",
+        description="Of predictions on processors; bfloat16 takes half to a quarter of the time, where there are "
+        "instructions for it.",
     )
 
     @model_validator(mode="after")
@@ -245,7 +250,7 @@ class EmulatorsSection(Section):
         if self.architecture.network == "lstm" and self.precision == "bfloat16":
             raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
         if self.members == 2 and self.combine == "vote":
-            raise ValueError(f"combine: {_NO_VOTE_OF_TWO}")
+            raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
         return self
 
 
@@ -417,7 +422,7 @@ class Campaign(Configuration):
     @model_validator(mode="after")
     def _study_can_vote(self) -> Campaign:
         if self.learning.sizes and self.learning.members == 2 and self.emulators.combine == "vote":
-            raise ValueError(f"learning.members: {_NO_VOTE_OF_TWO}")
+            raise ValueError(f"learning.members: {NO_VOTE_OF_TWO}")
         return self
 
     @field_validator("results")

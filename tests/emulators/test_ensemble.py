@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mechscreen import InputError
+from mechscreen.emulators import ensemble
 from mechscreen.emulators.ensemble import Ensemble, combine_members
 from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network
@@ -30,7 +31,7 @@ def scores_by_definition(members):
 
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_disagreement_is_the_mean_score(size):
-    prediction = Ensemble(NETWORKS[:size], batch_size=16).predict(X)
+    prediction = Ensemble(NETWORKS[:size], combine="mean", batch_size=16).predict(X)
     np.testing.assert_allclose(prediction.disagreement, scores_by_definition(NETWORKS[:size]).mean(axis=0), rtol=1e-4)
 
 
@@ -44,6 +45,11 @@ def test_the_vote_is_the_profile_and_peak_of_the_member_with_the_least_score():
         np.testing.assert_allclose(prediction.log_peaks[i], said[member]["log_peaks"][i], atol=1e-5)
 
 
+def test_two_members_cannot_vote():
+    with pytest.raises(InputError, match="of two members neither agrees more with the other; take combine: mean"):
+        Ensemble(NETWORKS[:2])
+
+
 def test_the_mean_is_that_of_all_members_with_the_same_disagreement():
     vote, mean = Ensemble(NETWORKS).predict(X), Ensemble(NETWORKS, combine="mean").predict(X)
     said = [member.predict_on_batch(X) for member in NETWORKS]
@@ -53,7 +59,8 @@ def test_the_mean_is_that_of_all_members_with_the_same_disagreement():
 
 
 @pytest.mark.parametrize("combine", ["vote", "mean"])
-def test_what_members_said_can_be_combined_afterwards(combine):
+def test_what_members_said_can_be_combined_afterwards(combine, monkeypatch):
+    monkeypatch.setattr(ensemble, "_ROWS", 3)
     said = [member.predict_on_batch(X) for member in NETWORKS]
     combined = combine_members(said, combine)
     expected = Ensemble(NETWORKS, combine=combine).predict(X)
@@ -77,7 +84,7 @@ def test_a_row_is_predicted_the_same_whatever_rows_stand_beside_it():
 
 
 def test_no_rows_give_no_predictions():
-    prediction = Ensemble(NETWORKS[:2]).predict(np.zeros((0, DIMENSIONS)))
+    prediction = Ensemble(NETWORKS[:3]).predict(np.zeros((0, DIMENSIONS)))
     assert prediction.profiles.shape == (0, OUTPUTS, POINTS)
     assert len(prediction) == 0
 
@@ -91,11 +98,11 @@ def test_no_rows_give_no_predictions():
 )
 def test_wrong_parameters_are_refused(values, message):
     with pytest.raises(InputError, match=message):
-        Ensemble(NETWORKS[:2]).predict(values)
+        Ensemble(NETWORKS[:3]).predict(values)
 
 
 def test_networks_of_different_shapes_are_no_ensemble():
     with pytest.raises(InputError, match="member 1 of the ensemble"):
-        Ensemble([NETWORKS[0], network(0, outputs=1)])
+        Ensemble([NETWORKS[0], network(0, outputs=1)], combine="mean")
     with pytest.raises(InputError, match="at least one member"):
         Ensemble([])

@@ -102,7 +102,9 @@ def test_a_member_that_was_copied_is_no_other_member(trained, ensemble_folder):
 
 def test_a_member_that_is_not_trained_to_the_end_is_left_out_and_told(ensemble_folder, caplog):
     (ensemble_folder / "member-1" / "member.json").unlink()
-    assert len(load_ensemble(ensemble_folder).ensemble.members) == 2
+    assert len(load_ensemble(ensemble_folder, combine="mean").ensemble.members) == 2
+    with pytest.raises(InputError, match="of two members neither"):
+        load_ensemble(ensemble_folder)
     assert "member-1: has no member.json, so it is not trained to the end; left out" in caplog.text
 
 

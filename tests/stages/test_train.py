@@ -207,6 +207,16 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(trained, 
     assert same(weights(campaign), expected)
 
 
+@pytest.mark.parametrize(("name", "other"), [("member", 1), ("training_samples", 40)])
+def test_the_checkpoint_of_another_training_is_not_used(trained, caplog, name, other):
+    campaign, expected, checkpoint = interrupted(trained)
+    file = storage.read(checkpoint, stage.CHECKPOINT_KIND)
+    storage.write(checkpoint, file.arrays, {**file.attributes, name: other})
+    train(campaign, 0)
+    assert f"is of {name} {other}, not" in caplog.text
+    assert same(weights(campaign), expected)
+
+
 def test_a_damaged_checkpoint_is_not_used(trained, caplog):
     campaign, expected, checkpoint = interrupted(trained)
     content = bytearray(checkpoint.read_bytes())
@@ -225,6 +235,19 @@ def test_a_damaged_network_is_trained_anew(trained, caplog):
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
     with pytest.raises(InputError, match=r"model.keras: is missing, or not what was trained"):
+        read_record(campaign.paths.member(0))
+    train(campaign, 0)
+    assert "training anew" in caplog.text
+    assert same(weights(campaign), expected)
+
+
+def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
+    campaign = trained()
+    expected = weights(campaign)
+    path = campaign.paths.member(0) / "member.json"
+    record = storage.read_json(path)
+    storage.write_json(path, {name: value for name, value in record.items() if name != "model_sha256"})
+    with pytest.raises(InputError, match=r"member.json: not the record of an ensemble's member"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
     assert "training anew" in caplog.text

@@ -12,10 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.emulators.networks import network_shape
 from mechscreen.emulators.prediction import fastest_predictor
-from mechscreen.emulators.settings import Combine, Precision
+from mechscreen.emulators.settings import NO_VOTE_OF_TWO, Combine, Precision
 from mechscreen.errors import InputError
 
 FloatArray = NDArray[np.float32]
+
+_ROWS = 512
+"""Samples that are combined at once."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Ensemble:
     Raises
     ------
     InputError
-        If there are no members, or they differ in their numbers of parameters, outputs or points.
+        If there are no members, two that are to vote (both have the same score), or they differ in their numbers of
+        parameters, outputs or points.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Ensemble:
         shapes = [network_shape(member) for member in members]
         if not shapes:
             raise InputError("an ensemble needs at least one member")
+        if len(shapes) == 2 and combine == "vote":
+            raise InputError(f"combine: {NO_VOTE_OF_TWO}")
         for number, shape in enumerate(shapes):
             if shape != shapes[0]:
                 raise InputError(
@@ -138,10 +144,14 @@ def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Combine) 
     said
         Per member ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}``.
     """
-    profiles, log_peaks = (np.stack([own[name] for own in said]) for name in ("profiles", "log_peaks"))
-    combined = Prediction(np.empty_like(profiles[0]), np.empty_like(log_peaks[0]), np.empty(profiles.shape[1], "f4"))
-    _combine(profiles, log_peaks, combine == "vote", combined.profiles, combined.log_peaks, combined.disagreement)
-    return combined
+    profiles, log_peaks = (np.empty_like(said[0][name]) for name in ("profiles", "log_peaks"))
+    disagreement = np.empty(len(profiles), np.float32)
+    # Some rows at a time: the arrays of all members may take much of the memory already.
+    for start in range(0, len(profiles), _ROWS):
+        part = slice(start, start + _ROWS)
+        stacked = (np.stack([own[name][part] for own in said]) for name in ("profiles", "log_peaks"))
+        _combine(*stacked, combine == "vote", profiles[part], log_peaks[part], disagreement[part])
+    return Prediction(profiles, log_peaks, disagreement)
 
 
 # Sums may be reordered; values that are not finite stay what they are, so that a screen sees them.

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import has_gpu, keras
-from mechscreen.emulators.networks import in_float32, is_recurrent, network_shape, worth_compiling
+from mechscreen.emulators.networks import in_float32, network_shape, worth_compiling
 from mechscreen.emulators.settings import Precision
 
 FloatArray = NDArray[np.float32]
@@ -79,8 +78,8 @@ class Predictor:
 class CompiledPredictor(Predictor):
     """A network with the weights that it has now, compiled for the processor by OpenVINO.
 
-    On a processor, dense layers run two to three times as fast as by Keras, in bfloat16 five times where the processor
-    has instructions for it (docs/emulators.md). Parameters as for `Predictor`, and
+    On a processor, dense layers run faster than by Keras, above all in bfloat16 where the processor has instructions
+    for it (docs/emulators.md, "Speed"). Parameters as for `Predictor`, and
 
     precision
         Of the products; ``bfloat16`` is float32 where the processor has no instructions for it.
@@ -125,8 +124,8 @@ def fastest_predictor(network: Any, batch_size: int, precision: Precision = "flo
     """Return the fastest predictor for a network that is not trained any more, on this machine.
 
     That is Keras, in the network's own precision, where there is a GPU, where TensorFlow is not the backend, and for
-    loops.
+    loops; elsewhere OpenVINO.
     """
-    if keras.backend.backend() != "tensorflow" or is_recurrent(network) or has_gpu():
+    if worth_compiling(network):
         return Predictor(network, batch_size)
     return CompiledPredictor(network, batch_size, precision)

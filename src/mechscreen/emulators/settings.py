@@ -11,6 +11,8 @@ Combine = Literal["vote", "mean"]
 Precision = Literal["float32", "bfloat16"]
 """Of the matrix products of a prediction."""
 
+NO_VOTE_OF_TWO = "of two members neither agrees more with the other; take combine: mean, or three members"
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

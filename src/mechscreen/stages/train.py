@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 KIND = "ensemble member"
 CHECKPOINT_KIND = "training checkpoint"
 
+_CHECKED = {"campaign", "member", "training_samples", "model_sha256"}
+"""What `read_record` looks at in a record."""
+
 MOST_EPOCHS = 10
 """Times the epochs of the whole training set that a part of it is gone through at most."""
 
@@ -75,8 +78,12 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
             return record
     training = _begin(campaign, member, samples)
     checkpoint = folder / "checkpoint.h5"
-    attributes = {**provenance(campaign, "emulators", CHECKPOINT_KIND), "member": member}
-    _load_checkpoint(training, checkpoint, campaign.fingerprint("emulators"), label)
+    attributes = {
+        **provenance(campaign, "emulators", CHECKPOINT_KIND),
+        "member": member,
+        "training_samples": len(training.samples),
+    }
+    _load_checkpoint(training, checkpoint, attributes, label)
     before = training.epoch
     if not _run(training, checkpoint, attributes, deadline, label):
         storage.write(checkpoint, training.state(), attributes)
@@ -112,7 +119,7 @@ def read_record(folder: Path, campaign: str | None = None, samples: int | None =
     """
     path, model = folder / "member.json", folder / "model.keras"
     record = storage.read_json(path)
-    if not isinstance(record, dict) or record.get("kind") != KIND:
+    if not isinstance(record, dict) or record.get("kind") != KIND or not record.keys() >= _CHECKED:
         raise InputError(f"{path}: not the record of an ensemble's member; train the member again")
     if campaign is not None and record["campaign"] != campaign:
         raise InputError(
@@ -181,12 +188,16 @@ def _seed(campaign: Campaign, member: int) -> int:
     return int(sample_seeds(campaign.seed, member, member + 1, "members")[0] >> np.uint64(1))
 
 
-def _load_checkpoint(training: Training, path: Path, campaign: str, label: str) -> None:
-    """Take over what an earlier attempt left, if it is in order."""
+def _load_checkpoint(training: Training, path: Path, expected: dict[str, Any], label: str) -> None:
+    """Take over what an earlier attempt left, if it is in order and has the attributes that are expected."""
     if not path.exists():
         return
     try:
-        training.restore(storage.read(path, CHECKPOINT_KIND, campaign).arrays)
+        file = storage.read(path, CHECKPOINT_KIND, expected["campaign"])
+        for name in ("member", "training_samples"):
+            if file.attributes.get(name) != expected[name]:
+                raise storage.FileError(path, f"is of {name} {file.attributes.get(name)}, not {expected[name]}")
+        training.restore(file.arrays)
     except InputError as error:
         log.warning("%s: starting anew, since %s", label, error)
     else:
