@@ -36,9 +36,6 @@ CHECKPOINT_KIND = "training checkpoint"
 _CHECKED = {"campaign", "member", "training_samples", "model_sha256"}
 """What `read_record` looks at in a record."""
 
-MOST_EPOCHS = 10
-"""Times the epochs of the whole training set that a part of it is gone through at most."""
-
 _SAVE_EVERY = 30.0
 """Seconds between checkpoints, …"""
 _SAVE_SHARE = 0.05
@@ -54,8 +51,7 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     Parameters
     ----------
     samples
-        Learn from the first so many training samples, for the study of ``learning.sizes``; from all by default. With
-        fewer samples an epoch has fewer steps, so there are as many more epochs, up to ten times.
+        Learn from the first so many training samples, for the study of ``learning.sizes``; from all by default.
 
     Raises
     ------
@@ -176,8 +172,6 @@ def _begin(campaign: Campaign, member: int, samples: int | None) -> Training:
     learned = to_samples(campaign, dataset)
     if samples is not None:
         learned = learned.take(np.arange(samples))
-        longer = min(len(dataset) / samples, MOST_EPOCHS)
-        schedule = schedule.model_copy(update={"epochs": round(schedule.epochs * longer)})
     seed = _seed(campaign, member)
     network = build_network(settings.architecture, learned, seed=seed, precision=schedule.precision)
     return Training(network, learned, to_samples(campaign, validation), schedule, seed)
