@@ -16,7 +16,6 @@ from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import confusion, rmse
 from mechscreen.models import Status
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.screen import Search
 
 
 def main() -> None:
@@ -26,7 +25,8 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=60)
     arguments = parser.parse_args()
     campaign = Campaign.load(arguments.campaign)
-    space, objective, varied = campaign.screen_space, campaign.objective, Search(campaign).varied
+    space, objective = campaign.screen_space, campaign.objective
+    varied = list(space.varied)
     if len(varied) != 2:
         parser.error(f"'{campaign.name}' varies {len(varied)} parameters; give a screen of two")
     centres = (np.arange(arguments.grid) + 0.5) / arguments.grid

@@ -136,16 +136,16 @@ class Aligned(keras.layers.Layer):
         predicted
             (n, outputs, 2 + nodes), curves.
         """
-        moments, shapes, shares = ops.split(truth, [2, 2 + self.nodes], axis=2)
-        place, spread = self._places_and_spreads(moments)
+        true_moments, true_shapes, shares = ops.split(truth, [2, 2 + self.nodes], axis=2)
+        place, spread = self._places_and_spreads(true_moments)
         at = place + spread * ops.linspace(*self.REACH, self.nodes)
         said_moments, said_shapes = ops.split(predicted, [2], axis=2)
         place, spread = self._places_and_spreads(said_moments)
-        return ops.sum(shares * ops.square(self._values((at - place) / spread, said_shapes) - shapes), axis=2)
+        return ops.sum(shares * ops.square(self._values((at - place) / spread, said_shapes) - true_shapes), axis=2)
 
-    def _places_and_spreads(self, moments: Any) -> tuple[Any, Any]:
-        """Return places and spreads, each (n, outputs, 1)."""
-        logs = self.mean + self.deviation * ops.clip(moments, -self.LIMIT, self.LIMIT)
+    def _places_and_spreads(self, standard: Any) -> tuple[Any, Any]:
+        """Return places and spreads, each (n, outputs, 1), from moments (n, outputs, 2)."""
+        logs = self.mean + self.deviation * ops.clip(standard, -self.LIMIT, self.LIMIT)
         place = self.grids[:, 0] - self.steps[:, 0] + ops.exp(logs[..., 0])
         place = ops.minimum(ops.maximum(place, self.grids[:, 0]), self.grids[:, -1])
         return place[..., None], ops.exp(logs[..., 1:])
