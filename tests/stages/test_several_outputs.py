@@ -82,7 +82,7 @@ def test_files_say_names_units_and_grids_of_all_outputs(finished, tmp_path):
     model = finished.model_instance
     table = tmp_path / "sets.csv"
     table.write_text(",".join(model.space.names) + "\n" + ",".join(map(str, finished.space.low)) + "\n")
-    predicted = predict_table(finished.paths.emulators, table, tmp_path / "predicted.h5")
+    predicted = predict_table(finished.paths.emulators, table, tmp_path / "predicted.h5", combine="mean")
     for path in (finished.paths.shard(0), finished.paths.dataset_shard("test", 0), predicted):
         arrays = storage.read(path, kind_of(path)).arrays
         assert text(arrays["output_names"]) == [output.name for output in model.outputs]
@@ -91,7 +91,7 @@ def test_files_say_names_units_and_grids_of_all_outputs(finished, tmp_path):
         assert text(arrays["grid_units"]) == ["µM"] * 10
         assert text(arrays["parameter_units"])[:2] == ["µM/h", "µM/h"]
         np.testing.assert_array_equal(arrays["grid"], [output.grid for output in model.outputs])
-    for known, own in zip(load_ensemble(finished.paths.emulators).outputs, model.outputs, strict=True):
+    for known, own in zip(load_ensemble(finished.paths.emulators, combine="mean").outputs, model.outputs, strict=True):
         np.testing.assert_array_equal(known.grid, own.grid)
         assert (known.name, known.unit, known.grid_name, known.crop) == (own.name, own.unit, own.grid_name, True)
 
