@@ -1,7 +1,7 @@
 """What was tried for the dense network: the error of one network of a campaign for each variant.
 
     python benchmarks/explore_network.py config/active-1.yaml --samples 20000            # all variants, an hour
-    python benchmarks/explore_network.py config/active-1.yaml --samples 20000 base relu  # some of them
+    python benchmarks/explore_network.py config/active-1.yaml --samples 20000 base ReLU  # some of them
 
 The campaign's training set must be there (`snakemake dataset`). One thread. Each variant changes the base, which is the
 network and the training of `mechscreen.emulators` with 40 epochs; the base is trained from three seeds, which shows how
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("variants", nargs="*", help=f"{', '.join(VARIANTS)}; all by default")
     parser.add_argument("--samples", type=int, help="of the training split; all by default")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     unknown = set(arguments.variants) - VARIANTS.keys()
     if unknown:
         parser.error(f"no variant {', '.join(sorted(unknown))} (valid: {', '.join(VARIANTS)})")
