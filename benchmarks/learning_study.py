@@ -79,8 +79,9 @@ def main() -> None:
         for name in studies
     }
     for name, history in histories.items():
-        shown = sorted({round(epoch) for epoch in np.geomspace(1, len(history), 8)})
-        errors = ", ".join(f"{history['validation_rmse'][epoch - 1]:.4f} ({epoch})" for epoch in shown)
+        after = history["validation_rmse"]
+        shown = sorted({round(epoch) for epoch in np.geomspace(1, len(after), 8)})
+        errors = ", ".join(f"{after[epoch - 1]:.4f} ({epoch})" for epoch in shown)
         print(f"{name}, {arguments.epochs_of} samples, validation RMSE (after epoch): {errors}")
     if arguments.figure:
         figure = draw(studies, histories, arguments.epochs_of)
