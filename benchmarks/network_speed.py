@@ -3,7 +3,8 @@
     python benchmarks/network_speed.py config/paper.yaml            # a campaign with a trained dense network
 
 Dense: parameter sets a second of one member, with the profiles written and the classes of the campaign's objective
-told, by Keras and by OpenVINO, in float32 and bfloat16, and the error that the latter adds.
+told, by Keras and by OpenVINO, in float32 and bfloat16, and the error that the latter adds; samples a second of its
+training in both precisions.
 LSTM: FLOP/s in training and prediction, counting matrix products alone, beside those products by themselves.
 """
 
@@ -13,7 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network, in_float32, load_network, network_shape
 from mechscreen.emulators.prediction import CompiledPredictor, Predictor
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import LSTMSettings, TrainingSettings
+from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.train import to_samples
@@ -86,6 +87,18 @@ def measure_dense(campaign: Campaign) -> None:
     print(f"    between the two precisions of OpenVINO {rmse(finer, coarser).mean():.5f}")
 
 
+def measure_dense_training() -> None:
+    """Train for an epoch in either precision."""
+    batch, batches = TrainingSettings().batch_size, 64
+    samples = noise(batches * batch)
+    for precision in get_args(TrainingSettings.model_fields["precision"].annotation):
+        network = build_network(DenseSettings(), samples, precision=precision)
+        settings = TrainingSettings(epochs=2 + REPEATS, precision=precision)
+        training = Training(network, samples, samples.take(np.arange(1)), settings, seed=0)
+        rate = len(samples) / seconds(training.run_epoch)
+        print(f"dense, training, {precision}, batches of {batch}: {rate:,.0f} samples a second", flush=True)
+
+
 def product_rate(batch: int, inner: int, outer: int) -> float:
     """FLOP/s of the plain matrix product (batch, inner) × (inner, outer), by the networks' own library."""
     import tensorflow as tf
@@ -133,6 +146,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, backend {keras.backend.backend()}")
     measure_dense(Campaign.load(arguments.config))
+    measure_dense_training()
     measure_lstm()
 
 
