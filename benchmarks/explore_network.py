@@ -1,6 +1,6 @@
 """What was tried for the dense network: the error of one network of a campaign for each variant.
 
-    python benchmarks/explore_network.py config/active-1.yaml --samples 20000            # all variants, an hour
+    python benchmarks/explore_network.py config/active-1.yaml --samples 20000            # all variants, two hours
     python benchmarks/explore_network.py config/active-1.yaml --samples 20000 base ReLU  # some of them
 
 The campaign's training set must be there (`snakemake dataset`). One thread. Each variant changes the base, which is the
