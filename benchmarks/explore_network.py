@@ -179,12 +179,12 @@ def main() -> None:
     """Train the variants and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("variants", nargs="*", help=f"{', '.join(VARIANTS)}; all by default")
+    parser.add_argument("variants", nargs="*", help=f"{'; '.join(VARIANTS)}. All by default")
     parser.add_argument("--samples", type=int, help="of the training split; all by default")
     arguments = parser.parse_intermixed_args()
     unknown = set(arguments.variants) - VARIANTS.keys()
     if unknown:
-        parser.error(f"no variant {', '.join(sorted(unknown))} (valid: {', '.join(VARIANTS)})")
+        parser.error(f"no variant {', '.join(sorted(unknown))} (valid: {'; '.join(VARIANTS)})")
     campaign = Campaign.load(arguments.config)
     samples, validation = (to_samples(campaign, load_split(campaign, split)) for split in ("train", "validation"))
     samples = samples.take(np.arange(len(samples))[: arguments.samples])
