@@ -165,36 +165,41 @@ from mechscreen.stages import screen as stage
 from mechscreen.stages.screen import screen_block
 
 stage.BATCH = 512  # so that each rank has several, rank 0 too
-campaign, world = Campaign.load(sys.argv[1]), MPI.COMM_WORLD
-for ranks in (1, 2, 4):
-    takes_part = world.Get_rank() < ranks
-    comm = world.Split(0 if takes_part else 1)
-    if takes_part:
-        path = screen_block(campaign, 1, comm if ranks > 1 else None)
-    if world.Get_rank() == 0:
-        path.rename(Path(sys.argv[1]).with_name(f"ranks-{ranks}.h5"))
-    world.Barrier()
+world = MPI.COMM_WORLD
+for config in map(Path, sys.argv[1:]):
+    campaign = Campaign.load(config)
+    for ranks in (1, 2, 4):
+        takes_part = world.Get_rank() < ranks
+        comm = world.Split(0 if takes_part else 1)
+        if takes_part:
+            path = screen_block(campaign, 1, comm if ranks > 1 else None)
+        if world.Get_rank() == 0:
+            path.rename(config.with_name(f"{config.stem}-{ranks}.h5"))
+        world.Barrier()
 """
 
 
-@pytest.mark.parametrize("mode", ["full", "cascade"])
-def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path, mode):
-    campaign = trained(screen={"mode": mode, "objective": thirds, "hits_per_block": 30})
-    # One launch with communicators of each size, because it is loading TensorFlow in each process that takes long.
-    config, script = tmp_path / "campaign.yaml", tmp_path / "many_ranks.py"
-    config.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
+def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path):
+    campaigns, configs = {}, []
+    for mode in ("full", "cascade"):
+        campaigns[mode] = trained(screen={"mode": mode, "objective": thirds, "hits_per_block": 30})
+        configs.append(tmp_path / f"{mode}.yaml")
+        configs[-1].write_text(yaml.safe_dump(campaigns[mode].model_dump(mode="json")))
+    script = tmp_path / "many_ranks.py"
     script.write_text(MANY_RANKS)
     mpiexec = Path(sys.executable).with_name("mpiexec")
+    # One launch with communicators of each size, because it is loading TensorFlow in each process that takes long.
     subprocess.run(
-        [mpiexec if mpiexec.exists() else "mpiexec", "-n", "4", sys.executable, script, config],
+        [mpiexec if mpiexec.exists() else "mpiexec", "-n", "4", sys.executable, script, *configs],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=240,
     )
-    contents = [(tmp_path / f"ranks-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
-    assert contents[0] == contents[1] == contents[2]
-    block = storage.read(tmp_path / "ranks-4.h5", stage.KIND, campaign.fingerprint("screen"))
-    assert len(block["index"]) == 30 < block.attributes["hits_found"]
+    for mode, campaign in campaigns.items():
+        contents = [(tmp_path / f"{mode}-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
+        assert contents[0] == contents[1] == contents[2]
+        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.fingerprint("screen"))
+        assert len(block["index"]) == 30 < block.attributes["hits_found"]
 
 
 @pytest.mark.parametrize("mode", ["full", "cascade"])

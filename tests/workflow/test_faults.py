@@ -94,8 +94,9 @@ def test_a_second_driver_is_refused_and_harms_nothing(run, undisturbed, tmp_path
     refused = subprocess.run([BIN / "mechscreen", "recover", run.results], capture_output=True, text=True)
     assert refused.returncode == 2
     assert "a run is at work on it" in refused.stderr
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
+    process.kill()
+    process.wait()
+    run.recover()
     run.finish()
     assert run.shards() == undisturbed.shards()
 
