@@ -10,7 +10,7 @@ from mechscreen.emulators import networks, prediction
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.prediction import CompiledPredictor, Predictor, fastest_predictor
 from mechscreen.emulators.samples import Samples
-from mechscreen.emulators.settings import DenseSettings, LSTMSettings
+from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
 
 random = np.random.default_rng(1)
 SAMPLES = Samples(
@@ -82,18 +82,19 @@ def test_a_predictor_follows_the_training_and_a_compiled_one_keeps_its_weights()
     np.testing.assert_array_equal(keeps(X)["profiles"], before)
 
 
-def test_loops_stay_with_keras():
-    network = build_network(LSTMSettings(embedding=4, units=5, feedback=2), SAMPLES, seed=5)
+@pytest.mark.parametrize(
+    "settings", [LSTMSettings(embedding=4, units=5, feedback=2), AlignedSettings(width=8, blocks=1, nodes=8)]
+)
+def test_loops_and_aligned_profiles_stay_with_keras_and_are_compiled(settings):
+    network = build_network(settings, SAMPLES, seed=5)
     assert type(fastest_predictor(network, 16)) is Predictor
+    assert network.jit_compile
 
 
-def test_a_loop_is_compiled_and_layers_are_not():
-    loop = build_network(LSTMSettings(embedding=4, units=5, feedback=2), SAMPLES, seed=5)
-    layers = build_network(DenseSettings(width=8, blocks=1), SAMPLES, seed=5)
-    for one in (loop, layers):
-        Predictor(one, 16)
-    assert loop.jit_compile
-    assert not layers.jit_compile
+def test_dense_layers_are_not_compiled_by_keras():
+    network = build_network(DenseSettings(width=8, blocks=1), SAMPLES, seed=5)
+    Predictor(network, 16)
+    assert not network.jit_compile
 
 
 @pytest.mark.parametrize("threads", ["", "2", "2,1"])

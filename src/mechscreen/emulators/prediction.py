@@ -123,8 +123,8 @@ class CompiledPredictor(Predictor):
 def fastest_predictor(network: Any, batch_size: int, precision: Precision = "float32") -> Predictor:
     """Return the fastest predictor for a network that is not trained any more, on this machine.
 
-    That is Keras, in the network's own precision, where there is a GPU, where TensorFlow is not the backend, and for
-    loops; elsewhere OpenVINO.
+    That is Keras, in the network's own precision, where there is a GPU, where TensorFlow is not the backend, for loops
+    and for aligned profiles; elsewhere OpenVINO.
     """
     if worth_compiling(network):
         return Predictor(network, batch_size)
