@@ -65,6 +65,10 @@ def main() -> None:
     studies = {path.parent.name: storage.read_json(path) for path in sorted(arguments.folder.glob("*/learning.json"))}
     if not studies:
         parser.error(f"no learning.json below {arguments.folder}: run snakemake learning first")
+    for name, study in studies.items():
+        sizes = [row["training_samples"] for row in study["sizes"]]
+        if arguments.epochs_of not in sizes:
+            parser.error(f"--epochs-of {arguments.epochs_of}: sizes of {name} are {', '.join(map(str, sizes))}")
     print("| network | training samples | one network | together | R² profiles | R² ln peak | RMSE above 0.3 |")
     print("|---" * 7 + "|")
     for name, study in studies.items():
