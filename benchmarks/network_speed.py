@@ -1,11 +1,14 @@
 """Speed of the networks beside plain matrix products of the same sizes, in one run.
 
     python benchmarks/network_speed.py config/paper.yaml            # a campaign with a trained dense network
+    python benchmarks/network_speed.py config/myc_e2f.yaml          # or with a trained aligned one
 
 Dense: parameter sets a second of one member, with the profiles written and the classes of the campaign's objective
 told, by Keras and by OpenVINO, in float32 and bfloat16, and the error that the latter adds; samples a second of its
 training in both precisions.
-LSTM: FLOP/s in training and prediction, counting matrix products alone, beside those products by themselves.
+LSTM, beside the dense network: FLOP/s in training and prediction, counting matrix products alone, beside those products
+by themselves.
+Aligned: parameter sets a second of one member, and samples a second of its training, with XLA and without.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -139,13 +143,44 @@ def measure_lstm() -> None:
         )
 
 
+def measure_aligned(campaign: Campaign) -> None:
+    """Predict, and train for an epoch of some batches, each with XLA and without."""
+    path, batch = campaign.paths.member(0) / "model.keras", campaign.emulators.training.batch_size
+    samples = to_samples(campaign, load_split(campaign, "train")).take(np.arange(64 * batch))
+    parameters = noise(SETS // 4, *network_shape(load_network(path))).parameters
+
+    def report(what: str, count: int, took: float) -> None:
+        print(f"aligned, {what}: {count / took:,.0f} a second, {1e3 * took / count:.3f} ms each", flush=True)
+
+    def report_prediction(name: str, predictor: Predictor) -> None:
+        report(f"prediction, {name}", len(parameters), seconds(lambda: predictor(parameters)))
+
+    for compiled, name in ((True, "Keras with XLA"), (False, "Keras without XLA")):
+        with (
+            patch("mechscreen.emulators.prediction.worth_compiling", return_value=compiled),
+            patch("mechscreen.emulators.training.worth_compiling", return_value=compiled),
+        ):
+            report_prediction(f"{name}, batches of 4096", Predictor(load_network(path), 4096))
+            network = build_network(campaign.emulators.architecture, samples)
+            training = Training(network, samples, samples.take(np.arange(1)), campaign.emulators.training, seed=0)
+            report(f"training, {name}, batches of {batch}", len(samples), seconds(training.run_epoch))
+    for rows in (512, 4096):
+        report_prediction(
+            f"OpenVINO, float32, batches of {rows}", CompiledPredictor(load_network(path), rows, "float32")
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     arguments = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, backend {keras.backend.backend()}")
-    measure_dense(Campaign.load(arguments.config))
+    campaign = Campaign.load(arguments.config)
+    if campaign.emulators.architecture.network == "aligned":
+        measure_aligned(campaign)
+        return
+    measure_dense(campaign)
     measure_dense_training()
     measure_lstm()
 

@@ -61,7 +61,12 @@ class Disturbed:
     def start(self, pause=0.1, **variables):
         environment = {**os.environ, "JOURNAL": str(self.journal), "PAUSE": str(pause), **variables}
         return subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            self.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            process_group=0,
         )
 
     def finish(self):

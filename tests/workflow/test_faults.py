@@ -60,12 +60,24 @@ def test_a_killed_job_is_continued_by_the_same_run(run, undisturbed, victim):
     assert run.shards() == undisturbed.shards()
 
 
-def test_a_notice_to_the_driver_and_its_jobs_keeps_what_is_done(run, undisturbed):
-    process = run.start()
-    run.wait_for_samples(30)
+def to_each(run, process):
+    """SIGTERM to the driver and every process of its jobs."""
     for member in [*run.processes("simulate"), psutil.Process(process.pid)]:
         member.send_signal(signal.SIGTERM)
-    process.communicate(timeout=300)
+
+
+def ctrl_c(run, process):
+    """SIGINT to the driver's process group, as a terminal sends it."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("notice", [to_each, ctrl_c])
+def test_a_notice_to_the_driver_and_its_jobs_keeps_what_is_done(run, undisturbed, notice):
+    process = run.start()
+    run.wait_for_samples(30)
+    notice(run, process)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0, said
     run.recover()
     before = len(run.journal.read_text().splitlines())
     run.finish()
