@@ -17,8 +17,8 @@ help: ## Show these lines
 demo: $(INSTALLED) ## Install, run config/demo.yaml, write results/demo/report.html
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
-test: $(INSTALLED) ## Install and run all tests but those on SLURM
-	$(BIN)/python -m pytest --ignore=tests/slurm
+test: $(INSTALLED) ## Install and run all tests but those on SLURM, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/slurm
 
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
