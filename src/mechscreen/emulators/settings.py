@@ -18,7 +18,13 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DenseSettings(_Settings):
+class _ArchitectureSettings(_Settings):
+    def values_read(self, outputs: int, points: int) -> tuple[int, int]:
+        """Return how many values are read off curves, in a training sample and in a prediction."""
+        return 0, 0
+
+
+class DenseSettings(_ArchitectureSettings):
     """A feed-forward network of residual blocks: fast, and the one to screen with."""
 
     network: Literal["dense"] = "dense"
@@ -35,7 +41,7 @@ class DenseSettings(_Settings):
         return self.weights(dimensions, outputs, points)
 
 
-class LSTMSettings(_Settings):
+class LSTMSettings(_ArchitectureSettings):
     """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
 
     network: Literal["lstm"] = "lstm"
@@ -56,7 +62,7 @@ class LSTMSettings(_Settings):
         return 4 * self.units * into + self.units * outputs
 
 
-class AlignedSettings(_Settings):
+class AlignedSettings(_ArchitectureSettings):
     """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
 
     network: Literal["aligned"] = "aligned"
@@ -70,8 +76,12 @@ class AlignedSettings(_Settings):
         return self.width * (2 * dimensions + 2 * self.blocks * self.width + outputs * (self.nodes + 3))
 
     def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many multiplications a prediction takes: those of its matrices, and five to place every point."""
-        return self.weights(dimensions, outputs, points) + 5 * outputs * points
+        """Return how many multiplications a prediction takes, beside the values that it reads off curves."""
+        return self.weights(dimensions, outputs, points)
+
+    def values_read(self, outputs: int, points: int) -> tuple[int, int]:
+        """Return how many values are read off curves: at the nodes in training, at all points in a prediction."""
+        return outputs * self.nodes, outputs * points
 
 
 NetworkSettings = Annotated[DenseSettings | LSTMSettings | AlignedSettings, Field(discriminator="network")]

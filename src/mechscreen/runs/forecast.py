@@ -17,6 +17,8 @@ from mechscreen.runs.jobs import Rule, rules
 TRAINING_RATE = 1e11
 PREDICTION_RATES = {"float32": 1.2e11, "bfloat16": 3.5e11}
 """Typical floating-point operations a second and core in training and prediction: those of a server core of 2023."""
+TRAINING_READ, PREDICTION_READ = 2e-7, 1.5e-8
+"""Typical core-seconds that a value read off a curve takes: the former's gradients go back to where it was read."""
 GPU_STEP, GPU_RATE = 3e-3, 5e12
 """Typical seconds of an optimiser step on a GPU, which small networks are bound by, and operations a second of one."""
 
@@ -115,13 +117,16 @@ class Step:
 
 
 def typical_speeds(campaign: Campaign) -> Speeds:
-    """Return speeds from the model's own `seconds` and the number of multiplications in the network."""
-    flops = 2 * campaign.emulators.architecture.multiplications(*_shape(campaign))
+    """Return speeds from the model's own `seconds` and what the network computes."""
+    dimensions, outputs, points = _shape(campaign)
+    architecture = campaign.emulators.architecture
+    flops = 2 * architecture.multiplications(dimensions, outputs, points)
     training = 3 * flops  # forward, and twice as much backward
+    read_in_training, read_in_prediction = architecture.values_read(outputs, points)
     return Speeds(
         sample=campaign.model_instance.seconds,
-        training=training / TRAINING_RATE,
-        prediction=flops / PREDICTION_RATES[campaign.emulators.precision],
+        training=training / TRAINING_RATE + read_in_training * TRAINING_READ,
+        prediction=flops / PREDICTION_RATES[campaign.emulators.precision] + read_in_prediction * PREDICTION_READ,
         gpu_step=max(GPU_STEP, campaign.emulators.training.batch_size * training / GPU_RATE),
     )
 
