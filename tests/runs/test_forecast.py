@@ -6,7 +6,8 @@ from mechscreen.campaign import Campaign
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
-from mechscreen.runs.forecast import Speeds, forecast, one_line
+from mechscreen.runs.forecast import IMPORTANCE_POINTS, Speeds, forecast, one_line
+from mechscreen.stages import evaluate
 
 SPEEDS = Speeds(sample=0.5, training=1e-3, prediction=1e-4, gpu_step=0.01)
 
@@ -46,8 +47,14 @@ def test_core_hours_follow_from_the_speeds(campaign):
     assert steps["simulate_shard"].core_seconds == pytest.approx(100 * 0.5)
     assert steps["train_member"].core_seconds == pytest.approx(240 * 10 * 1e-3)
     assert steps["screen_block"].core_seconds == pytest.approx(1000 * 2 * 1e-4)
+    # 30 test samples, and the indices of 13 parameters.
+    assert steps["evaluate_ensemble"].core_seconds == pytest.approx((30 + 15 * 8192) * 2 * 1e-4)
     assert steps["train_member"].gpu_hours == pytest.approx(2 * 240 / 256 * 10 * 0.01 / 3600)
     assert steps["validate_hits"].core_seconds == pytest.approx(1000 * 0.5)
+
+
+def test_the_predictions_of_an_evaluation_are_those_that_it_makes():
+    assert evaluate.REPEATS * evaluate.POINTS == IMPORTANCE_POINTS
 
 
 def test_large_jobs_get_more_ranks_up_to_a_node(campaign):

@@ -28,6 +28,8 @@ MOST_RANKS = 32
 START_SECONDS = 4.0
 """Python, libraries, compilation."""
 
+IMPORTANCE_POINTS = 8192
+"""Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
 COPIES_OF_WEIGHTS = 6
 """Saved network, and a checkpoint with the best weights, the latest ones and both moments of AdamW."""
 DISK_RATE = 1e8
@@ -208,7 +210,7 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
         ),
         step(
             evaluate,
-            test_rows * emulators.members * 3 * speeds.prediction,
+            (test_rows + IMPORTANCE_POINTS * (len(campaign.space.varied) + 2)) * emulators.members * speeds.prediction,
             3000,
             test_rows * (emulators.members + 2) * profile,
             test_rows * 2 * profile,
