@@ -325,7 +325,7 @@ def emulator(config: str, count: int) -> None:
             cells = [
                 f"{error[:, part].mean():.4f}",
                 f"{floor[:, part].mean():.4f}",
-                f"{error[:, part].mean() / floor[:, part].mean():.1f}",
+                f"{error[:, part].mean() / floor[:, part].mean():.2f}",
                 f"{r_squared(truth[:, part], emulated[:, part]):.4f}",
                 f"{r_squared(truth[:, part], again[:, part]):.4f}",
                 f"{np.sqrt(np.mean((emulated_peaks - peaks)[:, part] ** 2)):.3f}",

@@ -39,6 +39,23 @@ def test_a_row_does_not_depend_on_those_beside_it(network):
     assert predictor(X[:0])["profiles"].shape == (0, 2, 21)
 
 
+def test_the_networks_of_an_ensemble_do_not_warn_of_one_another():
+    """TensorFlow takes the functions of several networks for one that is traced again and again."""
+    program = """
+import numpy as np
+from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.samples import Samples
+from mechscreen.emulators.settings import DenseSettings
+samples = Samples(np.ones((9, 2), np.float32), np.ones((9, 1, 5), np.float32), np.ones((9, 1), np.float32))
+for seed in range(7):
+    Predictor(build_network(DenseSettings(width=2, blocks=0), samples, seed=seed), 4)(samples.parameters)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
 def test_bfloat16_is_off_by_its_rounding_at_most(network):
     exact, coarse = (CompiledPredictor(network, 16, p)(X)["profiles"] for p in ("float32", "bfloat16"))
     # Eight bits of mantissa; the products of five layers.

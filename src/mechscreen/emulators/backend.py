@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -40,6 +41,9 @@ def _without_notices() -> Iterator[None]:
 
 with _without_notices():
     import keras
+
+# Every network has a function of its own; TensorFlow takes those of an ensemble for one that is traced again and again.
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 __all__ = ["PACKAGE", "has_gpu", "keras"]
 
