@@ -26,18 +26,21 @@ def draw(samples: NDArray[Any], ensemble: NDArray[Any], members: NDArray[Any]) -
     """
     figure = Figure(figsize=(0.65 * style.WIDTH, 3.4))
     axes = figure.add_subplot()
-    axes.plot(np.repeat(samples, members.shape[1]), members.ravel(), "o", ms=4, mfc="white", color=style.VERMILION,
-              label="single network")  # fmt: skip
-    axes.plot(samples, ensemble, "s-", color=style.BLUE, label=f"ensemble of {members.shape[1]}")
+    count = members.shape[1]
+    axes.plot(np.repeat(samples, count), members.ravel(), "o" if count > 1 else "o-", ms=4, mfc="white",
+              color=style.VERMILION, label="single network")  # fmt: skip
+    if count > 1:
+        axes.plot(samples, ensemble, "s-", color=style.BLUE, label=f"ensemble of {count}")
     axes.set(xscale="log", yscale="log", xlabel="training samples", ylabel="mean RMSE of the test profiles")
-    style.log_axis(axes.yaxis)
+    for axis in (axes.xaxis, axes.yaxis):
+        style.log_axis(axis)
     axes.legend()
     return figure
 
 
 def caption(samples: NDArray[Any], ensemble: NDArray[Any]) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
-    text = f"Mean RMSE {ensemble[0]:.4f} with {samples[0]} samples, {ensemble[-1]:.4f} with {samples[-1]}"
+    text = f"Mean RMSE {ensemble[0]:.4f} with {samples[0]:,} samples, {ensemble[-1]:.4f} with {samples[-1]:,}"
     if len(samples) < 2:
         return f"{text}."
     slope = np.polyfit(np.log(samples), np.log(ensemble), 1)[0]

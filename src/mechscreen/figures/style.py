@@ -161,7 +161,7 @@ def profile_legend(figure: Figure) -> None:
 def log_axis(axis: Axis) -> None:
     """Label a logarithmic axis at 1, 2 and 5 with plain numbers."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
