@@ -1,6 +1,7 @@
 """A campaign that tests disturb: as slow as it is told to be, with a journal of the samples that were simulated."""
 
 import os
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -59,6 +60,8 @@ class Disturbed:
         self.command = snakemake_command(folder, campaign, profile, "simulations", *arguments)
 
     def start(self, pause=0.1, **variables):
+        # A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         environment = {**os.environ, "JOURNAL": str(self.journal), "PAUSE": str(pause), **variables}
         return subprocess.Popen(
             self.command,
