@@ -1,5 +1,6 @@
 """How tests run a campaign: Snakemake, in a folder of its own; the example campaign at its smallest."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def snakemake_command(folder, campaign, profile, *arguments):
     command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", config]
     command += ["--workflow-profile", profile, *arguments]
     return [str(part) for part in command]
+
+
+def heed_ctrl_c():
+    """Let what is started from here heed Ctrl-C; a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def arrays(results, *patterns):

@@ -1,7 +1,6 @@
 """A campaign that tests disturb: as slow as it is told to be, with a journal of the samples that were simulated."""
 
 import os
-import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from campaigns import BIN, ROOT, arrays, snakemake_command
+from campaigns import BIN, ROOT, arrays, heed_ctrl_c, snakemake_command
 from mechscreen.runs import driver
 
 MODEL = """
@@ -60,8 +59,7 @@ class Disturbed:
         self.command = snakemake_command(folder, campaign, profile, "simulations", *arguments)
 
     def start(self, pause=0.1, **variables):
-        # A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        heed_ctrl_c()
         environment = {**os.environ, "JOURNAL": str(self.journal), "PAUSE": str(pause), **variables}
         return subprocess.Popen(
             self.command,

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from campaigns import BIN, ROOT, STRIPE, arrays, snakemake_command
+from campaigns import BIN, ROOT, STRIPE, arrays, heed_ctrl_c, snakemake_command
 from mechscreen.runs import driver
 from mechscreen.storage import REMAKE
 
@@ -61,6 +61,7 @@ class Soak:
     def start(self) -> subprocess.Popen[bytes]:
         """Start Snakemake."""
         self.runs += 1
+        heed_ctrl_c()
         with self.log.open("ab") as log:
             return subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
