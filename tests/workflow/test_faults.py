@@ -57,6 +57,7 @@ def test_a_killed_job_is_continued_by_the_same_run(run, undisturbed, victim):
     assert process.returncode == 0, said
     assert "simulate_shard" in said.partition("Trying to restart")[0], said
     assert "Trying to restart" in said
+    assert "missing files" not in said, "a job that failed is not taken for one whose file is late"
     assert run.shards() == undisturbed.shards()
 
 

@@ -9,8 +9,9 @@ from mechscreen.runs.jobs import benchmark_file, log_file
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
-# end of the pipe.
+# end of the pipe. A prefix takes the place of Snakemake's own, which makes a pipe fail with its first command.
 shell.prefix(
+    "set -euo pipefail; "
     f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
     "log_to() {{ (trap '' INT TERM; exec tee \"$1\"); }}; "
 )
