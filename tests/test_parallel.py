@@ -8,6 +8,7 @@ import threading
 import time
 import types
 
+import psutil
 import pytest
 
 from mechscreen import parallel
@@ -393,6 +394,25 @@ def test_a_deadline_knows_the_end_of_its_slurm_job(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_END_TIME", "soon")
     with pytest.raises(InputError, match="SLURM_JOB_END_TIME is 'soon'"):
         Deadline()
+
+
+def test_a_time_limit_counts_from_where_its_slurm_job_began(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    began = psutil.Process().create_time()
+    monkeypatch.setenv(parallel._JOB_BEGAN, f"6 {began - 1000}")  # the driver's own job
+    parallel.begin_job()
+    monkeypatch.setattr(parallel.time, "time", lambda: began + 100)
+    assert Deadline(90).reached()
+    assert not Deadline(200).reached()
+    # Snakemake calls itself once more.
+    monkeypatch.setattr(parallel.psutil.Process, "create_time", lambda process: began + 50)
+    parallel.begin_job()
+    assert Deadline(90).reached()
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert not Deadline(90).reached(), "that was another job"
+    monkeypatch.delenv("SLURM_JOB_ID")
+    assert not Deadline(90).reached()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])

@@ -19,6 +19,8 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
+import psutil
+
 from mechscreen.errors import InputError
 
 Comm = Any
@@ -45,6 +47,8 @@ ranks' time that was work: 2 ranks 95 % (85 %) if rank 0 works, 50 % (50 %) if n
 8 ranks 86 (63) against 85 (75); 16 ranks 90 (76) against 90 (87).
 """
 
+_JOB_BEGAN = "MECHSCREEN_JOB_BEGAN"
+"""Environment variable: number of a SLURM job, and when it began, in seconds since 1970."""
 _MESSAGE_SECONDS = 1.0
 """Time that the launcher is given to pass on a failing rank's message."""
 _LAST_SECONDS = 10.0
@@ -312,6 +316,22 @@ def _serve(comm: Comm, work: Callable[[Any], Any]) -> None:
         sending = comm.isend((block, result), dest=0, tag=_RESULT)
 
 
+def begin_job() -> None:
+    """Note that a job of the cluster begins, for the `Deadline` of the processes that this one starts.
+
+    The first call in a job counts.
+    """
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if job and os.environ.get(_JOB_BEGAN, "").partition(" ")[0] != job:
+        os.environ[_JOB_BEGAN] = f"{job} {psutil.Process().create_time()}"
+
+
+def _since_job_began() -> float:
+    """Return the seconds since `begin_job` was called in this job; 0 if it was not."""
+    job, _, began = os.environ.get(_JOB_BEGAN, "").partition(" ")
+    return max(0.0, time.time() - float(began)) if job and job == os.environ.get("SLURM_JOB_ID") else 0.0
+
+
 class Deadline:
     """Says when to stop: before a time limit, or once a signal asked for it; a context manager.
 
@@ -322,7 +342,8 @@ class Deadline:
     Parameters
     ----------
     seconds
-        Time allowed; None for no limit. SLURM_JOB_END_TIME, if it is set, counts too.
+        Time allowed; None for no limit. In a job that called `begin_job`, it counts from there. SLURM_JOB_END_TIME, if
+        it is set, counts too.
     margin
         Seconds kept back for finishing the blocks in work and writing them; at most a tenth of the time allowed.
     """
@@ -334,7 +355,7 @@ class Deadline:
     def __init__(self, seconds: float | None = None, *, margin: float = 60.0) -> None:
         if seconds is not None and math.isnan(seconds):
             raise InputError("the time limit is not a number")
-        limits = [] if seconds is None else [seconds]
+        limits = [] if seconds is None else [seconds - _since_job_began()]
         job_end = os.environ.get("SLURM_JOB_END_TIME")
         if job_end is not None:
             if not job_end.isdecimal():

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from mechscreen.errors import InputError
+from mechscreen.parallel import begin_job
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
@@ -15,6 +16,10 @@ shell.prefix(
     f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
     "log_to() {{ (trap '' INT TERM; exec tee \"$1\"); }}; "
 )
+
+if workflow.remote_exec:
+    # A job's time runs from here, and not from when Snakemake, which calls itself once more in it, comes to the work.
+    begin_job()
 
 
 # What this process holds until it ends.
