@@ -1,8 +1,9 @@
 """The MYC/E2F model measured: the numbers and figures of docs/myc-e2f-model.md.
 
-    python benchmarks/myc_e2f.py                                        # all but the emulator
+    python benchmarks/myc_e2f.py                                        # all but emulator and hits
     python benchmarks/myc_e2f.py speed densities                        # some of it
     python benchmarks/myc_e2f.py emulator --config config/myc_e2f.yaml  # a trained campaign: snakemake emulators
+    python benchmarks/myc_e2f.py hits --config config/myc_e2f.yaml      # one that was validated: snakemake validation
 
 One core. Times are of the process, not of the clock, so that other programs disturb them little.
 """
@@ -122,28 +123,47 @@ def speed() -> None:
 
 def densities() -> None:
     """Time and accuracy of the kernel densities, beside SciPy's."""
-    error, ours, theirs, widened = [], [], [], 0
+    error, ours, theirs = [], [], []
     for row in random_sets(10, "densities"):
         ends = MODEL.concentrations(row, 1)
         start = time.process_time()
-        found = [
-            kernel_density(x, grid, resolved_bandwidth(x, grid)) for x, grid in zip(ends, GRIDS, strict=True)
-        ]  # fmt: skip
+        found = _estimate(ends)
         ours.append(time.process_time() - start)
         start = time.process_time()
         for x, grid, density in zip(ends, GRIDS, found, strict=True):
             expected = gaussian_kde(x, resolved_bandwidth(x, grid) / x.std(ddof=1))(grid)
             error.append(np.abs(density - expected).max() / expected.max())
         theirs.append(time.process_time() - start)
+    widened = np.zeros(len(NAMES), int)
     for row in random_sets(200, "widened"):
-        ends = MycE2FModel(trajectories=500).concentrations(row, 1)
+        ends = MycE2FModel(trajectories=1000).concentrations(row, 1)
         own = [gaussian_kde(x, "silverman").factor * x.std(ddof=1) for x in ends]
-        widened += sum(
-            resolved_bandwidth(x, grid) > 1.001 * h for x, grid, h in zip(ends, GRIDS, own, strict=True)
-        )  # fmt: skip
+        widened += [resolved_bandwidth(x, grid) > 1.001 * h for x, grid, h in zip(ends, GRIDS, own, strict=True)]
+    print(f"densities: kernels widened to the grid's spacing, 1000 trajectories: {widened.sum()} of 2000; of 200 each: "
+          f"{dict(zip(NAMES, widened.tolist(), strict=True))}")  # fmt: skip
     print(f"densities: ten of {MODEL.trajectories:,} values: {1e3 * np.median(ours):.0f} ms; by SciPy "
           f"{np.median(theirs):.1f} s; largest difference {max(error):.1e} of the peak")  # fmt: skip
-    print(f"densities: kernels widened to the grid's spacing: {widened} of 2000")
+
+
+def representation() -> None:
+    """What is lost from a density to its place, spread and shape, and back."""
+    # The library of networks takes seconds to import.
+    from mechscreen.emulators.aligned import alignment
+    from mechscreen.emulators.networks import build_network
+    from mechscreen.emulators.samples import Samples
+    from mechscreen.emulators.settings import AlignedSettings
+
+    settings = AlignedSettings()
+    found = MycE2FModel(trajectories=1000).simulate(random_sets(300, "representation"))
+    ok = found.status == 0
+    samples = Samples(np.zeros((ok.sum(), 1)), found.profiles[ok], found.log_peaks[ok], np.array(GRIDS))
+    layer = alignment(build_network(settings, samples))
+    assert layer is not None
+    curves = layer.represent(samples)["curves"]
+    again = np.asarray(layer([curves[..., :2], curves[..., 2 : 2 + settings.nodes]])[0])
+    error = distances(again, samples.profiles)
+    print(f"representation: {ok.sum()} sets of 1000, {settings.nodes} nodes: RMSE {error.mean():.4f}, from "
+          f"{error.mean(axis=0).min():.4f} to {error.mean(axis=0).max():.4f} by variable")  # fmt: skip
 
 
 def convergence() -> None:
@@ -386,13 +406,16 @@ def main() -> None:
     """Run the studies that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     alone: dict[str, Callable[[], None]] = {
-        study.__name__: study for study in (speed, densities, convergence, steps, published)
+        study.__name__: study for study in (speed, densities, representation, convergence, steps, published)
     }
     of_campaign: dict[str, Callable[[str, int], None]] = {study.__name__: study for study in (emulator, hits)}
-    parser.add_argument("studies", nargs="*", choices=[*alone, *of_campaign, []], metavar="study")
+    parser.add_argument("studies", nargs="*", metavar="study", help=", ".join((*alone, *of_campaign)))
     parser.add_argument("--config", default="config/myc_e2f.yaml", help="campaign of 'emulator' and 'hits'")
     parser.add_argument("--count", type=int, default=200, help="parameter sets of 'emulator' and 'hits'")
     arguments = parser.parse_args()
+    for name in arguments.studies:
+        if name not in alone and name not in of_campaign:
+            parser.error(f"no study '{name}' (valid: {', '.join((*alone, *of_campaign))})")
     for name in arguments.studies or alone:
         if name in alone:
             alone[name]()

@@ -188,7 +188,24 @@ def test_every_key_is_explained_in_config_readme():
         ("results", "x" * 201, "longer than 200 bytes"),
         ("results", "a\0b", "'results' is 'a\\x00b', which holds a control character"),
         ("model.options", {"points": math.nan}, "points is nan"),
-        ("model.options", {"spec": 1}, "unexpected keyword argument 'spec'"),
+        ("model.options", {"spec": 1}, "model 'pattern' has no option 'spec' (valid: front, binding, points"),
+        ("model.options", {"tolerence": 1}, "no option 'tolerence'; did you mean 'tolerance'?"),
+        ("model.options", {"tolerance": "1e-6"}, "tolerance is '1e-6'; it must be a number, such as 1e-06 without"),
+        ("model.options", {"end_time": True}, "end_time is True; it must be a number"),
+        ("screen.objective.options", {"output": 1}, "no output 1; the model's are 0 (mCherry)"),
+        ("screen.objective.options", {"output": True}, "output is True; it must be a number"),
+        ("screen.objective.options", {"promience": 1}, "'rings' has no option 'promience'; did you mean 'prominence'?"),
+        (
+            "model",
+            {"name": QUICK, "parameters": {name: {"value": 1} for name in "abc"}},
+            "'model': every parameter is held fixed; let at least one vary",
+        ),
+        ("model", {"name": "myc_e2f", "options": {"vary": []}}, "'model': every parameter is held fixed"),
+        (
+            "model",
+            {"name": "myc_e2f", "parameters": {"KR": {"value": 50}}},
+            "'KR': 50.0 … 50.0 leaves the model's range: held fixed at 100.0, unless an option of the model lets",
+        ),
         ("model.options", {"points": datetime.date(2001, 1, 1)}, "'model.options.points' is of type date"),
         ("model.options", {"points": 16**5000}, "'model.options.points' is too large a number"),
         ("model.options", {1: 1}, "'model.options' has the key 1; keys are text of one line"),
@@ -202,6 +219,18 @@ def test_a_wrong_value_is_named_with_its_path_and_what_is_allowed(path, value, e
     message = message_of(changed(path, value))
     assert message.startswith("study.yaml: ")
     assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("screen", "expected"),
+    [
+        ({"parameters": {"b": {"value": 1}, "c": {"value": 1}}}, "'screen': every parameter is held fixed"),
+        ({"vary": ["a", "b"]}, "'screen': vary: a: held fixed by the model or 'model.parameters'"),
+    ],
+)
+def test_a_screen_in_which_nothing_varies_that_should_is_refused(screen, expected):
+    values = changed("model", {"name": QUICK, "parameters": {"a": {"value": 0.5}}})
+    assert expected in message_of(values | {"screen": values["screen"] | screen})
 
 
 def test_a_missing_section_is_named():

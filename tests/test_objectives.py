@@ -164,7 +164,7 @@ def test_a_profile_that_is_not_finite_is_refused():
     [
         ({"distance": 0.5}, "distance 0.5 must be a number of grid points, at least 1"),
         ({"distance": float("nan")}, "distance nan"),
-        ({"distance": "far"}, "distance 'far'"),
+        ({"distance": "far"}, "distance is 'far'"),
         ({"prominence": -1}, "prominence -1 must be a number, 0 or more"),
         ({"output": -1}, "output -1"),
         ({"output": 0.5}, "output 0.5"),
@@ -251,7 +251,7 @@ def test_modes_look_at_the_chosen_output_and_refuse_what_is_not_finite():
     [
         ({"dip": 0}, "dip 0 must be a number between 0 and 1"),
         ({"height": 1.5}, "height 1.5"),
-        ({"dip": "deep"}, "dip 'deep'"),
+        ({"dip": "deep"}, "dip is 'deep'"),
         ({"output": -1}, "output -1"),
     ],
 )

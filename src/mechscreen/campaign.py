@@ -438,10 +438,19 @@ class Campaign(Configuration):
 
     def check(self) -> None:
         """See that model, parameter changes and objective are there."""
-        _ = self.space
+        if not self.space.varied:
+            raise InputError("'model': every parameter is held fixed; let at least one vary")
         _ = self.selector
-        _ = self.screen_space
+        if not self.screen_space.varied:
+            raise InputError("'screen': every parameter is held fixed; let at least one vary")
         _ = self.targets
+        outputs = [output.name for output in self.model_instance.outputs]
+        looked_at = getattr(self.objective, "output", 0)
+        if looked_at >= len(outputs):
+            raise InputError(
+                f"'screen.objective.options': no output {looked_at}; the model's are "
+                f"{', '.join(f'{number} ({name})' for number, name in enumerate(outputs))}"
+            )
 
     @cached_property
     def model_instance(self) -> Model:
@@ -486,6 +495,8 @@ class Campaign(Configuration):
             if screen.vary is None:
                 return narrowed
             varied = {narrowed[name].name for name in screen.vary}
+            if fixed := sorted(name for name in varied if narrowed[name].fixed):
+                raise InputError(f"vary: {', '.join(fixed)}: held fixed by the model or 'model.parameters'")
         except InputError as error:
             raise InputError(f"'screen': {error}") from None
         middle = {p.name: (p.low + p.high) / 2 for p in narrowed if p.name not in varied}

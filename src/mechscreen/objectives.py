@@ -1,7 +1,8 @@
 """What is looked for in a profile: arrays in, class labels out.
 
 An objective is called with profiles (n, outputs, points), each normalised to its own maximum, and log_peaks
-(n, outputs), and returns one integer label per sample, an index into its `class_names`.
+(n, outputs), and returns one integer label per sample, an index into its `class_names`. An ensemble's profiles have a
+maximum near 1; a mean of members that disagree about the place of a peak has a lower one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, nearest
-from mechscreen.plugins import load_object
+from mechscreen.plugins import construct, load_object
 
 IntArray = NDArray[np.int64]
 
@@ -49,10 +50,8 @@ def get_objective(spec: str, /, **options: Any) -> Objective:
             f"no objective '{spec}'{nearest(spec, _BUILT_IN)} (built in: {', '.join(_BUILT_IN)}; your own: "
             "package.module:function or path/to/file.py:function)"
         )
-    try:
-        return _BUILT_IN[spec](**options)
-    except TypeError as error:
-        raise InputError(f"objective '{spec}', options {options}: {error}") from error
+    objective: Objective = construct(_BUILT_IN[spec], options, f"objective '{spec}'")
+    return objective
 
 
 def _only_classes(spec: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Loading a user's own model or objective by name."""
+"""Loading a model or objective, a user's own too, by name and with options."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import logging
 import sys
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +55,39 @@ def load_object(spec: str, what: str) -> Any:
     except AttributeError:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise InputError(f"{what} '{spec}': {location} has no '{attribute}'{nearest(attribute, names)}") from None
+
+
+def construct(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> Any:
+    """Return ``function(**options)``; `where` names it in messages ("model 'pattern'").
+
+    Raises
+    ------
+    InputError
+        If an option is unknown, is declared as a number and is none, or is refused.
+    """
+    parameters = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name, value in options.items():
+        if name not in parameters:
+            if takes_any:
+                continue
+            raise InputError(
+                f"{where} has no option '{name}'{nearest(name, parameters)} (valid: {', '.join(parameters) or 'none'})"
+            )
+        wants_number = parameters[name].annotation in (int, float, "int", "float")
+        if wants_number and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InputError(f"{where}: {name} is {value!r}; it must be a number{_without_quotes(value)}")
+    try:
+        return function(**options)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where}, options {dict(options)}: {error}") from error
+
+
+def _without_quotes(value: object) -> str:
+    """Return how to write a number that YAML took for text, as it does with 1e-3; empty if it is no number."""
+    try:
+        return f", such as {float(value)!r} without quotes" if isinstance(value, str) else ""
+    except ValueError:
+        return ""

@@ -93,6 +93,22 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
         SPACE.restrict(changes)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ((), "has no outputs"),
+        ((Output("a", np.arange(5.0)), Output("b", np.arange(4.0))), r"\[5, 4\] points; all must have the same number"),
+        ((Output("a", np.array([0.0, 2.0, 1.0])),), "'a': its grid must be finite and ascending"),
+        ((Output("a", np.array([0.0, 1.0, np.nan])),), "'a': its grid must be finite and ascending"),
+        ((Output("a", np.zeros((2, 2))),), "'a': its grid must be finite and ascending"),
+    ],
+)
+def test_a_model_whose_outputs_cannot_stand_side_by_side_is_refused(monkeypatch, outputs, message):
+    monkeypatch.setattr(Ramp, "outputs", outputs)
+    with pytest.raises(InputError, match=message):
+        get_model(Ramp.name)
+
+
 def test_profiles_are_divided_by_their_peaks():
     result = Ramp(gain=2.0).simulate([[0.5, 1.0, 1.0]])
     np.testing.assert_allclose(result.profiles[0], np.tile(np.linspace(0, 1, 5), (2, 1)))

@@ -128,7 +128,11 @@ def test_numbers_too_large_for_the_arithmetic_are_a_status_too():
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"kRE": -1.0}, "kRE = -1 must be zero or more"), ({"KMC": 0.0}, "KMC = 0 must be positive")],
+    [
+        ({"kRE": -1.0}, "kRE = -1 must be zero or more"),
+        ({"KAFR": -1.0}, "KAFR = -1 must be zero or more"),
+        ({"KMC": 0.0}, "KMC = 0 must be positive"),
+    ],
 )
 def test_parameters_without_physical_meaning_get_a_reason(values, message):
     result = MODEL.simulate(np.vstack([changed(**values), NOMINAL]))
@@ -140,10 +144,17 @@ def test_parameters_without_physical_meaning_get_a_reason(values, message):
     ("options", "message"),
     [
         ({"vary": "most"}, "must be 'core', 'all' or a list"),
+        ({"vary": None}, "vary is None; it must be 'core', 'all' or a list"),
+        ({"vary": {"kMC": 1}}, "it must be 'core', 'all' or a list"),
+        ({"step": "1e-3"}, "step is '1e-3'; it must be a number, such as 0.001 without quotes"),
+        ({"intrinsic": None}, "intrinsic is None; it must be a number"),
+        ({"trajectories": 2**32}, "it must be a whole number from 2 to 2\\^32"),
+        ({"step": 1e-9}, "more than 2\\^32 − 1 steps of 1e-09 h"),
+        ({"end_time": 1e308}, "more than 2\\^32 − 1 steps"),
         ({"vary": ["kMX"]}, "no parameter 'kMX'; did you mean 'kMC'"),
         ({"scheme": "explicit"}, "must be 'implicit' or 'reference'"),
-        ({"trajectories": 1}, "whole number, 2 or more"),
-        ({"trajectories": 1e4}, "whole number, 2 or more"),
+        ({"trajectories": 1}, "whole number from 2 to"),
+        ({"trajectories": 1e4}, "whole number from 2 to"),
         ({"step": 0.0}, "step is 0.0; it must be a positive"),
         ({"step": 0.03}, "not a whole number of steps"),
         ({"intrinsic": -5.0}, "a variance is zero or more"),
@@ -151,4 +162,4 @@ def test_parameters_without_physical_meaning_get_a_reason(values, message):
 )
 def test_an_impossible_option_is_refused(options, message):
     with pytest.raises(InputError, match=message):
-        MycE2FModel(**options)
+        get_model("myc_e2f", **options)

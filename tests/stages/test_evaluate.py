@@ -58,6 +58,17 @@ def test_importance_of_a_parameter_is_the_variance_of_the_means_in_its_bins(eval
     assert importance["parameters"]["scale"]["total"][1] > 0.5
 
 
+def test_the_only_parameter_that_varies_explains_all(trained):
+    campaign = trained()
+    fixed = {p.name: {"low": p.high, "high": p.high} for p in campaign.space if p.name != "scale"}
+    campaign.__dict__["space"] = campaign.space.restrict(fixed)
+    evaluate(campaign)
+    importance = json.loads(campaign.paths.metrics.read_text())["importance"]["parameters"]
+    assert list(importance) == ["scale"]
+    assert importance["scale"]["first"][1] == pytest.approx(1, abs=0.02)
+    assert importance["scale"]["total"][1] == pytest.approx(1, abs=0.02)
+
+
 def test_classes_and_confusion_are_those_of_the_objective(evaluated):
     campaign, predictions, metrics = evaluated
     labels = campaign.objective(predictions["profiles"], predictions["log_peaks"])

@@ -28,9 +28,10 @@ class Prediction:
     Attributes
     ----------
     profiles
-        (n, outputs, points), in [0, 1].
+        (n, outputs, points), in [0, 1]; their maxima are near 1, and lower where members disagree and their mean is
+        taken.
     log_peaks
-        (n, outputs), natural logarithms of the profiles' maxima.
+        (n, outputs), natural logarithms of the maxima in the model's units.
     disagreement
         (n,), mean RMSE between the profiles of two members; 0 where there is one member.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, nearest
-from mechscreen.plugins import load_object
+from mechscreen.plugins import construct, load_object
 
 FloatArray = NDArray[np.float64]
 
@@ -145,9 +145,9 @@ class ParameterSpace:
             old = self[name]
             new = replace(old, **dict(fields))
             if new.low < old.low or new.high > old.high:
-                raise InputError(
-                    f"parameter '{name}': {new.low} … {new.high} leaves the model's range {old.low} … {old.high}"
-                )
+                fixed = f": held fixed at {old.low}, unless an option of the model lets it vary"
+                own = fixed if old.fixed else f" {old.low} … {old.high}"
+                raise InputError(f"parameter '{name}': {new.low} … {new.high} leaves the model's range{own}")
             replaced[name] = new
         return ParameterSpace([replaced.get(p.name, p) for p in self.parameters])
 
@@ -395,8 +395,8 @@ def get_model(spec: str, /, **options: Any) -> Model:
     Raises
     ------
     InputError
-        If there is no such model, its module cannot be imported, or an option is unknown to it; the message lists
-        the valid names.
+        If there is no such model, its module cannot be imported, an option is unknown to it (the message lists the
+        valid names), or its outputs are not as `Model` says.
     """
     cls = _load_class(spec) if ":" in spec else _REGISTRY.get(spec)
     if cls is None:
@@ -404,12 +404,24 @@ def get_model(spec: str, /, **options: Any) -> Model:
             f"no model '{spec}'{nearest(spec, _REGISTRY)} (registered: {', '.join(model_names())}; your own: "
             "package.module:Class or path/to/file.py:Class)"
         )
-    try:
-        return cls(**options)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"model '{spec}', options {options}: {error}") from error
+    model: Model = construct(cls, options, f"model '{spec}'")
+    _check_outputs(model, spec)
+    return model
+
+
+def _check_outputs(model: Model, spec: str) -> None:
+    """See that the outputs are as `Model` says."""
+    if not model.outputs:
+        raise InputError(f"model '{spec}' has no outputs; give it at least one Output")
+    points = [np.size(output.grid) for output in model.outputs]
+    if len(set(points)) > 1:
+        raise InputError(f"model '{spec}': its outputs have {points} points; all must have the same number")
+    for output in model.outputs:
+        grid = np.asarray(output.grid, dtype=float)
+        if grid.ndim != 1 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
+            raise InputError(
+                f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
+            )
 
 
 def _load_class(spec: str) -> type[Model]:

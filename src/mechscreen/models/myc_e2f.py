@@ -90,6 +90,8 @@ _SECONDS = 8e-9
 _LOW, _HIGH = 0.2, 5.0
 """A parameter's range, in nominal values."""
 _RANGES = {"kAFb": (0.001, 0.035)}
+_MOST = 2**32
+"""Trajectories and steps are counted in 32 bits by the random numbers."""
 
 
 def molecular(parameters: FloatArray) -> FloatArray:
@@ -213,11 +215,15 @@ class MycE2FModel(Model):
         varied = _varied(vary)
         if scheme not in ("implicit", "reference"):
             raise InputError(f"myc_e2f model: scheme is '{scheme}'; it must be 'implicit' or 'reference'")
-        if not (isinstance(trajectories, int) and 2 <= trajectories < 2**32):
-            raise InputError(f"myc_e2f model: trajectories is {trajectories}; it must be a whole number, 2 or more")
+        if not (isinstance(trajectories, int) and 2 <= trajectories < _MOST):
+            raise InputError(
+                f"myc_e2f model: trajectories is {trajectories}; it must be a whole number from 2 to 2^32 − 1"
+            )
         for name, value in (("step", step), ("end_time", end_time)):
             if not 0 < value < np.inf:
                 raise InputError(f"myc_e2f model: {name} is {value}; it must be a positive number of hours")
+        if end_time / step >= _MOST:
+            raise InputError(f"myc_e2f model: end_time {end_time} is more than 2^32 − 1 steps of {step} h")
         steps = round(end_time / step)
         if steps < 1 or abs(steps * step - end_time) > 1e-9 * end_time:
             raise InputError(f"myc_e2f model: end_time {end_time} is not a whole number of steps of {step} h")
@@ -269,8 +275,10 @@ class MycE2FModel(Model):
     def _without_meaning(self, values: FloatArray) -> str:
         """Say which parameter has no physical meaning; "" where all have."""
         for name, value in zip(PARAMETERS, values, strict=True):
-            if value < 0 or (value == 0 and name.startswith("K") and name != "KAFR"):
-                return f"{name} = {value:g} must be {'positive' if name.startswith('K') else 'zero or more'}"
+            # Half constants divide.
+            positive = name.startswith("K") and name != "KAFR"
+            if value < 0 or (value == 0 and positive):
+                return f"{name} = {value:g} must be {'positive' if positive else 'zero or more'}"
         return ""
 
 
@@ -293,6 +301,8 @@ def _varied(vary: Literal["core", "all"] | Sequence[str]) -> tuple[str, ...]:
         if vary not in named:
             raise InputError(f"myc_e2f model: vary is '{vary}'; it must be 'core', 'all' or a list of parameters")
         return named[vary]
+    if not isinstance(vary, list | tuple):
+        raise InputError(f"myc_e2f model: vary is {vary}; it must be 'core', 'all' or a list of parameters")
     for name in vary:
         if name not in PARAMETERS:
             raise InputError(

@@ -172,7 +172,8 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
                 func=quantities, n=POINTS, dists=[stats.uniform()] * len(varied), rng=generator
             )
             estimates.append((estimate.first_order, estimate.total_order))
-    found = np.array(estimates)
+    # SciPy leaves the axis of the parameters out where there is one.
+    found = np.reshape(estimates, (REPEATS, 2, -1, len(varied)))
     mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
     columns = {"first": mean[0], "first_error": error[0], "total": mean[1], "total_error": error[1]}
     return {
