@@ -406,7 +406,7 @@ def test_a_time_limit_counts_from_where_its_slurm_job_began(monkeypatch):
     assert Deadline(90).reached()
     assert not Deadline(200).reached()
     # Snakemake calls itself once more.
-    monkeypatch.setattr(parallel.psutil.Process, "create_time", lambda process: began + 50)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: began + 50)
     parallel.begin_job()
     assert Deadline(90).reached()
     monkeypatch.setenv("SLURM_JOB_ID", "8")

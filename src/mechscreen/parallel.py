@@ -19,8 +19,6 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
-import psutil
-
 from mechscreen.errors import InputError
 
 Comm = Any
@@ -321,6 +319,9 @@ def begin_job() -> None:
 
     The first call in a job counts.
     """
+    # Only Snakemake's process calls this; the ranks are spared the import.
+    import psutil
+
     job = os.environ.get("SLURM_JOB_ID", "")
     if job and os.environ.get(_JOB_BEGAN, "").partition(" ")[0] != job:
         os.environ[_JOB_BEGAN] = f"{job} {psutil.Process().create_time()}"

@@ -296,13 +296,11 @@ def _density(name: str, values: FloatArray, grid: FloatArray) -> tuple[FloatArra
 
 def _varied(vary: Literal["core", "all"] | Sequence[str]) -> tuple[str, ...]:
     """Return the names of the parameters that vary."""
-    if isinstance(vary, str):
-        named = {"core": CORE, "all": PARAMETERS}
-        if vary not in named:
-            raise InputError(f"myc_e2f model: vary is '{vary}'; it must be 'core', 'all' or a list of parameters")
+    named = {"core": CORE, "all": PARAMETERS}
+    if isinstance(vary, str) and vary in named:
         return named[vary]
     if not isinstance(vary, list | tuple):
-        raise InputError(f"myc_e2f model: vary is {vary}; it must be 'core', 'all' or a list of parameters")
+        raise InputError(f"myc_e2f model: vary is {vary!r}; it must be 'core', 'all' or a list of parameters")
     for name in vary:
         if name not in PARAMETERS:
             raise InputError(
