@@ -6,8 +6,9 @@ from mechscreen.campaign import Campaign
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
-from mechscreen.runs.forecast import IMPORTANCE_POINTS, Speeds, forecast, one_line
+from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.stages import evaluate
+from mechscreen.stages.table import IMPORTANCE_POINTS, Speeds
 
 SPEEDS = Speeds(sample=0.5, training=1e-3, prediction=1e-4, gpu_step=0.01)
 

@@ -68,6 +68,28 @@ def begin_run(logs):
         stop(str(error))
 
 
+def reads(rule, job=""):
+    """Return what a job reads, by the table of stages; of rules whose jobs all read the same, without a job."""
+    found = FORECAST[rule].rule.inputs(job)
+    return {
+        what: [str(path) for path in files] if isinstance(files, list) else str(files)
+        for what, files in found.items()
+    }
+
+
+def made_by(rule):
+    """Return the files that say that the jobs of a rule are done."""
+    return [str(path) for path in FORECAST[rule].rule.targets.values()]
+
+
+def study_of_sizes(wildcards):
+    if not campaign.learning.sizes:
+        stop(
+            f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
+        )
+    return made_by("measure_learning")
+
+
 def log_of(verb, name):
     return str(log_file(paths.root, verb, name))
 

@@ -1,7 +1,6 @@
 rule evaluate_ensemble:
     input:
-        manifest=paths.manifest,
-        models=MODELS,
+        **reads("evaluate_ensemble"),
     output:
         metrics=paths.metrics,
         predictions=paths.predictions,

@@ -17,10 +17,10 @@ from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.stages.hits import trust_order
 from mechscreen.stages.results import Results
+from mechscreen.stages.table import VERBS
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
-_VERBS = ("select", "simulate", "merge", "train", "evaluate", "screen", "validate", "report")
 
 
 def title(results: Results) -> str:
@@ -421,7 +421,7 @@ def _time_table(campaign: Campaign) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
     root = campaign.paths.root / "benchmarks"
     rows: list[list[Cell]] = []
-    for verb in _VERBS:
+    for verb in VERBS:
         jobs = [row for path in sorted((root / verb).glob("*.tsv")) for row in _read_benchmark(path)]
         if jobs:
             seconds, memory = zip(*jobs, strict=True)
