@@ -103,6 +103,8 @@ onstart:
     HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
     write_resolved(paths.campaign, campaign)
+    # What there is to do, for whoever looks at the folder without the model.
+    write_plan(campaign, workflow.dag_settings.targets)
 
 
 onsuccess:
@@ -110,4 +112,4 @@ onsuccess:
 
 
 onerror:
-    print_failures(campaign)
+    print_failures(paths.root)

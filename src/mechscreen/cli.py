@@ -17,6 +17,7 @@ from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import InputError, nearest
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
+from mechscreen.progress import printable
 
 EXIT_WRONG = 1
 EXIT_INPUT = 2
@@ -500,10 +501,9 @@ def status(results: Path) -> None:
     Example:
       mechscreen status results/demo
     """
-    from mechscreen.runs.status import load_campaign
     from mechscreen.runs.status import status as tell_status
 
-    click.echo(tell_status(load_campaign(results)))
+    click.echo(tell_status(results))
 
 
 @cli.command()
@@ -516,9 +516,8 @@ def recover(results: Path) -> None:
       mechscreen recover results/demo
     """
     from mechscreen.runs.recover import recover as recover_run
-    from mechscreen.runs.status import load_campaign
 
-    recover_run(load_campaign(results), click.echo)
+    recover_run(results, click.echo)
 
 
 @cli.command()
@@ -554,7 +553,8 @@ def main() -> None:
     except InputError as error:
         # All ranks meet the same wrong input; one on each node says it.
         if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
+            text = "\n".join(map(printable, str(error).split("\n")))
+            print(f"mechscreen: {text}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INPUT)
     except Interrupted as stopped:
         if _rank() == 0:

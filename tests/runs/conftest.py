@@ -3,6 +3,7 @@
 import pytest
 
 from mechscreen.campaign import Campaign
+from mechscreen.runs.folder import write_plan
 from mechscreen.storage import write_text
 
 
@@ -18,4 +19,5 @@ def campaign(tmp_path):
     }
     campaign = Campaign.from_dict(values)
     write_text(campaign.paths.campaign, campaign.to_yaml())
+    write_plan(campaign)
     return campaign

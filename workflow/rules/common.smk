@@ -5,6 +5,7 @@ from pathlib import Path
 from mechscreen.errors import InputError
 from mechscreen.parallel import begin_job
 from mechscreen.runs import driver
+from mechscreen.runs.folder import write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 
@@ -54,10 +55,13 @@ def print_summary(paths):
         print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
-def print_failures(campaign):
+def print_failures(root):
     from mechscreen.runs.status import failures
 
-    print(f"\n{failures(campaign)}", file=sys.stderr)
+    try:
+        print(f"\n{failures(root)}", file=sys.stderr)
+    except InputError as error:
+        print(f"mechscreen: {error}", file=sys.stderr)
 
 
 def begin_run(logs):
