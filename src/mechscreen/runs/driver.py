@@ -167,14 +167,16 @@ def is_alive(root: Path) -> bool:
 
 
 def processes(run: Run) -> list[psutil.Process]:
-    """Return the processes that a run started and that live; of this user, where it ran on this machine."""
+    """Return the processes that a run started and that live: of this user, on this machine, without who asks."""
     if run.host != socket.gethostname():
         return []
     found = []
+    asking = psutil.Process()
+    family = [asking, *asking.parents()]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             of_run = process.environ().get(RUN_VARIABLE) == run.number
             ours = of_run and process.uids().real == os.getuid()
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
+            if ours and process.status() != psutil.STATUS_ZOMBIE and process not in family:
                 found.append(process)
     return found

@@ -62,5 +62,3 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
             return stream.read(most_bytes)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise InputError(f"{str(path)!r}: no such path") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -52,7 +53,11 @@ def recover(root: Path, say: Callable[[str], None]) -> None:
         say(printable(f"{root}: no run is recorded"))
     else:
         if run.is_of(root):
-            _cancel_slurm_jobs(run, root, say)
+            slurm_run = _slurm_run(run, root)
+            if slurm_run is not None:
+                _cancel_slurm_jobs(slurm_run, run.host, say)
+            elif run.host != socket.gethostname():
+                say(printable(f"the run was on another machine; to end what it left there, run this on {run.host}"))
             _end_processes(run, say)
         else:
             original = f" of {run.results}" if run.results else ""
@@ -61,13 +66,10 @@ def recover(root: Path, say: Callable[[str], None]) -> None:
     say(status(root))
 
 
-def _cancel_slurm_jobs(run: driver.Run, root: Path, say: Callable[[str], None]) -> None:
+def _cancel_slurm_jobs(name: str, host: str, say: Callable[[str], None]) -> None:
     """Cancel the jobs that SLURM still has of a run; they are named by what Snakemake calls the run ID."""
-    name = _slurm_run(run, root)
-    if name is None:
-        return
     if shutil.which("scancel") is None:
-        raise InputError(printable(f"the run was on SLURM, which is not here; run this where it started ({run.host})"))
+        raise InputError(printable(f"the run was on SLURM, which is not here; run this where it started ({host})"))
     jobs = _slurm_jobs(name)
     if not jobs:
         return
@@ -100,8 +102,9 @@ def _ask_slurm(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        raise InputError(printable(f"{command[0]} failed: {said.strip()}") + "; try again when SLURM answers") from None
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        reason = said[-1] if said else "no message"
+        raise InputError(printable(f"{command[0]} failed: {reason}; try again when SLURM answers")) from None
 
 
 def _end_processes(run: driver.Run, say: Callable[[str], None]) -> None:
