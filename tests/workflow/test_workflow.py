@@ -1,6 +1,7 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -149,6 +150,26 @@ def test_no_more_files_and_bytes_are_left_than_forecast(finished, monkeypatch):
 @pytest.mark.slow
 def test_second_run_has_nothing_to_do(finished):
     assert jobs(snakemake(finished, "--dry-run")) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["as cp copies", "the last first"])
+def test_after_a_plain_copy_there_is_nothing_to_do(finished, tmp_path, order):
+    copied = tmp_path / "copied"
+    subprocess.run(["cp", "-r", finished, copied], check=True)
+    if order == "the last first":
+        files = [path for path in (finished / "results").rglob("*") if path.is_file()]
+        by_age = sorted(files, key=lambda path: path.stat().st_mtime_ns)
+        for age, path in enumerate(by_age):
+            seconds = by_age[-1].stat().st_mtime - age
+            os.utime(copied / path.relative_to(finished), (seconds, seconds))
+        # Checksums tell, which the profiles keep of files of any size.
+        assert jobs(snakemake(copied, "--dry-run", "--max-checksum-file-size", "0")) != {}
+    assert jobs(snakemake(copied, "--dry-run")) == {}
+    said = subprocess.run([BIN / "mechscreen", "status", copied / "results/small"], capture_output=True, text=True)
+    assert f"done: {copied}/results/small/report.html" in said.stdout
+    # Its plan is the one that was written where the campaign ran, with the paths of the copy.
+    assert (copied / "results/small/plan.json").read_text() == (finished / "results/small/plan.json").read_text()
 
 
 @pytest.mark.slow
