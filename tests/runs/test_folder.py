@@ -17,6 +17,7 @@ from mechscreen.errors import InputError
 from mechscreen.runs import driver
 from mechscreen.runs.folder import plan_file, read_plan, write_plan
 from mechscreen.runs.jobs import log_file, rules
+from mechscreen.runs.recover import recover
 from mechscreen.runs.status import status
 from mechscreen.storage import write_text
 
@@ -249,9 +250,16 @@ def test_whatever_its_records_hold_a_folder_is_told_of_or_refused_in_one_line(ca
         elif kind == "cut":
             text = text[: data.draw(st.integers(0, len(text)))]
         path.write_bytes(data.draw(st.binary()) if kind == "bytes" else text.encode(errors="surrogatepass"))
-    try:
-        said = status(root)
-    except InputError as error:
-        said = str(error)
-        assert "\n" not in said
-    assert all(line.isprintable() for line in said.split("\n"))
+    for look in (status, recovered):
+        try:
+            said = look(root)
+        except InputError as error:
+            said = str(error)
+            assert "\n" not in said
+        assert all(line.isprintable() for line in said.split("\n"))
+
+
+def recovered(root):
+    said = []
+    recover(root, said.append)
+    return "\n".join(said)
