@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,15 @@ def test_what_steers_a_terminal_is_spelled_out(campaign):
     said = status(campaign.paths.root)
     assert r"\x1b]0;title\x07 \u202eabc" in said
     assert all(line.isprintable() for line in said.splitlines())
+
+
+def test_what_steers_a_terminal_in_the_record_of_a_run_is_spelled_out(campaign, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["snakemake", "\x1b[2J"])
+    with driver.begin(campaign.paths.root, None):
+        pass
+    said = status(campaign.paths.root)
+    assert r"snakemake '\x1b[2J'" in said
+    assert all(line.isprintable() for line in said.split("\n"))
 
 
 def test_measurements_that_are_none_are_passed_over(campaign):
