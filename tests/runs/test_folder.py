@@ -20,7 +20,7 @@ from mechscreen.runs.folder import plan_file, read_plan, write_plan
 from mechscreen.runs.jobs import log_file, rules
 from mechscreen.runs.recover import recover
 from mechscreen.runs.status import status
-from mechscreen.storage import write_text
+from mechscreen.storage import FileError, write_text
 
 
 def make(campaign, *names):
@@ -169,7 +169,7 @@ def test_a_path_that_leads_elsewhere_and_a_name_that_is_none_are_refused(campaig
     else:
         rule["targets"] = {path: "a"} if what == "job" else {"a": path}
     plan_file(campaign.paths.root).write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"plan\.json: not a record of mechscreen") as caught:
+    with pytest.raises(FileError, match=r"plan\.json: not a record of mechscreen") as caught:
         status(campaign.paths.root)
     assert str(caught.value).isprintable()
 
@@ -263,7 +263,7 @@ def test_whatever_its_records_hold_a_folder_is_told_of_or_refused_in_one_line(ca
     for look in (status, recovered):
         try:
             said = look(root)
-        except InputError as error:
+        except (InputError, FileError) as error:
             said = str(error)
             assert "\n" not in said
         assert all(line.isprintable() for line in said.split("\n"))

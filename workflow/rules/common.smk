@@ -57,10 +57,11 @@ def print_summary(paths):
 
 def print_failures(root):
     from mechscreen.runs.status import failures
+    from mechscreen.storage import FileError
 
     try:
         print(f"\n{failures(root)}", file=sys.stderr)
-    except InputError as error:
+    except (InputError, FileError) as error:
         print(f"mechscreen: {error}", file=sys.stderr)
 
 

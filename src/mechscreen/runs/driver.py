@@ -19,6 +19,7 @@ from pydantic import Field
 from mechscreen import storage
 from mechscreen.errors import InputError
 from mechscreen.runs.records import Record, read_record
+from mechscreen.storage import FileError
 
 RUN_VARIABLE = "MECHSCREEN_RUN"
 """Environment variable that holds the number of the run; processes that a run started are known by it."""
@@ -152,10 +153,16 @@ def begin(root: Path, log: str | None) -> TextIO:
 
 
 def latest(root: Path) -> Run | None:
-    """Return the latest run on the campaign in `root`; None if there was none, or it was killed while it began."""
+    """Return the latest run on the campaign in `root`; None if there was none, or it was killed while it began.
+
+    Raises
+    ------
+    InputError
+        If its record cannot be read.
+    """
     try:
         return read_record(record(root), Run, _MOST_BYTES)
-    except InputError:
+    except FileError:
         return None
 
 

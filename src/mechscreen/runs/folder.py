@@ -93,7 +93,9 @@ def read_plan(root: Path) -> Plan:
     Raises
     ------
     InputError
-        If the folder holds no campaign, or no run has started there, or the plan is none.
+        If the folder holds no campaign, or no run has started there, or the plan cannot be read.
+    FileError
+        If the plan is none.
     """
     check_folder(root)
     path = plan_file(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mechscreen.errors import InputError
 from mechscreen.progress import printable
+from mechscreen.storage import FileError
 
 
 class Record(BaseModel):
@@ -18,6 +20,10 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
+
+_REMEDY = "the next run of Snakemake writes it anew"
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors that say that there is no such file, and nothing of the disk."""
 
 _R = TypeVar("_R", bound=Record)
 
@@ -27,8 +33,10 @@ def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
 
     Raises
     ------
+    FileError
+        If the file says something else; and as of `read_plain`.
     InputError
-        If the file is missing, larger than `most_bytes`, no plain file, or says something else.
+        As of `read_plain`.
     """
     text = read_plain(path, most_bytes)
     try:
@@ -37,9 +45,7 @@ def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(key) for key in first["loc"])
         problem = f"{place[:100]}: {first['msg'][:200]}" if place else first["msg"][:200]
-        raise InputError(
-            f"{path}: not a record of mechscreen ({printable(problem)}); the next run writes it anew"
-        ) from None
+        raise FileError(path, f"not a record of mechscreen ({printable(problem)})", _REMEDY) from None
 
 
 def read_plain(path: Path, most_bytes: int) -> bytes:
@@ -47,18 +53,19 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
 
     Raises
     ------
+    FileError
+        If it is missing, no plain file, or larger than `most_bytes`.
     InputError
-        If it cannot be read, is no plain file, or is larger than `most_bytes`.
+        If it cannot be read.
     """
     try:
         # Opening a pipe would wait for who writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as stream:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise InputError(f"{path}: is no plain file; move it away")
-            if about.st_size > most_bytes:
-                raise InputError(f"{path}: is larger than {most_bytes} bytes; move it away")
-            return stream.read(most_bytes)
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            about = os.fstat(stream.fileno())
+            if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
+                return stream.read(most_bytes)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        if error.errno not in _ABSENT:
+            raise InputError(f"{path}: cannot be read ({error.strerror}); run this again once it can") from None
+        raise FileError(path, "does not exist", _REMEDY) from None
+    raise FileError(path, f"is no plain file of up to {most_bytes} bytes", "move it away")

@@ -20,6 +20,7 @@ from mechscreen.runs import driver
 from mechscreen.runs.folder import check_folder
 from mechscreen.runs.records import read_plain
 from mechscreen.runs.status import status
+from mechscreen.storage import FileError
 
 _PATIENCE = 90.0
 """Seconds that jobs are given to save what they have."""
@@ -86,7 +87,7 @@ def _slurm_run(run: driver.Run, root: Path) -> str | None:
     try:
         # The folder may have been moved since.
         text = read_plain(folder / os.path.relpath(run.log, run.folder), _LARGEST_LOG).decode(errors="replace")
-    except InputError:
+    except FileError:
         return None
     found = _SLURM_RUN.search(text)
     return found[1] if found else None
@@ -161,7 +162,7 @@ def _is_ours(lock: Path, folder: Path, root: Path) -> bool:
     """Return whether a lock is on files of these results, and of none that a living run may use."""
     try:
         lines = read_plain(lock, _LARGEST_LOCK).decode().splitlines()
-    except (InputError, UnicodeDecodeError):
+    except (FileError, UnicodeDecodeError):
         return False
     below = {os.path.dirname(line.strip()) for line in lines if line.strip()}  # noqa: PTH120
     places = {Path(os.path.realpath(folder / name)) for name in below}

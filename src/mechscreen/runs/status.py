@@ -149,7 +149,7 @@ def _seconds(benchmark: Path) -> list[float]:
     try:
         text = read_plain(benchmark, _LARGEST_BENCHMARK).decode()
         measured = [float(row["s"]) for row in csv.DictReader(text.splitlines(), delimiter="\t")]
-    except (InputError, KeyError, ValueError, TypeError, csv.Error):
+    except (storage.FileError, KeyError, ValueError, TypeError, csv.Error):
         return []
     return [seconds for seconds in measured if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_JOB]
 
