@@ -285,6 +285,13 @@ def test_a_wrong_key_ends_with_one_message_and_code_2_and_writes_nothing(tmp_pat
     assert not (tmp_path / "results").exists()
 
 
+def test_a_study_of_sample_sizes_without_sizes_ends_before_any_job(tmp_path):
+    done = snakemake(tmp_path, "learning")
+    assert done.returncode == 2
+    assert "mechscreen: 'small' has no learning.sizes; give the numbers of samples to learn from" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_no_configuration_at_all_is_said(tmp_path):
     command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path, "--cores", "1"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=100)
