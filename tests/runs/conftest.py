@@ -17,5 +17,5 @@ def campaign(tmp_path):
         "screen": {"count": 2000, "block_size": 1000},
     }
     campaign = Campaign.from_dict(values)
-    write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     return campaign
