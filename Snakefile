@@ -9,7 +9,7 @@ include: "workflow/rules/common.smk"
 
 # Everything a campaign fixes; a wrong key ends here, before any job.
 campaign = load(Campaign, config, "config/demo.yaml")
-paths = campaign.paths
+paths = results_of(campaign)
 # The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size.
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
 if workflow.is_main_process:
@@ -102,7 +102,7 @@ onstart:
     # One run at a time drives a campaign; the lock ends with this process.
     HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
-    write_resolved(paths.campaign, campaign)
+    campaign.record()
     # What there is to do, for whoever looks at the folder without the model.
     write_plan(campaign, workflow.dag_settings.targets)
 

@@ -326,20 +326,26 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
-@_config
+@click.argument("results", required=False, type=_PATH)
+@click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
-def report(config: Path, figure: str | None) -> None:
-    """Draw the figures, or write the report of a campaign.
+def report(results: Path | None, config: Path | None, figure: str | None) -> None:
+    """Draw the figures, or write the report of a campaign; a folder of results is enough, and runs no code of a user's.
 
     \b
     Examples:
-      mechscreen report --config config/demo.yaml
+      mechscreen report results/demo
       mechscreen report --config config/demo.yaml --figure planes
     """
     from mechscreen.stages.report import draw
     from mechscreen.stages.report import report as write_report
 
-    campaign = Campaign.load(config)
+    if results is not None and config is None:
+        campaign = Campaign.open(results)
+    elif config is not None and results is None:
+        campaign = Campaign.load(config)
+    else:
+        raise click.UsageError("give either a folder of results, or --config")
     with _job(campaign, "report", figure or "report"):
         if figure is not None:
             draw(campaign, figure)

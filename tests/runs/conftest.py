@@ -4,7 +4,6 @@ import pytest
 
 from mechscreen.campaign import Campaign
 from mechscreen.runs.folder import write_plan
-from mechscreen.storage import write_text
 
 
 @pytest.fixture
@@ -18,6 +17,6 @@ def campaign(tmp_path):
         "screen": {"count": 2000, "block_size": 1000},
     }
     campaign = Campaign.from_dict(values)
-    write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     write_plan(campaign)
     return campaign

@@ -80,7 +80,7 @@ def test_no_code_of_the_user_runs(tmp_path):
     model.write_text(Path(EXAMPLE).read_text().replace('name = "stripe"', 'name = "no stripe"'))
     values = {**STRIPE, "results": str(tmp_path / "results"), "model": {"name": f"{model}:Stripe"}}
     campaign = Campaign.from_dict(values)
-    write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     write_plan(campaign)
     model.write_text("raise SystemExit('imported')")
     for verb in ("status", "recover"):
@@ -93,10 +93,10 @@ def test_jobs_of_a_base_are_those_of_the_campaign_beside_it(tmp_path):
     values = {"seed": 1, "results": str(tmp_path), "simulations": {"count": 200, "shard_size": 100}}
     values["screen"] = {"count": 1000, "block_size": 1000}
     base = Campaign.from_dict({**values, "name": "first"})
-    write_text(base.paths.campaign, base.to_yaml())
+    base.record()
     make(base, "simulate_shard")
     second = Campaign.from_dict({**values, "name": "second", "base": "first"})
-    write_text(second.paths.campaign, second.to_yaml())
+    second.record()
     write_plan(second)
     assert read_plan(second.paths.root).rules[0].targets["shard-00001"] == "../first/simulations/shard-00001.h5"
     assert "simulate_shard     2 of 2 done" in status(second.paths.root)
@@ -113,7 +113,7 @@ def study(tmp_path):
         "screen": {"count": 1_000_000},
     }
     campaign = Campaign.from_dict(values)
-    write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     return campaign
 
 
@@ -137,10 +137,14 @@ def test_a_study_is_told_of_where_it_has_begun(study):
     assert "measure_learning   0 of 1 done" in said
 
 
-def test_a_folder_in_which_no_run_has_started_is_named(campaign):
+def test_without_a_plan_it_is_made_of_what_the_folder_says_of_its_campaign(campaign, tmp_path):
+    make(campaign, "simulate_shard")
+    said = status(campaign.paths.root)
     plan_file(campaign.paths.root).unlink()
-    with pytest.raises(InputError, match=r"holds no plan \(plan.json\); it is written when a run starts"):
-        status(campaign.paths.root)
+    assert status(campaign.paths.root) == said
+    moved = tmp_path / "moved"
+    campaign.paths.root.rename(moved)
+    assert status(moved) == said.replace(str(campaign.paths.root), str(moved))
 
 
 NAMES = [

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from campaigns import ROOT
-from mechscreen.campaign import Campaign, LearningSection
+from mechscreen.campaign import Campaign
+from mechscreen.campaign.sections import LearningSection
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings

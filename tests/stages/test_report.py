@@ -158,7 +158,7 @@ def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
 
 def test_a_cascade_is_reported_with_the_share_of_the_hits_that_it_finds(finished):
     screen = finished.screen.model_dump(mode="json") | {"mode": "cascade"}
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     cascade = changed(finished, name="cascade", base="bumps", screen=screen)
     findings_of(cascade)
     report(cascade)
@@ -209,7 +209,7 @@ def test_the_report_draws_only_what_is_missing_or_older_than_its_files(finished)
 
 
 def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_plane_and_its_lines(finished):
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40}
     plane = changed(finished, name="plane", base="bumps", screen=screen)
     findings_of(plane)
@@ -224,7 +224,7 @@ def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_
 
 
 def test_lines_and_picture_of_a_plane_are_the_right_way_round(finished, monkeypatch):
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40, "count": 10_000}
     campaign = changed(finished, name="plane", base="bumps", screen=screen)
     screen_block(campaign, 0)

@@ -79,7 +79,7 @@ def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path
             network = base.paths.member(member) / "model.keras"
             network.parent.mkdir(parents=True)
             network.touch()
-        (base.paths.root / "campaign.yaml").write_text(base.to_yaml())
+        base.record()
     command = [BIN / "snakemake", *shlex.split(line), "--dry-run"]
     done = subprocess.run([str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr

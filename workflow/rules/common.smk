@@ -37,6 +37,15 @@ def load(kind, config, example):
         stop(str(error))
 
 
+def results_of(campaign):
+    """Return where a campaign's files stand, or end with a message and exit code 2 if they are of an earlier format."""
+    try:
+        campaign.refuse_old_results()
+        return campaign.paths
+    except InputError as error:
+        stop(str(error))
+
+
 def stop(message):
     print(f"mechscreen: {message}", file=sys.stderr)
     sys.exit(2)

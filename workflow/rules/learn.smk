@@ -43,10 +43,7 @@ rule measure_learning:
         runtime=scaled(FORECAST["measure_learning"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("emulators"),
-        sizes=campaign.learning.sizes,
-        combine=campaign.emulators.combine,
-        precision=campaign.emulators.precision,
+        fingerprint=campaign.fingerprint("learning"),
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

@@ -23,7 +23,7 @@ rule draw_figure:
         runtime=scaled(FORECAST["draw_figure"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("validation"),
+        fingerprint=campaign.fingerprint("report"),
         caption=lambda wildcards: FIGURES[wildcards.figure].text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
@@ -51,7 +51,7 @@ rule write_report:
         runtime=scaled(FORECAST["write_report"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("validation"),
+        fingerprint=campaign.fingerprint("report"),
     message:
         "Write the report of {campaign.name}"
     shell:

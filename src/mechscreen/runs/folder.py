@@ -67,9 +67,13 @@ def plan_file(root: Path) -> Path:
 
 def write_plan(campaign: Campaign, asked: Collection[str] = ()) -> None:
     """Write the plan of a campaign into its folder; `asked` are the targets, rules or files, of the run that starts."""
+    storage.write_json(plan_file(campaign.paths.root), _planned(campaign, asked).model_dump(mode="json"))
+
+
+def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:
     root = campaign.paths.root
     targets = {os.path.normpath(target) for target in asked}
-    plan = Plan(
+    return Plan(
         campaign=campaign.name,
         rules=tuple(
             PlannedRule(
@@ -84,7 +88,6 @@ def write_plan(campaign: Campaign, asked: Collection[str] = ()) -> None:
             for step in forecast(campaign)
         ),
     )
-    storage.write_json(plan_file(root), plan.model_dump(mode="json"))
 
 
 def read_plan(root: Path) -> Plan:
@@ -93,14 +96,15 @@ def read_plan(root: Path) -> Plan:
     Raises
     ------
     InputError
-        If the folder holds no campaign, or no run has started there, or the plan cannot be read.
+        If the folder holds no campaign, or the plan cannot be read.
     FileError
         If the plan is none.
     """
     check_folder(root)
     path = plan_file(root)
     if not os.path.lexists(path):
-        raise InputError(f"{root}: holds no plan ({path.name}); it is written when a run starts: run Snakemake on it")
+        # No run has started since a campaign of an earlier release was converted.
+        return _planned(Campaign.open(root))
     return read_record(path, Plan, _MOST_BYTES)
 
 

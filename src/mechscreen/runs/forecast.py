@@ -110,7 +110,7 @@ def typical_speeds(campaign: Campaign) -> Speeds:
     training = 3 * flops  # forward, and twice as much backward
     read_in_training, read_in_prediction = architecture.values_read(outputs, points)
     return Speeds(
-        sample=campaign.model_instance.seconds,
+        sample=campaign.about.model.seconds,
         training=training / TRAINING_RATE + read_in_training * TRAINING_READ,
         prediction=flops / PREDICTION_RATES[campaign.emulators.precision] + read_in_prediction * PREDICTION_READ,
         gpu_step=max(GPU_STEP, campaign.emulators.training.batch_size * training / GPU_RATE),

@@ -37,7 +37,7 @@ def to_csv(campaign: Campaign, table: Mapping[str, NDArray[Any]]) -> str:
     table
         Columns of ``validation/hits.h5``.
     """
-    names = campaign.objective.class_names
+    names = campaign.class_names
     sensitivity = table["sensitivity"].max(axis=1)
     columns = {**table, "sensitivity": sensitivity}
     stream = io.StringIO()

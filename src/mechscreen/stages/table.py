@@ -172,7 +172,7 @@ def _all_results(campaign: Campaign, job: str) -> Files:
 
 def shape_of(campaign: Campaign) -> tuple[int, int, int]:
     """Return (dimensions, outputs, points) of a campaign's model."""
-    outputs = campaign.model_instance.outputs
+    outputs = campaign.outputs
     return len(campaign.space), len(outputs), len(outputs[0].grid)
 
 
@@ -210,7 +210,7 @@ def _weights(campaign: Campaign) -> int:
 def _counts(campaign: Campaign) -> int:
     """Return the bytes of a screen's histograms over the parameter planes."""
     planes = max(1, math.comb(len(campaign.screen_space.varied), 2))
-    return planes * campaign.screen.bins**2 * len(campaign.objective.class_names) * _DOUBLE
+    return planes * campaign.screen.bins**2 * len(campaign.class_names) * _DOUBLE
 
 
 def _hits(campaign: Campaign) -> int:
