@@ -3,7 +3,6 @@
 import pytest
 
 from mechscreen.campaign import Campaign
-from mechscreen.storage import write_text
 
 
 @pytest.fixture
