@@ -19,7 +19,14 @@ from hypothesis.extra import numpy as hnp
 from mechscreen import storage
 from mechscreen.errors import InputError
 
-ORIGIN = {"kind": "simulations", "campaign": "a1b2", "model": "pattern", "model_version": "1", "seed": 7}
+ORIGIN = {
+    "kind": "simulations",
+    "campaign": "a1b2",
+    "identity": "{}",
+    "model": "pattern",
+    "model_version": "1",
+    "seed": 7,
+}
 ARRAYS = {
     "index": np.arange(5),
     "profiles": np.linspace(0, 1, 30, dtype=np.float32).reshape(5, 2, 3),
@@ -36,8 +43,17 @@ def path(tmp_path):
     return tmp_path / "folder" / "shard-00042.h5"
 
 
-def read(path, campaign="a1b2"):
-    return storage.read(path, "simulations", campaign)
+class Origin:
+    """An identity that cannot tell what differs."""
+
+    fingerprint = "a1b2"
+
+    def difference(self, recorded):
+        return ""
+
+
+def read(path, identity=Origin):
+    return storage.read(path, "simulations", identity and identity())
 
 
 def signed(content):
@@ -50,7 +66,9 @@ def craft(path, fill, **attributes):
     """Write a file with a right checksum and whatever `fill` puts into it."""
     path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w", userblock_size=512) as file:
-        file.attrs.update({"format_version": 1, "kind": "simulations", "campaign": "a1b2", **attributes})
+        file.attrs.update(
+            {"format_version": storage.FORMAT_VERSION, "kind": "simulations", "campaign": "a1b2", **attributes}
+        )
         fill(file)
     path.write_bytes(signed(path.read_bytes()))
 
@@ -190,7 +208,7 @@ def test_each_wrong_file_has_its_own_message(path, make, message):
 
 def test_any_campaign_is_accepted_if_none_is_asked_for(path):
     storage.write(path, ARRAYS, ORIGIN)
-    assert read(path, campaign=None).attributes["campaign"] == "a1b2"
+    assert read(path, identity=None).attributes["campaign"] == "a1b2"
     assert storage.verify(path, "simulations")["seed"] == 7
     with pytest.raises(InputError, match=r"shard-00042\.h5: holds no array 'parameters'"):
         _ = read(path)["parameters"]
@@ -248,7 +266,7 @@ def test_nothing_but_plain_arrays_is_read(path, fill, tmp_path, monkeypatch):
 
 
 def test_origin_has_to_be_given(path):
-    with pytest.raises(ValueError, match="attributes lack campaign"):
+    with pytest.raises(ValueError, match="attributes lack campaign, identity"):
         storage.write(path, ARRAYS, {"kind": "simulations"})
     with pytest.raises(ValueError, match="cannot store"):
         storage.write(path, {"x": np.array([object()])}, ORIGIN)
@@ -381,7 +399,8 @@ folder = Path(sys.argv[1])
 {prepare}
 for rows in (10, 200, 1000, 5000, 9000, 30000, 10):
     try:
-        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, {{"kind": "k", "campaign": "c"}})
+        about = {{"kind": "k", "campaign": "c", "identity": "{{}}"}}
+        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, about)
     except InputError as error:
         assert "\\n" not in str(error), error
         print(str(error).split("cannot be written: ")[1])

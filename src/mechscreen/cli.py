@@ -527,6 +527,21 @@ def recover(results: Path) -> None:
 
 
 @cli.command()
+@click.argument("results", type=_PATH)
+@click.option("--snakefile", type=_PATH, help="That the campaign is run with; the one in this folder unless given.")
+def migrate(results: Path, snakefile: Path | None) -> None:
+    """Convert results of mechscreen 0.1.0 to the format of today; call it where you call Snakemake.
+
+    \b
+    Example:
+      mechscreen migrate results/demo
+    """
+    from mechscreen.runs.migrate import migrate as migrate_results
+
+    migrate_results(results, click.echo, snakefile)
+
+
+@cli.command()
 @click.argument("config", type=_PATH)
 def check(config: Path) -> None:
     """Check a campaign's configuration and print it with all defaults.

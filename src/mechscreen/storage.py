@@ -288,6 +288,14 @@ def read(path: Path, kind: str, identity: Identity | None = None) -> File:
 @contextmanager
 def open_file(path: Path, kind: str, identity: Identity | None = None) -> Iterator[File]:
     """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``)."""
+    with open_unchecked(path) as file:
+        _check_attributes(path, file.attributes, kind, identity)
+        yield file
+
+
+@contextmanager
+def open_unchecked(path: Path) -> Iterator[File]:
+    """Yield a file as `open_file` does, but verify its checksum alone: of any kind, origin and format."""
     _check_digest(path)
     try:
         handle = h5py.File(path, "r", locking=False)
@@ -295,7 +303,6 @@ def open_file(path: Path, kind: str, identity: Identity | None = None) -> Iterat
         raise FileError(path, f"cannot be opened as HDF5 ({error})") from None
     with handle:
         attributes = {name: _decode_attribute(path, name, value) for name, value in handle.attrs.items()}
-        _check_attributes(path, attributes, kind, identity)
         yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})
 
 

@@ -58,6 +58,27 @@ def finished(trained, kept):
     return campaign
 
 
+def test_a_copied_folder_is_reported_on_from_anywhere_without_the_code_of_the_model(finished, tmp_path, monkeypatch):
+    finished.record()
+    copied = tmp_path / "elsewhere/copied"
+    shutil.copytree(finished.paths.root, copied)
+    for name in ("report.html", "summary.txt"):
+        (copied / name).unlink()
+    shutil.rmtree(copied / "figures")
+    monkeypatch.chdir("/")
+    monkeypatch.setattr("mechscreen.campaign.campaign.get_model", refused)
+    monkeypatch.setattr("mechscreen.plugins.load_object", refused)
+    report(Campaign.open(copied))
+    root = str(finished.paths.root)
+    assert (copied / "summary.txt").read_text() == finished.paths.summary.read_text().replace(root, str(copied))
+    for name in figure_names(finished):
+        assert (copied / "figures" / f"{name}.png").is_file()
+
+
+def refused(*arguments, **options):
+    raise AssertionError("the code of a user would run")
+
+
 def changed(campaign, **values):
     return Campaign.from_dict(campaign.model_dump(mode="json") | values)
 

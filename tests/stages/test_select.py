@@ -51,7 +51,7 @@ def candidates(campaign, shard):
 
 def test_selected_are_candidates_with_more_disagreement(first, second):
     campaign = second()
-    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.fingerprint("selection"))
+    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.identity("selection"))
     pool = candidates(campaign, 1)
     place = [int(np.flatnonzero((pool == row).all(axis=1))[0]) for row in file["parameters"]]
     assert sorted(set(place)) == place, "each once, in the candidates' order"

@@ -140,14 +140,32 @@ class Campaign(Configuration):
             raise InputError(f"{root}: holds no campaign (no campaign.yaml); give a folder such as results/demo")
         values = read_mapping(resolved)
         _refuse_format_1(root, values)
-        campaign = cls.parse(_with_edition(cls, values), str(resolved))
-        campaign._folder = root
         # What was written down stands in the place of what would be found by loading.
-        campaign.__dict__["about"] = Description.read(campaign.paths.description)
+        return cls._in(root, values, Description.read(root / "model.json"))
+
+    @classmethod
+    def load_in(cls, folder: str | Path) -> Self:
+        """Load the configuration of a folder of results of any format, wherever that is, with the code that it names.
+
+        Raises
+        ------
+        InputError
+            As for `load`.
+        """
+        return cls._in(Path(folder), read_mapping(Path(folder) / "campaign.yaml"), None)
+
+    @classmethod
+    def _in(cls, root: Path, values: Mapping[str, Any], about: Description | None) -> Self:
+        source = str(root / "campaign.yaml")
+        # The first releases wrote no edition, and had the defaults of the first.
+        campaign = cls.parse(_with_edition(cls, {"edition": 1, **values}), source)
+        campaign._folder = root
+        if about is not None:
+            campaign.__dict__["about"] = about
         try:
             campaign.check()
         except InputError as error:
-            raise InputError(f"{resolved}: {error}") from None
+            raise InputError(f"{source}: {error}") from None
         return campaign
 
     def record(self) -> None:
@@ -158,10 +176,14 @@ class Campaign(Configuration):
         InputError
             If the folder holds results of an earlier format, or cannot be written to.
         """
+        self.refuse_old_results()
+        self.write_description()
+
+    def write_description(self) -> None:
+        """Write what `record` writes, whatever is there."""
         from mechscreen.storage import write_text
 
         paths = self.paths
-        self.refuse_old_results()
         self.about.write(paths.description)
         text = self.to_yaml()
         if not paths.campaign.is_file() or paths.campaign.read_text(encoding="utf-8") != text:

@@ -29,7 +29,9 @@ def table() -> str:
         meanings.setdefault(key, []).append((of, meaning))
     lines = []
     for key, found in rows.items():
-        defaults = ", ".join(dict.fromkeys(default for _, default, _ in found))
+        # Of sections that may stand in one place, the first is the default.
+        shown = found[:1] if key.endswith(".network") else found
+        defaults = ", ".join(dict.fromkeys(default for _, default, _ in shown))
         lines.append(f"| `{key}` | {defaults} | {_together(meanings[key])} | {found[0][2]} |\n")
     return HEAD + "".join(lines)
 
@@ -50,7 +52,7 @@ def _rows(
             yield prefix + name, of, _default(declared), meaning, str(own)
             continue
         optional = "`null`" if declared.default is None else ""
-        yield prefix + name, of, optional, meaning if prefix else f"**{meaning}**", str(own) if prefix and own else ""
+        yield prefix + name, of, optional, meaning if prefix else f"**{meaning}**", ""
         for choice in inner:
             yield from _rows(choice, own, f"{prefix}{name}.", tag(choice) if len(inner) > 1 else of)
 

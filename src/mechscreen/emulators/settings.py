@@ -106,8 +106,8 @@ class TrainingSettings(_Settings):
     loss: Literal["rmse", "mse", "cross_entropy"] = Field(
         "rmse",
         description="rmse: root mean square error of a profile, plus 0.02 times the error of its log peak; mse or "
-        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak; the aligned network "
-        "takes rmse.",
+        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak; "
+        "the aligned network takes rmse.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation error; null: never."
