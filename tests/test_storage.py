@@ -83,7 +83,7 @@ def test_arrays_and_attributes_come_back(path):
         else:
             np.testing.assert_array_equal(file[name], values)
             assert file[name].dtype == values.dtype
-    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": 1}
+    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": storage.FORMAT_VERSION}
     assert {**file.attributes, **expected} == file.attributes
     assert {name: type(file.attributes[name]) for name in expected} == {k: type(v) for k, v in expected.items()}
 
