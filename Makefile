@@ -49,8 +49,9 @@ bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
 	$(BIN)/python tests/soak.py
 
-schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
+schema: $(INSTALLED) ## Generate the JSON Schema of campaigns, and the table of keys in config/README.md
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
+	$(BIN)/python -m mechscreen.campaign.table config/README.md
 
 install: $(INSTALLED) ## Install into .venv
 

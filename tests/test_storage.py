@@ -19,7 +19,14 @@ from hypothesis.extra import numpy as hnp
 from mechscreen import storage
 from mechscreen.errors import InputError
 
-ORIGIN = {"kind": "simulations", "campaign": "a1b2", "model": "pattern", "model_version": "1", "seed": 7}
+ORIGIN = {
+    "kind": "simulations",
+    "campaign": "a1b2",
+    "identity": "{}",
+    "model": "pattern",
+    "model_version": "1",
+    "seed": 7,
+}
 ARRAYS = {
     "index": np.arange(5),
     "profiles": np.linspace(0, 1, 30, dtype=np.float32).reshape(5, 2, 3),
@@ -36,8 +43,17 @@ def path(tmp_path):
     return tmp_path / "folder" / "shard-00042.h5"
 
 
-def read(path, campaign="a1b2"):
-    return storage.read(path, "simulations", campaign)
+class Origin:
+    """An identity that cannot tell what differs."""
+
+    fingerprint = "a1b2"
+
+    def difference(self, recorded):
+        return ""
+
+
+def read(path, identity=Origin):
+    return storage.read(path, "simulations", identity and identity())
 
 
 def signed(content):
@@ -50,7 +66,9 @@ def craft(path, fill, **attributes):
     """Write a file with a right checksum and whatever `fill` puts into it."""
     path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w", userblock_size=512) as file:
-        file.attrs.update({"format_version": 1, "kind": "simulations", "campaign": "a1b2", **attributes})
+        file.attrs.update(
+            {"format_version": storage.FORMAT_VERSION, "kind": "simulations", "campaign": "a1b2", **attributes}
+        )
         fill(file)
     path.write_bytes(signed(path.read_bytes()))
 
@@ -65,7 +83,7 @@ def test_arrays_and_attributes_come_back(path):
         else:
             np.testing.assert_array_equal(file[name], values)
             assert file[name].dtype == values.dtype
-    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": 1}
+    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": storage.FORMAT_VERSION}
     assert {**file.attributes, **expected} == file.attributes
     assert {name: type(file.attributes[name]) for name in expected} == {k: type(v) for k, v in expected.items()}
 
@@ -120,7 +138,7 @@ def test_same_content_gives_the_same_bytes_at_another_time_and_in_pieces(path, m
 
 def test_arrays_can_be_read_in_parts(path):
     storage.write(path, ARRAYS, ORIGIN)
-    with storage.open_file(path, "simulations", "a1b2") as file:
+    with storage.open_file(path, "simulations", Origin()) as file:
         np.testing.assert_array_equal(file["profiles"][1:3], ARRAYS["profiles"][1:3])
         assert file["reasons"][1] == "außer Bereich"
 
@@ -155,7 +173,7 @@ def other(path, **attributes):
 
 
 def newer(path):
-    craft(path, lambda file: None, format_version=2, software_version="9.0")
+    craft(path, lambda file: None, format_version=3, software_version="9.0")
 
 
 def foreign(path):
@@ -172,7 +190,7 @@ def foreign(path):
         (lambda path: path.mkdir(), "is a folder where a file should be; move it away and run again"),
         (foreign, "is an HDF5 file, but not one of mechscreen's; give another one"),
         (lambda path: path.write_bytes(signed(b"\0" * 2000)), "cannot be opened as HDF5"),
-        (newer, "has format 2, written by mechscreen 9.0; this is mechscreen .*, which reads up to format 1; update"),
+        (newer, "has format 3, written by mechscreen 9.0; this is mechscreen .*, which reads up to format 2; update"),
         (lambda path: other(path, kind="screen hits"), "holds 'screen hits' where 'simulations' is expected"),
         (lambda path: other(path, campaign="ffff"), r"written by campaign ffff \(this one is a1b2\); remove it or use"),
         (lambda path: craft(path, lambda file: file.attrs.pop("campaign")), "lacks the attributes"),
@@ -190,7 +208,7 @@ def test_each_wrong_file_has_its_own_message(path, make, message):
 
 def test_any_campaign_is_accepted_if_none_is_asked_for(path):
     storage.write(path, ARRAYS, ORIGIN)
-    assert read(path, campaign=None).attributes["campaign"] == "a1b2"
+    assert read(path, identity=None).attributes["campaign"] == "a1b2"
     assert storage.verify(path, "simulations")["seed"] == 7
     with pytest.raises(InputError, match=r"shard-00042\.h5: holds no array 'parameters'"):
         _ = read(path)["parameters"]
@@ -248,7 +266,7 @@ def test_nothing_but_plain_arrays_is_read(path, fill, tmp_path, monkeypatch):
 
 
 def test_origin_has_to_be_given(path):
-    with pytest.raises(ValueError, match="attributes lack campaign"):
+    with pytest.raises(ValueError, match="attributes lack campaign, identity"):
         storage.write(path, ARRAYS, {"kind": "simulations"})
     with pytest.raises(ValueError, match="cannot store"):
         storage.write(path, {"x": np.array([object()])}, ORIGIN)
@@ -381,7 +399,8 @@ folder = Path(sys.argv[1])
 {prepare}
 for rows in (10, 200, 1000, 5000, 9000, 30000, 10):
     try:
-        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, {{"kind": "k", "campaign": "c"}})
+        about = {{"kind": "k", "campaign": "c", "identity": "{{}}"}}
+        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, about)
     except InputError as error:
         assert "\\n" not in str(error), error
         print(str(error).split("cannot be written: ")[1])
@@ -453,7 +472,7 @@ def test_rows_of_several_files_are_those_of_their_concatenation(sizes, data, tmp
     paths = [folder / f"shard-{number}.h5" for number in range(len(sizes))]
     for path, part in zip(paths, parts, strict=True):
         storage.write(path, {"profiles": part, "index": np.arange(len(part))}, ORIGIN)
-    rows = storage.map_rows([(path, "a1b2") for path in paths], "profiles", "simulations")
+    rows = storage.map_rows([(path, Origin()) for path in paths], "profiles", "simulations")
     assert (len(rows), rows.shape, rows.dtype) == (len(whole), whole.shape, whole.dtype)
     np.testing.assert_array_equal(np.asarray(rows), whole)
     chosen = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9) if len(whole) else st.just([]))
@@ -469,10 +488,10 @@ def test_rows_of_a_damaged_file_are_refused(path):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="is damaged"):
-        storage.map_rows([(path, "a1b2")], "profiles", "simulations")
+        storage.map_rows([(path, Origin())], "profiles", "simulations")
 
 
 def test_rows_of_an_array_that_is_not_there_are_refused(path):
     storage.write(path, ARRAYS, ORIGIN)
     with pytest.raises(InputError, match="holds no array 'profile'"):
-        storage.map_rows([(path, "a1b2")], "profile", "simulations")
+        storage.map_rows([(path, Origin())], "profile", "simulations")

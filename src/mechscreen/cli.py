@@ -17,6 +17,7 @@ from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import InputError, nearest
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
+from mechscreen.progress import printable
 
 EXIT_WRONG = 1
 EXIT_INPUT = 2
@@ -325,20 +326,26 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
-@_config
+@click.argument("results", required=False, type=_PATH)
+@click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
-def report(config: Path, figure: str | None) -> None:
-    """Draw the figures, or write the report of a campaign.
+def report(results: Path | None, config: Path | None, figure: str | None) -> None:
+    """Draw the figures, or write the report of a campaign; a folder of results is enough, and runs no code of a user's.
 
     \b
     Examples:
-      mechscreen report --config config/demo.yaml
+      mechscreen report results/demo
       mechscreen report --config config/demo.yaml --figure planes
     """
     from mechscreen.stages.report import draw
     from mechscreen.stages.report import report as write_report
 
-    campaign = Campaign.load(config)
+    if results is not None and config is None:
+        campaign = Campaign.open(results)
+    elif config is not None and results is None:
+        campaign = Campaign.load(config)
+    else:
+        raise click.UsageError("give either a folder of results, or --config")
     with _job(campaign, "report", figure or "report"):
         if figure is not None:
             draw(campaign, figure)
@@ -500,10 +507,9 @@ def status(results: Path) -> None:
     Example:
       mechscreen status results/demo
     """
-    from mechscreen.runs.status import load_campaign
     from mechscreen.runs.status import status as tell_status
 
-    click.echo(tell_status(load_campaign(results)))
+    click.echo(tell_status(results))
 
 
 @cli.command()
@@ -516,9 +522,23 @@ def recover(results: Path) -> None:
       mechscreen recover results/demo
     """
     from mechscreen.runs.recover import recover as recover_run
-    from mechscreen.runs.status import load_campaign
 
-    recover_run(load_campaign(results), click.echo)
+    recover_run(results, click.echo)
+
+
+@cli.command()
+@click.argument("results", type=_PATH)
+@click.option("--snakefile", type=_PATH, help="That the campaign is run with; the one in this folder unless given.")
+def migrate(results: Path, snakefile: Path | None) -> None:
+    """Convert results of mechscreen 0.1.0 to the format of today; call it where you call Snakemake.
+
+    \b
+    Example:
+      mechscreen migrate results/demo
+    """
+    from mechscreen.runs.migrate import migrate as migrate_results
+
+    migrate_results(results, click.echo, snakefile)
 
 
 @cli.command()
@@ -554,7 +574,8 @@ def main() -> None:
     except InputError as error:
         # All ranks meet the same wrong input; one on each node says it.
         if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
+            text = "\n".join(map(printable, str(error).split("\n")))
+            print(f"mechscreen: {text}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INPUT)
     except Interrupted as stopped:
         if _rank() == 0:

@@ -25,6 +25,10 @@ class Objective(Protocol):
     """Anything that labels profiles."""
 
     @property
+    def version(self) -> str:
+        """Changes whenever labels change; it is part of the campaign's identity."""
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each class; label k is the class ``class_names[k]``."""
 
@@ -81,6 +85,7 @@ class Rings:
         Index of the model's output that is looked at.
     """
 
+    version = "1"
     class_names = ("0", "1", "2", "3", "4", "5 or more")
 
     def __init__(self, distance: float = 50, prominence: float = 0.1, output: int = 0) -> None:
@@ -119,6 +124,7 @@ class Modes:
         Index of the model's output that is looked at.
     """
 
+    version = "1"
     class_names = ("1", "2", "3 or more")
 
     def __init__(self, dip: float = 0.3, height: float = 0.05, output: int = 0) -> None:
@@ -159,6 +165,8 @@ class UserObjective:
         self.spec = spec
         self.function = function
         self.class_names = tuple(names)
+        self.version = str(getattr(function, "version", "1"))
+        """The function's own attribute, if it has one."""
 
     def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
         """Return the function's labels, (n,).

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 import h5py
 import numpy as np
@@ -34,7 +34,7 @@ from numpy.typing import DTypeLike, NDArray
 import mechscreen
 from mechscreen.errors import InputError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Attribute = str | int | float
 Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
@@ -61,6 +61,27 @@ class FileError(InputError):
         self.problem = problem
 
 
+class FormatError(InputError):
+    """A file of an earlier release, which can be converted."""
+
+    def __init__(self, path: Path, version: int, software: Any) -> None:
+        super().__init__(
+            f"{path}: has format {version}, written by mechscreen {software}; convert its folder of results, which "
+            "loses nothing: mechscreen migrate results/NAME"
+        )
+
+
+class Identity(Protocol):
+    """What a file depends on. What it means is the caller's business."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The file's attribute ``campaign``."""
+
+    def difference(self, recorded: Any) -> str:
+        """Return how a file's attribute ``identity`` differs, for people; empty if that cannot be told."""
+
+
 @dataclass(frozen=True)
 class File:
     """A verified file: its attributes, and its arrays by name."""
@@ -84,8 +105,8 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any] | list[str]], attributes
     arrays
         Numbers of any shape; strings as a list or a one-dimensional array of them.
     attributes
-        At least `kind` (what the file holds) and `campaign` (fingerprint of what it depends on); `format_version` and
-        `software_version` are added.
+        At least `kind` (what the file holds), `campaign` (fingerprint of what it depends on) and `identity` (what that
+        is, as JSON); `format_version` and `software_version` are added.
 
     Raises
     ------
@@ -113,7 +134,7 @@ class Writer:
         attributes: Mapping[str, Attribute],
         whole: Mapping[str, NDArray[Any] | list[str]] | None = None,
     ) -> None:
-        missing = {"kind", "campaign"} - attributes.keys()
+        missing = {"kind", "campaign", "identity"} - attributes.keys()
         if missing:
             raise ValueError(f"attributes lack {', '.join(sorted(missing))}")
         self.path = path
@@ -245,28 +266,36 @@ def _lay_out(skeleton: _Skeleton, layout: Layout, attributes: Mapping[str, Attri
     return places
 
 
-def read(path: Path, kind: str, campaign: str | None = None) -> File:
+def read(path: Path, kind: str, identity: Identity | None = None) -> File:
     """Verify a file and return its attributes and arrays.
 
     Parameters
     ----------
     kind
         What the file must hold.
-    campaign
-        Fingerprint that the file must carry; None accepts any.
+    identity
+        What the file must depend on; None accepts anything.
 
     Raises
     ------
     InputError
         Naming the file, what is wrong with it and what to do.
     """
-    with open_file(path, kind, campaign) as file:
+    with open_file(path, kind, identity) as file:
         return File(file.path, file.attributes, {name: _load(data) for name, data in file.arrays.items()})
 
 
 @contextmanager
-def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[File]:
+def open_file(path: Path, kind: str, identity: Identity | None = None) -> Iterator[File]:
     """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``)."""
+    with open_unchecked(path) as file:
+        _check_attributes(path, file.attributes, kind, identity)
+        yield file
+
+
+@contextmanager
+def open_unchecked(path: Path) -> Iterator[File]:
+    """Yield a file as `open_file` does, but verify its checksum alone: of any kind, origin and format."""
     _check_digest(path)
     try:
         handle = h5py.File(path, "r", locking=False)
@@ -274,7 +303,6 @@ def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[Fi
         raise FileError(path, f"cannot be opened as HDF5 ({error})") from None
     with handle:
         attributes = {name: _decode_attribute(path, name, value) for name, value in handle.attrs.items()}
-        _check_attributes(path, attributes, kind, campaign)
         yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})
 
 
@@ -317,8 +345,8 @@ class Rows:
         return found
 
 
-def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
-    """Verify files, each of a campaign, as `read` does, and return the array `name` of all of them as one.
+def map_rows(files: Iterable[tuple[Path, Identity]], name: str, kind: str) -> Rows:
+    """Verify files, each with its identity, as `read` does, and return the array `name` of all of them as one.
 
     Raises
     ------
@@ -326,8 +354,8 @@ def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
         Naming the file, what is wrong with it and what to do.
     """
     parts = []
-    for path, campaign in files:
-        with open_file(path, kind, campaign) as file:
+    for path, identity in files:
+        with open_file(path, kind, identity) as file:
             array: Any = file[name]  # of h5py
             parts.append(
                 np.memmap(path, array.dtype, "r", array.id.get_offset(), array.shape) if array.size else array[:]
@@ -335,9 +363,9 @@ def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
     return Rows(parts)
 
 
-def verify(path: Path, kind: str, campaign: str | None = None) -> Mapping[str, Attribute]:
+def verify(path: Path, kind: str, identity: Identity | None = None) -> Mapping[str, Attribute]:
     """Verify a file as `read` does, and return its attributes."""
-    with open_file(path, kind, campaign) as file:
+    with open_file(path, kind, identity) as file:
         return file.attributes
 
 
@@ -372,6 +400,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run the command that makes it") from None
     except ValueError as error:
         raise FileError(path, f"not valid JSON ({error})") from None
+
+
+def read_record(path: Path, kind: str, identity: Identity | None = None) -> dict[str, Any]:
+    """Read a JSON file that says what made it, and check that as `read` does.
+
+    Raises
+    ------
+    InputError
+        Naming the file, what is wrong with it and what to do.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("kind") != kind:
+        raise FileError(path, f"is no record of '{kind}'")
+    # Those of format 1 did not say so.
+    _check_attributes(path, {"format_version": 1, **values}, kind, identity)
+    return values
 
 
 def move_aside(path: Path) -> str:
@@ -573,7 +617,7 @@ def _compare(path: Path, stream: BufferedReader) -> None:
         raise FileError(path, "is damaged (its checksum does not match its content)")
 
 
-def _check_attributes(path: Path, attributes: Mapping[str, Attribute], kind: str, campaign: str | None) -> None:
+def _check_attributes(path: Path, attributes: Mapping[str, Any], kind: str, identity: Identity | None) -> None:
     version = attributes.get("format_version")
     if not isinstance(version, int) or "kind" not in attributes or "campaign" not in attributes:
         raise FileError(path, "lacks the attributes of a mechscreen file")
@@ -584,12 +628,17 @@ def _check_attributes(path: Path, attributes: Mapping[str, Attribute], kind: str
             f"this is mechscreen {mechscreen.__version__}, which reads up to format {FORMAT_VERSION}",
             "update it",
         )
+    if version < FORMAT_VERSION:
+        raise FormatError(path, version, attributes.get("software_version", "0.1.0"))
     if attributes["kind"] != kind:
         raise FileError(path, f"holds '{attributes['kind']}' where '{kind}' is expected", "give another file")
-    if campaign is not None and attributes["campaign"] != campaign:
+    if identity is not None and attributes["campaign"] != identity.fingerprint:
+        difference = identity.difference(attributes.get("identity"))
         raise FileError(
             path,
-            f"written by campaign {attributes['campaign']} (this one is {campaign})",
+            f"made with {difference}"
+            if difference
+            else f"written by campaign {attributes['campaign']} (this one is {identity.fingerprint})",
             "remove it or use another results folder",
         )
 

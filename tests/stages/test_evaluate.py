@@ -14,7 +14,7 @@ from mechscreen.stages.predict import load_ensemble
 def evaluated(trained):
     campaign = trained()
     evaluate(campaign)
-    predictions = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))
+    predictions = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))
     return campaign, predictions, json.loads(campaign.paths.metrics.read_text())
 
 
@@ -84,7 +84,7 @@ def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
     vote = evaluated[1]["predicted_profiles"]
     campaign = trained(emulators={"combine": "mean"})
     evaluate(campaign)
-    mean = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))["predicted_profiles"]
+    mean = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))["predicted_profiles"]
     assert not np.allclose(vote, mean, atol=1e-4)
 
 

@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -59,6 +60,23 @@ def test_printed_rows_are_aligned_and_say_where_the_rest_is(validated):
     assert lines[0].split()[:4] == ["sample", "emulated", "simulated", "confirmed"]
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[-1] == f"5 of 100 validated hits, by trust; all of them: {validated.paths.validation_table}"
+
+
+def test_hits_of_a_copied_folder_are_printed_from_anywhere(validated, tmp_path, monkeypatch):
+    copied = tmp_path / "elsewhere/copied"
+    shutil.copytree(validated.paths.root, copied)
+    monkeypatch.chdir("/")
+    said = list_hits(validated.paths.root, 5)
+    assert list_hits(copied, 5) == said.replace(str(validated.paths.root), str(copied))
+
+
+def test_what_steers_a_terminal_is_spelled_out(tmp_path):
+    (tmp_path / "validation").mkdir()
+    (tmp_path / "validation/hits.csv").write_text("sample,emulated\x1b[2J\n1,\x07\n")
+    assert [line.split() for line in list_hits(tmp_path, 5).splitlines()[:2]] == [
+        ["sample", r"emulated\x1b[2J"],
+        ["1", r"\x07"],
+    ]
 
 
 def test_folder_without_validated_hits_is_named(tmp_path):

@@ -47,6 +47,16 @@ def test_the_folder_alone_knows_parameters_and_outputs(trained, ensemble_folder)
     np.testing.assert_array_equal(ensemble.outputs[0].grid, np.arange(61.0))
 
 
+def test_an_ensemble_in_a_copied_folder_predicts_the_same_from_anywhere(trained, tmp_path, monkeypatch):
+    root = trained().paths.root
+    shutil.copytree(root, tmp_path / "elsewhere/copied")
+    monkeypatch.chdir("/")
+    said, again = (
+        load_ensemble(folder / "emulators/dense").predict(IN_ORDER) for folder in (root, tmp_path / "elsewhere/copied")
+    )
+    np.testing.assert_array_equal(said.profiles, again.profiles)
+
+
 def test_parameters_outside_the_trained_ranges_are_told(ensemble_folder, caplog):
     ensemble = load_ensemble(ensemble_folder)
     ensemble.predict(IN_ORDER)

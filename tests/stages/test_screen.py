@@ -37,7 +37,7 @@ def rings_by_scipy(profile):
 
 
 def read(campaign, number=0):
-    return storage.read(campaign.paths.block(number), stage.KIND, campaign.fingerprint("screen"))
+    return storage.read(campaign.paths.block(number), stage.KIND, campaign.identity("screen"))
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +198,7 @@ def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path
     for mode, campaign in campaigns.items():
         contents = [(tmp_path / f"{mode}-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
         assert contents[0] == contents[1] == contents[2]
-        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.fingerprint("screen"))
+        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.identity("screen"))
         assert len(block["index"]) == 30 < block.attributes["hits_found"]
 
 
@@ -261,13 +261,13 @@ def test_gathered_screen_is_the_sum_of_its_blocks(campaign):
         screen_block(campaign, number)
         blocks.append(read(campaign, number))
     summary_path, hits_path = gather_screen(campaign)
-    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.fingerprint("screen"))
+    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.identity("screen"))
     for name in ("classes", "trusted", "planes", "disagreement_levels"):
         np.testing.assert_array_equal(summary[name], sum(block[name].astype(int) for block in blocks))
     assert summary["classes"].sum() == summary.attributes["samples"] == 30_000
     assert summary["planes"].sum(axis=(0, 2, 3)).tolist() == [30_000] * 6
     assert summary["axes"].tolist() == ["place", "width", "second", "scale"]
-    hits = storage.read(hits_path, stage.HITS_KIND, campaign.fingerprint("screen"))
+    hits = storage.read(hits_path, stage.HITS_KIND, campaign.identity("screen"))
     for name in ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks"):
         np.testing.assert_array_equal(hits[name], np.concatenate([block[name] for block in blocks]))
     assert (np.diff(hits["index"]) > 0).all()

@@ -24,7 +24,7 @@ CANDIDATES = 40
 def first(trained):
     """Return the trained campaign, which has been run."""
     campaign = trained()
-    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     return campaign
 
 
@@ -51,7 +51,7 @@ def candidates(campaign, shard):
 
 def test_selected_are_candidates_with_more_disagreement(first, second):
     campaign = second()
-    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.fingerprint("selection"))
+    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.identity("selection"))
     pool = candidates(campaign, 1)
     place = [int(np.flatnonzero((pool == row).all(axis=1))[0]) for row in file["parameters"]]
     assert sorted(set(place)) == place, "each once, in the candidates' order"
@@ -139,7 +139,7 @@ def test_networks_learn_from_both_and_select_again(first, second):
     evaluate(campaign)
     judged = storage.read(campaign.paths.predictions, "predictions")["parameters"]
     np.testing.assert_array_equal(judged, load_split(first, "test").parameters)
-    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     third = second(name="most", seed=9, selection={"campaign": "more"})
     select(third, 0)
     assert len(selected_parameters(third, 0)) == 50
@@ -160,7 +160,7 @@ def test_the_target_the_candidates_and_the_networks_are_part_of_the_fingerprint(
     assert alone.fingerprint("simulations") not in prints
     grown = first.model_dump(mode="json")
     grown["emulators"]["members"] = 4
-    storage.write_text(first.paths.campaign, Campaign.from_dict(grown).to_yaml())
+    Campaign.from_dict(grown).record()
     assert second().fingerprint("simulations") not in prints
 
 
@@ -181,14 +181,14 @@ def test_a_campaign_that_cannot_select_is_refused(second, changes, message):
 def test_one_network_cannot_disagree(first, second):
     values = first.model_dump(mode="json")
     values["emulators"]["members"] = 1
-    storage.write_text(first.paths.campaign, Campaign.from_dict(values).to_yaml())
+    Campaign.from_dict(values).record()
     with pytest.raises(InputError, match=r"'bumps' has one network, which cannot disagree"):
         second()
 
 
 def test_a_circle_of_two_is_refused(first, second):
     campaign = second()
-    storage.write_text(campaign.paths.root / "campaign.yaml", campaign.to_yaml())
+    campaign.record()
     values = {**first.model_dump(mode="json"), "selection": {"campaign": "more"}}
     with pytest.raises(InputError, match=r"bumps → more → bumps is a circle"):
         Campaign.from_dict(values)

@@ -58,7 +58,7 @@ def test_a_member_is_a_network_its_history_and_a_record(trained):
     campaign = trained()
     folder = campaign.paths.member(1)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "member.json", "model.keras"]
-    record = read_record(folder, campaign.fingerprint("emulators"))
+    record = read_record(folder, campaign.identity("emulators"))
     assert record["training_samples"] + record["validation_samples"] < campaign.simulations.count
     assert [p["name"] for p in record["parameters"]] == list(campaign.space.names)
     table = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)
@@ -266,7 +266,7 @@ def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
 def test_the_record_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
     with pytest.raises(InputError) as caught:
-        read_record(ours.paths.member(0), ours.fingerprint("emulators"))
+        read_record(ours.paths.member(0), ours.identity("emulators"))
     for campaign in (ours, trained()):
         assert campaign.fingerprint("emulators") in str(caught.value)
 

@@ -28,7 +28,7 @@ def screened(trained):
 
 
 def read(campaign):
-    table = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.fingerprint("validation"))
+    table = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.identity("validation"))
     return table, storage.read_json(campaign.paths.validation_summary)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from mechscreen.errors import InputError
 from mechscreen.parallel import begin_job
 from mechscreen.runs import driver
+from mechscreen.runs.folder import write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 
@@ -36,6 +37,15 @@ def load(kind, config, example):
         stop(str(error))
 
 
+def results_of(campaign):
+    """Return where a campaign's files stand, or end with a message and exit code 2 if they are of an earlier format."""
+    try:
+        campaign.refuse_old_results()
+        return campaign.paths
+    except InputError as error:
+        stop(str(error))
+
+
 def stop(message):
     print(f"mechscreen: {message}", file=sys.stderr)
     sys.exit(2)
@@ -54,10 +64,14 @@ def print_summary(paths):
         print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
-def print_failures(campaign):
+def print_failures(root):
     from mechscreen.runs.status import failures
+    from mechscreen.storage import FileError
 
-    print(f"\n{failures(campaign)}", file=sys.stderr)
+    try:
+        print(f"\n{failures(root)}", file=sys.stderr)
+    except (InputError, FileError) as error:
+        print(f"mechscreen: {error}", file=sys.stderr)
 
 
 def begin_run(logs):
@@ -66,6 +80,28 @@ def begin_run(logs):
         return driver.begin(paths.root, next(iter(logs), None))
     except InputError as error:
         stop(str(error))
+
+
+def reads(rule, job=""):
+    """Return what a job reads, by the table of stages; of rules whose jobs all read the same, without a job."""
+    found = FORECAST[rule].rule.inputs(job)
+    return {
+        what: [str(path) for path in files] if isinstance(files, list) else str(files)
+        for what, files in found.items()
+    }
+
+
+def made_by(rule):
+    """Return the files that say that the jobs of a rule are done."""
+    return [str(path) for path in FORECAST[rule].rule.targets.values()]
+
+
+def study_of_sizes(wildcards):
+    if not campaign.learning.sizes:
+        stop(
+            f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
+        )
+    return made_by("measure_learning")
 
 
 def log_of(verb, name):

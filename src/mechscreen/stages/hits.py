@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.progress import printable
 
 _NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
 
@@ -36,7 +37,7 @@ def to_csv(campaign: Campaign, table: Mapping[str, NDArray[Any]]) -> str:
     table
         Columns of ``validation/hits.h5``.
     """
-    names = campaign.objective.class_names
+    names = campaign.class_names
     sensitivity = table["sensitivity"].max(axis=1)
     columns = {**table, "sensitivity": sensitivity}
     stream = io.StringIO()
@@ -83,9 +84,10 @@ def list_hits(results: Path, top: int) -> str:
         raise InputError(f"{path}: not a table of hits ({error}); run mechscreen validate again") from None
     if not rows or rows[0][:1] != ["sample"] or any(len(row) != len(rows[0]) for row in rows):
         raise InputError(f"{path}: not a table of hits; run mechscreen validate again")
-    shown = [[_short(cell) for cell in row] for row in rows[1 : top + 1]]
-    aligned = ["right"] * len(rows[0])
-    table = tabulate(shown, rows[0], tablefmt="plain", disable_numparse=True, colalign=aligned if shown else None)
+    # The table may have come from anywhere.
+    head, *shown = [[printable(_short(cell)) for cell in row] for row in rows[: top + 1]]
+    aligned = ["right"] * len(head)
+    table = tabulate(shown, head, tablefmt="plain", disable_numparse=True, colalign=aligned if shown else None)
     hits = len(rows) - 1
     return "\n".join([table, f"{min(top, hits):,} of {hits:,} validated hits, by trust; all of them: {path}"])
 

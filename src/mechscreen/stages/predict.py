@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
@@ -97,9 +97,10 @@ def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> Traine
     records = [read_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record["campaign"] != records[0]["campaign"]:
+            difference = Identity(records[0]["identity"]).difference(record["identity"])
             raise InputError(
-                f"{folder}: trained by campaign {record['campaign']}, {folders[0].name} by {records[0]['campaign']}; "
-                "an ensemble is of one campaign: remove the members of the other"
+                f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
+                "campaign: remove the members of the other"
             )
     return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
 
@@ -123,7 +124,7 @@ def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
 def _load_checked(campaign: Campaign, members: int, samples: int | None = None) -> Ensemble:
     folders = [campaign.paths.member(number, samples) for number in range(members)]
     for folder in folders:
-        read_record(folder, campaign.fingerprint("emulators"), samples)
+        read_record(folder, campaign.identity("emulators"), samples)
     return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
 
 
@@ -166,6 +167,7 @@ def predict_table(
         },
         {
             **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
+            "identity": Identity(record["identity"]).as_json,
             "seed": record["seed"],
             "kind": KIND,
             "members": len(folders),

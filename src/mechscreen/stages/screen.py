@@ -123,9 +123,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     }
     layout = {name: ((kept, *column.shape[1:]), column.dtype) for name, column in search.no_hits().columns().items()}
     with (
-        storage.Writer(
-            paths.screen_hits, layout, attributes | {"kind": HITS_KIND}, whole=describe(campaign.model_instance)
-        ) as writer,
+        storage.Writer(paths.screen_hits, layout, attributes | {"kind": HITS_KIND}, whole=describe(campaign)) as writer,
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
@@ -228,11 +226,11 @@ class Search:
 
     def no_counts(self) -> Counts:
         """Return the counts of no sample."""
-        return Counts.zeros(len(self.objective.class_names), len(self.varied), self.campaign.screen.bins)
+        return Counts.zeros(len(self.campaign.class_names), len(self.varied), self.campaign.screen.bins)
 
     def no_hits(self) -> Hits:
         """Return no hit, in arrays of the right shapes."""
-        outputs = self.campaign.model_instance.outputs
+        outputs = self.campaign.outputs
         return Hits.none(len(self.campaign.space), len(outputs), len(outputs[0].grid))
 
     def totals(self, counts: Counts) -> dict[str, int | float | str]:
@@ -250,7 +248,7 @@ class Search:
     def describe(self) -> dict[str, NDArray[Any]]:
         """Return what a reader needs to know of the counts: names of classes and axes, planes, targets, edges."""
         return {
-            "class_names": np.array(self.objective.class_names),
+            "class_names": np.array(self.campaign.class_names),
             "targets": np.array(self.targets),
             "axes": np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
             "pairs": plane_pairs(len(self.varied)),
@@ -266,7 +264,7 @@ class Search:
             Naming the block, what is wrong and what to do.
         """
         start, stop = self.sample_range(number)
-        file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.fingerprint("screen"))
+        file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.identity("screen"))
         counts, hits = self.unpack(file)
         if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
             raise storage.FileError(file.path, "was not looked at by the whole ensemble")
@@ -281,7 +279,7 @@ class Search:
     def pack(self, counts: Counts, hits: Hits) -> dict[str, NDArray[Any]]:
         """Return the arrays of a block's file. A block has fewer than 2^32 samples, so half the space will do."""
         narrow = {name: array.astype(np.uint32) for name, array in counts.arrays().items()}
-        return {**narrow, **hits.columns(), **self.describe(), **describe(self.campaign.model_instance)}
+        return {**narrow, **hits.columns(), **self.describe(), **describe(self.campaign)}
 
     def unpack(self, file: storage.File) -> tuple[Counts, Hits]:
         """Return the counts and hits of a block's file, checked."""
@@ -348,12 +346,12 @@ class _Block:
         if not self.partial_path.exists():
             return self._search.no_hits()
         try:
-            file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.fingerprint("screen"))
+            file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.identity("screen"))
             counts, hits = self._search.unpack(file)
             done = file["done"]
             if file.attributes.get("block") != self._number or done.shape != self._done.shape:
                 raise storage.FileError(self.partial_path, "holds other samples")
-        except InputError as error:
+        except storage.FileError as error:
             log.warning("%s: starting anew, since %s", self.label, error)
             self.partial_path.unlink()
             return self._search.no_hits()
@@ -406,7 +404,7 @@ def _reduce(counts: Counts, comm: Comm) -> None:
 def _is_whole(search: Search, number: int) -> bool:
     try:
         search.read_block(number)
-    except InputError as error:
+    except storage.FileError as error:
         log.warning("screen: making the block anew, since %s", error)
         return False
     return True

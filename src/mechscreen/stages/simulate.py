@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import time
@@ -18,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
+from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
+from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError
 from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
@@ -73,6 +73,7 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
+        identity=campaign.identity("simulations"),
         sensitivity=campaign.simulations.sensitivity,
     )
     with failing_together(comm):
@@ -109,8 +110,16 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
-    identity = json.dumps([model, instance.version, dict(options or {}), sensitivity], sort_keys=True, default=str)
-    fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
+    identity = Identity(
+        {
+            "model.name": neutral_name(model),
+            "model.version": instance.version,
+            **{f"model.source.{name}": sha for name, sha in source_of(model, getattr(instance, "files", ())).items()},
+            **{f"model.options.{name}": value for name, value in (options or {}).items()},
+            "simulations.sensitivity": sensitivity,
+            "parameters": hashlib.sha256(parameters.tobytes()).hexdigest(),
+        }
+    )
     n = len(parameters)
     task = Task(
         path=out,
@@ -124,19 +133,20 @@ def simulate_table(
         seeds=np.arange(n, dtype=np.uint64),
         attributes={
             "kind": KIND,
-            "campaign": fingerprint,
+            **identity.attributes,
             "campaign_name": table.name,
             "model": model,
             "model_version": instance.version,
             "seed": 0,
         },
+        identity=identity,
         sensitivity=sensitivity,
     )
     with failing_together(comm):
         whole = rank_of(comm) == 0 and out.exists()
         if whole:
             try:
-                storage.verify(out, KIND, fingerprint)
+                storage.verify(out, KIND, identity)
             except InputError as error:
                 raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     run_task(task, whole, comm, deadline)
@@ -152,10 +162,9 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         Naming the shard, what is wrong and what to do.
     """
     path = campaign.paths.shard(shard)
-    file = storage.read(path, KIND, campaign.fingerprint("simulations"))
+    file = storage.read(path, KIND, campaign.identity("simulations"))
     start, stop = campaign.simulations.sample_range(shard)
-    model = campaign.model_instance
-    n, outputs, points = stop - start, len(model.outputs), len(model.outputs[0].grid)
+    n, outputs, points = stop - start, len(campaign.outputs), len(campaign.outputs[0].grid)
     expected = {
         "index": (n,),
         "parameters": (n, len(campaign.space)),
@@ -192,7 +201,7 @@ def selected_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
         If they are not there, damaged, or of another campaign.
     """
     path = campaign.paths.selected(shard)
-    file = storage.read(path, SELECTION_KIND, campaign.fingerprint("selection"))
+    file = storage.read(path, SELECTION_KIND, campaign.identity("selection"))
     size = campaign.simulations.shard_size
     parameters: NDArray[np.float64] = file["parameters"]
     if parameters.shape != (size, len(campaign.space)) or not np.array_equal(
@@ -216,6 +225,7 @@ class Task:
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
     attributes: dict[str, str | int | float]
+    identity: Identity
     sensitivity: bool = False
 
     @property
@@ -289,13 +299,13 @@ class _Rows:
         if not task.partial_path.exists():
             return
         try:
-            file = storage.read(task.partial_path, PARTIAL_KIND, str(task.attributes["campaign"]))
+            file = storage.read(task.partial_path, PARTIAL_KIND, task.identity)
             rows = np.searchsorted(task.index, file["index"])
             if not (
                 np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])
             ):
                 raise storage.FileError(task.partial_path, "holds other samples")
-        except InputError as error:
+        except storage.FileError as error:
             log.warning("%s: starting anew, since %s", task.label, error)
             task.partial_path.unlink()
             return
@@ -524,7 +534,7 @@ def _tell_failures(task: Task, rows: _Rows) -> None:
 def _is_whole(campaign: Campaign, shard: int) -> bool:
     try:
         read_shard(campaign, shard)
-    except InputError as error:
+    except storage.FileError as error:
         log.warning("simulate: making the shard anew, since %s", error)
         return False
     return True

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mechscreen
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, Identity
 from mechscreen.errors import InputError
 from mechscreen.parallel import Deadline, Interrupted
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages.merge import Dataset, load_split, map_split
 from mechscreen.stages.provenance import provenance
+from mechscreen.stages.provenance import record as record_of
 
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
@@ -66,8 +66,8 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     record = folder / "member.json"
     if record.exists():
         try:
-            read_record(folder, campaign.fingerprint("emulators"), samples)
-        except InputError as error:
+            read_record(folder, campaign.identity("emulators"), samples)
+        except storage.FileError as error:
             log.warning("%s: training anew, since %s", label, error)
         else:
             log.info("%s: is there already", label)
@@ -79,7 +79,7 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
         "member": member,
         "training_samples": len(training.samples),
     }
-    _load_checkpoint(training, checkpoint, attributes, label)
+    _load_checkpoint(training, checkpoint, campaign.identity("emulators"), attributes, label)
     before = training.epoch
     if not _run(training, checkpoint, attributes, deadline, label):
         storage.write(checkpoint, training.state(), attributes)
@@ -98,13 +98,13 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     return record
 
 
-def read_record(folder: Path, campaign: str | None = None, samples: int | None = None) -> dict[str, Any]:
+def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> dict[str, Any]:
     """Return a member's record, having checked that it belongs there and its network is the one that was recorded.
 
     Parameters
     ----------
-    campaign
-        Fingerprint that the record must carry; None accepts any.
+    identity
+        What the record must depend on; None accepts anything.
     samples
         How many training samples it must have learnt from; None accepts any.
 
@@ -114,21 +114,20 @@ def read_record(folder: Path, campaign: str | None = None, samples: int | None =
         If a file is missing, wrong, of another campaign, or of another member than the folder's name says.
     """
     path, model = folder / "member.json", folder / "model.keras"
-    record = storage.read_json(path)
-    if not isinstance(record, dict) or record.get("kind") != KIND or not record.keys() >= _CHECKED:
-        raise InputError(f"{path}: not the record of an ensemble's member; train the member again")
-    if campaign is not None and record["campaign"] != campaign:
-        raise InputError(
-            f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
-            "use another results folder"
-        )
+    record = storage.read_record(path, KIND, identity)
+    if not record.keys() >= _CHECKED:
+        raise storage.FileError(path, "not the record of an ensemble's member", "train the member again")
     if folder.name != f"member-{record['member']}" or samples not in (None, record["training_samples"]):
-        raise InputError(
-            f"{folder}: holds member {record['member']}, trained on {record['training_samples']} samples; it was moved "
-            "or copied here: remove it and train this one"
+        raise storage.FileError(
+            folder,
+            f"holds member {record['member']}, trained on {record['training_samples']} samples; it was moved or copied "
+            "here",
+            "remove it and train this one",
         )
     if not model.is_file() or storage.sha256(model) != record["model_sha256"]:
-        raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")
+        raise storage.FileError(
+            model, "is missing, or not what was trained", f"remove {folder} and train the member again"
+        )
     return record
 
 
@@ -140,7 +139,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
         campaign.space.normalise(dataset.parameters).astype(np.float32),
         dataset.profiles,
         dataset.log_peaks.astype(np.float32),
-        np.array([output.grid for output in campaign.model_instance.outputs], dtype=float),
+        np.array([output.grid for output in campaign.outputs], dtype=float),
     )
 
 
@@ -182,16 +181,18 @@ def _seed(campaign: Campaign, member: int) -> int:
     return int(sample_seeds(campaign.seed, member, member + 1, "members")[0] >> np.uint64(1))
 
 
-def _load_checkpoint(training: Training, path: Path, expected: dict[str, Any], label: str) -> None:
+def _load_checkpoint(training: Training, path: Path, identity: Identity, expected: dict[str, Any], label: str) -> None:
     """Take over what an earlier attempt left, if it is in order and has the attributes that are expected."""
     if not path.exists():
         return
     try:
-        file = storage.read(path, CHECKPOINT_KIND, expected["campaign"])
+        file = storage.read(path, CHECKPOINT_KIND, identity)
         for name in ("member", "training_samples"):
             if file.attributes.get(name) != expected[name]:
                 raise storage.FileError(path, f"is of {name} {file.attributes.get(name)}, not {expected[name]}")
         training.restore(file.arrays)
+    except storage.FormatError:
+        raise
     except InputError as error:
         log.warning("%s: starting anew, since %s", label, error)
     else:
@@ -238,11 +239,10 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
     with storage.replacing(folder / "model.keras") as temporary:
         save_network(training.network, temporary)
     storage.write_text(folder / "history.csv", _table(training.history))
-    model = campaign.model_instance
     storage.write_json(
         folder / "member.json",
         {
-            **provenance(campaign, "emulators", KIND),
+            **record_of(campaign, "emulators", KIND),
             "member": member,
             "member_seed": _seed(campaign, member),
             "dataset": campaign.fingerprint("dataset"),
@@ -260,8 +260,7 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
                 {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
                 for p in campaign.space
             ],
-            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in model.outputs],
-            "software_version": mechscreen.__version__,
+            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in campaign.outputs],
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
         },

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.metrics import rmse
 from mechscreen.errors import InputError
 from mechscreen.models.base import Status
@@ -22,7 +22,7 @@ from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.hits import to_csv
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.provenance import describe, provenance, record
 from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, Search
 from mechscreen.tally import random_keys
 
@@ -67,6 +67,7 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             parameters=hits["parameters"],
             seeds=_seeds(campaign, hits["index"]),
             attributes=provenance(campaign, "validation", simulate.KIND),
+            identity=campaign.identity("validation"),
         )
         simulate.run_task(task, rank_of(comm) == 0 and _is_whole(task), comm, deadline)
         simulated = _from_rank_0(comm, lambda: storage.read(task.path, simulate.KIND).arrays)
@@ -85,7 +86,7 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
                 campaign.paths.validation_hits,
-                {**table, "class_names": np.array(search.objective.class_names), **describe(task.model)},
+                {**table, "class_names": np.array(search.campaign.class_names), **describe(task.model)},
                 {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
             )
             task.path.unlink()
@@ -143,13 +144,13 @@ def _from_rank_0(comm: Comm, make: Any) -> Any:
 def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, int], dict[int, int]]:
     """Return the hits to simulate, by column, and how many the screen found, kept, discarded, and of each class."""
     path = campaign.paths.screen_hits
-    with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
+    with storage.open_file(path, HITS_KIND, campaign.identity("screen")) as file:
         if file.attributes["samples"] != campaign.screen.count:
             raise InputError(
                 f"{path}: gathered from {file.attributes['samples']} parameter sets, and the screen has "
                 f"{campaign.screen.count}; gather it again (mechscreen screen --gather)"
             )
-        trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.fingerprint("screen"))["trusted"]
+        trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.identity("screen"))["trusted"]
         found = {label: int(trusted[label]) for label in campaign.targets}
         labels, keys = np.asarray(file["labels"]), random_keys(np.asarray(file["index"]))
         chosen, limit = [np.empty(0, np.intp)], campaign.validation.limit
@@ -186,8 +187,8 @@ def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
 def _is_whole(task: simulate.Task) -> bool:
     """Return whether an earlier attempt simulated all hits."""
     try:
-        file = storage.read(task.path, simulate.KIND, str(task.attributes["campaign"]))
-    except InputError:
+        file = storage.read(task.path, simulate.KIND, task.identity)
+    except storage.FileError:
         return False
     return np.array_equal(file["parameters"], task.parameters)
 
@@ -227,9 +228,9 @@ def _compare_with_training(
     files = _from_rank_0(comm, lambda: merge.split_files(campaign, "train"))
     distance = np.full(len(profiles), np.inf)
     index = np.full(len(profiles), -1, np.int64)
-    classes = np.zeros(len(search.objective.class_names), np.int64)
+    classes = np.zeros(len(search.campaign.class_names), np.int64)
 
-    def work(part: tuple[Path, str]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    def work(part: tuple[Path, Identity]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         file = storage.read(part[0], merge.KIND, part[1])
         labels = search.objective(file["profiles"], file["log_peaks"])
         near, place = nearest_profiles(profiles, file["profiles"])
@@ -241,7 +242,7 @@ def _compare_with_training(
     with Progress(len(files), "validate: training set", "files") as progress:
 
         def collect(
-            part: tuple[Path, str], result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+            part: tuple[Path, Identity], result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
         ) -> None:
             near, who, labels = result
             closer = (near < distance) | ((near == distance) & (who < index))
@@ -266,7 +267,7 @@ def _summarise(
     Where classes were sampled, their shares count as their hits do.
     """
     campaign = search.campaign
-    names = search.objective.class_names
+    names = search.campaign.class_names
     ok = table["status"] == Status.OK
     confirmed, same = table["confirmed"], table["same_class"]
     n = len(ok)
@@ -282,7 +283,7 @@ def _summarise(
         return _together(parts)
 
     return {
-        **provenance(campaign, "validation", KIND),
+        **record(campaign, "validation", KIND),
         "target": list(campaign.screen.objective.target),
         "disagreement_limit": campaign.screen.disagreement_limit,
         "rmse_limit": campaign.validation.rmse_limit,
