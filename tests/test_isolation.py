@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import callee
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
 
 TESTS = Path(__file__).parent
@@ -186,7 +186,7 @@ isolated.call("hold_the_interpreter", seconds=60)
     ],
 )
 def test_what_cannot_be_made_there_is_told(make, expected):
-    with Isolated("the callee", make) as isolated, pytest.raises(InputError) as caught:
+    with Isolated("the callee", make) as isolated, pytest.raises(ModelError) as caught:
         isolated.call("pid", seconds=PATIENT)
     assert str(caught.value) == f"the callee cannot be made in a process of its own: {expected}"
 

@@ -31,7 +31,7 @@ from mechscreen.emulators.settings import (
     Precision,
     TrainingSettings,
 )
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest, unreadable
 from mechscreen.models import Model, ParameterSpace, get_model
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Configuration(Section):
             raise InputError("\n".join(lines)) from None
         try:
             configuration.check()
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{source}: {error}") from None
         return configuration
 
     @classmethod
@@ -601,9 +601,10 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
+    except OSError as error:
+        raise unreadable(Path(path), error, "give a YAML file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: cannot be read (not UTF-8 text); give a YAML file") from None
     try:
         values = yaml.safe_load(text)
     except RecursionError:

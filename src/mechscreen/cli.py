@@ -15,11 +15,10 @@ import click
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import MechscreenError, StorageError, as_told, nearest
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
 EXIT_WRONG = 1
-EXIT_INPUT = 2
 EXIT_UNFINISHED = 75
 """EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
 
@@ -60,6 +59,9 @@ class _Path(click.Path):
         try:
             path.exists()
         except OSError as error:
+            told = as_told(error)
+            if told is not None:
+                raise told from error
             self.fail(f"{str(path)[:200]!r}: {error.strerror}", param, ctx)
         return path
 
@@ -545,17 +547,21 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
+    """Run the command line; exit codes: 0 done, 2 wrong, 74 storage failed, 75 stopped and to be continued."""
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         cli()
-    except InputError as error:
-        # All ranks meet the same wrong input; one on each node says it.
-        if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_INPUT)
+    except (MechscreenError, OSError) as error:
+        told = as_told(error)
+        if told is None:
+            raise
+        # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
+        first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
+        if first or isinstance(told, StorageError):
+            print(f"mechscreen: {told}", file=sys.stderr, flush=True)
+        sys.exit(told.exit_code)
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, as_told
 
 Comm = Any
 """An `mpi4py.MPI.Comm`, or None for a single process."""
@@ -111,8 +111,8 @@ def size_of(comm: Comm) -> int:
 def failing_together(comm: Comm) -> Iterator[None]:
     """End all ranks when this one raises, instead of leaving the others waiting for it.
 
-    The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for an `InputError`
-    only its message, and code 2. With a single process, the exception passes through.
+    The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for what people are
+    told (`mechscreen.errors`), only the message, and its own code. With a single process, the exception passes through.
     """
     try:
         yield
@@ -121,8 +121,9 @@ def failing_together(comm: Comm) -> Iterator[None]:
     except BaseException as error:
         if size_of(comm) == 1:
             raise
-        if isinstance(error, InputError):
-            message, code = f"mechscreen: {error}\n", 2
+        told = as_told(error)
+        if told is not None:
+            message, code = f"mechscreen: {told}\n", told.exit_code
         else:
             message = "".join(f"rank {rank_of(comm)}: {line}\n" for line in traceback.format_exc().splitlines())
             code = 1

@@ -275,7 +275,7 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
     with pytest.raises(InputError, match=r"history\.csv: not a history"):
         draw(finished, "training")
     history.unlink()
-    with pytest.raises(InputError, match=r"history\.csv: cannot be read"):
+    with pytest.raises(InputError, match=r"history\.csv: does not exist"):
         draw(finished, "training")
     assert not finished.paths.figure("training").exists()
     assert not finished.paths.report.exists()

@@ -2,7 +2,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, MechscreenError
 from mechscreen.parallel import begin_job
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import forecast, one_line
@@ -27,18 +27,18 @@ HELD = []
 
 
 def load(kind, config, example):
-    """Return the validated configuration of a kind, or end with its message and exit code 2."""
-    if not config:
-        stop(f"no configuration; add e.g. --configfile {example}")
+    """Return the validated configuration of a kind, or end with its message and exit code."""
     try:
+        if not config:
+            raise InputError(f"no configuration; add e.g. --configfile {example}")
         return kind.from_dict(config)
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
-def stop(message):
-    print(f"mechscreen: {message}", file=sys.stderr)
-    sys.exit(2)
+def stop(error):
+    print(f"mechscreen: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 def write_resolved(path, configuration):
@@ -61,11 +61,11 @@ def print_failures(campaign):
 
 
 def begin_run(logs):
-    """Return what holds the campaign's folder for this process, or end with a message and exit code 2."""
+    """Return what holds the campaign's folder for this process, or end with a message and its exit code."""
     try:
         return driver.begin(paths.root, next(iter(logs), None))
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
 def log_of(verb, name):

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, MechscreenError
 from mechscreen.parallel import communicator, failing_together, rank_of, size_of
 
 FOUND, FAILED = "mechscreen probe found:", "mechscreen probe failed:"
@@ -22,7 +22,7 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     try:
         found = ranks(int(rest[0]), Path(rest[1])) if what == "ranks" else gpu()
-    except InputError as error:
+    except MechscreenError as error:
         print(FAILED, error, flush=True)
         sys.exit(1)
     if found:

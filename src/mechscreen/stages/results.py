@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Stage
-from mechscreen.errors import InputError
 from mechscreen.models import Parameter
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, validate
@@ -144,9 +143,10 @@ class Results:
 
     def _check_evaluation(self, path: Path, attributes: Mapping[str, Any]) -> None:
         if attributes.get("evaluated_by") != self.campaign.evaluated_by:
-            raise InputError(
-                f"{path}: evaluated by another screen.objective or screen.disagreement_limit; run the workflow again "
-                "(or mechscreen evaluate)"
+            raise storage.FileError(
+                path,
+                "evaluated by another screen.objective or screen.disagreement_limit",
+                "run the workflow again (or mechscreen evaluate)",
             )
 
     def _json(self, path: Path, stage: Stage) -> Mapping[str, Any]:
@@ -154,5 +154,7 @@ class Results:
         fingerprint = self.campaign.fingerprint(stage)
         found = values.get("campaign") if isinstance(values, dict) else None
         if found != fingerprint:
-            raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); run its stage again")
+            raise storage.FileError(
+                path, f"written by campaign {found} (this one is {fingerprint})", "run its stage again"
+            )
         return values

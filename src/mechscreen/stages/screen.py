@@ -12,7 +12,7 @@ from scipy import stats
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, ModelError
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_unit
@@ -56,7 +56,7 @@ def screen_block(campaign: Campaign, block: int, comm: Comm = None, deadline: De
     path = campaign.paths.block(block)
     search.sample_range(block)
     with failing_together(comm):
-        whole = rank_of(comm) == 0 and path.exists() and _is_whole(search, block)
+        whole = rank_of(comm) == 0 and storage.exists(path) and _is_whole(search, block)
         if comm is not None:
             whole = comm.bcast(whole, root=0)
         if whole:
@@ -68,7 +68,7 @@ def screen_block(campaign: Campaign, block: int, comm: Comm = None, deadline: De
         if state is not None:
             if complete:
                 state.write(path, KIND)
-                state.partial_path.unlink(missing_ok=True)
+                storage.remove(state.partial_path)
             else:
                 state.write(state.partial_path, PARTIAL_KIND)
                 message = (
@@ -104,7 +104,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
             try:
                 block_counts, hits = search.read_block(number)
             except storage.FileError as error:
-                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
+                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 counts.merge(block_counts)
                 kept += len(hits)
@@ -207,7 +207,7 @@ class Search:
             looked = np.flatnonzero(candidate | audited)
         said = ensemble.predict(normalised[looked])
         if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
-            raise InputError(
+            raise ModelError(
                 f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
             )
         labels[looked] = self.objective(said.profiles, said.log_peaks)
@@ -345,7 +345,7 @@ class _Block:
 
     def _load_partial(self) -> Hits:
         """Take over what an earlier attempt left, if it is in order; return its hits."""
-        if not self.partial_path.exists():
+        if not storage.exists(self.partial_path):
             return self._search.no_hits()
         try:
             file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.fingerprint("screen"))
@@ -353,9 +353,9 @@ class _Block:
             done = file["done"]
             if file.attributes.get("block") != self._number or done.shape != self._done.shape:
                 raise storage.FileError(self.partial_path, "holds other samples")
-        except InputError as error:
+        except storage.FileError as error:
             log.warning("%s: starting anew, since %s", self.label, error)
-            self.partial_path.unlink()
+            storage.remove(self.partial_path)
             return self._search.no_hits()
         self.counts, self._done = counts, done.astype(bool)
         log.info("%s: continuing with %d of %d samples", self.label, self.seen, self.samples)
@@ -406,7 +406,7 @@ def _reduce(counts: Counts, comm: Comm) -> None:
 def _is_whole(search: Search, number: int) -> bool:
     try:
         search.read_block(number)
-    except InputError as error:
+    except storage.FileError as error:
         log.warning("screen: making the block anew, since %s", error)
         return False
     return True

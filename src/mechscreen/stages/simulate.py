@@ -76,7 +76,7 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         sensitivity=campaign.simulations.sensitivity,
     )
     with failing_together(comm):
-        whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
+        whole = rank_of(comm) == 0 and storage.exists(path) and _is_whole(campaign, shard)
     run_task(task, whole, comm, deadline)
     return path
 
@@ -133,11 +133,11 @@ def simulate_table(
         sensitivity=sensitivity,
     )
     with failing_together(comm):
-        whole = rank_of(comm) == 0 and out.exists()
+        whole = rank_of(comm) == 0 and storage.exists(out)
         if whole:
             try:
                 storage.verify(out, KIND, fingerprint)
-            except InputError as error:
+            except storage.FileError as error:
                 raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     run_task(task, whole, comm, deadline)
     return out
@@ -286,7 +286,7 @@ class _Rows:
     def load_partial(self) -> None:
         """Take over what an earlier attempt left, if it is in order."""
         task = self.task
-        if not task.partial_path.exists():
+        if not storage.exists(task.partial_path):
             return
         try:
             file = storage.read(task.partial_path, PARTIAL_KIND, str(task.attributes["campaign"]))
@@ -295,9 +295,9 @@ class _Rows:
                 np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])
             ):
                 raise storage.FileError(task.partial_path, "holds other samples")
-        except InputError as error:
+        except storage.FileError as error:
             log.warning("%s: starting anew, since %s", task.label, error)
-            task.partial_path.unlink()
+            storage.remove(task.partial_path)
             return
         self.insert(rows, file)
         log.info("%s: continuing with %d of %d samples", task.label, len(rows), len(task.index))
@@ -320,14 +320,14 @@ def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> 
         if whole:
             if rank_of(comm) == 0:
                 log.info("%s: is there already", task.label)
-                task.partial_path.unlink(missing_ok=True)
+                storage.remove(task.partial_path)
             return
         complete = _simulate_rows(task, rows, comm, deadline)
         message = ""
         if rows is not None:
             if complete:
                 rows.write(task.path, KIND)
-                task.partial_path.unlink(missing_ok=True)
+                storage.remove(task.partial_path)
                 _tell_failures(task, rows)
             else:
                 rows.write(task.partial_path, PARTIAL_KIND)
@@ -524,7 +524,7 @@ def _tell_failures(task: Task, rows: _Rows) -> None:
 def _is_whole(campaign: Campaign, shard: int) -> bool:
     try:
         read_shard(campaign, shard)
-    except InputError as error:
+    except storage.FileError as error:
         log.warning("simulate: making the shard anew, since %s", error)
         return False
     return True

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import mechscreen
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, ModelError
 from mechscreen.parallel import Deadline, Interrupted
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds
@@ -64,10 +64,10 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     folder = _folder(campaign, member, samples)
     label = f"train {folder.name}" if samples is None else f"train {folder.name} on {samples} samples"
     record = folder / "member.json"
-    if record.exists():
+    if storage.exists(record):
         try:
             read_record(folder, campaign.fingerprint("emulators"), samples)
-        except InputError as error:
+        except storage.FileError as error:
             log.warning("%s: training anew, since %s", label, error)
         else:
             log.info("%s: is there already", label)
@@ -91,7 +91,7 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
             message += "; no epoch was finished this time, and only whole ones are saved: give the job more time"
         raise Interrupted(message)
     _write_member(campaign, member, training, folder)
-    checkpoint.unlink(missing_ok=True)
+    storage.remove(checkpoint)
     best = training.history[training.best_epoch - 1]
     rmse = best["validation_rmse"]
     log.info("%s: kept epoch %d of %d, validation RMSE %.4f", label, training.best_epoch, training.epoch, rmse)
@@ -116,19 +116,22 @@ def read_record(folder: Path, campaign: str | None = None, samples: int | None =
     path, model = folder / "member.json", folder / "model.keras"
     record = storage.read_json(path)
     if not isinstance(record, dict) or record.get("kind") != KIND or not record.keys() >= _CHECKED:
-        raise InputError(f"{path}: not the record of an ensemble's member; train the member again")
+        raise storage.FileError(path, "not the record of an ensemble's member", "train the member again")
     if campaign is not None and record["campaign"] != campaign:
-        raise InputError(
-            f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
-            "use another results folder"
+        raise storage.FileError(
+            path,
+            f"written by campaign {record['campaign']} (this one is {campaign})",
+            "train the member again, or use another results folder",
         )
     if folder.name != f"member-{record['member']}" or samples not in (None, record["training_samples"]):
-        raise InputError(
-            f"{folder}: holds member {record['member']}, trained on {record['training_samples']} samples; it was moved "
-            "or copied here: remove it and train this one"
+        raise storage.FileError(
+            folder,
+            f"holds member {record['member']}, trained on {record['training_samples']} samples",
+            "it was moved or copied here: remove it and train this one",
         )
-    if not model.is_file() or storage.sha256(model) != record["model_sha256"]:
-        raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")
+    if not storage.exists(model) or storage.sha256(model) != record["model_sha256"]:
+        remedy = f"remove {folder} and train the member again"
+        raise storage.FileError(model, "is missing, or not what was trained", remedy)
     return record
 
 
@@ -184,7 +187,7 @@ def _seed(campaign: Campaign, member: int) -> int:
 
 def _load_checkpoint(training: Training, path: Path, expected: dict[str, Any], label: str) -> None:
     """Take over what an earlier attempt left, if it is in order and has the attributes that are expected."""
-    if not path.exists():
+    if not storage.exists(path):
         return
     try:
         file = storage.read(path, CHECKPOINT_KIND, expected["campaign"])
@@ -192,7 +195,7 @@ def _load_checkpoint(training: Training, path: Path, expected: dict[str, Any], l
             if file.attributes.get(name) != expected[name]:
                 raise storage.FileError(path, f"is of {name} {file.attributes.get(name)}, not {expected[name]}")
         training.restore(file.arrays)
-    except InputError as error:
+    except (storage.FileError, ModelError) as error:
         log.warning("%s: starting anew, since %s", label, error)
     else:
         log.info("%s: continuing after epoch %d", label, training.epoch)
@@ -221,7 +224,7 @@ def _run(
                 try:
                     storage.write(checkpoint, training.state(), attributes)
                     storage.write_text(checkpoint.with_name("history.csv"), _table(training.history))
-                except InputError as error:  # a disk that is full now need not be at the end
+                except storage.StorageError as error:  # a disk that is full now need not be at the end
                     log.warning("%s: going on without a checkpoint: %s", label, error)
                 end = time.monotonic()
                 next_save = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
@@ -276,14 +279,11 @@ def read_history(path: Path) -> dict[str, NDArray[np.float64]]:
     InputError
         If there is no such file, or it holds something else.
     """
+    rows = list(csv.DictReader(storage.read_text(path).splitlines()))
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
         return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); train the member") from None
     except (IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a history of training ({error}); train the member again") from None
+        raise storage.FileError(path, f"not a history of training ({error})", "train the member again") from None
 
 
 def _table(history: Sequence[dict[str, float]]) -> str:

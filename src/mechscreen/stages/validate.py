@@ -15,7 +15,6 @@ from scipy.stats import binomtest
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import rmse
-from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
@@ -88,8 +87,8 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
                 {**table, "class_names": np.array(search.objective.class_names), **describe(task.model)},
                 {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
             )
-            task.path.unlink()
-            of_misses.path.unlink(missing_ok=True)
+            storage.remove(task.path)
+            storage.remove(of_misses.path)
             log.info(
                 "validate: %d of %d simulated hits are within RMSE %g, %d are of the same class",
                 table["confirmed"].sum(),
@@ -145,9 +144,11 @@ def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str,
     path = campaign.paths.screen_hits
     with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
         if file.attributes["samples"] != campaign.screen.count:
-            raise InputError(
-                f"{path}: gathered from {file.attributes['samples']} parameter sets, and the screen has "
-                f"{campaign.screen.count}; gather it again (mechscreen screen --gather)"
+            raise storage.FileError(
+                path,
+                f"gathered from {file.attributes['samples']} parameter sets, and the screen has "
+                f"{campaign.screen.count}",
+                "gather it again (mechscreen screen --gather)",
             )
         trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.fingerprint("screen"))["trusted"]
         found = {label: int(trusted[label]) for label in campaign.targets}
@@ -187,7 +188,7 @@ def _is_whole(task: simulate.Task) -> bool:
     """Return whether an earlier attempt simulated all hits."""
     try:
         file = storage.read(task.path, simulate.KIND, str(task.attributes["campaign"]))
-    except InputError:
+    except storage.FileError:
         return False
     return np.array_equal(file["parameters"], task.parameters)
 
