@@ -137,7 +137,7 @@ def test_the_process_outlives_the_notices_of_clusters_and_terminals_from_its_fir
 import os, signal, threading, time
 import callee
 from mechscreen.isolation import Isolated
-from mechscreen.parallel import Deadline
+from mechscreen.ranks import Deadline
 
 def notify():
     for moment in range(200):

@@ -16,7 +16,7 @@ from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import MechscreenError, StorageError, as_told, nearest
-from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
+from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
 
 EXIT_WRONG = 1
 EXIT_UNFINISHED = 75
@@ -99,12 +99,12 @@ def _deadline(minutes: float | None) -> Deadline:
 
 
 @contextmanager
-def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
+def _job(campaign: Campaign, verb: str, name: str, ranks: Ranks = ALONE) -> Iterator[None]:
     """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
     from mechscreen.runs.jobs import at_work, log_file
 
     log = log_file(campaign.paths.root, verb, name)
-    with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
+    with ranks.together(), at_work(log) if ranks.is_root else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
                 "%s %s: another process makes the same; both give the same file, but if a killed run left it behind, "
@@ -175,15 +175,15 @@ def simulate(
     by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
     if config is not None and shard is not None and not by_table:
         campaign = Campaign.load(config)
-        comm = communicator(ranks)
+        us = Ranks.launched(ranks)
         name = campaign.paths.shard(shard).stem
-        with _job(campaign, "simulate", name, comm), _deadline(time_limit) as deadline:
-            simulate_shard(campaign, shard, comm, deadline)
+        with _job(campaign, "simulate", name, us), _deadline(time_limit) as deadline:
+            simulate_shard(campaign, shard, us, deadline)
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
-        comm = communicator(ranks)
-        with failing_together(comm), _deadline(time_limit) as deadline:
+        us = Ranks.launched(ranks)
+        with us.together(), _deadline(time_limit) as deadline:
             simulate_table(
-                model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
+                model, parameters, out, normalised=normalised, sensitivity=sensitivity, ranks=us, deadline=deadline
             )
     else:
         raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
@@ -286,10 +286,10 @@ def screen(config: Path, block: int | None, gather: bool, ranks: int | None, tim
         with _job(campaign, "screen", "gather"):
             gather_screen(campaign)
         return
-    comm = communicator(ranks)
+    us = Ranks.launched(ranks)
     _use_threads(1)
-    with _job(campaign, "screen", campaign.paths.block(block).stem, comm), _deadline(time_limit) as deadline:
-        screen_block(campaign, block, comm, deadline)
+    with _job(campaign, "screen", campaign.paths.block(block).stem, us), _deadline(time_limit) as deadline:
+        screen_block(campaign, block, us, deadline)
 
 
 @cli.command()
@@ -306,9 +306,9 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
     from mechscreen.stages.validate import validate as validate_hits
 
     campaign = Campaign.load(config)
-    comm = communicator(ranks)
-    with _job(campaign, "validate", "validate", comm), _deadline(time_limit) as deadline:
-        validate_hits(campaign, comm, deadline)
+    us = Ranks.launched(ranks)
+    with _job(campaign, "validate", "validate", us), _deadline(time_limit) as deadline:
+        validate_hits(campaign, us, deadline)
 
 
 @cli.command()

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from mechscreen import InputError
 from mechscreen.emulators.networks import (
     FEATURE_DEVIATION,
     build_network,

@@ -10,7 +10,7 @@ from scipy.signal import find_peaks
 
 from mechscreen import storage
 from mechscreen.errors import InputError
-from mechscreen.parallel import Interrupted
+from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_unit
 from mechscreen.stages import screen as stage
 from mechscreen.stages.predict import load_campaign_ensemble
@@ -161,6 +161,7 @@ import sys
 from pathlib import Path
 from mpi4py import MPI
 from mechscreen.campaign import Campaign
+from mechscreen.ranks import Ranks
 from mechscreen.stages import screen as stage
 from mechscreen.stages.screen import screen_block
 
@@ -172,7 +173,7 @@ for config in map(Path, sys.argv[1:]):
         takes_part = world.Get_rank() < ranks
         comm = world.Split(0 if takes_part else 1)
         if takes_part:
-            path = screen_block(campaign, 1, comm if ranks > 1 else None)
+            path = screen_block(campaign, 1, Ranks(comm if ranks > 1 else None))
         if world.Get_rank() == 0:
             path.rename(config.with_name(f"{config.stem}-{ranks}.h5"))
         world.Barrier()
@@ -252,7 +253,7 @@ def test_whole_block_is_left_and_a_wrong_one_made_anew(campaign, caplog):
     path.write_bytes(whole[:-7])
     screen_block(campaign, 0)
     assert path.read_bytes() == whole
-    assert "making the block anew" in caplog.text
+    assert "making it anew" in caplog.text
 
 
 def test_gathered_screen_is_the_sum_of_its_blocks(campaign):

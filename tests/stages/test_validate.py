@@ -11,7 +11,7 @@ from mechscreen import storage
 from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.objectives import get_objective
-from mechscreen.parallel import Interrupted
+from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split

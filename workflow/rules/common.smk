@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from mechscreen.errors import InputError, MechscreenError
-from mechscreen.parallel import begin_job
+from mechscreen.ranks import begin_job
 from mechscreen.runs import driver
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
