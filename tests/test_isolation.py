@@ -199,12 +199,12 @@ import sys
 sys.path.insert(0, {str(TESTS)!r})
 import callee
 from mechscreen.isolation import Isolated
-from mechscreen.parallel import communicator
+from mechscreen.ranks import Ranks
 
-comm = communicator(2)
+us = Ranks.launched(2)
 with Isolated("the callee", callee.Callee) as isolated:
-    found = comm.gather(isolated.call("ranks", seconds=60))
-if comm.Get_rank() == 0:
+    found = us.gather(isolated.call("ranks", seconds=60))
+if us.is_root:
     print(found)
 """
     )

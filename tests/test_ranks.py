@@ -316,7 +316,7 @@ class ThreadComm:
 def test_512_ranks_get_every_block_once(monkeypatch, stop_after):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", types.SimpleNamespace(Status=Status))
     monkeypatch.setattr("mpi4py.MPI", sys.modules["mpi4py.MPI"], raising=False)
-    monkeypatch.setattr(parallel, "_POLL", 0.02)
+    monkeypatch.setattr(module, "_POLL", 0.02)
     n, size = 5000, 512
     boxes, barrier, shared = [queue.Queue() for _ in range(size)], threading.Barrier(size), []
     collected, worked, complete = [], [], []
@@ -330,9 +330,11 @@ def test_512_ranks_get_every_block_once(monkeypatch, stop_after):
         comm = ThreadComm(number, boxes, barrier, shared)
         blocks = range(n) if number == 0 else ()
         stop = (lambda: len(collected) >= stop_after) if stop_after else lambda: False
-        complete.append(
-            Ranks(comm).hand_out(blocks, work, lambda block, result: collected.append((block, result)), stop)
-        )
+
+        def collect(block, result):
+            collected.append((block, result))
+
+        complete.append(Ranks(comm).hand_out(blocks, work, collect, stop))
 
     threads = [threading.Thread(target=rank, args=(number,)) for number in range(size)]
     for thread in threads:
@@ -354,6 +356,11 @@ def test_a_deadline_without_limit_is_not_reached(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     assert not Deadline().reached()
     assert Deadline().reason == ""
+
+
+def test_never_knows_no_job(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", "0")
+    assert (NEVER.reached(), NEVER.overdue(), NEVER.reason) == (False, False, "")
 
 
 def test_a_deadline_keeps_a_margin_back(monkeypatch):
