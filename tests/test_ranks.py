@@ -13,7 +13,7 @@ import pytest
 
 from mechscreen import ranks as module
 from mechscreen.errors import InputError
-from mechscreen.ranks import ALONE, Deadline, Ranks
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 
 PROGRAM = """
 import json, os, sys, time
