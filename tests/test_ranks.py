@@ -179,6 +179,21 @@ with us.together():
     assert "Traceback" not in errors
 
 
+def test_a_failing_disk_of_one_rank_ends_all_with_74(run):
+    code, _, errors = run(
+        3,
+        """
+with us.together():
+    if rank == 1:
+        raise OSError(116, "Stale file handle", "a.h5")
+    us.from_root(lambda: us._comm.recv(source=1))
+""",
+    )
+    assert code == 74
+    assert "mechscreen: a.h5: cannot be read or written: the network file system lost it; run again\n" in errors
+    assert "Traceback" not in errors
+
+
 def test_interruption_passes_through_on_all_ranks(run):
     code, output, _ = run(
         2,

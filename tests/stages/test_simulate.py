@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status, get_model
 from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds, sample_unit
@@ -433,7 +433,7 @@ def test_a_wrong_shard_is_refused_by_name_and_made_anew(campaign, caplog, spoil,
     path = simulate(this, 1)
     expected = path.read_bytes()
     spoil(path)
-    with pytest.raises(InputError, match=rf"^{path}: {problem}; remove it and run"):
+    with pytest.raises(FileError, match=rf"^{path}: {problem}; remove it and run"):
         read_shard(this, 1)
     simulate(this, 1)
     assert "making it anew" in caplog.text

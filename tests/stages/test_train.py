@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from mechscreen import InputError, resumable, storage
-from mechscreen.errors import StorageError
+from mechscreen import resumable, storage
+from mechscreen.errors import FileError, InputError, StorageError
 from mechscreen.ranks import Deadline, Interrupted
 from mechscreen.stages import train as stage
 from mechscreen.stages.merge import load_split
@@ -237,7 +237,7 @@ def test_a_damaged_network_is_trained_anew(trained, caplog):
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    with pytest.raises(InputError, match=r"model.keras: is missing, or not what was trained"):
+    with pytest.raises(FileError, match=r"model.keras: is missing, or not what was trained"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
     assert "making it anew" in caplog.text
@@ -250,7 +250,7 @@ def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
     path = campaign.paths.member(0) / "member.json"
     record = storage.read_json(path)
     storage.write_json(path, {name: value for name, value in record.items() if name != "model_sha256"})
-    with pytest.raises(InputError, match=r"member.json: not the record of an ensemble's member"):
+    with pytest.raises(FileError, match=r"member.json: not the record of an ensemble's member"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
     assert "making it anew" in caplog.text
@@ -259,7 +259,7 @@ def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
 
 def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
     ours, theirs = trained(dataset={"shard_size": 100}), trained()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         train(ours, 0)
     for campaign in (ours, theirs):
         assert campaign.fingerprint("dataset") in str(caught.value)
@@ -268,7 +268,7 @@ def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
 
 def test_the_record_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         read_record(ours.paths.member(0), ours.fingerprint("emulators"))
     for campaign in (ours, trained()):
         assert campaign.fingerprint("emulators") in str(caught.value)

@@ -8,7 +8,7 @@ import yaml
 from scipy.spatial.distance import cdist
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.objectives import get_objective
 from mechscreen.ranks import Interrupted
@@ -279,6 +279,6 @@ def test_hits_of_a_smaller_screen_are_refused(screened, trained):
 def test_validation_without_a_training_set_says_what_is_missing(screened):
     campaign = screened(limit=60)
     campaign.paths.manifest.unlink()
-    with pytest.raises(InputError, match=r"manifest\.json"):
+    with pytest.raises(FileError, match=r"manifest\.json"):
         validate.validate(campaign)
     assert not campaign.paths.validation_hits.exists()
