@@ -66,7 +66,8 @@ class _Path(click.Path):
         return path
 
 
-_PATH = _Path(path_type=Path)
+# What cannot be read is told by what reads it.
+_PATH = _Path(path_type=Path, readable=False)
 
 
 def _config(command: Any) -> Any:

@@ -327,7 +327,7 @@ def test_a_training_set_of_another_campaign_or_a_damaged_one_is_refused(campaign
     with pytest.raises(FileError, match=rf"manifest\.json: written by campaign {this.fingerprint('dataset')} \(this"):
         load_split(other, "train")
     flip(this.paths.dataset_shard("test", 0))
-    with pytest.raises(InputError, match=r"test-00000\.h5: is damaged"):
+    with pytest.raises(FileError, match=r"test-00000\.h5: is damaged"):
         load_split(this, "test")
     storage.write_text(this.paths.manifest, "[]")
     with pytest.raises(InputError, match=r"manifest\.json: written by campaign None"):

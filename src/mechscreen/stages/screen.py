@@ -368,7 +368,8 @@ class _Block(Resumable):
         share = _Share(self._search)
         most = self._search.campaign.screen.hits_per_block
         tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
-        next_told = time.monotonic() + tell_every
+        # Not all at once.
+        next_told = time.monotonic() + tell_every * (1 + ranks.rank / ranks.size)
 
         def work(batch: _Batch) -> _Told | None:
             nonlocal next_told
