@@ -19,7 +19,7 @@ from mechscreen.emulators.networks import (
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
-from mechscreen.errors import FileError, InputError
+from mechscreen.errors import FileError
 
 SETTINGS = [
     DenseSettings(width=16, blocks=2),
@@ -180,7 +180,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"no zip file")
     with pytest.raises(FileError, match=r"model.keras: not a network"):
         load_network(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"other.keras: no such network"):
+    with pytest.raises(FileError, match=r"other.keras: no such network"):
         load_network(tmp_path / "other.keras")
 
 

@@ -196,6 +196,7 @@ def wrongs(root, before, after, kind):
                 yield f"{name}: left over"
         elif name.endswith(INTERMEDIATE):
             storage.verify(path, "simulations")
+            found[name] = None
         elif is_partial(name):
             found[name] = None
             if path.suffix != ".csv":

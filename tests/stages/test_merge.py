@@ -330,5 +330,5 @@ def test_a_training_set_of_another_campaign_or_a_damaged_one_is_refused(campaign
     with pytest.raises(FileError, match=r"test-00000\.h5: is damaged"):
         load_split(this, "test")
     storage.write_text(this.paths.manifest, "[]")
-    with pytest.raises(InputError, match=r"manifest\.json: written by campaign None"):
+    with pytest.raises(FileError, match=r"manifest\.json: written by campaign None"):
         load_split(this, "test")

@@ -8,7 +8,7 @@ import yaml
 from scipy.spatial.distance import cdist
 
 from mechscreen import storage
-from mechscreen.errors import FileError, InputError
+from mechscreen.errors import FileError
 from mechscreen.models.base import Status
 from mechscreen.objectives import get_objective
 from mechscreen.ranks import Interrupted
@@ -271,7 +271,7 @@ def test_no_hits_give_an_empty_table_and_no_shares(trained):
 def test_hits_of_a_smaller_screen_are_refused(screened, trained):
     screened()
     with pytest.raises(
-        InputError, match="gathered from 10000 parameter sets, and the screen has 20000; gather it again"
+        FileError, match="gathered from 10000 parameter sets, and the screen has 20000; gather it again"
     ):
         validate.validate(trained(screen={"count": 20_000}))
 
