@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm soak fuzz lint lock schema install
+.PHONY: help demo test test-slurm soak fuzz faults lint lock schema install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
@@ -25,6 +25,9 @@ test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-
 
 fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
 	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
+
+faults: $(INSTALLED) ## Let each call of each stage to the file system fail with each error (hours)
+	MECHSCREEN_FAULTS=1 $(BIN)/python -m pytest tests/faults
 
 lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .

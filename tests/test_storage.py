@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 
 ORIGIN = {
     "kind": "simulations",
@@ -152,7 +152,7 @@ def test_none_of_1000_flipped_bits_is_accepted(path):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"shard-00042\.h5: is (damaged|no mechscreen file)"):
+        with pytest.raises(FileError, match=r"shard-00042\.h5: is (damaged|no mechscreen file)"):
             read(path)
 
 
@@ -161,10 +161,10 @@ def test_no_truncated_or_lengthened_file_is_accepted(path):
     content = path.read_bytes()
     for length in [*range(0, len(content), 97), 511, 512, 513, len(content) - 1]:
         path.write_bytes(content[:length])
-        with pytest.raises(InputError, match=r"is (damaged|no mechscreen file|empty)"):
+        with pytest.raises(FileError, match=r"is (damaged|no mechscreen file|empty)"):
             read(path)
     path.write_bytes(content + b"\0")
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(FileError, match="is damaged"):
         read(path)
 
 
@@ -201,7 +201,7 @@ def foreign(path):
 def test_each_wrong_file_has_its_own_message(path, make, message):
     path.parent.mkdir()
     make(path)
-    with pytest.raises(InputError, match=rf"^{path}: {message}") as caught:
+    with pytest.raises(FileError, match=rf"^{path}: {message}") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
@@ -210,7 +210,7 @@ def test_any_campaign_is_accepted_if_none_is_asked_for(path):
     storage.write(path, ARRAYS, ORIGIN)
     assert read(path, identity=None).attributes["campaign"] == "a1b2"
     assert storage.verify(path, "simulations")["seed"] == 7
-    with pytest.raises(InputError, match=r"shard-00042\.h5: holds no array 'parameters'"):
+    with pytest.raises(FileError, match=r"shard-00042\.h5: holds no array 'parameters'"):
         _ = read(path)["parameters"]
 
 
@@ -260,7 +260,7 @@ def variable_text(file):
 def test_nothing_but_plain_arrays_is_read(path, fill, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     craft(path, fill)
-    with pytest.raises(InputError, match=r"'x' is not a plain array"):
+    with pytest.raises(FileError, match=r"'x' is not a plain array"):
         read(path)
     assert not (tmp_path / "evil").exists()
 
@@ -351,9 +351,9 @@ def test_text_and_json_are_written_atomically(tmp_path):
         storage.write_json(path, {"α": float("nan")})
     assert storage.read_json(path) == {"α": [1, 2.5, None]}
     storage.write_text(path, "{no")
-    with pytest.raises(InputError, match=r"a\.json: not valid JSON .*; remove it"):
+    with pytest.raises(FileError, match=r"a\.json: not valid JSON .*; remove it"):
         storage.read_json(path)
-    with pytest.raises(InputError, match=r"b\.json: cannot be read \(No such file"):
+    with pytest.raises(FileError, match=r"b\.json: does not exist; run the command"):
         storage.read_json(tmp_path / "b.json")
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
 
@@ -394,14 +394,14 @@ import sys
 from pathlib import Path
 import numpy as np
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import StorageError
 folder = Path(sys.argv[1])
 {prepare}
 for rows in (10, 200, 1000, 5000, 9000, 30000, 10):
     try:
         about = {{"kind": "k", "campaign": "c", "identity": "{{}}"}}
         storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, about)
-    except InputError as error:
+    except StorageError as error:
         assert "\\n" not in str(error), error
         print(str(error).split("cannot be written: ")[1])
         assert not (folder / "a.h5").exists()
@@ -487,11 +487,11 @@ def test_rows_of_a_damaged_file_are_refused(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(FileError, match="is damaged"):
         storage.map_rows([(path, Origin())], "profiles", "simulations")
 
 
 def test_rows_of_an_array_that_is_not_there_are_refused(path):
     storage.write(path, ARRAYS, ORIGIN)
-    with pytest.raises(InputError, match="holds no array 'profile'"):
+    with pytest.raises(FileError, match="holds no array 'profile'"):
         storage.map_rows([(path, Origin())], "profile", "simulations")

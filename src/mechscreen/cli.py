@@ -15,12 +15,11 @@ import click
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import InputError, nearest
-from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
+from mechscreen.errors import MechscreenError, StorageError, as_told, nearest
 from mechscreen.progress import printable
+from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
 
 EXIT_WRONG = 1
-EXIT_INPUT = 2
 EXIT_UNFINISHED = 75
 """EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
 
@@ -61,11 +60,15 @@ class _Path(click.Path):
         try:
             path.exists()
         except OSError as error:
+            told = as_told(error)
+            if told is not None:
+                raise told from error
             self.fail(f"{str(path)[:200]!r}: {error.strerror}", param, ctx)
         return path
 
 
-_PATH = _Path(path_type=Path)
+# What cannot be read is told by what reads it.
+_PATH = _Path(path_type=Path, readable=False)
 
 
 def _config(command: Any) -> Any:
@@ -98,12 +101,12 @@ def _deadline(minutes: float | None) -> Deadline:
 
 
 @contextmanager
-def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
+def _job(campaign: Campaign, verb: str, name: str, ranks: Ranks = ALONE) -> Iterator[None]:
     """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
     from mechscreen.runs.jobs import at_work, log_file
 
     log = log_file(campaign.paths.root, verb, name)
-    with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
+    with ranks.together(), at_work(log) if ranks.is_root else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
                 "%s %s: another process makes the same; both give the same file, but if a killed run left it behind, "
@@ -174,15 +177,15 @@ def simulate(
     by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
     if config is not None and shard is not None and not by_table:
         campaign = Campaign.load(config)
-        comm = communicator(ranks)
+        us = Ranks.launched(ranks)
         name = campaign.paths.shard(shard).stem
-        with _job(campaign, "simulate", name, comm), _deadline(time_limit) as deadline:
-            simulate_shard(campaign, shard, comm, deadline)
+        with _job(campaign, "simulate", name, us), _deadline(time_limit) as deadline:
+            simulate_shard(campaign, shard, us, deadline)
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
-        comm = communicator(ranks)
-        with failing_together(comm), _deadline(time_limit) as deadline:
+        us = Ranks.launched(ranks)
+        with us.together(), _deadline(time_limit) as deadline:
             simulate_table(
-                model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
+                model, parameters, out, normalised=normalised, sensitivity=sensitivity, ranks=us, deadline=deadline
             )
     else:
         raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
@@ -285,10 +288,10 @@ def screen(config: Path, block: int | None, gather: bool, ranks: int | None, tim
         with _job(campaign, "screen", "gather"):
             gather_screen(campaign)
         return
-    comm = communicator(ranks)
+    us = Ranks.launched(ranks)
     _use_threads(1)
-    with _job(campaign, "screen", campaign.paths.block(block).stem, comm), _deadline(time_limit) as deadline:
-        screen_block(campaign, block, comm, deadline)
+    with _job(campaign, "screen", campaign.paths.block(block).stem, us), _deadline(time_limit) as deadline:
+        screen_block(campaign, block, us, deadline)
 
 
 @cli.command()
@@ -305,9 +308,9 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
     from mechscreen.stages.validate import validate as validate_hits
 
     campaign = Campaign.load(config)
-    comm = communicator(ranks)
-    with _job(campaign, "validate", "validate", comm), _deadline(time_limit) as deadline:
-        validate_hits(campaign, comm, deadline)
+    us = Ranks.launched(ranks)
+    with _job(campaign, "validate", "validate", us), _deadline(time_limit) as deadline:
+        validate_hits(campaign, us, deadline)
 
 
 @cli.command()
@@ -565,18 +568,22 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
+    """Run the command line; exit codes: 0 done, 2 wrong, 74 storage failed, 75 stopped and to be continued."""
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         cli()
-    except InputError as error:
-        # All ranks meet the same wrong input; one on each node says it.
-        if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            text = "\n".join(map(printable, str(error).split("\n")))
+    except (MechscreenError, OSError) as error:
+        told = as_told(error)
+        if told is None:
+            raise
+        # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
+        first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
+        if first or isinstance(told, StorageError):
+            text = "\n".join(map(printable, str(told).split("\n")))
             print(f"mechscreen: {text}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_INPUT)
+        sys.exit(told.exit_code)
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.plugins import construct, load_object
 
 IntArray = NDArray[np.int64]
@@ -173,7 +173,7 @@ class UserObjective:
 
         Raises
         ------
-        InputError
+        ModelError
             If they are not n integers that `class_names` has names for.
         """
         n = len(np.asarray(log_peaks))
@@ -181,13 +181,13 @@ class UserObjective:
             return np.empty(0, np.int64)
         labels = np.asarray(self.function(profiles, log_peaks))
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
-            raise InputError(
+            raise ModelError(
                 f"objective '{self.spec}' returned {labels.dtype} values of shape {labels.shape} for {n} samples; "
                 f"it must return integers of shape ({n},)"
             )
         outside = np.flatnonzero((labels < 0) | (labels >= len(self.class_names)))
         if outside.size:
-            raise InputError(
+            raise ModelError(
                 f"objective '{self.spec}' returned label {labels[outside[0]]} for sample {outside[0]}; labels are "
                 f"0 … {len(self.class_names) - 1}, one per name in 'classes' ({', '.join(self.class_names)})"
             )
@@ -219,7 +219,7 @@ def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
 
     Raises
     ------
-    InputError
+    ModelError
         If a profile holds a value that is not finite.
     """
     values = _as_floats(profiles)
@@ -227,7 +227,7 @@ def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
     _count_modes(values, dip, height, modes)
     bad = np.flatnonzero(modes < 0)
     if bad.size:
-        raise InputError(f"profile {bad[0]} holds a value that is not finite; its modes cannot be counted")
+        raise ModelError(f"profile {bad[0]} holds a value that is not finite; its modes cannot be counted")
     return modes
 
 
@@ -299,7 +299,7 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
 
     Raises
     ------
-    InputError
+    ModelError
         If a profile holds a value that is not finite.
     """
     values = _as_floats(profiles)
@@ -310,7 +310,7 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
     if verdict.any():
         bad = np.flatnonzero(verdict == _NOT_FINITE)
         if bad.size:
-            raise InputError(f"profile {bad[0]} holds a value that is not finite; its peaks cannot be counted")
+            raise ModelError(f"profile {bad[0]} holds a value that is not finite; its peaks cannot be counted")
         for i in np.flatnonzero(verdict == _TIED):
             off_centre[i], centre[i] = _scipy_peaks(values[i], distance, prominence)
     return off_centre, centre

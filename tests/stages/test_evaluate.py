@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
+from mechscreen import storage
 from mechscreen.emulators.metrics import rmse
+from mechscreen.errors import FileError
 from mechscreen.stages.evaluate import KIND, evaluate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
@@ -90,12 +91,12 @@ def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
 
 def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         evaluate(ours)
     for campaign in (ours, trained()):
         assert campaign.fingerprint("emulators") in str(caught.value)
 
 
 def test_a_missing_member_is_named(trained):
-    with pytest.raises(InputError, match=r"member-3"):
+    with pytest.raises(FileError, match=r"member-3"):
         evaluate(trained(emulators={"members": 4}))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.stages import screen, validate
 from mechscreen.stages.hits import list_hits, trust_order
@@ -88,5 +88,5 @@ def test_folder_without_validated_hits_is_named(tmp_path):
 def test_file_that_is_no_table_of_hits_is_refused(tmp_path, content):
     (tmp_path / "validation").mkdir()
     (tmp_path / "validation" / "hits.csv").write_bytes(content)
-    with pytest.raises(InputError, match="not a table of hits"):
+    with pytest.raises(FileError, match="not a table of hits"):
         list_hits(tmp_path, 5)

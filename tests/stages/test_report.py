@@ -12,7 +12,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.figures import FIGURES
 from mechscreen.figures.style import read_metadata
 from mechscreen.stages import report as report_stage
@@ -283,20 +283,20 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
     shutil.rmtree(finished.paths.figures)
     finished.paths.report.unlink()
     other = changed(finished, seed=8)
-    with pytest.raises(InputError, match=r"summary\.h5: written by campaign"):
+    with pytest.raises(FileError, match=r"summary\.h5: written by campaign"):
         draw(other, "planes")
-    with pytest.raises(InputError, match="written by campaign"):
+    with pytest.raises(FileError, match="written by campaign"):
         report(other)
     finished.paths.metrics.write_text('{"campaign": "0123456789ab"}')
-    with pytest.raises(InputError, match=r"metrics\.json: written by campaign 0123456789ab"):
+    with pytest.raises(FileError, match=r"metrics\.json: written by campaign 0123456789ab"):
         report(finished)
     finished.paths.figure("training").unlink()
     history = finished.paths.member(1) / "history.csv"
     history.write_text("epoch,loss\n")
-    with pytest.raises(InputError, match=r"history\.csv: not a history"):
+    with pytest.raises(FileError, match=r"history\.csv: not a history"):
         draw(finished, "training")
     history.unlink()
-    with pytest.raises(InputError, match=r"history\.csv: cannot be read"):
+    with pytest.raises(FileError, match=r"history\.csv: does not exist"):
         draw(finished, "training")
     assert not finished.paths.figure("training").exists()
     assert not finished.paths.report.exists()

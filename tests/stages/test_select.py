@@ -4,9 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
+from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.ensemble import combine_members
+from mechscreen.errors import FileError, InputError
 from mechscreen.objectives import get_objective
 from mechscreen.sampling import sample_unit
 from mechscreen.stages import select as stage
@@ -100,7 +101,7 @@ def test_a_damaged_selection_is_made_again_and_simulations_refuse_it(second):
     path = select(campaign, 0)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"selection/shard-00000.h5.* is damaged"):
+    with pytest.raises(FileError, match=r"selection/shard-00000.h5.* is damaged"):
         simulate(campaign, 0)
     assert not campaign.paths.shard(0).exists()
     assert select(campaign, 0).read_bytes() == whole
@@ -207,6 +208,6 @@ def test_a_shard_beyond_the_last_is_refused(second):
 def test_networks_that_are_missing_are_named(first, second):
     campaign = second()
     shutil.rmtree(first.paths.member(1))
-    with pytest.raises(InputError, match=r"member-1/member.json"):
+    with pytest.raises(FileError, match=r"member-1/member.json"):
         select(campaign, 0)
     assert not campaign.paths.selected(0).exists()

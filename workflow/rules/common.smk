@@ -2,8 +2,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from mechscreen.errors import InputError
-from mechscreen.parallel import begin_job
+from mechscreen.errors import InputError, MechscreenError
+from mechscreen.ranks import begin_job
 from mechscreen.runs import driver
 from mechscreen.runs.folder import write_plan
 from mechscreen.runs.forecast import forecast, one_line
@@ -28,27 +28,27 @@ HELD = []
 
 
 def load(kind, config, example):
-    """Return the validated configuration of a kind, or end with its message and exit code 2."""
-    if not config:
-        stop(f"no configuration; add e.g. --configfile {example}")
+    """Return the validated configuration of a kind, or end with its message and exit code."""
     try:
+        if not config:
+            raise InputError(f"no configuration; add e.g. --configfile {example}")
         return kind.from_dict(config)
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
 def results_of(campaign):
-    """Return where a campaign's files stand, or end with a message and exit code 2 if they are of an earlier format."""
+    """Return where a campaign's files stand, or end with a message if they are of an earlier format."""
     try:
         campaign.refuse_old_results()
         return campaign.paths
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
-def stop(message):
-    print(f"mechscreen: {message}", file=sys.stderr)
-    sys.exit(2)
+def stop(error):
+    print(f"mechscreen: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 def write_resolved(path, configuration):
@@ -66,20 +66,19 @@ def print_summary(paths):
 
 def print_failures(root):
     from mechscreen.runs.status import failures
-    from mechscreen.storage import FileError
 
     try:
         print(f"\n{failures(root)}", file=sys.stderr)
-    except (InputError, FileError) as error:
+    except MechscreenError as error:
         print(f"mechscreen: {error}", file=sys.stderr)
 
 
 def begin_run(logs):
-    """Return what holds the campaign's folder for this process, or end with a message and exit code 2."""
+    """Return what holds the campaign's folder for this process, or end with a message and its exit code."""
     try:
         return driver.begin(paths.root, next(iter(logs), None))
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
 def reads(rule, job=""):
@@ -99,7 +98,9 @@ def made_by(rule):
 def study_of_sizes(wildcards):
     if not campaign.learning.sizes:
         stop(
-            f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
+            InputError(
+                f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
+            )
         )
     return made_by("measure_learning")
 

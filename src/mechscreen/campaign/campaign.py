@@ -28,7 +28,7 @@ from mechscreen.campaign.sections import (
     ValidationSection,
 )
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.models import Model, Output, ParameterSpace, get_model
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ class Campaign(Configuration):
             campaign.__dict__["about"] = about
         try:
             campaign.check()
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{source}: {error}") from None
         return campaign
 
     def record(self) -> None:

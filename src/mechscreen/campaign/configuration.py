@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mechscreen.campaign.messages import describe
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, ModelError, unreadable
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -41,8 +41,8 @@ class Configuration(Section):
         configuration = cls.parse(values, source)
         try:
             configuration.check()
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{source}: {error}") from None
         return configuration
 
     @classmethod
@@ -90,9 +90,10 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{path}: cannot be read ({reason}); give a YAML file") from None
+    except OSError as error:
+        raise unreadable(Path(path), error, "give a YAML file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: cannot be read (not UTF-8 text); give a YAML file") from None
     try:
         values = yaml.safe_load(text)
     except RecursionError:

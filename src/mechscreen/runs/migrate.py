@@ -62,7 +62,8 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
         except storage.FileError as error:
             say(f"{path}: left as it is, since it {error.problem}")
         except _OtherOriginError:
-            say(f"{path}: was not made by the campaign as campaign.yaml has it{storage.move_aside(path)}")
+            problem = "was not made by the campaign as campaign.yaml has it"
+            say(f"{path}: {problem}{storage.move_aside(storage.FileError(path, problem))}")
     conversion.campaign.write_description()
     done = ", ".join(f"{number} files {what}" for what, number in counts.items() if number)
     say(f"{folder}: {done or 'no files'}; the source of model and objective is taken as it is now")

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, StorageError
 from mechscreen.progress import printable
-from mechscreen.storage import FileError
 
 
 class Record(BaseModel):
@@ -35,7 +34,7 @@ def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
     ------
     FileError
         If the file says something else; and as of `read_plain`.
-    InputError
+    StorageError
         As of `read_plain`.
     """
     text = read_plain(path, most_bytes)
@@ -55,7 +54,7 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
     ------
     FileError
         If it is missing, no plain file, or larger than `most_bytes`.
-    InputError
+    StorageError
         If it cannot be read.
     """
     try:
@@ -66,6 +65,6 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
                 return stream.read(most_bytes)
     except OSError as error:
         if error.errno not in _ABSENT:
-            raise InputError(f"{path}: cannot be read ({error.strerror}); run this again once it can") from None
+            raise StorageError(path, "read", error.errno or 0) from None
         raise FileError(path, "does not exist", _REMEDY) from None
     raise FileError(path, f"is no plain file of up to {most_bytes} bytes", "move it away")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen import storage
-from mechscreen.errors import InputError
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
 from mechscreen.runs.folder import PlannedRule, read_plan
@@ -68,6 +67,8 @@ def progress(root: Path) -> list[RuleStatus]:
     ------
     InputError
         If the folder holds no campaign, or no plan of it.
+    StorageError
+        If it cannot be read.
     """
     found = [_rule_status(root, rule) for rule in read_plan(root).rules]
     begun = {item.rule.noun for item in found if item.rule.study and (item.rule.asked or item.begun)}
@@ -99,7 +100,7 @@ def failures(root: Path) -> str:
 
     Raises
     ------
-    InputError
+    InputError, StorageError
         As of `progress`.
     """
     stopped = [log for item in progress(root) for log in item.stopped]
@@ -125,7 +126,7 @@ def _rule_status(root: Path, rule: PlannedRule) -> RuleStatus:
     done = 0
     for job, target in rule.targets.items():
         log = log_file(root, rule.verb, job)
-        begun, finished = _is_file(log), _is_file(root / target)
+        begun, finished = storage.exists(log), storage.exists(root / target)
         if begun and storage.is_held(log):
             running.append(log)
         elif finished:
@@ -135,13 +136,6 @@ def _rule_status(root: Path, rule: PlannedRule) -> RuleStatus:
         done += finished
     seconds = statistics.median(durations) if durations else rule.seconds
     return RuleStatus(rule, tuple(running), tuple(stopped), done, seconds)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be looked at ({error.strerror})") from None
 
 
 def _seconds(benchmark: Path) -> list[float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, unreadable
 from mechscreen.progress import printable
 
 _NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
@@ -69,21 +69,21 @@ def list_hits(results: Path, top: int) -> str:
     Raises
     ------
     InputError
-        If its hits were not validated yet, or the table is not one.
+        If its hits were not validated yet.
+    FileError
+        If the table is not one.
     """
     path = results / "validation" / "hits.csv"
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream))
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give the folder of a campaign whose hits are validated, such "
-            "as results/demo"
-        ) from None
+        remedy = "give the folder of a campaign whose hits are validated, such as results/demo"
+        raise unreadable(path, error, remedy) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table of hits ({error}); run mechscreen validate again") from None
+        raise FileError(path, f"not a table of hits ({error})", "run mechscreen validate again") from None
     if not rows or rows[0][:1] != ["sample"] or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError(f"{path}: not a table of hits; run mechscreen validate again")
+        raise FileError(path, "not a table of hits", "run mechscreen validate again")
     # The table may have come from anywhere.
     head, *shown = [[printable(_short(cell)) for cell in row] for row in rows[: top + 1]]
     aligned = ["right"] * len(head)

@@ -7,6 +7,7 @@ training set goes on from that of the campaign whose ensemble selected them.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -88,13 +89,12 @@ def merge(campaign: Campaign) -> Path:
                 "raise simulations.count or mend the model"
             )
     paths = campaign.paths
-    paths.manifest.unlink(missing_ok=True)
+    storage.remove(paths.manifest)
     files = _write(campaign, counts)
     kept = {entry["file"] for entry in files}
-    for split in SPLITS:
-        for path in paths.dataset.glob(f"{split}-*.h5"):
-            if path.name not in kept:
-                path.unlink()
+    for path in storage.listing(paths.dataset):
+        if re.fullmatch(rf"({'|'.join(SPLITS)})-.*\.h5", path.name) and path.name not in kept:
+            storage.remove(path)
     storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, before))
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
     log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
@@ -158,7 +158,7 @@ def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
             try:
                 shard = read_shard(campaign, number)
             except storage.FileError as error:
-                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
+                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 status = shard["status"]
                 counts += np.bincount(_splits(campaign, number)[status == Status.OK], minlength=len(SPLITS))

@@ -147,10 +147,10 @@ def predict_table(
     record = read_record(folders[0])
     # The table is read before the networks, whose library takes seconds to load.
     parameters = read_parameters(table, _space(record), normalised=normalised)
-    if out.exists():
+    if storage.exists(out):
         try:
             storage.verify(out, KIND)
-        except InputError as error:
+        except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     said = load_ensemble(directory, combine=combine).predict(parameters)
     outputs = _outputs(record)
@@ -182,11 +182,11 @@ def _member_folders(directory: Path) -> list[Path]:
     """Return the folders of the whole members, by number."""
     numbered = {
         int(match.group(1)): folder
-        for folder in directory.glob("member-*")
+        for folder in storage.listing(directory)
         if (match := re.fullmatch(r"member-(\d+)", folder.name))
     }
     for number, folder in sorted(numbered.items()):
-        if not (folder / "member.json").exists():
+        if not storage.exists(folder / "member.json"):
             log.warning("%s: has no member.json, so it is not trained to the end; left out", folder)
             del numbered[number]
     if not numbered:
