@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
@@ -23,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from mechscreen.emulators.architectures.base import Network
+from mechscreen.emulators.prediction import AUTO, check_backend
 from mechscreen.emulators.settings import (
     NO_VOTE_OF_TWO,
     Combine,
@@ -33,6 +34,7 @@ from mechscreen.emulators.settings import (
 )
 from mechscreen.errors import InputError, nearest
 from mechscreen.models import Model, ParameterSpace, get_model
+from mechscreen.registry import ACQUISITIONS, NETWORKS
 
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
@@ -215,6 +217,10 @@ class SelectionSection(Section):
         ..., description="The other campaign, in the same folder, with the same model and trained networks."
     )
     candidates: int = Field(100, ge=2, le=10**6, description="Parameter sets that it looks at for each one selected.")
+    acquisition: str = Field(
+        "committee",
+        description="What chooses among them: a name, package.module:function or path/to/file.py:function.",
+    )
 
 
 class DatasetSection(Section):
@@ -239,16 +245,14 @@ class EmulatorsSection(Section):
         description="Of predictions on processors; bfloat16 takes half to a quarter of the time, where there are "
         "instructions for it.",
     )
+    backend: str = Field(
+        AUTO, description="What computes predictions: openvino, keras, an installed one; auto: the fastest here."
+    )
 
     @model_validator(mode="after")
     def _suits_the_network(self) -> EmulatorsSection:
-        if self.architecture.network == "aligned":
-            if self.training.loss != "rmse":
-                raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
-            if self.precision == "bfloat16":
-                raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
-        if self.architecture.network == "lstm" and self.precision == "bfloat16":
-            raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+        self.architecture.check(self.training, self.precision)
+        check_backend(self.backend, self.precision)
         if self.members == 2 and self.combine == "vote":
             raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
         return self
@@ -467,6 +471,10 @@ class Campaign(Configuration):
         """The campaign whose ensemble selects this one's simulations; None without a section ``selection``."""
         if self.selection is None:
             return None
+        try:
+            ACQUISITIONS.get(self.selection.acquisition)
+        except InputError as error:
+            raise InputError(f"'selection.acquisition': {error}") from None
         key, name = "'selection.campaign'", self.selection.campaign
         before = [self.name]
         link: Any = name
@@ -568,6 +576,7 @@ class Campaign(Configuration):
                 "seed": self.seed,
                 "selector": self.selector.fingerprint("evaluation"),
                 "candidates": self.selection.candidates,
+                **_departures(self.selection, "acquisition"),
                 "objective": self.screen.objective.model_dump(mode="json"),
                 "simulations": self.simulations.model_dump(mode="json", include={"shard_size", "sampling"}),
             }
@@ -582,13 +591,20 @@ class Campaign(Configuration):
             }
         own: dict[Stage, dict[str, Any]] = {
             "dataset": {"count": self.simulations.count, **self.dataset.model_dump(mode="json")},
-            "emulators": self.emulators.model_dump(mode="json", exclude=set(_OF_THE_WHOLE)),
-            "evaluation": self.emulators.model_dump(mode="json", include=set(_OF_THE_WHOLE)),
+            "emulators": self.emulators.model_dump(mode="json", exclude={*_OF_THE_WHOLE, "backend"}),
+            "evaluation": self.emulators.model_dump(mode="json", include=set(_OF_THE_WHOLE))
+            | _departures(self.emulators, "backend"),
             "screen": self.screen.model_dump(mode="json", exclude={"count"}),
             "validation": {"count": self.screen.count, **self.validation.model_dump(mode="json")},
         }
         before = STAGES[STAGES.index(stage) - 1]
         return {"before": self._identity(before), stage: own[stage]}
+
+
+def _departures(section: Section, key: str) -> dict[str, Any]:
+    """Return a key whose value is not the default it was introduced with, which no older file says."""
+    value = getattr(section, key)
+    return {} if value == type(section).model_fields[key].default else {key: value}
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
@@ -687,8 +703,8 @@ def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[Bas
     owner: type[BaseModel] | None = None
     keys: list[str | int] = []
     for part in loc:
-        if get_origin(here) is UnionType and _is_model(get_args(here)[0]):
-            here = next(m for m in get_args(here) if m.model_fields["network"].default == part)
+        if here is Network:
+            here = NETWORKS.get(str(part))
             continue
         owner = here if _is_model(here) else None
         keys.append(part)

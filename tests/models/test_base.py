@@ -136,7 +136,7 @@ def test_parameters_of_wrong_shape_or_value_are_refused(bad):
 
 
 def test_an_unknown_model_is_answered_with_the_valid_names():
-    with pytest.raises(InputError, match=r"did you mean 'ramp-for-tests'\?.*registered: .*pattern"):
+    with pytest.raises(InputError, match=r"did you mean 'ramp-for-tests'\?.*valid: .*pattern"):
         get_model("ramp-for-test")
 
 

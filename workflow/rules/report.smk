@@ -1,12 +1,11 @@
-from mechscreen.figures import FIGURES
-from mechscreen.stages.report import figure_inputs, figure_names
+from mechscreen.stages.report import figure_names, get_figure
 
 PICTURES = [str(paths.figure(name)) for name in figure_names(campaign)]
 
 
 rule draw_figure:
     input:
-        unpack(lambda wildcards: figure_inputs(campaign, wildcards.figure)),
+        unpack(lambda wildcards: get_figure(campaign, wildcards.figure).inputs(campaign)),
     output:
         figure=report(
             paths.figures / "{figure}.png",
@@ -26,7 +25,7 @@ rule draw_figure:
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("validation"),
-        caption=lambda wildcards: FIGURES[wildcards.figure].text,
+        caption=lambda wildcards: get_figure(campaign, wildcards.figure).text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
     shell:

@@ -64,13 +64,18 @@ def evaluate(campaign: Campaign) -> Path:
             "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
             **describe(campaign.model_instance),
         },
-        {**provenance(campaign, "evaluation", KIND), "evaluated_by": campaign.evaluated_by},
+        {
+            **provenance(campaign, "evaluation", KIND),
+            "evaluated_by": campaign.evaluated_by,
+            "backend": ensemble.backend,
+        },
     )
     metrics = {
         **provenance(campaign, "evaluation", "metrics"),
         "evaluated_by": campaign.evaluated_by,
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
+        "backend": ensemble.backend,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
         "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
         "outputs": _by_output(campaign, test, said),

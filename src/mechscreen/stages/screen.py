@@ -97,17 +97,18 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     search = Search(campaign)
     paths = campaign.paths
     counts = search.no_counts()
-    kept = 0
+    kept, backends = 0, set[str]()
     problems = []
     with Progress(campaign.screen.blocks, "screen: verify", "blocks") as progress:
         for number in range(campaign.screen.blocks):
             try:
-                block_counts, hits = search.read_block(number)
+                block_counts, hits, by = search.read_block(number)
             except storage.FileError as error:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
             else:
                 counts.merge(block_counts)
                 kept += len(hits)
+                backends |= by
             progress.advance()
     if problems:
         raise InputError(
@@ -120,6 +121,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         **search.totals(counts),
         "hits_kept": kept,
         "samples": campaign.screen.count,
+        "backend": ", ".join(sorted(backends)),
     }
     layout = {name: ((kept, *column.shape[1:]), column.dtype) for name, column in search.no_hits().columns().items()}
     with (
@@ -129,7 +131,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
-            _, hits = search.read_block(number)
+            _, hits, _ = search.read_block(number)
             writer.append(hits.columns())
             progress.advance()
     storage.write(paths.screen_summary, {**search.describe(), **counts.arrays()}, attributes)
@@ -257,7 +259,7 @@ class Search:
             "disagreement_edges": np.linspace(0, 1, DISAGREEMENT_BINS + 1),
         }
 
-    def read_block(self, number: int) -> tuple[Counts, Hits]:
+    def read_block(self, number: int) -> tuple[Counts, Hits, set[str]]:
         """Read a block and check it against the campaign: checksum, origin, shapes, and that the counts add up.
 
         Raises
@@ -276,7 +278,7 @@ class Search:
         expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
         if len(hits) != expected:
             raise storage.FileError(file.path, f"holds {len(hits)} hits, and its counts say {expected}")
-        return counts, hits
+        return counts, hits, backends_of(file)
 
     def pack(self, counts: Counts, hits: Hits) -> dict[str, NDArray[Any]]:
         """Return the arrays of a block's file. A block has fewer than 2^32 samples, so half the space will do."""
@@ -298,6 +300,11 @@ class Search:
         return counts, Hits(**{name: file[name] for name in hits.columns()})
 
 
+def backends_of(file: storage.File) -> set[str]:
+    """Return the names of what computed the predictions of a block."""
+    return set(str(file.attributes.get("backend", "not recorded")).split(", "))
+
+
 class _Block:
     """A block of the screen as far as it is done; on rank 0."""
 
@@ -309,6 +316,7 @@ class _Block:
         self.partial_path = self.path.with_name(self.path.name + ".partial")
         self.label = f"screen {self.path.stem}"
         self.counts = search.no_counts()
+        self.backends: set[str] = set()
         self._done = np.zeros(-(-(self._stop - self._start) // BATCH), dtype=bool)
         hits = self._load_partial()
         self._kept = KeptHits(search.campaign.screen.hits_per_block, hits)
@@ -340,7 +348,12 @@ class _Block:
         arrays = search.pack(self.counts, hits)
         if kind == PARTIAL_KIND:
             arrays["done"] = self._done
-        attributes = {"block": self._number, **search.totals(self.counts), "hits_kept": len(hits)}
+        attributes = {
+            "block": self._number,
+            **search.totals(self.counts),
+            "hits_kept": len(hits),
+            "backend": ", ".join(sorted(self.backends)),
+        }
         storage.write(path, arrays, {**provenance(search.campaign, "screen", kind), **attributes})
 
     def _load_partial(self) -> Hits:
@@ -357,7 +370,7 @@ class _Block:
             log.warning("%s: starting anew, since %s", self.label, error)
             self.partial_path.unlink()
             return self._search.no_hits()
-        self.counts, self._done = counts, done.astype(bool)
+        self.counts, self._done, self.backends = counts, done.astype(bool), backends_of(file)
         log.info("%s: continuing with %d of %d samples", self.label, self.seen, self.samples)
         return hits
 
@@ -385,7 +398,9 @@ def _screen_batches(search: Search, block: _Block | None, comm: Comm, deadline: 
             )
     # Each rank has counted what it saw, and only now they add up: one message from each instead of one per batch.
     _reduce(counts, comm)
+    backends = [ensemble.backend] if comm is None else comm.gather(ensemble.backend, root=0)
     if block is not None:
+        block.backends.update(backends)
         block.counts.merge(counts)
     return complete
 
