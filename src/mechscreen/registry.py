@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -98,10 +99,7 @@ class Registry(Generic[Item]):
 
     def _installed(self) -> dict[str, list[importlib.metadata.EntryPoint]]:
         """Return the entry points of installed packages, by name; more than one where they clash."""
-        found: dict[str, dict[str, importlib.metadata.EntryPoint]] = {}
-        for point in importlib.metadata.entry_points(group=self.group):
-            found.setdefault(point.name, {})[point.value] = point
-        return {name: list(points.values()) for name, points in found.items()}
+        return _entry_points(self.group, tuple(sys.path))
 
     def _load(self, points: list[importlib.metadata.EntryPoint]) -> Any:
         whose = [f"{point.dist.name} {point.dist.version}" if point.dist else point.value for point in points]
@@ -127,6 +125,15 @@ class Registry(Generic[Item]):
         base = getattr(importlib.import_module(module), name)
         if not (isinstance(found, type) and issubclass(found, base)):
             raise InputError(f"{self.what} '{spec}': {found!r} is not a subclass of {module}.{name}")
+
+
+@lru_cache
+def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, list[importlib.metadata.EntryPoint]]:
+    """Return the entry points of a group, by name, in the packages that lie on `path`, which is `sys.path`."""
+    found: dict[str, dict[str, importlib.metadata.EntryPoint]] = {}
+    for point in importlib.metadata.entry_points(group=group):
+        found.setdefault(point.name, {})[point.value] = point
+    return {name: list(points.values()) for name, points in found.items()}
 
 
 def _address(item: Any) -> str:

@@ -5,7 +5,9 @@ PICTURES = [str(paths.figure(name)) for name in figure_names(campaign)]
 
 rule draw_figure:
     input:
-        unpack(lambda wildcards: get_figure(campaign, wildcards.figure).inputs(campaign)),
+        unpack(
+            lambda wildcards: get_figure(campaign, wildcards.figure).inputs(campaign)
+        ),
     output:
         figure=report(
             paths.figures / "{figure}.png",
