@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
 from mechscreen.errors import InputError
-from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
+from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
 from mechscreen.models.base import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
@@ -45,6 +45,24 @@ _SAVE_SHARE = 0.05
 """… of which saving may take this share."""
 _REASON_LENGTH = 200
 
+_MISTAKES = (
+    "AttributeError",
+    "FileNotFoundError",
+    "ImportError",
+    "IndexError",
+    "KeyError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotImplementedError",
+    "SyntaxError",
+    "TypeError",
+    "UnboundLocalError",
+    "WrongSolution",
+)
+"""What is raised by mistakes of the code rather than by a sample."""
+_ENOUGH_ALIKE = 8
+"""So many first samples that fail alike, by one of these, show that all will."""
+
 
 def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadline | None = None) -> Path:
     """Simulate the samples of one shard and write it; a call that all ranks make.
@@ -56,7 +74,8 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
     Raises
     ------
     InputError
-        If there is no such shard in the campaign, or the shard cannot be written.
+        If there is no such shard in the campaign, the shard cannot be written, or the first samples all fail alike by a
+        mistake of the model's code.
     Interrupted
         On all ranks, when `deadline` was reached before the shard was complete.
     """
@@ -349,11 +368,12 @@ def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadlin
         if rows is None:
             return hand_out(comm, (), work, lambda block, parts: None)
         blocks = _Blocks(np.flatnonzero(~rows.done), size_of(comm))
-        saves = _Saves(rows)
+        saves, mistake = _Saves(rows), _Mistake(task, rows)
         with Progress(len(rows.done), task.label, "samples", initial=int(rows.done.sum())) as progress:
 
             def collect(block: NDArray[np.int64], parts: _Parts) -> None:
                 for some, result in parts:
+                    mistake.look_at(result)
                     rows.insert(some, result)
                     progress.advance(len(some))
                     blocks.note(result.seconds / len(some))
@@ -388,6 +408,42 @@ class _Blocks:
         wanted = min(_LARGEST_BLOCK, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
         # A power of two, which suits models that solve several samples at once.
         return 1 << max(0, int(wanted).bit_length() - 1)
+
+
+class _Mistake:
+    """Tells a mistake of the model's code from samples that fail."""
+
+    def __init__(self, task: Task, rows: _Rows) -> None:
+        self._task = task
+        self._looking = not rows.done.any()
+        self._enough = min(_ENOUGH_ALIKE, len(rows.done))
+        self._reasons: list[str] = []
+
+    def look_at(self, block: _Block) -> None:
+        """Look at the first samples that are done.
+
+        Raises
+        ------
+        InputError
+            If all of them failed alike, by what is no fault of theirs.
+        """
+        if not self._looking:
+            return
+        self._reasons += block.reasons
+        reason = self._reasons[0]
+        alike = set(self._reasons) == {reason} and (block.status == Status.ERROR).all()
+        self._looking = bool(alike) and (reason.partition(":")[0] in _MISTAKES or "broadcast" in reason)
+        if self._looking and len(self._reasons) >= self._enough:
+            raise InputError(
+                f"{self._task.label}: model '{self._task.model_name}' fails for each of the first {len(self._reasons)} "
+                f"samples: {reason}; mend its code{_ABOUT_FOLDERS if reason.startswith('FileNotFoundError') else ''}"
+            )
+
+
+_ABOUT_FOLDERS = (
+    " (solve() runs in a folder of its own: make paths absolute in the constructor, or take them from the folder that "
+    f"the environment variable {STARTED_IN} names)"
+)
 
 
 class _Saves:
@@ -519,6 +575,8 @@ def _tell_failures(task: Task, rows: _Rows) -> None:
             code.name,
             reasons[counts.argmax()],
         )
+    if len(rows.status) and (rows.status != Status.OK).all():
+        log.error("%s: NOT ONE of the %d samples could be simulated", task.label, len(rows.status))
 
 
 def _is_whole(campaign: Campaign, shard: int) -> bool:
