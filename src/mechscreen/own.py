@@ -63,9 +63,12 @@ class _Finder(MetaPathFinder):
         if inner:
             spec = PathFinder.find_spec(fullname, path)
         elif Path(place).is_dir():
-            spec = importlib.util.spec_from_file_location(
-                fullname, Path(place, "__init__.py"), submodule_search_locations=[place]
-            )
+            first = Path(place, "__init__.py")
+            if not first.exists():
+                spec = ModuleSpec(fullname, None, is_package=True)
+                spec.submodule_search_locations = [place]
+                return spec
+            spec = importlib.util.spec_from_file_location(fullname, first, submodule_search_locations=[place])
         else:
             spec = importlib.util.spec_from_file_location(fullname, place)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
@@ -141,4 +144,5 @@ def _compiled(name: str, path: Path) -> ModuleType:
     return sys.modules[own]
 
 
-sys.meta_path.append(_Finder())
+# Before the usual one, which would find the modules of a package, too.
+sys.meta_path.insert(0, _Finder())
