@@ -138,9 +138,15 @@ def _compiled(name: str, path: Path) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
+        before = sys.modules.get(name)
         module = importlib.util.module_from_spec(spec)
         sys.modules[own] = module
         spec.loader.exec_module(module)
+        # Some enter themselves under their own name.
+        if before is not None:
+            sys.modules[name] = before
+        else:
+            sys.modules.pop(name, None)
     return sys.modules[own]
 
 
