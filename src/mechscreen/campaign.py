@@ -252,7 +252,7 @@ class EmulatorsSection(Section):
     @model_validator(mode="after")
     def _suits_the_network(self) -> EmulatorsSection:
         self.architecture.check(self.training, self.precision)
-        check_backend(self.backend, self.precision)
+        check_backend(self.backend, type(self.architecture), self.precision)
         if self.members == 2 and self.combine == "vote":
             raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
         return self

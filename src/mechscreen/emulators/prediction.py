@@ -12,11 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.emulators.architectures.base import Network
 from mechscreen.emulators.settings import Precision
 from mechscreen.errors import InputError, nearest
 from mechscreen.registry import BACKENDS
 
 FloatArray = NDArray[np.float32]
+
+AUTO = "auto"
+"""What stands for the backend that is fastest on this machine."""
 
 
 @cache
@@ -29,7 +33,10 @@ def _openvino() -> tuple[Any, Any]:
     """
     # OpenVINO reports its use over the network where this package is found; compute nodes should keep still.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    try:
+        import openvino
+    except ImportError as error:
+        raise InputError(f"backend 'openvino' cannot be loaded ({error}); pip install openvino") from None
 
     return openvino, openvino.Core()
 
@@ -57,6 +64,8 @@ class Predictor(ABC):
         The backend's, as in ``emulators.backend``.
     precisions
         Those that it can be told to compute in.
+    loops
+        Whether it can run networks that loop over their points.
 
     Raises
     ------
@@ -66,24 +75,30 @@ class Predictor(ABC):
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
+    loops: ClassVar[bool] = True
 
     def __init__(self, network: Any, batch_size: int, precision: Precision = "float32") -> None:
-        from mechscreen.emulators.networks import network_shape
+        from mechscreen.emulators.networks import kind_of, network_shape
 
-        self.check(precision)
+        self.check(kind_of(network), precision)
         self.dimensions, self.outputs, self.points = network_shape(network)
         self.batch_size = batch_size
         self._predict = self._prepare(network, precision)
 
     @classmethod
-    def check(cls, precision: Precision) -> None:
-        """See that the backend can compute in a precision, and do so here.
+    def check(cls, kind: type[Network], precision: Precision) -> None:
+        """See that the backend can run a kind of network, and in a precision.
 
         Raises
         ------
         InputError
             If it cannot.
         """
+        if kind.recurrent and not cls.loops:
+            raise InputError(
+                f"backend '{cls.name}' cannot run networks that loop over their points, as this one does; take "
+                f"{AUTO} or keras"
+            )
         if precision not in cls.precisions:
             raise InputError(
                 f"backend '{cls.name}' cannot be told to predict in {precision} (valid: {', '.join(cls.precisions)})"
@@ -140,6 +155,7 @@ class OpenVINOPredictor(Predictor):
 
     name = "openvino"
     precisions = ("float32", "bfloat16")
+    loops = False
 
     def _prepare(self, network: Any, precision: Precision) -> Callable[[FloatArray], Mapping[str, FloatArray]]:
         from mechscreen.emulators.backend import keras
@@ -164,7 +180,14 @@ class OpenVINOPredictor(Predictor):
             said = network(parameters, training=False)
             return [said[name] for name in names]
 
-        model = ov.convert_model(call.get_concrete_function())
+        try:
+            model = ov.convert_model(call.get_concrete_function())
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"backend 'openvino' cannot convert the network '{network.name}' ({reason[-1]}); take "
+                "emulators.backend: keras"
+            ) from error
         # OpenMP allows a number for each level of nesting; zero leaves the choice to OpenVINO.
         threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
         settings = {
@@ -183,12 +206,8 @@ class OpenVINOPredictor(Predictor):
         return predict
 
 
-AUTO = "auto"
-"""What stands for the backend that is fastest on this machine."""
-
-
-def check_backend(name: str, precision: Precision) -> None:
-    """See that there is a backend, and that it can compute in a precision.
+def check_backend(name: str, kind: type[Network], precision: Precision) -> None:
+    """See that there is a backend, and that it can run a kind of network, and in a precision.
 
     Raises
     ------
@@ -200,7 +219,7 @@ def check_backend(name: str, precision: Precision) -> None:
     names = [AUTO, *BACKENDS.names()]
     if name not in names:
         raise InputError(f"no backend '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
-    BACKENDS.get(name).check(precision)
+    BACKENDS.get(name).check(kind, precision)
 
 
 def make_predictor(network: Any, batch_size: int, precision: Precision = "float32", backend: str = AUTO) -> Predictor:

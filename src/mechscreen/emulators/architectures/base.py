@@ -43,6 +43,8 @@ class Network(BaseModel, ABC):
     ----------------
     worth_compiling
         Whether XLA makes it faster on a processor.
+    recurrent
+        Whether it runs a loop over the points, which not every backend can.
     layers
         Modules that register its own layers with Keras, by which a saved network is read.
     """
@@ -50,6 +52,7 @@ class Network(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     worth_compiling: ClassVar[bool] = False
+    recurrent: ClassVar[bool] = False
     layers: ClassVar[tuple[str, ...]] = ()
 
     network: str

@@ -19,6 +19,7 @@ class LSTMSettings(Network):
 
     # Loops take a quarter less (docs/emulators.md, "Speed").
     worth_compiling: ClassVar[bool] = True
+    recurrent: ClassVar[bool] = True
     layers: ClassVar[tuple[str, ...]] = ("mechscreen.emulators.recurrent",)
 
     network: Literal["lstm"] = "lstm"
