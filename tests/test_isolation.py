@@ -170,6 +170,32 @@ def test_methods_are_called_in_a_folder_of_the_process_that_is_removed_in_the_en
     assert not list(tmp_path.iterdir())
 
 
+def test_the_folder_that_a_killed_caller_left_is_removed_by_the_next_and_those_of_the_living_stay(
+    tmp_path, monkeypatch
+):
+    program = """
+import os, signal, callee
+from mechscreen.isolation import Isolated
+
+isolated = Isolated("the callee", callee.Callee)
+print(isolated.call("folders", seconds=60)[0], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = Path(run(program).stdout.strip())
+    assert left.parent == tmp_path
+    with Isolated("the living", callee.Callee) as living:
+        own = Path(living.call("folders", seconds=PATIENT)[0])
+        assert left.is_dir(), "it is fresh"
+        for folder in (left, own):
+            os.utime(folder, (0, 0))
+        with Isolated("the next", callee.Callee) as after:
+            after.call("pid", seconds=PATIENT)
+            assert own.is_dir()
+            assert not left.exists()
+
+
 def test_where_no_folder_can_be_made_the_place_is_named(isolated, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(InputError, match=r"no folder can be made in .*none \(No such file .*; set TMPDIR to one"):

@@ -7,10 +7,12 @@ program's main module again: under MPI that would start MPI a second time with t
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import math
 import os
 import pickle
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from socket import socketpair
+from socket import gethostname, socketpair
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -43,6 +45,9 @@ _LOOK_EVERY = 0.2
 
 _KILL_SECONDS = 5.0
 """Seconds to wait for a process to be gone."""
+
+_FRESH_SECONDS = 600.0
+"""So young a folder may not be locked yet."""
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -164,7 +169,7 @@ class _Child:
 
     def __init__(self) -> None:
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="mechscreen-", ignore_cleanup_errors=True)
+            self._folder = _Folder()
         except OSError as error:
             raise InputError(
                 f"no folder can be made in {tempfile.gettempdir()} ({error.strerror}); set TMPDIR to one that can be "
@@ -178,7 +183,7 @@ class _Child:
                 # Modules may be imported after the process has changed its folder.
                 path = [os.path.abspath(part) for part in sys.path]  # noqa: PTH100 - "" is the folder, too
                 start = _START.format(
-                    path=path, descriptor=theirs.fileno(), parent=os.getpid(), folder=self._folder.name
+                    path=path, descriptor=theirs.fileno(), parent=os.getpid(), folder=self._folder.path
                 )
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", start],
@@ -237,7 +242,42 @@ class _Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
         self._connection.close()
-        self._folder.cleanup()
+        self._folder.remove()
+
+
+class _Folder:
+    """A folder for a process to work in, below ``$TMPDIR``.
+
+    A caller that is killed leaves it behind; the next one on this machine removes it. As long as a caller lives, its
+    folder is locked.
+    """
+
+    def __init__(self) -> None:
+        prefix = f"mechscreen-{gethostname()}-"
+        self._made = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+        self.path = self._made.name
+        self._lock = os.open(self.path, os.O_RDONLY)
+        with suppress(OSError):  # where locks do nothing, what is left behind stays
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for other in Path(self.path).parent.glob(f"{prefix}*"):
+                _remove_if_left_behind(other)
+
+    def remove(self) -> None:
+        """Remove it, with all that is in it."""
+        self._made.cleanup()
+        os.close(self._lock)
+
+
+def _remove_if_left_behind(folder: Path) -> None:
+    with suppress(OSError):  # of another user, or gone meanwhile
+        if time.time() - folder.stat().st_mtime < _FRESH_SECONDS:
+            return
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def _environment() -> dict[str, str]:
