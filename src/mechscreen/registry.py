@@ -91,7 +91,8 @@ class Registry(Generic[Item]):
         """
         known = self._defined.get(name)
         other = self.built_in.get(name, "").replace(":", ".") if known is None else _address(known)
-        if other and other != _address(item) and _source(known) != _source(item):
+        same_file = known is not None and _source(item) is not None and _source(known) == _source(item)
+        if other and other != _address(item) and not same_file:
             raise InputError(
                 f"{self.what} '{name}' is already registered by {other}; give {_address(item)} another name"
             )
@@ -142,8 +143,6 @@ def _address(item: Any) -> str:
 
 def _source(item: Any) -> tuple[str, str] | None:
     """Return the file in which a class is defined, and its name there; None where there is no file."""
-    if item is None:
-        return None
     file = getattr(sys.modules.get(item.__module__), "__file__", None)
     return (os.path.realpath(file), item.__qualname__) if file else None
 

@@ -160,6 +160,8 @@ def test_a_name_cannot_be_registered_twice():
     with pytest.raises(InputError, match="already registered"):
         type("Other", (Ramp,), {"name": "ramp-for-tests"})
     assert type(get_model("ramp-for-tests")) is Ramp
+    with pytest.raises(InputError, match=r"'pattern' is already registered by mechscreen.models.pattern.PatternModel"):
+        type("Other", (Ramp,), {"name": "pattern", "__module__": "of_no_file"})
 
 
 SIBLING = """
