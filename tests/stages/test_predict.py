@@ -5,7 +5,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.emulators.metrics import r_squared, rmse
-from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.emulators.prediction import make_predictor
 from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
@@ -119,16 +119,17 @@ def test_a_member_that_is_not_trained_to_the_end_is_left_out_and_told(ensemble_f
     assert "member-1: has no member.json, so it is not trained to the end; left out" in caplog.text
 
 
-def test_a_campaigns_precision_and_way_to_combine_reach_its_ensemble(trained, monkeypatch):
+def test_a_campaigns_precision_backend_and_way_to_combine_reach_its_ensemble(trained, monkeypatch):
     asked = []
 
-    def predictor(network, batch_size, precision):
-        asked.append(precision)
-        return fastest_predictor(network, batch_size, precision)
+    def predictor(network, batch_size, precision, backend):
+        asked.append((precision, backend))
+        return make_predictor(network, batch_size, precision, backend)
 
-    monkeypatch.setattr("mechscreen.emulators.ensemble.fastest_predictor", predictor)
-    ensemble = load_campaign_ensemble(trained(emulators={"precision": "bfloat16", "combine": "mean"}))
-    assert asked == ["bfloat16"] * 3
+    monkeypatch.setattr("mechscreen.emulators.ensemble.make_predictor", predictor)
+    settings = {"precision": "bfloat16", "combine": "mean", "backend": "openvino"}
+    ensemble = load_campaign_ensemble(trained(emulators=settings))
+    assert asked == [("bfloat16", "openvino")] * 3
     assert ensemble.combine == "mean"
 
 

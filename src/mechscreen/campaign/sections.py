@@ -11,6 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from mechscreen.campaign.configuration import NAME, Section
 from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
+from mechscreen.emulators.prediction import AUTO, check_backend
 from mechscreen.emulators.settings import (
     NO_VOTE_OF_TWO,
     Combine,
@@ -153,6 +154,11 @@ class SelectionSection(Section):
         le=10**6,
         description="Parameter sets that the ensemble looks at for each one that is selected.",
     )
+    acquisition: str = Field(
+        "committee",
+        description="What chooses among them: `committee` (the target first, then where the networks disagree), or "
+        "your own (docs/architecture.md): an installed name, `package.module:function`, `path/to/file.py:function`.",
+    )
 
 
 class DatasetSection(Section):
@@ -187,16 +193,16 @@ class EmulatorsSection(Section):
         description="Of predictions on processors: `float32`, or `bfloat16`, which takes half to a quarter of the time "
         "where the processor has instructions for it (docs/emulators.md); not for the aligned network.",
     )
+    backend: Annotated[str, remakes("learning", "ensemble")] = Field(
+        AUTO,
+        description="What computes predictions: `openvino`, `keras`, or an installed one (docs/architecture.md); "
+        "`auto`: the fastest on the machine; files record which one it was.",
+    )
 
     @model_validator(mode="after")
     def _suits_the_network(self) -> EmulatorsSection:
-        if self.architecture.network == "aligned":
-            if self.training.loss != "rmse":
-                raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
-            if self.precision == "bfloat16":
-                raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
-        if self.architecture.network == "lstm" and self.precision == "bfloat16":
-            raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+        self.architecture.check(self.training, self.precision)
+        check_backend(self.backend, type(self.architecture), self.precision)
         if self.members == 2 and self.combine == "vote":
             raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
         return self

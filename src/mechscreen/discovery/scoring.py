@@ -16,7 +16,7 @@ from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.pipeline import Method, discover
 from mechscreen.errors import InputError, nearest
-from mechscreen.plugins import load_object
+from mechscreen.registry import load_object
 
 Row = dict[str, Any]
 

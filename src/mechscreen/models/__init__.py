@@ -11,16 +11,12 @@ from mechscreen.models.base import (
     get_model,
     model_names,
 )
-from mechscreen.models.myc_e2f import MycE2FModel
-from mechscreen.models.pattern import PatternModel
 
 __all__ = [
     "Model",
-    "MycE2FModel",
     "Output",
     "Parameter",
     "ParameterSpace",
-    "PatternModel",
     "Simulations",
     "Solution",
     "Status",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.plugins import construct, load_object
+from mechscreen.registry import MODELS, construct
 
 FloatArray = NDArray[np.float64]
 
@@ -33,8 +33,8 @@ class Parameter:
     levels
         The only values a training set takes, or None where the whole range is sampled.
     zero, one
-        Physical values that normalise to 0 and 1; `low` and `high` unless given. They stay when a campaign narrows
-        the range, so a normalised value always means the same.
+        Physical values that normalise to 0 and 1; `low` and `high` unless given (a value that is held fixed is 0). They
+        stay when a campaign narrows the range, so a normalised value always means the same.
     """
 
     name: str
@@ -53,7 +53,8 @@ class Parameter:
         if math.isnan(self.zero):
             object.__setattr__(self, "zero", self.low)
         if math.isnan(self.one):
-            object.__setattr__(self, "one", self.high)
+            fixed = self.high == self.zero  # and normalises to 0
+            object.__setattr__(self, "one", self.zero + max(1.0, abs(self.zero)) if fixed else self.high)
         if self.zero == self.one:
             raise InputError(f"parameter '{self.name}': 'zero' and 'one' are both {self.one}")
         if self.levels is not None:
@@ -256,6 +257,10 @@ class Simulations:
         return len(self.status)
 
 
+class WrongSolution(ValueError):  # noqa: N818 - its name begins the reason that people read
+    """What `Model.solve` returned is not what the contract says: a mistake of the code, and not of a sample."""
+
+
 class Model(ABC):
     """A mechanistic model. Subclass it, name it, describe parameters and outputs, and write `solve`.
 
@@ -288,13 +293,7 @@ class Model(ABC):
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             return
-        known = _REGISTRY.get(cls.name)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise InputError(
-                f"model '{cls.name}' is already registered by {known.__module__}.{known.__qualname__}; "
-                f"give {cls.__module__}.{cls.__qualname__} another name"
-            )
-        _REGISTRY[cls.name] = cls
+        MODELS.define(cls.name, cls)
 
     @abstractmethod
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
@@ -351,9 +350,13 @@ def _nudge(values: FloatArray, seeds: NDArray[np.uint64]) -> FloatArray:
 
 def _normalise_profiles(solution: Solution, shape: tuple[int, int, int]) -> Simulations:
     """Divide each profile by its maximum and give every sample a status."""
+    if not isinstance(solution, Solution):
+        raise WrongSolution(f"the model's solve() must return Solution(profiles), not {type(solution).__name__}")
     raw = np.asarray(solution.profiles, dtype=float)
     if raw.shape != shape:
-        raise ValueError(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
+        raise WrongSolution(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
+    if len(solution.reasons) not in (0, shape[0]):
+        raise WrongSolution(f"the model's solve() returned {len(solution.reasons)} reasons for {shape[0]} samples")
     given = list(solution.reasons) or [""] * shape[0]
     status = np.zeros(shape[0], dtype=np.uint8)
     finite = np.isfinite(raw).all(axis=(1, 2))
@@ -381,16 +384,16 @@ def _normalise_profiles(solution: Solution, shape: tuple[int, int, int]) -> Simu
     return Simulations(profiles, log_peaks, status, reasons)
 
 
-_REGISTRY: dict[str, type[Model]] = {}
-
-
 def model_names() -> list[str]:
     """Names of the registered models."""
-    return sorted(_REGISTRY)
+    return sorted(MODELS.names())
 
 
 def get_model(spec: str, /, **options: Any) -> Model:
-    """Return a model by registered name, ``package.module:Class`` or ``path/to/file.py:Class``.
+    """Return a model by name, ``package.module:Class`` or ``path/to/file.py:Class``.
+
+    Names are those of the built-in models, of those that installed packages add (entry points of the group
+    ``mechscreen.models``), and of those that are defined in this process.
 
     Raises
     ------
@@ -399,13 +402,7 @@ def get_model(spec: str, /, **options: Any) -> Model:
     ModelError
         If its module cannot be imported, or its outputs are not as `Model` says.
     """
-    cls = _load_class(spec) if ":" in spec else _REGISTRY.get(spec)
-    if cls is None:
-        raise InputError(
-            f"no model '{spec}'{nearest(spec, _REGISTRY)} (registered: {', '.join(model_names())}; your own: "
-            "package.module:Class or path/to/file.py:Class)"
-        )
-    model: Model = construct(cls, options, f"model '{spec}'")
+    model: Model = construct(MODELS.get(spec), options, f"model '{spec}'")
     _check_outputs(model, spec)
     return model
 
@@ -423,10 +420,3 @@ def _check_outputs(model: Model, spec: str) -> None:
             raise ModelError(
                 f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
             )
-
-
-def _load_class(spec: str) -> type[Model]:
-    cls = load_object(spec, "model")
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
-        raise ModelError(f"model '{spec}': {cls!r} is not a subclass of mechscreen.Model")
-    return cls

@@ -76,7 +76,7 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     """Return core-seconds of a training sample and of a prediction, and seconds of a step on a GPU if there is one."""
     from mechscreen.emulators.backend import has_gpu
     from mechscreen.emulators.networks import build_network
-    from mechscreen.emulators.prediction import fastest_predictor
+    from mechscreen.emulators.prediction import make_predictor
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.training import Training
 
@@ -95,7 +95,7 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     training.run_epoch()  # compiles
     on_gpu = has_gpu()
     epoch = _repeat(training.run_epoch, time.perf_counter if on_gpu else time.process_time)
-    predictor = fastest_predictor(network, min(_PREDICTIONS, n), settings.precision)
+    predictor = make_predictor(network, min(_PREDICTIONS, n), settings.precision, settings.backend)
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), time.process_time) / len(rows)

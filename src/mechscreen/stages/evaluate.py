@@ -64,12 +64,13 @@ def evaluate(campaign: Campaign) -> Path:
             "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
             **describe(campaign),
         },
-        provenance(campaign, "evaluation", KIND),
+        {**provenance(campaign, "evaluation", KIND), "backend": ensemble.backend},
     )
     metrics = {
         **record(campaign, "evaluation", METRICS_KIND),
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
+        "backend": ensemble.backend,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
         "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
         "outputs": _by_output(campaign, test, said),

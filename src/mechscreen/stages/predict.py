@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
+from mechscreen.emulators.prediction import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
@@ -125,7 +126,8 @@ def _load_checked(campaign: Campaign, members: int, samples: int | None = None) 
     folders = [campaign.paths.member(number, samples) for number in range(members)]
     for folder in folders:
         read_record(folder, campaign.identity("emulators"), samples)
-    return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
+    emulators = campaign.emulators
+    return _load_members(folders, emulators.combine, emulators.precision, emulators.backend)
 
 
 def predict_table(
@@ -152,7 +154,8 @@ def predict_table(
             storage.verify(out, KIND)
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
-    said = load_ensemble(directory, combine=combine).predict(parameters)
+    trained = load_ensemble(directory, combine=combine)
+    said = trained.predict(parameters)
     outputs = _outputs(record)
     storage.write(
         out,
@@ -172,6 +175,7 @@ def predict_table(
             "kind": KIND,
             "members": len(folders),
             "combine": combine,
+            "backend": trained.ensemble.backend,
         },
     )
     log.info("predict: %d parameter sets → %s", len(parameters), out)
@@ -197,11 +201,14 @@ def _member_folders(directory: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _load_members(folders: Sequence[Path], combine: Combine, precision: Precision = "float32") -> Ensemble:
+def _load_members(
+    folders: Sequence[Path], combine: Combine, precision: Precision = "float32", backend: str = AUTO
+) -> Ensemble:
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 
-    return Ensemble([load_network(folder / "model.keras") for folder in folders], combine=combine, precision=precision)
+    networks = [load_network(folder / "model.keras") for folder in folders]
+    return Ensemble(networks, combine=combine, precision=precision, backend=backend)
 
 
 def _space(record: Mapping[str, Any]) -> ParameterSpace:

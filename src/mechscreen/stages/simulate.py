@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
-from mechscreen.errors import InputError
-from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
+from mechscreen.errors import InputError, ModelError
+from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
 from mechscreen.models.base import Status
 from mechscreen.progress import Progress
@@ -42,6 +42,24 @@ _BLOCK_SECONDS = 1.0
 _LARGEST_BLOCK = 64
 _REASON_LENGTH = 200
 
+_MISTAKES = (
+    "AttributeError",
+    "FileNotFoundError",
+    "ImportError",
+    "IndexError",
+    "KeyError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotImplementedError",
+    "SyntaxError",
+    "TypeError",
+    "UnboundLocalError",
+    "WrongSolution",
+)
+"""What is raised by mistakes of the code rather than by a sample."""
+_ENOUGH_ALIKE = 8
+"""So many first samples that fail alike, by one of these, show that all will."""
+
 
 def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Simulate the samples of one shard and write it; a call that all ranks make.
@@ -54,6 +72,8 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
     ------
     InputError
         If there is no such shard in the campaign.
+    ModelError
+        If the first samples all fail alike by a mistake of the model's code.
     StorageError
         If the shard cannot be written.
     Interrupted
@@ -305,11 +325,12 @@ class _Simulation(Resumable):
             work = partial(_simulate_block, self.task, simulator)
             if not ranks.is_root:
                 return ranks.hand_out((), work, lambda block, parts: None)
-            blocks = _Blocks(np.flatnonzero(~self._done), ranks.size)
+            blocks, mistake = _Blocks(np.flatnonzero(~self._done), ranks.size), _Mistake(self.task, self._done)
             with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
 
                 def collect(block: NDArray[np.int64], parts: _Parts) -> None:
                     for some, result in parts:
+                        mistake.look_at(result)
                         self._insert(some, {name: getattr(result, name) for name in self.task.results})
                         progress.advance(len(some))
                         blocks.note(result.seconds / len(some))
@@ -384,6 +405,42 @@ class _Blocks:
         wanted = min(_LARGEST_BLOCK, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
         # A power of two, which suits models that solve several samples at once.
         return 1 << max(0, int(wanted).bit_length() - 1)
+
+
+class _Mistake:
+    """Tells a mistake of the model's code from samples that fail."""
+
+    def __init__(self, task: Task, done: NDArray[np.bool_]) -> None:
+        self._task = task
+        self._looking = not done.any()
+        self._enough = min(_ENOUGH_ALIKE, len(done))
+        self._reasons: list[str] = []
+
+    def look_at(self, block: _Block) -> None:
+        """Look at the first samples that are done.
+
+        Raises
+        ------
+        ModelError
+            If all of them failed alike, by what is no fault of theirs.
+        """
+        if not self._looking:
+            return
+        self._reasons += block.reasons
+        reason = self._reasons[0]
+        alike = set(self._reasons) == {reason} and (block.status == Status.ERROR).all()
+        self._looking = bool(alike) and (reason.partition(":")[0] in _MISTAKES or "broadcast" in reason)
+        if self._looking and len(self._reasons) >= self._enough:
+            raise ModelError(
+                f"{self._task.label}: model '{self._task.model_name}' fails for each of the first {len(self._reasons)} "
+                f"samples: {reason}; mend its code{_ABOUT_FOLDERS if reason.startswith('FileNotFoundError') else ''}"
+            )
+
+
+_ABOUT_FOLDERS = (
+    " (solve() runs in a folder of its own: make paths absolute in the constructor, or take them from the folder that "
+    f"the environment variable {STARTED_IN} names)"
+)
 
 
 _Simulator = Callable[..., Simulations]
@@ -500,6 +557,8 @@ def _tell_failures(task: Task, status: NDArray[np.uint8], reasons: NDArray[np.ob
             code.name,
             given[counts.argmax()],
         )
+    if len(status) and (status != Status.OK).all():
+        log.error("%s: NOT ONE of the %d samples could be simulated", task.label, len(status))
 
 
 def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen.campaign import Campaign
-from mechscreen.stages.report import figure_inputs, figure_names
+from mechscreen.stages.report import figure_names, get_figure
 
 Files = Mapping[str, Path | list[Path]]
 
@@ -443,7 +443,7 @@ TABLE: tuple[Row, ...] = (
         "figures",
         "report",
         targets=lambda campaign: {name: campaign.paths.figure(name) for name in figure_names(campaign)},
-        inputs=figure_inputs,
+        inputs=lambda campaign, name: get_figure(campaign, name).inputs(campaign),
         cost=_draw_cost,
     ),
     Row(
