@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
+import mechscreen
+from campaigns import ROOT
 from mechscreen import storage
+from mechscreen.campaign import Campaign
 from mechscreen.cli import EXIT_INPUT, EXIT_UNFINISHED, cli
 
 BIN = Path(sys.executable).parent
@@ -104,6 +108,23 @@ def test_a_table_of_parameters_is_simulated_with_any_model(tmp_path):
     file = storage.read(tmp_path / "sets.h5", "simulations")
     np.testing.assert_array_equal(file["parameters"], [[10, 100, 1, 50, 2], [20, 50, 0.5, 10, 1]])
     assert file["profiles"].shape == (2, 1, 101)
+
+
+def test_the_readme_simulates_and_predicts_with_one_model(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    arguments = re.search(r"mechscreen (simulate .* --parameters .*)", readme)[1].split()
+    assert "--ensemble results/demo/emulators" in readme
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    demo = Campaign.load(ROOT / "config/demo.yaml")
+    values = demo.space.physical([[0.3] * 13])
+    (tmp_path / "sets.csv").write_text(f"{','.join(demo.space.names)}\n{','.join(map(repr, map(float, values[0])))}\n")
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    file = storage.read(tmp_path / "simulated.h5", "simulations")
+    expected = demo.model_instance.simulate(values).profiles.astype(np.float32)
+    np.testing.assert_array_equal(file["profiles"], expected)
+    in_python = eval(re.search(r"simulated = (mechscreen\.get_model\(.*?\))", readme)[1], {"mechscreen": mechscreen})
+    np.testing.assert_array_equal(in_python.simulate(values).profiles.astype(np.float32), expected)
 
 
 @pytest.mark.parametrize("verb", [["check"], ["hits"], ["simulate", "--shard", "0", "--config"]])

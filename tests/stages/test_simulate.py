@@ -523,6 +523,19 @@ def test_a_table_is_simulated_row_by_row(table, tmp_path):
     np.testing.assert_array_equal(file["log_peaks"][[0, 2]], expected.log_peaks)
 
 
+def test_rows_of_a_table_outside_the_ranges_are_told(table, tmp_path, caplog):
+    low, high = get_model(TRIAL).space.low, get_model(TRIAL).space.high
+    names = ",".join(get_model(TRIAL).space.names)
+    rows = [low, high, high * (1 + 1e-12), high + 1e-3, low - 1e-3]
+    table.write_text(names + "\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows))
+    simulate_table(TRIAL, table, tmp_path / "out.h5")
+    assert "sets.csv: 2 of 5 parameter sets lie outside the model's own ranges" in caplog.text
+    caplog.clear()
+    table.write_text(names + "\n" + ",".join(map(repr, map(float, low))))
+    simulate_table(TRIAL, table, tmp_path / "inside.h5")
+    assert "outside" not in caplog.text
+
+
 def test_a_table_may_be_normalised(table, tmp_path):
     out = tmp_path / "out.h5"
     simulate_table(TRIAL, table, out, normalised=True)

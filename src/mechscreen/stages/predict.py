@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
@@ -64,7 +64,7 @@ class TrainedEnsemble:
         values = self.space.check(parameters)
         if normalised:
             values = self.space.denormalise(values)
-        outside = self._outside(values)
+        outside = self.space.outside(values)
         if outside:
             log.warning(
                 "%d of %d parameter sets lie outside the ranges that the ensemble was trained on; it was never tested "
@@ -73,11 +73,6 @@ class TrainedEnsemble:
                 len(values),
             )
         return self.ensemble.predict(self.space.normalise(values))
-
-    def _outside(self, physical: NDArray[np.float64]) -> int:
-        slack = 1e-9 * np.maximum(np.abs(self.space.low), np.abs(self.space.high))
-        inside = (physical >= self.space.low - slack) & (physical <= self.space.high + slack)
-        return int((~inside.all(axis=1)).sum())
 
 
 def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> TrainedEnsemble:

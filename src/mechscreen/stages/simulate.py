@@ -109,6 +109,9 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
+    outside = instance.space.outside(parameters)
+    if outside and rank_of(comm) == 0:
+        log.warning("%s: %d of %d parameter sets lie outside the model's own ranges", table, outside, len(parameters))
     identity = json.dumps([model, instance.version, dict(options or {}), sensitivity], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
     n = len(parameters)
