@@ -73,7 +73,6 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
-        sensitivity=campaign.simulations.sensitivity,
     )
     with failing_together(comm):
         whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
@@ -166,7 +165,6 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         "log_peaks": (n, outputs),
         "status": (n,),
         "reasons": (n,),
-        **({"sensitivity": (n, outputs)} if campaign.simulations.sensitivity else {}),
     }
     for name, shape in expected.items():
         if file[name].shape != shape:
