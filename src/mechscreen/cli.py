@@ -364,13 +364,11 @@ def report(config: Path, figure: str | None) -> None:
 @click.option(
     "--combine",
     type=click.Choice(get_args(Combine)),
-    default="vote",
-    show_default=True,
-    help="What the most agreeing member says, or the mean of all.",
+    help="What the most agreeing member says, or the mean of all; unless given, as the campaign was evaluated.",
 )
 @_threads
 def predict(
-    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine, threads: int | None
+    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine | None, threads: int | None
 ) -> None:
     """Predict a table of parameter sets with an ensemble.
 

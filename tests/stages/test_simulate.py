@@ -532,7 +532,7 @@ def test_rows_of_a_table_outside_the_ranges_are_told(table, tmp_path, caplog):
     caplog.clear()
     table.write_text(names + "\n" + ",".join(map(repr, map(float, low))))
     simulate_table(TRIAL, table, tmp_path / "inside.h5")
-    assert "outside" not in caplog.text
+    assert "lie outside" not in caplog.text
 
 
 def test_a_table_may_be_normalised(table, tmp_path):
