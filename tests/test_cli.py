@@ -139,3 +139,19 @@ def test_half_of_the_options_of_simulate_are_refused(tmp_path):
     done = run("simulate", "--model", "pattern", folder=tmp_path)
     assert done.returncode == 2
     assert "--parameters and --out" in done.stderr
+
+
+def test_too_little_memory_ends_with_one_message(tmp_path):
+    model = tmp_path / "greedy.py"
+    model.write_text(
+        "import numpy as np\nfrom mechscreen import Model, Output, Parameter, ParameterSpace\n\n\n"
+        "class Greedy(Model):\n    name, version = 'greedy-of-the-tests', '1'\n"
+        "    space = ParameterSpace([Parameter('a', 0.0, 1.0)])\n    outputs = (Output('y', np.arange(3.0)),)\n\n"
+        "    def solve(self, parameters, seeds):\n        raise MemoryError('Unable to allocate 1 PiB')\n"
+    )
+    (tmp_path / "sets.csv").write_text("a\n0.5\n")
+    done = run("simulate", "--model", f"{model}:Greedy", "--parameters", "sets.csv", "--out", "o.h5", folder=tmp_path)
+    assert done.returncode == 1
+    assert "mechscreen: out of memory: Unable to allocate 1 PiB; give the job more memory" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o.h5").exists()

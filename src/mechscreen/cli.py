@@ -553,7 +553,10 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 out of memory, 2 wrong input, 75 stopped with a partial file to continue.
+    """
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
@@ -568,6 +571,11 @@ def main() -> None:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
+    except MemoryError as error:
+        # It says something of the machine, so that a retry with more memory may help.
+        reason = str(error) or "there was not enough of it"
+        print(f"mechscreen: out of memory: {reason}; give the job more memory", file=sys.stderr, flush=True)
+        sys.exit(EXIT_WRONG)
 
 
 def _rank() -> int:
