@@ -156,16 +156,25 @@ class SimulationsSection(Section):
     count: int = Field(..., ge=1, le=10**9, description="How many; a whole number of shards.")
     shard_size: int = Field(1000, ge=1, le=10**6, description="Samples in one file, made by one MPI job.")
     sampling: Literal["uniform", "sobol"] = Field("uniform", description="How parameter sets are drawn.")
-    sensitivity: bool = Field(
-        False, description="Also store how far each profile moves when its parameters change by 5e-6; twice the time."
-    )
-
     sample_time_limit: float = Field(
         SAMPLE_TIME_LIMIT,
         gt=0,
         le=10**7,
         description="Seconds after which a sample of a model that runs in a process of its own is given up.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_sensitivity(cls, values: Any) -> Any:
+        """Drop a key of earlier releases, whose resolved configurations hold its default."""
+        if not isinstance(values, Mapping) or "sensitivity" not in values:
+            return values
+        if values["sensitivity"] is not False:
+            raise ValueError(
+                "'sensitivity' is no key any more; leave it out: validation measures that of hits, and "
+                "mechscreen simulate --sensitivity that of a table"
+            )
+        return {key: value for key, value in values.items() if key != "sensitivity"}
 
     @model_validator(mode="after")
     def _whole_shards(self) -> SimulationsSection:
@@ -586,7 +595,10 @@ class Campaign(Configuration):
             return {
                 "seed": self.seed,
                 "model": model,
-                "simulations": self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
+                "simulations": {
+                    **self.simulations.model_dump(mode="json", exclude={"count", "sample_time_limit"}),
+                    "sensitivity": False,  # as in the fingerprints of earlier releases
+                },
                 **selected,
             }
         own: dict[Stage, dict[str, Any]] = {

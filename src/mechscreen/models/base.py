@@ -171,6 +171,12 @@ class ParameterSpace:
             raise InputError(f"parameters, row {i}: '{self.names[j]}' is {values[i, j]}; give a finite number")
         return values
 
+    def outside(self, physical: FloatArray) -> int:
+        """Return how many of n parameter sets, (n, d), lie outside the ranges by more than rounding."""
+        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        inside = (physical >= self.low - slack) & (physical <= self.high + slack)
+        return int((~inside.all(axis=1)).sum())
+
 
 @dataclass(frozen=True)
 class Output:

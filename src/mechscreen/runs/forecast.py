@@ -138,7 +138,6 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
     speeds = speeds or typical_speeds(campaign)
     simulations, emulators, screen = campaign.simulations, campaign.emulators, campaign.screen
     dimensions, outputs, points = _shape(campaign)
-    sample_seconds = speeds.sample * (2 if simulations.sensitivity else 1)
     profile = outputs * points * _FLOAT
     row = profile + (dimensions + outputs + 2) * _DOUBLE
     training_rows, test_rows = _rows(campaign)
@@ -187,7 +186,7 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
         ),
         mpi(
             simulate,
-            simulations.shard_size * sample_seconds,
+            simulations.shard_size * speeds.sample,
             1000,
             3 * simulations.shard_size * row,
             simulations.count * row,
@@ -227,7 +226,7 @@ def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ..
         step(gather, screen.blocks * block / DISK_RATE, 2000, block, screen.blocks * hits * row, 2),
         mpi(
             validate,
-            checked * sample_seconds,
+            checked * speeds.sample,
             1500 + math.ceil(checked * profile / 1e6),
             4 * checked * profile,
             2 * checked * row,

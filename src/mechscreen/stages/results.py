@@ -14,6 +14,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign, Stage
 from mechscreen.errors import InputError
 from mechscreen.models import Parameter
+from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, validate
 from mechscreen.stages.screen import SUMMARY_KIND
@@ -137,8 +138,11 @@ class Results:
         ]
 
     def called(self, name: str) -> str:
-        """Return a class's name as people call it: with what it counts, where it is a number."""
-        if not name[:1].isdigit():
+        """Return a class's name as people call it: with what it counts, where the objective is built in.
+
+        One that was added says itself what its classes are called.
+        """
+        if self.campaign.screen.objective.name not in OBJECTIVES.built_in:
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"
 

@@ -92,7 +92,6 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
-        sensitivity=campaign.simulations.sensitivity,
     )
     with failing_together(comm):
         whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
@@ -128,6 +127,9 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
+    outside = instance.space.outside(parameters)
+    if outside and rank_of(comm) == 0:
+        log.warning("%s: %d of %d parameter sets lie outside the model's own ranges", table, outside, len(parameters))
     identity = json.dumps([model, instance.version, dict(options or {}), sensitivity], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
     n = len(parameters)
@@ -182,7 +184,6 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         "log_peaks": (n, outputs),
         "status": (n,),
         "reasons": (n,),
-        **({"sensitivity": (n, outputs)} if campaign.simulations.sensitivity else {}),
     }
     for name, shape in expected.items():
         if file[name].shape != shape:
@@ -363,7 +364,7 @@ def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> 
 
 def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadline | None) -> bool:
     """Simulate what is missing, into `rows` on rank 0; return there whether all was done."""
-    with _simulating(task, deadline) as simulator:
+    with simulating(task.model, task.model_name, task.model_options, task.sample_time_limit, deadline) as simulator:
         work = partial(_simulate_block, task, simulator)
         if rows is None:
             return hand_out(comm, (), work, lambda block, parts: None)
@@ -461,7 +462,7 @@ class _Saves:
             self._next = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
 
 
-_Simulator = Callable[..., Simulations]
+Simulator = Callable[..., Simulations]
 """Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
 
 Raises `CallFailed` where the samples are at fault, and `Abandoned` where the deadline does not allow to wait.
@@ -469,9 +470,18 @@ Raises `CallFailed` where the samples are at fault, and `Abandoned` where the de
 
 
 @contextmanager
-def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
-    """Yield how the samples of a task are simulated: in a process of its own, or here."""
-    model = task.model
+def simulating(
+    model: Model, name: str, options: Mapping[str, Any], sample_time_limit: float, deadline: Deadline | None = None
+) -> Iterator[Simulator]:
+    """Yield how a model's samples are simulated: in a process of its own, or here.
+
+    Parameters
+    ----------
+    name, options
+        By which a campaign names `model`.
+    sample_time_limit
+        Seconds that a call may take in a process of its own; twice as long for the sensitivity.
+    """
     if not model.isolated:
 
         def here(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
@@ -485,8 +495,8 @@ def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
         yield here
         return
     # The class of a registered name need not be registered in another process.
-    spec = task.model_name if ":" in task.model_name else f"{type(model).__module__}:{type(model).__qualname__}"
-    with Isolated(f"model '{task.model_name}'", partial(get_model, spec, **task.model_options)) as isolated:
+    spec = name if ":" in name else f"{type(model).__module__}:{type(model).__qualname__}"
+    with Isolated(f"model '{name}'", partial(get_model, spec, **options)) as isolated:
 
         def elsewhere(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
             solutions = 2 if sensitivity else 1
@@ -495,14 +505,14 @@ def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
                 parameters,
                 seeds=seeds,
                 sensitivity=sensitivity,
-                seconds=solutions * task.sample_time_limit,
+                seconds=solutions * sample_time_limit,
                 give_up=deadline.overdue if deadline is not None else lambda: False,
             )
 
         yield elsewhere
 
 
-def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) -> _Parts:
+def _simulate_block(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> _Parts:
     """Simulate samples; if that fails, one by one, so that only those at fault fail.
 
     Those that the deadline did not allow are missing.
@@ -517,7 +527,7 @@ def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) 
     return done
 
 
-def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) -> _Block:
+def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Block:
     start = time.perf_counter()
     try:
         return _attempt(task, simulator, row, task.sensitivity)
@@ -541,7 +551,7 @@ def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) 
     )
 
 
-def _attempt(task: Task, simulator: _Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
+def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
     start = time.perf_counter()
     result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
     return _Block(
