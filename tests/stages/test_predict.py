@@ -6,7 +6,7 @@ import pytest
 from mechscreen import InputError, storage
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.prediction import fastest_predictor
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
 from mechscreen.stages.train import read_record
 
