@@ -8,7 +8,7 @@ from mechscreen import InputError, storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.prediction import make_predictor
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.stages.evaluate import KIND as EVALUATED
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table

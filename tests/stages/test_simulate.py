@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.models.base import Status, get_model
+from mechscreen.models.base import get_model
+from mechscreen.models.outputs import Status
 from mechscreen.parallel import Interrupted
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages import simulate as stage

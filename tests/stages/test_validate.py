@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from mechscreen import storage
 from mechscreen.errors import InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.objectives import get_objective
 from mechscreen.parallel import Interrupted
 from mechscreen.sampling import sample_seeds

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
 from mechscreen.isolation import CallFailed
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.runs.forecast import Speeds, Step, core_hours, forecast, longest_path, typical_speeds
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.simulate import Simulator, simulating

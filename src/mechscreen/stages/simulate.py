@@ -22,7 +22,7 @@ from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
 from mechscreen.errors import InputError
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds, sample_unit

@@ -16,7 +16,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import rmse
 from mechscreen.errors import InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
 from mechscreen.sampling import sample_seeds
