@@ -382,3 +382,15 @@ def test_any_mutation_is_either_accepted_or_refused_with_a_message(path, value):
     # These are the ways to refuse; any other exception fails the test.
     with contextlib.suppress(InputError, ModelError):
         assert Campaign.from_dict(changed(path, value)).to_yaml()
+
+
+def test_a_resolved_configuration_that_does_not_measure_the_sensitivity_is_read_as_before(tmp_path):
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    before = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    before["simulations"]["sensitivity"] = False
+    assert Campaign.from_dict(before) == Campaign.from_dict(values)
+    # As it was while the key was there.
+    assert Campaign.from_dict(values).fingerprint("simulations") == "55fb49cc2e51"
+    before["simulations"]["sensitivity"] = True
+    with pytest.raises(InputError, match="'sensitivity' is no key any more; leave it out: validation measures"):
+        Campaign.from_dict(before)

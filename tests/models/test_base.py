@@ -118,6 +118,8 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
         ((Output("a", np.array([0.0, 2.0, 1.0])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.array([0.0, 1.0, np.nan])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.zeros((2, 2))),), "'a': its grid must be finite and ascending"),
+        ((Output("a", np.arange(3.0), floor=-1.0),), "'a': its floor is -1.0; give the least value that counts"),
+        ((Output("a", np.arange(3.0), floor=np.nan),), "'a': its floor is nan; give the least value that counts"),
     ],
 )
 def test_a_model_whose_outputs_cannot_stand_side_by_side_is_refused(monkeypatch, outputs, message):
@@ -135,7 +137,12 @@ def test_profiles_are_divided_by_their_peaks():
 def test_failed_samples_are_rows_with_a_status_and_a_reason():
     result = Ramp().simulate([[1, 1, 1], [1, 3, 1], [1, 1, -2], [1, 1, 0]])
     assert list(result.status) == [Status.OK, Status.NOT_FINITE, Status.NEGATIVE, Status.FLAT]
-    assert result.reasons == ("", "too large", "the profile holds a negative value", "a profile is zero everywhere")
+    assert result.reasons == (
+        "",
+        "too large",
+        "output 'y' is -1 at point 0: clip rounding in solve(), or shift it, or take its exponential",
+        "output 'z' is zero everywhere; give it a floor (Output(..., floor=...)) if it may be",
+    )
     assert np.isnan(result.profiles[1:]).all()
     assert np.isfinite(result.profiles[0]).all()
 

@@ -8,7 +8,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.errors import InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.stages.simulate import KIND, simulate_table
 
 MODELS = Path(__file__).with_name("own_programs.py")

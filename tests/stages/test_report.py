@@ -9,7 +9,9 @@ from html import unescape
 
 import numpy as np
 import pytest
+import yaml
 
+from campaigns import EXAMPLE, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
@@ -309,3 +311,19 @@ def test_the_workflow_reads_names_and_inputs_without_loading_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_only_classes_of_an_objective_that_counts_are_called_by_what_it_counts():
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    counted = Results(Campaign.from_dict(values))
+    assert counted.classes == ["0 rings", "1 ring", "2 rings", "3 rings", "4 rings", "5 or more rings"]
+    assert counted.target == "3 rings"
+    own = {
+        "name": f"{EXAMPLE}:stripe_position",
+        "options": {"classes": ["20 to 40 min", "1", "steady"]},
+        "target": ["20 to 40 min"],
+    }
+    values["screen"]["objective"] = own
+    named = Results(Campaign.from_dict(values))
+    assert named.classes == ["20 to 40 min", "1", "steady"]
+    assert named.target == "20 to 40 min"

@@ -5,6 +5,7 @@ A key inside a section without a mark of its own has that of the section.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -84,11 +85,6 @@ class SimulationsSection(Section):
     sampling: Annotated[Literal["uniform", "sobol"], EVERYTHING] = Field(
         "uniform", description="How parameter sets are drawn: `uniform` or `sobol` (scrambled)."
     )
-    sensitivity: Annotated[bool, remakes("simulations")] = Field(
-        False,
-        description="Also store, for each sample, how far its profile moves (RMSE) when every parameter changes by a "
-        "relative 5e-6; takes twice the time.",
-    )
     sample_time_limit: Annotated[float, nothing("remove the shards whose samples are to be tried again")] = Field(
         SAMPLE_TIME_LIMIT,
         gt=0,
@@ -96,6 +92,19 @@ class SimulationsSection(Section):
         description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
         "a process of their own (docs/own-model.md), as all do but the built-in ones.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_sensitivity(cls, values: Any) -> Any:
+        """Drop a key of earlier releases, whose resolved configurations hold its default."""
+        if not isinstance(values, Mapping) or "sensitivity" not in values:
+            return values
+        if values["sensitivity"] is not False:
+            raise ValueError(
+                "'sensitivity' is no key any more; leave it out: validation measures that of hits, and "
+                "mechscreen simulate --sensitivity that of a table"
+            )
+        return {key: value for key, value in values.items() if key != "sensitivity"}
 
     @model_validator(mode="after")
     def _whole_shards(self) -> SimulationsSection:

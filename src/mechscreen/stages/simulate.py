@@ -22,7 +22,7 @@ from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError, ModelError
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
@@ -93,7 +93,6 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
         identity=campaign.identity("simulations"),
-        sensitivity=campaign.simulations.sensitivity,
     )
     run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
@@ -129,6 +128,9 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
+    outside = instance.space.outside(parameters)
+    if outside and ranks.is_root:
+        log.warning("%s: %d of %d parameter sets lie outside the model's own ranges", table, outside, len(parameters))
     identity = Identity(
         {
             "model.name": neutral_name(model),
@@ -191,7 +193,6 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         "log_peaks": (n, outputs),
         "status": (n,),
         "reasons": (n,),
-        **({"sensitivity": (n, outputs)} if campaign.simulations.sensitivity else {}),
     }
     for name, shape in expected.items():
         if file[name].shape != shape:
@@ -321,7 +322,9 @@ class _Simulation(Resumable):
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Simulate what is missing; return on rank 0 whether all was done."""
-        with _simulating(self.task, deadline) as simulator:
+        with simulating(
+            self.task.model, self.task.model_name, self.task.model_options, self.task.sample_time_limit, deadline
+        ) as simulator:
             work = partial(_simulate_block, self.task, simulator)
             if not ranks.is_root:
                 return ranks.hand_out((), work, lambda block, parts: None)
@@ -443,7 +446,7 @@ _ABOUT_FOLDERS = (
 )
 
 
-_Simulator = Callable[..., Simulations]
+Simulator = Callable[..., Simulations]
 """Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
 
 Raises `CallFailed` where the samples are at fault, and `Abandoned` where the deadline does not allow to wait.
@@ -451,9 +454,18 @@ Raises `CallFailed` where the samples are at fault, and `Abandoned` where the de
 
 
 @contextmanager
-def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
-    """Yield how the samples of a task are simulated: in a process of its own, or here."""
-    model = task.model
+def simulating(
+    model: Model, name: str, options: Mapping[str, Any], sample_time_limit: float, deadline: Deadline = NEVER
+) -> Iterator[Simulator]:
+    """Yield how a model's samples are simulated: in a process of its own, or here.
+
+    Parameters
+    ----------
+    name, options
+        By which a campaign names `model`.
+    sample_time_limit
+        Seconds that a call may take in a process of its own; twice as long for the sensitivity.
+    """
     if not model.isolated:
 
         def here(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
@@ -467,8 +479,8 @@ def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
         yield here
         return
     # The class of a registered name need not be registered in another process.
-    spec = task.model_name if ":" in task.model_name else f"{type(model).__module__}:{type(model).__qualname__}"
-    with Isolated(f"model '{task.model_name}'", partial(get_model, spec, **task.model_options)) as isolated:
+    spec = name if ":" in name else f"{type(model).__module__}:{type(model).__qualname__}"
+    with Isolated(f"model '{name}'", partial(get_model, spec, **options)) as isolated:
 
         def elsewhere(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
             solutions = 2 if sensitivity else 1
@@ -477,14 +489,14 @@ def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
                 parameters,
                 seeds=seeds,
                 sensitivity=sensitivity,
-                seconds=solutions * task.sample_time_limit,
+                seconds=solutions * sample_time_limit,
                 give_up=deadline.overdue,
             )
 
         yield elsewhere
 
 
-def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) -> _Parts:
+def _simulate_block(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> _Parts:
     """Simulate samples; if that fails, one by one, so that only those at fault fail.
 
     Those that the deadline did not allow are missing.
@@ -499,7 +511,7 @@ def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) 
     return done
 
 
-def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) -> _Block:
+def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Block:
     start = time.perf_counter()
     try:
         return _attempt(task, simulator, row, task.sensitivity)
@@ -523,7 +535,7 @@ def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) 
     )
 
 
-def _attempt(task: Task, simulator: _Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
+def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
     start = time.perf_counter()
     result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
     return _Block(
