@@ -6,9 +6,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from mechscreen.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -18,25 +22,117 @@ def requirements(lines):
     return {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
 
 
-def test_conda_environment_lists_the_packages_and_bounds_of_pyproject():
+def extra(name):
+    """Return the lines of an extra, with those of the extras that it consists of."""
+    lines = []
+    for line in PROJECT["optional-dependencies"][name]:
+        requirement = Requirement(line)
+        if requirement.name == PROJECT["name"]:
+            lines += [own for part in sorted(requirement.extras) for own in extra(part)]
+        else:
+            lines.append(line)
+    return lines
+
+
+def test_conda_environment_lists_the_packages_and_bounds_of_all():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = requirements(item for item in listed if isinstance(item, str))
     assert conda.pop("pip") == ""
     python = Requirement(f"python{PROJECT['requires-python']}")
-    wanted = requirements([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["mpich"], str(python)])
-    assert conda == wanted
+    assert conda == requirements([*PROJECT["dependencies"], *extra("all"), str(python)])
+    assert {"snakemake", "mpi4py", "numpy", "scipy", "tensorflow", "h5py"} <= set(conda)
 
 
 def test_lock_file_pins_every_dependency_within_its_bounds():
     lock = requirements(
         line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")
     )
-    extras = PROJECT["optional-dependencies"]
-    declared = [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]
+    declared = [*PROJECT["dependencies"], *(line for name in PROJECT["optional-dependencies"] for line in extra(name))]
     for requirement in map(Requirement, declared):
         pin = lock.get(canonicalize_name(requirement.name), "missing")
         assert re.fullmatch(r"==[\w.]+", pin), f"{requirement.name} is {pin} in requirements.lock; run make lock"
         assert requirement.specifier.contains(pin[2:]), f"{requirement} excludes {pin}; run make lock"
+
+
+def test_the_base_is_light_and_what_it_lacks_names_its_extra():
+    base = set(requirements(PROJECT["dependencies"]))
+    declared = {package: name for name in ("emulators", "workflow") for package in requirements(extra(name))}
+    assert not base & set(declared)
+    # Nobody imports the plugin, Snakemake does.
+    del declared["snakemake-executor-plugin-slurm"]
+    assert declared == EXTRAS
+
+
+WITHOUT_EXTRAS = """
+import sys
+from mechscreen.extras import EXTRAS
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def without_extras(code, *arguments, folder):
+    """Run Python as where the base alone is installed."""
+    command = [sys.executable, "-c", f"{WITHOUT_EXTRAS}\n{code}", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_without_extras_only_what_computes_with_networks_cannot_be_imported(tmp_path):
+    code = """
+import importlib, pkgutil, mechscreen
+for module in pkgutil.walk_packages(mechscreen.__path__, "mechscreen."):
+    if module.name != "mechscreen.__main__":
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError:
+            print(module.name)
+"""
+    done = without_extras(code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lacking = set(done.stdout.split()) - {"mechscreen.runs.recover"}
+    assert "mechscreen.emulators.networks" in lacking
+    assert all(name.startswith("mechscreen.emulators.") for name in lacking)
+
+
+CALL = "sys.argv[0] = 'mechscreen'; from mechscreen.cli import main; main()"
+
+
+def test_without_extras_a_model_runs_and_equations_are_found(tmp_path):
+    t = np.arange(0, 5, 0.05)
+    (tmp_path / "data.csv").write_text("t,x\n" + "".join(f"{a},{b}\n" for a, b in zip(t, np.exp(-t), strict=True)))
+    done = without_extras(CALL, "discover", "data.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "dx/dt = −" in done.stdout or "dx/dt = -" in done.stdout
+    assert (tmp_path / "discovery/report.html").is_file()
+    stripe = f"{ROOT / 'examples/stripe.py'}:Stripe"
+    (tmp_path / "sets.csv").write_text("hill,c0,decay_length,K_on,K_off\n2,10,100,1,50\n")
+    sets = ("--parameters", "sets.csv")
+    done = without_extras(CALL, "simulate", "--model", stripe, *sets, "--out", "s.h5", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "s.h5").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "name"),
+    [
+        (["discover", "data.csv", "--method", "odenet"], "keras", "emulators"),
+        (["plan", ROOT / "examples/campaign.yaml"], "keras", "emulators"),
+        (["recover", "results/x"], "psutil", "workflow"),
+    ],
+)
+def test_a_verb_that_needs_an_extra_says_so_in_one_line(tmp_path, arguments, package, name):
+    t = np.arange(0, 5, 0.05)
+    (tmp_path / "data.csv").write_text("t,x\n" + "".join(f"{a},{b}\n" for a, b in zip(t, np.exp(-t), strict=True)))
+    done = without_extras(CALL, *arguments, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    said = f"mechscreen: this needs {package}, which is not installed; pip install 'mechscreen[{name}]'"
+    assert done.stderr.splitlines() == [said]
+    assert {path.name for path in tmp_path.iterdir()} == {"data.csv"}
 
 
 def test_importing_the_package_and_its_command_line_loads_nothing_heavy():

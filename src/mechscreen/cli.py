@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
+from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import InputError, nearest
+from mechscreen.extras import what_to_install
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
 EXIT_WRONG = 1
@@ -115,7 +117,7 @@ def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterato
 
 
 def _use_threads(threads: int | None) -> None:
-    """Tell the network library how many threads to use; `mechscreen.emulators.backend` reads it when it is imported."""
+    """Tell the network library how many threads to use; it is told when it is imported."""
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 
@@ -448,6 +450,22 @@ def discover(
 
 
 @cli.command()
+@click.argument("folder", type=_PATH)
+def init(folder: Path) -> None:
+    """Write a folder for a campaign: its configuration, profiles, and a Snakefile that uses this workflow.
+
+    What is there already is never overwritten.
+
+    \b
+    Example:
+      mechscreen init rings
+    """
+    from mechscreen.runs.init import init as write_folder
+
+    click.echo(write_folder(folder))
+
+
+@cli.command()
 @click.option(
     "--profile",
     type=_PATH,
@@ -549,17 +567,27 @@ def main() -> None:
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    be_quiet()
     try:
         cli()
     except InputError as error:
-        # All ranks meet the same wrong input; one on each node says it.
-        if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_INPUT)
+        _refuse(str(error))
+    except ModuleNotFoundError as error:
+        advice = what_to_install(error)
+        if advice is None:
+            raise
+        _refuse(advice)
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
+
+
+def _refuse(message: str) -> NoReturn:
+    # All ranks meet the same wrong input; one on each node says it.
+    if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
+        print(f"mechscreen: {message}", file=sys.stderr, flush=True)
+    sys.exit(EXIT_INPUT)
 
 
 def _rank() -> int:
