@@ -377,7 +377,7 @@ def predict(
 
 
 @cli.command()
-@click.argument("table", required=False, type=_PATH)
+@click.argument("table", type=_PATH)
 @click.option("--time", default="t", show_default=True, help="Column of the times.")
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
 @click.option(
@@ -390,12 +390,8 @@ def predict(
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
 @click.option("--method", default="collocation", show_default=True, help="collocation, or odenet (Hu et al. 2021).")
 @click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
-@click.option("--study", type=_PATH, help="YAML file of a study, instead of a table.")
-@click.option("--part", help="With --study: measure this part of it.")
-@click.option("--gather", is_flag=True, help="With --study: gather its tables.")
-@click.option("--figure", help="With --study: draw this figure.")
 def discover(
-    table: Path | None,
+    table: Path,
     time: str,
     trajectory: str,
     columns: str | None,
@@ -406,47 +402,29 @@ def discover(
     knowledge: Path | None,
     method: str,
     out: Path,
-    study: Path | None,
-    part: str | None,
-    gather: bool,
-    figure: str | None,
 ) -> None:
-    """Find sparse differential equations for a table of time series, or measure how well that goes.
+    """Find sparse differential equations for a table of time series.
 
     \b
-    Examples:
+    Example:
       mechscreen discover data.csv --time t --degree 2 --out discovered
-      mechscreen discover --study config/studies/discovery.yaml --part paper/cycle/collocation/seeds-00000
-      mechscreen discover --study config/studies/discovery.yaml --gather
     """
-    if (table is None) == (study is None):
-        raise click.UsageError("give either a table, or --study")
-    if study is None:
-        if part is not None or gather or figure is not None:
-            raise click.UsageError("--part, --gather and --figure belong to --study")
-        assert table is not None
-        from mechscreen.stages.discover import discover as discover_equations
+    from mechscreen.stages.discover import discover as discover_equations
 
-        model = discover_equations(
-            table,
-            out,
-            time=time,
-            trajectory=trajectory,
-            columns=[] if columns is None else [name.strip() for name in columns.split(",")],
-            degree=degree,
-            functions=terms,
-            hidden=hidden,
-            exact_start=exact_start,
-            knowledge=knowledge,
-            method=method,
-        )
-        click.echo(model.summary())
-        return
-    if [part is not None, gather, figure is not None].count(True) != 1:
-        raise click.UsageError("with --study, give one of --part, --gather and --figure")
-    from mechscreen.stages.discovery_study import run
-
-    run(study, part=part, figure=figure)
+    model = discover_equations(
+        table,
+        out,
+        time=time,
+        trajectory=trajectory,
+        columns=[] if columns is None else [name.strip() for name in columns.split(",")],
+        degree=degree,
+        functions=terms,
+        hidden=hidden,
+        exact_start=exact_start,
+        knowledge=knowledge,
+        method=method,
+    )
+    click.echo(model.summary())
 
 
 @cli.command()
