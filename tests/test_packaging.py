@@ -1,5 +1,6 @@
 """What is installed is the same by pip, by conda and by the lock file."""
 
+import os
 import re
 import subprocess
 import sys
@@ -147,3 +148,72 @@ def test_no_tracked_file_is_over_one_megabyte():
     sizes = {name: (ROOT / name).stat().st_size for name in names.split("\0") if name and (ROOT / name).exists()}
     assert sizes
     assert max(sizes.values()) <= 2**20
+
+
+UNCHANGED = """
+import importlib, locale, logging, os, pkgutil, random, signal, sys, warnings
+
+# What is imported from elsewhere does as it likes.
+import h5py, keras, matplotlib.pyplot, mpi4py, numba, numpy, openvino, psutil, pydantic.v1, scipy.stats, tensorflow
+
+def state():
+    loggers = [logging.getLogger(), *(logging.getLogger(n) for n in sorted(logging.root.manager.loggerDict))]
+    return {
+        "environment": dict(os.environ),
+        "descriptors": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
+        "streams": [id(s) for s in (sys.stdin, sys.stdout, sys.stderr)],
+        "loggers": {
+            logger.name: (list(logger.filters), list(logger.handlers), logger.level, logger.propagate)
+            for logger in loggers if not logger.name.startswith("mechscreen")
+        },
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "mask": signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        "warnings": list(warnings.filters),
+        "errors of NumPy": numpy.geterr(),
+        "random numbers": (random.getstate(), str(numpy.random.get_state())),
+        "Matplotlib": dict(matplotlib.rcParams),
+        "path": (list(sys.path), list(sys.meta_path), list(sys.path_hooks)),
+        "hooks": (sys.excepthook, sys.displayhook, sys.getrecursionlimit(), locale.setlocale(locale.LC_ALL)),
+        "place": (os.getcwd(), os.umask(os.umask(0o022))),
+    }
+
+# Loggers come to be at import; they are compared where they were there before.
+before, modules = state(), dict(sys.modules)
+import mechscreen
+names = [m.name for m in pkgutil.walk_packages(mechscreen.__path__, "mechscreen.") if m.name != "mechscreen.__main__"]
+for name in names:
+    importlib.import_module(name)
+after = state()
+after["loggers"] = {name: after["loggers"].get(name) for name in before["loggers"]}
+assert len(names) > 60, names
+for what in before:
+    assert before[what] == after[what], f"{what}: {before[what]} → {after[what]}"
+for name, module in modules.items():
+    assert sys.modules.get(name) is module, name
+assert not [name for name, module in sys.modules.items() if module is None and name not in modules]
+"""
+
+
+def test_importing_every_module_changes_nothing_in_the_process():
+    done = subprocess.run([sys.executable, "-c", UNCHANGED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_program_of_ours_tells_networks_how_many_threads_to_take_and_to_say_warnings_alone():
+    code = """
+import os, sys, logging
+from mechscreen.emulators.quiet import be_quiet
+be_quiet()
+assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+os.environ["OMP_NUM_THREADS"] = "1"
+from mechscreen.emulators import networks
+import tensorflow as tf
+assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+tf.matmul(tf.ones((8, 8)), tf.ones((8, 8)))
+assert logging.getLogger("tensorflow").filters
+"""
+    environment = {name: value for name, value in os.environ.items() if "NUM_" not in name and "TF_" not in name}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "oneDNN" not in done.stderr
+    assert "InitializeLog" not in done.stderr

@@ -46,10 +46,11 @@ def init(folder: Path) -> str:
         for name, text in texts.items():
             storage.write_text(folder / name, text)
     except BaseException:
-        with suppress(OSError):
-            for name in texts:
-                (folder / name).unlink(missing_ok=True)
-            for path in reversed(made):
+        for name in texts:
+            with suppress(OSError):
+                (folder / name).unlink()
+        for path in reversed(made):
+            with suppress(OSError):
                 path.rmdir()
         raise
     return _NEXT.format(written=", ".join(texts), folder=folder, quoted=shlex.quote(str(folder)))
