@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm soak fuzz lint lock schema install
+.PHONY: help demo test test-slurm wheel soak fuzz lint lock schema install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
@@ -22,6 +22,9 @@ test: $(INSTALLED) ## Install and run all tests but those on SLURM, two files at
 
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
+
+wheel: ## Build the wheel, install it into a new environment, and run a small campaign there
+	$(PYTHON) tests/try_wheel.py
 
 fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
 	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
