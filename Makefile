@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm soak fuzz faults lint lock schema install
+.PHONY: help demo test test-slurm wheel soak fuzz faults lint lock schema install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
@@ -23,6 +23,9 @@ test: $(INSTALLED) ## Install and run all tests but those on SLURM, two files at
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
 
+wheel: ## Build the wheel, install it into a new environment, and run a small campaign there
+	$(PYTHON) tests/try_wheel.py
+
 fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
 	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
 
@@ -33,7 +36,7 @@ lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow benchmarks
 
 bench-simulate: $(INSTALLED) ## Time the pattern model beside the published procedure
 	$(BIN)/python benchmarks/simulate.py
@@ -47,7 +50,7 @@ bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFI
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
-	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/studies/discovery.yaml
+	$(SNAKEMAKE) --snakefile benchmarks/discovery_study/Snakefile --configfile benchmarks/discovery_study/study.yaml
 
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
 	$(BIN)/python tests/soak.py

@@ -68,7 +68,7 @@ def test_a_copied_folder_is_reported_on_from_anywhere_without_the_code_of_the_mo
     shutil.rmtree(copied / "figures")
     monkeypatch.chdir("/")
     monkeypatch.setattr("mechscreen.campaign.campaign.get_model", refused)
-    monkeypatch.setattr("mechscreen.plugins.load_object", refused)
+    monkeypatch.setattr("mechscreen.registry.load_object", refused)
     report(Campaign.open(copied))
     root = str(finished.paths.root)
     assert (copied / "summary.txt").read_text() == finished.paths.summary.read_text().replace(root, str(copied))

@@ -11,15 +11,17 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
-import psutil
 from pydantic import Field
 
 from mechscreen import storage
 from mechscreen.errors import InputError
 from mechscreen.runs.records import Record, read_record
 from mechscreen.storage import FileError
+
+if TYPE_CHECKING:
+    import psutil
 
 RUN_VARIABLE = "MECHSCREEN_RUN"
 """Environment variable that holds the number of the run; processes that a run started are known by it."""
@@ -177,6 +179,9 @@ def processes(run: Run) -> list[psutil.Process]:
     """Return the processes that a run started and that live: of this user, on this machine, without who asks."""
     if run.host != socket.gethostname():
         return []
+    # Who asks how far a campaign is does not need it.
+    import psutil
+
     found = []
     asking = psutil.Process()
     family = [asking, *asking.parents()]

@@ -143,7 +143,7 @@ def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[
     path = _record_path(directory)
     members = _hashes(folders, records)
     reason = "was not evaluated yet"
-    if path.exists():
+    if storage.exists(path):
         try:
             record = EnsembleRecord.model_validate(storage.read_json(path))
         except ValidationError:
