@@ -30,7 +30,7 @@ lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow benchmarks
 
 bench-simulate: $(INSTALLED) ## Time the pattern model beside the published procedure
 	$(BIN)/python benchmarks/simulate.py
@@ -44,7 +44,7 @@ bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFI
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
-	$(SNAKEMAKE) --snakefile workflow/discover.smk --configfile config/studies/discovery.yaml
+	$(SNAKEMAKE) --snakefile benchmarks/discovery_study/Snakefile --configfile benchmarks/discovery_study/study.yaml
 
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
 	$(BIN)/python tests/soak.py

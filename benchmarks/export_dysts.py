@@ -1,4 +1,4 @@
-"""Write src/mechscreen/discovery/dysts.json: the polynomial systems of the dysts database (Gilpin 2021, MIT licence).
+"""Write benchmarks/discovery_study/dysts.json: the polynomial systems of the dysts database (Gilpin 2021, MIT licence).
 
     pip install dysts; python benchmarks/export_dysts.py
 
@@ -14,7 +14,7 @@ from dysts import flows
 
 from mechscreen.discovery import Polynomial
 
-OUT = Path(__file__).parents[1] / "src/mechscreen/discovery/dysts.json"
+OUT = Path(__file__).with_name("discovery_study") / "dysts.json"
 
 # fmt: off
 SYSTEMS = [

@@ -1,6 +1,6 @@
 """PySINDy as a method of the discovery study: at its defaults, weak, as an ensemble, and weak tuned by an oracle.
 
-Each function has the signature of `mechscreen.discovery.scoring.Peer`. Needs ``pip install mechscreen[benchmarks]``.
+Each function has the signature of `discovery_study.scoring.Peer`. Needs ``pip install mechscreen[benchmarks]``.
 """
 
 import warnings

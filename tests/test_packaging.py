@@ -1,14 +1,19 @@
 """What is installed is the same by pip, by conda and by the lock file."""
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from mechscreen.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -18,25 +23,117 @@ def requirements(lines):
     return {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
 
 
-def test_conda_environment_lists_the_packages_and_bounds_of_pyproject():
+def extra(name):
+    """Return the lines of an extra, with those of the extras that it consists of."""
+    lines = []
+    for line in PROJECT["optional-dependencies"][name]:
+        requirement = Requirement(line)
+        if requirement.name == PROJECT["name"]:
+            lines += [own for part in sorted(requirement.extras) for own in extra(part)]
+        else:
+            lines.append(line)
+    return lines
+
+
+def test_conda_environment_lists_the_packages_and_bounds_of_all():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = requirements(item for item in listed if isinstance(item, str))
     assert conda.pop("pip") == ""
     python = Requirement(f"python{PROJECT['requires-python']}")
-    wanted = requirements([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["mpich"], str(python)])
-    assert conda == wanted
+    assert conda == requirements([*PROJECT["dependencies"], *extra("all"), str(python)])
+    assert {"snakemake", "mpi4py", "numpy", "scipy", "tensorflow", "h5py"} <= set(conda)
 
 
 def test_lock_file_pins_every_dependency_within_its_bounds():
     lock = requirements(
         line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")
     )
-    extras = PROJECT["optional-dependencies"]
-    declared = [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]
+    declared = [*PROJECT["dependencies"], *(line for name in PROJECT["optional-dependencies"] for line in extra(name))]
     for requirement in map(Requirement, declared):
         pin = lock.get(canonicalize_name(requirement.name), "missing")
         assert re.fullmatch(r"==[\w.]+", pin), f"{requirement.name} is {pin} in requirements.lock; run make lock"
         assert requirement.specifier.contains(pin[2:]), f"{requirement} excludes {pin}; run make lock"
+
+
+def test_the_base_is_light_and_what_it_lacks_names_its_extra():
+    base = set(requirements(PROJECT["dependencies"]))
+    declared = {package: name for name in ("emulators", "workflow") for package in requirements(extra(name))}
+    assert not base & set(declared)
+    # Nobody imports the plugin, Snakemake does.
+    del declared["snakemake-executor-plugin-slurm"]
+    assert declared == EXTRAS
+
+
+WITHOUT_EXTRAS = """
+import sys
+from mechscreen.extras import EXTRAS
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def without_extras(code, *arguments, folder):
+    """Run Python as where the base alone is installed."""
+    command = [sys.executable, "-c", f"{WITHOUT_EXTRAS}\n{code}", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_without_extras_only_what_computes_with_networks_cannot_be_imported(tmp_path):
+    code = """
+import importlib, pkgutil, mechscreen
+for module in pkgutil.walk_packages(mechscreen.__path__, "mechscreen."):
+    if module.name != "mechscreen.__main__":
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError:
+            print(module.name)
+"""
+    done = without_extras(code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lacking = set(done.stdout.split()) - {"mechscreen.runs.recover"}
+    assert "mechscreen.emulators.networks" in lacking
+    assert all(name.startswith("mechscreen.emulators.") for name in lacking)
+
+
+CALL = "sys.argv[0] = 'mechscreen'; from mechscreen.cli import main; main()"
+
+
+def test_without_extras_a_model_runs_and_equations_are_found(tmp_path):
+    t = np.arange(0, 5, 0.05)
+    (tmp_path / "data.csv").write_text("t,x\n" + "".join(f"{a},{b}\n" for a, b in zip(t, np.exp(-t), strict=True)))
+    done = without_extras(CALL, "discover", "data.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "dx/dt = −" in done.stdout or "dx/dt = -" in done.stdout
+    assert (tmp_path / "discovery/report.html").is_file()
+    stripe = f"{ROOT / 'examples/stripe.py'}:Stripe"
+    (tmp_path / "sets.csv").write_text("hill,c0,decay_length,K_on,K_off\n2,10,100,1,50\n")
+    sets = ("--parameters", "sets.csv")
+    done = without_extras(CALL, "simulate", "--model", stripe, *sets, "--out", "s.h5", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "s.h5").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "name"),
+    [
+        (["discover", "data.csv", "--method", "odenet"], "keras", "emulators"),
+        (["plan", ROOT / "examples/campaign.yaml"], "keras", "emulators"),
+        (["recover", "results/x"], "psutil", "workflow"),
+    ],
+)
+def test_a_verb_that_needs_an_extra_says_so_in_one_line(tmp_path, arguments, package, name):
+    t = np.arange(0, 5, 0.05)
+    (tmp_path / "data.csv").write_text("t,x\n" + "".join(f"{a},{b}\n" for a, b in zip(t, np.exp(-t), strict=True)))
+    done = without_extras(CALL, *arguments, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    said = f"mechscreen: this needs {package}, which is not installed; pip install 'mechscreen[{name}]'"
+    assert done.stderr.splitlines() == [said]
+    assert {path.name for path in tmp_path.iterdir()} == {"data.csv"}
 
 
 def test_importing_the_package_and_its_command_line_loads_nothing_heavy():
@@ -51,3 +148,72 @@ def test_no_tracked_file_is_over_one_megabyte():
     sizes = {name: (ROOT / name).stat().st_size for name in names.split("\0") if name and (ROOT / name).exists()}
     assert sizes
     assert max(sizes.values()) <= 2**20
+
+
+UNCHANGED = """
+import importlib, locale, logging, os, pkgutil, random, signal, sys, warnings
+
+# What is imported from elsewhere does as it likes.
+import h5py, keras, matplotlib.pyplot, mpi4py, numba, numpy, openvino, psutil, pydantic.v1, scipy.stats, tensorflow
+
+def state():
+    loggers = [logging.getLogger(), *(logging.getLogger(n) for n in sorted(logging.root.manager.loggerDict))]
+    return {
+        "environment": dict(os.environ),
+        "descriptors": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
+        "streams": [id(s) for s in (sys.stdin, sys.stdout, sys.stderr)],
+        "loggers": {
+            logger.name: (list(logger.filters), list(logger.handlers), logger.level, logger.propagate)
+            for logger in loggers if not logger.name.startswith("mechscreen")
+        },
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "mask": signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        "warnings": list(warnings.filters),
+        "errors of NumPy": numpy.geterr(),
+        "random numbers": (random.getstate(), str(numpy.random.get_state())),
+        "Matplotlib": dict(matplotlib.rcParams),
+        "path": (list(sys.path), list(sys.meta_path), list(sys.path_hooks)),
+        "hooks": (sys.excepthook, sys.displayhook, sys.getrecursionlimit(), locale.setlocale(locale.LC_ALL)),
+        "place": (os.getcwd(), os.umask(os.umask(0o022))),
+    }
+
+# Loggers come to be at import; they are compared where they were there before.
+before, modules = state(), dict(sys.modules)
+import mechscreen
+names = [m.name for m in pkgutil.walk_packages(mechscreen.__path__, "mechscreen.") if m.name != "mechscreen.__main__"]
+for name in names:
+    importlib.import_module(name)
+after = state()
+after["loggers"] = {name: after["loggers"].get(name) for name in before["loggers"]}
+assert len(names) > 60, names
+for what in before:
+    assert before[what] == after[what], f"{what}: {before[what]} → {after[what]}"
+for name, module in modules.items():
+    assert sys.modules.get(name) is module, name
+assert not [name for name, module in sys.modules.items() if module is None and name not in modules]
+"""
+
+
+def test_importing_every_module_changes_nothing_in_the_process():
+    done = subprocess.run([sys.executable, "-c", UNCHANGED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_program_of_ours_tells_networks_how_many_threads_to_take_and_to_say_warnings_alone():
+    code = """
+import os, sys, logging
+from mechscreen.emulators.quiet import be_quiet
+be_quiet()
+assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+os.environ["OMP_NUM_THREADS"] = "1"
+from mechscreen.emulators import networks
+import tensorflow as tf
+assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+tf.matmul(tf.ones((8, 8)), tf.ones((8, 8)))
+assert logging.getLogger("tensorflow").filters
+"""
+    environment = {name: value for name, value in os.environ.items() if "NUM_" not in name and "TF_" not in name}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "oneDNN" not in done.stderr
+    assert "InitializeLog" not in done.stderr

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from mechscreen import __version__
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
+from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import InputError, nearest
+from mechscreen.extras import what_to_install
 from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
 
 EXIT_WRONG = 1
@@ -115,7 +117,7 @@ def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterato
 
 
 def _use_threads(threads: int | None) -> None:
-    """Tell the network library how many threads to use; `mechscreen.emulators.backend` reads it when it is imported."""
+    """Tell the network library how many threads to use; it is told when it is imported."""
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 
@@ -383,7 +385,7 @@ def predict(
 
 
 @cli.command()
-@click.argument("table", required=False, type=_PATH)
+@click.argument("table", type=_PATH)
 @click.option("--time", default="t", show_default=True, help="Column of the times.")
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
 @click.option(
@@ -396,12 +398,8 @@ def predict(
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
 @click.option("--method", default="collocation", show_default=True, help="collocation, or odenet (Hu et al. 2021).")
 @click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
-@click.option("--study", type=_PATH, help="YAML file of a study, instead of a table.")
-@click.option("--part", help="With --study: measure this part of it.")
-@click.option("--gather", is_flag=True, help="With --study: gather its tables.")
-@click.option("--figure", help="With --study: draw this figure.")
 def discover(
-    table: Path | None,
+    table: Path,
     time: str,
     trajectory: str,
     columns: str | None,
@@ -412,47 +410,45 @@ def discover(
     knowledge: Path | None,
     method: str,
     out: Path,
-    study: Path | None,
-    part: str | None,
-    gather: bool,
-    figure: str | None,
 ) -> None:
-    """Find sparse differential equations for a table of time series, or measure how well that goes.
+    """Find sparse differential equations for a table of time series.
 
     \b
-    Examples:
+    Example:
       mechscreen discover data.csv --time t --degree 2 --out discovered
-      mechscreen discover --study config/studies/discovery.yaml --part paper/cycle/collocation/seeds-00000
-      mechscreen discover --study config/studies/discovery.yaml --gather
     """
-    if (table is None) == (study is None):
-        raise click.UsageError("give either a table, or --study")
-    if study is None:
-        if part is not None or gather or figure is not None:
-            raise click.UsageError("--part, --gather and --figure belong to --study")
-        assert table is not None
-        from mechscreen.stages.discover import discover as discover_equations
+    from mechscreen.stages.discover import discover as discover_equations
 
-        model = discover_equations(
-            table,
-            out,
-            time=time,
-            trajectory=trajectory,
-            columns=[] if columns is None else [name.strip() for name in columns.split(",")],
-            degree=degree,
-            functions=terms,
-            hidden=hidden,
-            exact_start=exact_start,
-            knowledge=knowledge,
-            method=method,
-        )
-        click.echo(model.summary())
-        return
-    if [part is not None, gather, figure is not None].count(True) != 1:
-        raise click.UsageError("with --study, give one of --part, --gather and --figure")
-    from mechscreen.stages.discovery_study import run
+    model = discover_equations(
+        table,
+        out,
+        time=time,
+        trajectory=trajectory,
+        columns=[] if columns is None else [name.strip() for name in columns.split(",")],
+        degree=degree,
+        functions=terms,
+        hidden=hidden,
+        exact_start=exact_start,
+        knowledge=knowledge,
+        method=method,
+    )
+    click.echo(model.summary())
 
-    run(study, part=part, figure=figure)
+
+@cli.command()
+@click.argument("folder", type=_PATH)
+def init(folder: Path) -> None:
+    """Write a folder for a campaign: its configuration, profiles, and a Snakefile that uses this workflow.
+
+    What is there already is never overwritten.
+
+    \b
+    Example:
+      mechscreen init rings
+    """
+    from mechscreen.runs.init import init as write_folder
+
+    click.echo(write_folder(folder))
 
 
 @cli.command()
@@ -560,13 +556,16 @@ def main() -> None:
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    be_quiet()
     try:
         cli()
     except InputError as error:
-        # All ranks meet the same wrong input; one on each node says it.
-        if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-            print(f"mechscreen: {error}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_INPUT)
+        _refuse(str(error))
+    except ModuleNotFoundError as error:
+        advice = what_to_install(error)
+        if advice is None:
+            raise
+        _refuse(advice)
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
@@ -576,6 +575,13 @@ def main() -> None:
         reason = str(error) or "there was not enough of it"
         print(f"mechscreen: out of memory: {reason}; give the job more memory", file=sys.stderr, flush=True)
         sys.exit(EXIT_WRONG)
+
+
+def _refuse(message: str) -> NoReturn:
+    # All ranks meet the same wrong input; one on each node says it.
+    if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
+        print(f"mechscreen: {message}", file=sys.stderr, flush=True)
+    sys.exit(EXIT_INPUT)
 
 
 def _rank() -> int:

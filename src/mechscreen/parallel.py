@@ -82,7 +82,7 @@ def communicator(expected: int | None = None) -> Comm:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise InputError(
-            f"MPI cannot be loaded ({error}); load the cluster's MPI module, or: pip install 'mechscreen[mpich]'"
+            f"MPI cannot be loaded ({error}); load the cluster's MPI module, or: pip install 'mechscreen[all]'"
         ) from None
     size = MPI.COMM_WORLD.Get_size()
     if expected is not None and size != expected:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from discovery_study.cases import get_case
 from mechscreen import InputError
 from mechscreen.discovery import Knowledge, Polynomial, discover, odenet
-from mechscreen.discovery.cases import get_case
 
 CASE = get_case("cycle")
 KNOWLEDGE = Knowledge(exclude=[("x", "x^2")])

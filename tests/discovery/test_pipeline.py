@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from discovery_study.cases import get_case
 from mechscreen import InputError
 from mechscreen.discovery import Knowledge, Polynomial, Undetermined, discover
-from mechscreen.discovery.cases import get_case
 from mechscreen.discovery.search import Search, regress
 
 ROWS = [

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from discovery_study.cases import get_case
 from mechscreen import InputError
-from mechscreen.discovery.cases import get_case
 from mechscreen.stages.discover import discover, read_time_series
 
 

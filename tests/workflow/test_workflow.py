@@ -58,7 +58,7 @@ def test_the_documentation_has_snakemake_lines():
 def test_a_wrong_key_of_a_discovery_study_ends_before_any_job(tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text(yaml.safe_dump({"name": "small", "tables": {"a": {"rows": [{"case": "cycel"}]}}}))
-    command = [BIN / "snakemake", "--snakefile", ROOT / "workflow/discover.smk", "--directory", tmp_path]
+    command = [BIN / "snakemake", "--snakefile", ROOT / "benchmarks/discovery_study/Snakefile", "--directory", tmp_path]
     command += ["--configfile", config, "--workflow-profile", ROOT / "cluster_profiles/local"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=100)
     assert done.returncode != 0
@@ -68,7 +68,7 @@ def test_a_wrong_key_of_a_discovery_study_ends_before_any_job(tmp_path):
 
 @pytest.mark.parametrize("line", documented_lines())
 def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path):
-    for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples"):
+    for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples", "benchmarks"):
         (tmp_path / name).symlink_to(ROOT / name)
     # Some stand on campaigns that were run.
     for name in ("active-1", "active-2", "active-3") if "config/active-" in line else ():

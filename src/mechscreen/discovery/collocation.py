@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mechscreen.discovery import kernels
 from mechscreen.discovery.library import FloatArray, IntArray, Library
+from mechscreen.discovery.runge_kutta import rk4_step
 
 BoolArray = NDArray[np.bool_]
 
@@ -428,11 +429,7 @@ def _step(rate: Callable[[FloatArray], FloatArray], x: FloatArray, width: FloatA
     """States (n, d) after a time `width`, by Runge–Kutta of order 4 in four steps."""
     h = 0.25 * width
     for _ in range(4):
-        k1 = rate(x)
-        k2 = rate(x + 0.5 * h * k1)
-        k3 = rate(x + 0.5 * h * k2)
-        k4 = rate(x + h * k3)
-        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        x = rk4_step(rate, x, h)
     return x
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from mechscreen.discovery.data import Trajectories
 from mechscreen.discovery.library import FloatArray
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
+from mechscreen.discovery.runge_kutta import rk4_step
 
 WINDOW_SAMPLES = 10
 """Samples over which the equations are integrated again from the fitted states."""
@@ -32,11 +33,7 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
             h = ((t[starts + k + 1] - t[starts + k]) / steps_per_sample)[:, None]
             with np.errstate(all="ignore"):
                 for _ in range(steps_per_sample):
-                    k1 = model.rates(state)
-                    k2 = model.rates(state + 0.5 * h * k1)
-                    k3 = model.rates(state + 0.5 * h * k2)
-                    k4 = model.rates(state + h * k3)
-                    state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+                    state = rk4_step(model.rates, state, h)
             predicted[starts + k + 1] = state
         out.append(predicted)
     return out

@@ -12,6 +12,7 @@ import numpy as np
 from mechscreen.discovery.collocation import BoolArray, Columns
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.model import Undetermined
+from mechscreen.discovery.runge_kutta import rk4_step
 from mechscreen.errors import InputError
 
 SPACING = 0.1
@@ -273,12 +274,7 @@ def _trainer(
         state, total = x[:, 0], tf.zeros(())
         for q in tf.range(n_steps):
             tf.autograph.experimental.set_loop_options(maximum_iterations=n_steps)
-            h = steps[:, q // substeps][:, None]
-            k1 = rate(state)
-            k2 = rate(state + 0.5 * h * k1)
-            k3 = rate(state + 0.5 * h * k2)
-            k4 = rate(state + h * k3)
-            state = stopped(state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
+            state = stopped(rk4_step(rate, state, steps[:, q // substeps][:, None]))
             arrived = tf.cast((q + 1) % substeps == 0, tf.float32)
             total += arrived * tf.reduce_mean(tf.square((state - x[:, q // substeps + 1]) / sigma))
         return total / points

@@ -28,6 +28,8 @@ LEAST_INODES = 10_000
 LARGEST_SKEW = 5.0
 """Seconds between the clocks of this machine and of its file system, above which files look older than they are."""
 
+_NEEDED = ("", "emulators", "workflow")
+"""Extras that a campaign needs, beside what is always installed."""
 _RANKS = 2
 _JOB_MINUTES = 10
 
@@ -113,7 +115,7 @@ def _packages() -> Finding:
     wrong = []
     for line in metadata.requires("mechscreen") or []:
         asked = Requirement(line)
-        if asked.marker is not None and not asked.marker.evaluate({"extra": ""}):
+        if asked.marker is not None and not any(asked.marker.evaluate({"extra": extra}) for extra in _NEEDED):
             continue
         try:
             version = metadata.version(asked.name)
@@ -124,7 +126,7 @@ def _packages() -> Finding:
             wrong.append(f"{asked.name} {version} is not {asked.specifier}")
     python = ".".join(map(str, sys.version_info[:3]))
     if wrong:
-        return Finding("packages", "; ".join(wrong), "install again: make install, or conda env update")
+        return Finding("packages", "; ".join(wrong), "pip install 'mechscreen[all]', or conda env update")
     return Finding("packages", f"Python {python}, mechscreen {metadata.version('mechscreen')}, all it asks for")
 
 

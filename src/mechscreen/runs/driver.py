@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
-
-import psutil
+from typing import TYPE_CHECKING, TextIO
 
 from mechscreen import storage
 from mechscreen.errors import InputError
+
+if TYPE_CHECKING:
+    import psutil
 
 RUN_VARIABLE = "MECHSCREEN_RUN"
 """Environment variable that holds the number of the run; processes that a run started are known by it."""
@@ -113,6 +114,9 @@ def is_alive(root: Path) -> bool:
 
 def processes(run: Run) -> list[psutil.Process]:
     """Return the processes on this machine that a run started, and that live."""
+    # Who asks how far a campaign is does not need it.
+    import psutil
+
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

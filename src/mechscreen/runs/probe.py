@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from mechscreen.emulators.quiet import be_quiet
 from mechscreen.errors import InputError
 from mechscreen.parallel import communicator, failing_together, rank_of, size_of
 
@@ -20,6 +21,7 @@ _LATE = 120.0
 def main() -> None:
     """Look, print one line, and exit with 0, or with 1 and the reason."""
     what, *rest = sys.argv[1:]
+    be_quiet()
     try:
         found = ranks(int(rest[0]), Path(rest[1])) if what == "ranks" else gpu()
     except InputError as error:

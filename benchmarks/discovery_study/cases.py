@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from mechscreen.discovery.library import FloatArray, Polynomial
+from mechscreen.discovery.runge_kutta import rk4_step
 from mechscreen.errors import InputError, nearest
 
 FINE_STEP = 1e-3
@@ -120,7 +121,7 @@ class Case(System):
 
         Samples of noise (d,) at times t (n,), initial state unknown, support and noise level known. The covariance of
         state and coefficients is carried along the true solution (Kalman filter without process noise, started
-        from ignorance), with sensitivities by Runge–Kutta; none of this is shared with the solver under test.
+        from ignorance), with sensitivities by Runge–Kutta, whose step alone is shared with the package under test.
         """
         library = Polynomial(self.degree).bind(self.variables)
         theta = self.coefficients()
@@ -129,11 +130,12 @@ class Case(System):
         size = np.abs(_solve(self.name)).max(axis=0)
         scale = np.concatenate([size, np.abs(theta[tuple(active.T)])])
 
-        def flow(x: FloatArray, sensitivity: FloatArray) -> tuple[FloatArray, FloatArray]:
-            values, slopes = library.evaluate(x[None])
+        def flow(both: FloatArray) -> FloatArray:
+            """Time derivatives of the state and its sensitivities, a column and d + p more."""
+            values, slopes = library.evaluate(both[None, :, 0])
             direct = np.zeros((d, d + p))
             direct[active[:, 0], d + np.arange(p)] = values[0, active[:, 1]]
-            return theta @ values[0], (theta @ slopes[0]) @ sensitivity + direct
+            return np.column_stack([theta @ values[0], (theta @ slopes[0]) @ both[:, 1:] + direct])
 
         states = _solve(self.name)
         covariance = np.diag(np.concatenate([size**2, scale[d:] ** 2])) * 1e6
@@ -142,18 +144,13 @@ class Case(System):
         for time in t:
             n_steps = int(np.ceil((time - now) / 0.01 - 1e-9))
             # From the true state each time: over a chaotic trajectory, this coarser integration would drift away.
-            x, s = states[round(now / FINE_STEP)], np.eye(d, d + p)
+            both = np.column_stack([states[round(now / FINE_STEP)], np.eye(d, d + p)])
             h = (time - now) / max(n_steps, 1)
             for _ in range(n_steps):
-                k1, s1 = flow(x, s)
-                k2, s2 = flow(x + h / 2 * k1, s + h / 2 * s1)
-                k3, s3 = flow(x + h / 2 * k2, s + h / 2 * s2)
-                k4, s4 = flow(x + h * k3, s + h * s3)
-                x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-                s = s + h / 6 * (s1 + 2 * s2 + 2 * s3 + s4)
+                both = rk4_step(flow, both, h)
             now = float(time)
             transition = identity.copy()
-            transition[:d] = s
+            transition[:d] = both[:, 1:]
             covariance = transition @ covariance @ transition.T
             for k in range(d):
                 column = covariance[:, k] / (covariance[k, k] + noise[k] ** 2)
@@ -174,14 +171,8 @@ def _solve(name: str) -> FloatArray:
     x = np.array(case.start, dtype=float)
     states = np.empty((round(case.duration / FINE_STEP) + 1, len(x)))
     states[0] = x
-    h = FINE_STEP
     for i in range(1, len(states)):
-        k1 = rate(x)
-        k2 = rate(x + h / 2 * k1)
-        k3 = rate(x + h / 2 * k2)
-        k4 = rate(x + h * k3)
-        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        states[i] = x
+        states[i] = x = rk4_step(rate, x, FINE_STEP)
     states.flags.writeable = False
     return states
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mechscreen.discovery.actin import (
+from discovery_study.actin import (
     PHYSICAL_TERMS,
     PUBLISHED_ERRORS,
     PUBLISHED_KCL,
@@ -16,7 +16,7 @@ from mechscreen.discovery.actin import (
     predict,
     synthetic_curves,
 )
-from mechscreen.stages.discovery_study import read_curves
+from discovery_study.measure import read_curves
 
 DATA = Path(__file__).parents[3] / "shared/data"
 measured = pytest.mark.skipif(

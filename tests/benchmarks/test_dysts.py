@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from discovery_study.dysts import Attractor, get_attractor, systems
+from discovery_study.scoring import measure_attractor
 from mechscreen import InputError
-from mechscreen.discovery.dysts import Attractor, get_attractor, systems
-from mechscreen.discovery.scoring import measure_attractor
 
 
 def test_the_published_study_has_seventy_systems_of_degree_four_at_most():

@@ -11,8 +11,8 @@ from typing import Any, cast, get_args
 import numpy as np
 from scipy.stats import binomtest
 
-from mechscreen.discovery.cases import Case, System, get_case
-from mechscreen.discovery.dysts import DEGREE, get_attractor
+from discovery_study.cases import Case, System, get_case
+from discovery_study.dysts import DEGREE, get_attractor
 from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.pipeline import Method, discover

@@ -11,14 +11,15 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from discovery_study import actin, scoring
+from discovery_study.actin import Curve
+from discovery_study.cases import get_case
+from discovery_study.study import Figure, Study, TableSection, method_name
 from mechscreen import __version__, storage
-from mechscreen.discovery import Polynomial, actin, scoring
+from mechscreen.discovery import Polynomial
 from mechscreen.discovery import discover as find
-from mechscreen.discovery.actin import Curve
-from mechscreen.discovery.cases import get_case
 from mechscreen.discovery.pipeline import Method
 from mechscreen.errors import InputError, nearest
-from mechscreen.study import Figure, Study, TableSection, method_name
 
 GOOD = 0.01
 """Distance from the true coefficients up to which the published study of the dysts systems counts a success."""
@@ -335,7 +336,7 @@ def draw(study: Study, name: Figure) -> Path:
     InputError
         If a result that it shows is missing.
     """
-    from mechscreen.figures import discovery_study as figures
+    from discovery_study import figures
     from mechscreen.figures.style import to_png
 
     if name == "actin":

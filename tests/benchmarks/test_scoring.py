@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from discovery_study.cases import CASES, get_case
+from discovery_study.scoring import compare, forecast, measure, summarise, wilson
 from mechscreen import InputError
-from mechscreen.discovery.cases import CASES, get_case
-from mechscreen.discovery.scoring import compare, forecast, measure, summarise, wilson
 
 
 @pytest.mark.parametrize("name", ["over-damped", "spiral", "cycle"])

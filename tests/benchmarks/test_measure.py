@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
+from discovery_study.measure import draw, gather, measure_actin, measure_part, read_curves, run
+from discovery_study.study import Study
 from mechscreen import InputError
-from mechscreen.stages.discovery_study import draw, gather, measure_actin, measure_part, read_curves, run
-from mechscreen.study import Study
 
 PEER = """
 import numpy as np

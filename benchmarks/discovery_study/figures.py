@@ -133,7 +133,7 @@ def draw_actin(records: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     records
-        What `mechscreen.stages.discovery_study.measure_actin` writes.
+        What `discovery_study.measure.measure_actin` writes.
     """
     kinds = ("data-driven", "physical")
     figure = Figure(figsize=(style.WIDTH, 0.4 + 2.7 * len(records)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from mechscreen.discovery.cases import System
+from discovery_study.cases import System
 from mechscreen.discovery.library import FloatArray
 from mechscreen.errors import InputError, nearest
 
@@ -70,7 +70,7 @@ def _solve(system: Attractor, start: FloatArray, t: FloatArray, tolerance: float
 @cache
 def systems() -> dict[str, Attractor]:
     """Return all systems by name; see benchmarks/export_dysts.py for where they come from."""
-    records = json.loads(resources.files("mechscreen.discovery").joinpath("dysts.json").read_text())
+    records = json.loads(Path(__file__).with_name("dysts.json").read_text(encoding="utf-8"))
     return {
         name: Attractor(name, tuple(r["equations"]), r["equations"], tuple(r["start"]), r["period"])
         for name, r in records.items()

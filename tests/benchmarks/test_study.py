@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from discovery_study.study import Study, method_name
 from mechscreen import InputError
-from mechscreen.study import Study, method_name
 
-ROOT = Path(__file__).parents[1]
-SHIPPED = ROOT / "config/studies/discovery.yaml"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "benchmarks/discovery_study/study.yaml"
 SMALL = {
     "name": "small",
     "seeds": 5,
@@ -51,8 +51,8 @@ def test_the_resolved_configuration_is_the_same_study():
     assert Study.from_dict(yaml.safe_load(study.to_yaml())) == study
 
 
-def test_every_key_is_explained_in_config_readme():
-    text = (ROOT / "config/README.md").read_text()
+def test_every_key_is_explained_in_the_docs():
+    text = (ROOT / "docs/discovery.md").read_text()
     keys = [*Study.model_fields, *(f"tables.*.{key}" for key in ("rows", "systems", "methods", "seeds"))]
     assert not [key for key in keys if f"`{key}`" not in text]
 

@@ -36,7 +36,7 @@ class RowSection(Section):
         return self.case + "".join(told)
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of `mechscreen.discovery.scoring.measure`."""
+        """Return the keyword arguments of `discovery_study.scoring.measure`."""
         return {"noise": self.noise, "step": self.step, "keep": self.keep, "degree": self.degree}
 
 
@@ -100,9 +100,9 @@ class Study(Configuration):
 
     def check(self) -> None:
         """See that cases, systems and methods are there."""
-        from mechscreen.discovery.cases import get_case
-        from mechscreen.discovery.dysts import get_attractor
-        from mechscreen.discovery.scoring import check_method
+        from discovery_study.cases import get_case
+        from discovery_study.dysts import get_attractor
+        from discovery_study.scoring import check_method
 
         for name, table in self.tables.items():
             if name in RESERVED:
@@ -141,7 +141,7 @@ class Study(Configuration):
         section = self.tables[table]
         if section.rows:
             return tuple(row.name for row in section.rows)
-        from mechscreen.discovery.dysts import systems
+        from discovery_study.dysts import systems
 
         return tuple(systems()) if section.systems == "all" else section.systems
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mechscreen.figures.discovery_study import draw_actin, draw_noise
+from discovery_study.figures import draw_actin, draw_noise
 
 
 def test_noise_is_drawn_by_method_and_the_error_beside_it():
