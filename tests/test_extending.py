@@ -130,7 +130,9 @@ from mechscreen.campaign import Campaign
 from mechscreen.sampling import sample_unit
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import merge
+from mechscreen.stages.predict import load_ensemble
 from mechscreen.stages.report import draw, figure_names
+from mechscreen.stages.results import Results
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.select import select
 from mechscreen.stages.simulate import simulate
@@ -147,6 +149,8 @@ screen_block(campaign, 0)
 gather_screen(campaign)
 validate(campaign)
 assert storage.read_json(campaign.paths.metrics)["backend"] == "plain"
+assert load_ensemble(campaign.paths.emulators).ensemble.backend == "plain"
+assert Results(campaign).classes == ["dark", "bright"]
 paths = campaign.paths
 for path, kind in (
     (paths.predictions, "predictions"),

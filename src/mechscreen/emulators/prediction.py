@@ -36,7 +36,9 @@ def _openvino() -> tuple[Any, Any]:
     try:
         import openvino
     except ImportError as error:
-        raise InputError(f"backend 'openvino' cannot be loaded ({error}); pip install openvino") from None
+        raise InputError(
+            f"backend 'openvino' cannot be loaded ({error}); pip install 'mechscreen[emulators]'"
+        ) from None
 
     return openvino, openvino.Core()
 
