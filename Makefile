@@ -32,10 +32,11 @@ fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command line
 faults: $(INSTALLED) ## Let each call of each stage to the file system fail with each error (hours)
 	MECHSCREEN_FAULTS=1 $(BIN)/python -m pytest tests/faults
 
-lint: $(INSTALLED) ## Check style, types and workflow
+lint: $(INSTALLED) ## Check style, types, who imports whom, and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow benchmarks
 
 bench-simulate: $(INSTALLED) ## Time the pattern model beside the published procedure

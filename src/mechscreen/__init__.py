@@ -4,8 +4,7 @@ from typing import Any
 
 from mechscreen.errors import FileError, InputError, MechscreenError, ModelError, StorageError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution, get_model
-
-__version__ = "0.1.0"
+from mechscreen.version import __version__
 
 __all__ = [
     "FileError",

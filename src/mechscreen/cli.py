@@ -12,7 +12,6 @@ from typing import Any, NoReturn, get_args
 
 import click
 
-from mechscreen import __version__
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
@@ -20,6 +19,7 @@ from mechscreen.errors import InputError, MechscreenError, StorageError, as_told
 from mechscreen.extras import what_to_install
 from mechscreen.progress import printable
 from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
+from mechscreen.version import __version__
 
 EXIT_WRONG = 1
 EXIT_UNFINISHED = 75

@@ -81,6 +81,11 @@ class Registry(Generic[Item]):
         if name not in self.built_in:
             self.get(name)
 
+    def origin(self, name: str) -> dict[str, str]:
+        """Return version by name of the distribution that adds something; {} for what is built in or defined here."""
+        points = [] if name in self.built_in else self._installed().get(name, [])
+        return {point.dist.name: point.dist.version for point in points if point.dist is not None}
+
     def define(self, name: str, item: Item) -> None:
         """Enter a class that this process defines; again, where its file is run again.
 

@@ -33,8 +33,8 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-import mechscreen
 from mechscreen.errors import ADVICE, REMAKE, FileError, InputError, MechscreenError, StorageError, says_absent
+from mechscreen.version import __version__
 
 FORMAT_VERSION = 2
 
@@ -235,7 +235,7 @@ class _Skeleton(io.RawIOBase):
 
 def _lay_out(skeleton: _Skeleton, layout: Layout, attributes: Mapping[str, Attribute]) -> dict[str, _Place]:
     """Write everything but the arrays' content of a file into `skeleton`; return the places of the arrays."""
-    attributes = {**attributes, "format_version": FORMAT_VERSION, "software_version": mechscreen.__version__}
+    attributes = {**attributes, "format_version": FORMAT_VERSION, "software_version": __version__}
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     settings.set_layout(h5py.h5d.CONTIGUOUS)
     settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -706,7 +706,7 @@ def _check_attributes(path: Path, attributes: Mapping[str, Any], kind: str, iden
         raise FileError(
             path,
             f"has format {version}, written by mechscreen {attributes.get('software_version')}; "
-            f"this is mechscreen {mechscreen.__version__}, which reads up to format {FORMAT_VERSION}",
+            f"this is mechscreen {__version__}, which reads up to format {FORMAT_VERSION}",
             "update it",
         )
     if version < FORMAT_VERSION:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from mechscreen.campaign.configuration import NAME, Configuration, read_mapping
-from mechscreen.campaign.description import Description
+from mechscreen.campaign.description import Code, Description
 from mechscreen.campaign.editions import EDITION, with_defaults_of
 from mechscreen.campaign.graph import EVERYTHING, STAGES, Stage, ancestors, nothing, remakes
 from mechscreen.campaign.identity import Identity, counted, defaults_of, flatten
@@ -206,11 +206,6 @@ class Campaign(Configuration):
         if not self.space.varied:
             raise InputError("'model': every parameter is held fixed; let at least one vary")
         _ = self.selector
-        if self.selection is not None:
-            try:
-                ACQUISITIONS.get(self.selection.acquisition)
-            except InputError as error:
-                raise InputError(f"'selection.acquisition': {error}") from None
         if not self.screen_space.varied:
             raise InputError("'screen': every parameter is held fixed; let at least one vary")
         _ = self.targets
@@ -237,6 +232,11 @@ class Campaign(Configuration):
     def about(self) -> Description:
         """What model and objective are: as they are loaded or, of an opened folder, as they were written down."""
         looked_for = self.screen.objective
+        if self.selection is not None:
+            try:
+                ACQUISITIONS.get(self.selection.acquisition)
+            except (InputError, ModelError) as error:
+                raise type(error)(f"'selection.acquisition': {error}") from None
         return Description.of(
             self.model_instance,
             self.model.name,
@@ -244,6 +244,7 @@ class Campaign(Configuration):
             self.objective,
             looked_for.name,
             looked_for.options,
+            None if self.selection is None else self.selection.acquisition,
         )
 
     @property
@@ -337,7 +338,7 @@ class Campaign(Configuration):
 
     def _counted(self, stages: Set[Stage]) -> Iterator[tuple[str, Any]]:
         """Yield what counts for some stages."""
-        codes = {"model": self.about.model, "screen.objective": self.about.objective}
+        codes: dict[str, Code] = {"model": self.about.model, "screen.objective": self.about.objective}
         for leaf, value in flatten(self):
             if leaf.effect is None or not leaf.effect.counts_for(stages):
                 continue
@@ -346,6 +347,10 @@ class Campaign(Configuration):
                 assert self.selector is not None
                 for key, of_other in self.selector.identity("ensemble").values.items():
                     yield f"{leaf.key}.{key}", of_other
+            elif leaf.key == "selection.acquisition":
+                assert self.about.acquisition is not None
+                yield from counted(leaf, self.about.acquisition.name)
+                yield from ((f"{leaf.key}.source.{file}", sha) for file, sha in self.about.acquisition.source.items())
             elif section in codes and name == "name":
                 code = codes[section]
                 yield from counted(leaf, code.name)

@@ -14,13 +14,14 @@ from pydantic import Field, ValidationError
 from mechscreen.campaign.configuration import Section
 from mechscreen.campaign.sources import files_of, neutral_name, source_of
 from mechscreen.models import Model, Output, Parameter, ParameterSpace
+from mechscreen.registry import ACQUISITIONS, MODELS, OBJECTIVES
 
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
 
 
 class Code(Section):
-    """Where a model or objective comes from.
+    """Where a model, an objective or an acquisition comes from.
 
     Attributes
     ----------
@@ -63,6 +64,8 @@ class Description(Section):
 
     model: ModelCode
     objective: ObjectiveCode
+    acquisition: Code | None = None
+    """What selects, where the campaign has a section ``selection``."""
 
     @classmethod
     def of(
@@ -73,13 +76,14 @@ class Description(Section):
         objective: Objective,
         objective_spec: str,
         objective_options: Mapping[str, Any],
+        acquisition_spec: str | None = None,
     ) -> Self:
         """Describe a model and an objective that are loaded."""
         return cls(
             model=ModelCode(
                 name=neutral_name(model_spec),
                 version=str(model.version),
-                source=source_of(model_spec, getattr(model, "files", ())),
+                source=source_of(model_spec, getattr(model, "files", ())) or MODELS.origin(model_spec),
                 files=files_of(model_spec, model_options),
                 seconds=float(model.seconds),
                 isolated=bool(model.isolated),
@@ -90,10 +94,17 @@ class Description(Section):
             objective=ObjectiveCode(
                 name=neutral_name(objective_spec),
                 version=objective.version,
-                source=source_of(objective_spec),
+                source=source_of(objective_spec) or OBJECTIVES.origin(objective_spec),
                 files=files_of(objective_spec, objective_options),
                 class_names=objective.class_names,
                 output=getattr(objective, "output", 0),
+            ),
+            acquisition=None
+            if acquisition_spec is None
+            else Code(
+                name=neutral_name(acquisition_spec),
+                version="1",
+                source=source_of(acquisition_spec) or ACQUISITIONS.origin(acquisition_spec),
             ),
         )
 

@@ -14,11 +14,11 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 
-import mechscreen
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity, Stage, read_mapping
 from mechscreen.errors import InputError
 from mechscreen.runs import driver, format_1
+from mechscreen.version import __version__
 
 _ROWS = 4096
 """Rows of an array that are in memory at a time, so that files may be larger than it."""
@@ -131,7 +131,7 @@ class _Conversion:
             **self._attributes(values, identity),
             "identity": dict(identity.values),
             "format_version": storage.FORMAT_VERSION,
-            "software_version": mechscreen.__version__,
+            "software_version": __version__,
         }
         if path.name == "manifest.json":
             for entry in new["files"]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen import __version__, storage
+from mechscreen import storage
 from mechscreen.errors import InputError, nearest
 from mechscreen.tables import read_rows
+from mechscreen.version import __version__
 
 if TYPE_CHECKING:
     from mechscreen.discovery import DiscoveredModel, Knowledge

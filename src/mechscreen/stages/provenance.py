@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-import mechscreen
 from mechscreen.campaign import Campaign, Stage
 from mechscreen.models import Output, ParameterSpace
 from mechscreen.storage import FORMAT_VERSION
+from mechscreen.version import __version__
 
 
 class Described(Protocol):
@@ -44,7 +44,7 @@ def record(campaign: Campaign, stage: Stage, kind: str) -> dict[str, Any]:
         **provenance(campaign, stage, kind),
         "identity": dict(campaign.identity(stage).values),
         "format_version": FORMAT_VERSION,
-        "software_version": mechscreen.__version__,
+        "software_version": __version__,
     }
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import mechscreen
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError, nearest
 from mechscreen.figures import CampaignFigure
 from mechscreen.registry import FIGURES
+from mechscreen.version import __version__
 
 if TYPE_CHECKING:
     from mechscreen.figures.page import Picture
@@ -59,7 +59,7 @@ def draw(campaign: Campaign, name: str) -> Path:
     metadata = {
         "Title": about.title,
         "Description": f"{about.text} {numbers}",
-        "Source": f"campaign {campaign.name}, mechscreen {mechscreen.__version__}",
+        "Source": f"campaign {campaign.name}, mechscreen {__version__}",
     }
     path = campaign.paths.figure(name)
     png = to_png(figure, metadata)

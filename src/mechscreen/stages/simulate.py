@@ -25,6 +25,7 @@ from mechscreen.models import Model, Simulations, get_model
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.registry import MODELS
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.provenance import describe, provenance
@@ -131,11 +132,12 @@ def simulate_table(
     outside = instance.space.outside(parameters)
     if outside and ranks.is_root:
         log.warning("%s: %d of %d parameter sets lie outside the model's own ranges", table, outside, len(parameters))
+    source = source_of(model, getattr(instance, "files", ())) or MODELS.origin(model)
     identity = Identity(
         {
             "model.name": neutral_name(model),
             "model.version": instance.version,
-            **{f"model.source.{name}": sha for name, sha in source_of(model, getattr(instance, "files", ())).items()},
+            **{f"model.source.{name}": of_it for name, of_it in source.items()},
             **{f"model.options.{name}": value for name, value in (options or {}).items()},
             "simulations.sensitivity": sensitivity,
             "parameters": hashlib.sha256(parameters.tobytes()).hexdigest(),
