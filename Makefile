@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm wheel soak fuzz lint lock schema install
+.PHONY: help demo test test-slurm wheel soak fuzz faults lint lock schema install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
@@ -29,6 +29,9 @@ wheel: ## Build the wheel, install it into a new environment, and run a small ca
 fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
 	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py
 
+faults: $(INSTALLED) ## Let each call of each stage to the file system fail with each error (hours)
+	MECHSCREEN_FAULTS=1 $(BIN)/python -m pytest tests/faults
+
 lint: $(INSTALLED) ## Check style, types and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,8 +55,9 @@ bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures
 soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare its results (half an hour and more)
 	$(BIN)/python tests/soak.py
 
-schema: $(INSTALLED) ## Generate the JSON Schema of campaigns
+schema: $(INSTALLED) ## Generate the JSON Schema of campaigns, and the table of keys in config/README.md
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
+	$(BIN)/python -m mechscreen.campaign.table config/README.md
 
 install: $(INSTALLED) ## Install into .venv
 

@@ -9,8 +9,8 @@ include: "workflow/rules/common.smk"
 
 # Everything a campaign fixes; a wrong key ends here, before any job.
 campaign = load(Campaign, config, "config/demo.yaml")
-paths = campaign.paths
-# Ranks, memory and time of the jobs of each rule, from the campaign's size.
+paths = results_of(campaign)
+# The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size.
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
 if workflow.is_main_process:
     print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
@@ -24,11 +24,15 @@ if campaign.selection:
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/merge.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/learn.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/screen.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/report.smk"
+
+
+if campaign.learning.sizes:
+
+    include: "workflow/rules/learn.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -49,56 +53,58 @@ localrules:
 rule all:
     default_target: True
     input:
-        report=paths.report,
+        made_by("write_report"),
 
 
 # A part of the campaign by the name of its folder: `snakemake emulators --workflow-profile … --configfile …`.
 rule simulations:
     input:
-        shards=SHARDS,
+        made_by("simulate_shard"),
 
 
 rule dataset:
     input:
-        manifest=paths.manifest,
+        made_by("merge_shards"),
 
 
 rule emulators:
     input:
-        models=MODELS,
+        made_by("train_member"),
 
 
 # Not a part of `all`: a study of its own.
 rule learning:
     input:
-        summary=paths.learning_summary,
+        study_of_sizes,
 
 
 rule evaluation:
     input:
-        metrics=paths.metrics,
+        made_by("evaluate_ensemble"),
 
 
 rule screen:
     input:
-        hits=paths.screen_hits,
+        made_by("gather_screen"),
 
 
 rule validation:
     input:
-        hits=paths.validation_hits,
+        made_by("validate_hits"),
 
 
 rule figures:
     input:
-        figures=PICTURES,
+        made_by("draw_figure"),
 
 
 onstart:
     # One run at a time drives a campaign; the lock ends with this process.
     HELD.append(begin_run(log))
     # Jobs read this resolved copy, so that `--config` overrides reach them too.
-    write_resolved(paths.campaign, campaign)
+    campaign.record()
+    # What there is to do, for whoever looks at the folder without the model.
+    write_plan(campaign, workflow.dag_settings.targets)
 
 
 onsuccess:
@@ -106,4 +112,4 @@ onsuccess:
 
 
 onerror:
-    print_failures(campaign)
+    print_failures(paths.root)

@@ -4,7 +4,7 @@
     mpiexec -n 2 python benchmarks/hand_out.py --real  the cost of a block between real ranks
 
 The simulated ranks answer after a block's time, by a communicator that packs and unpacks every message as MPI for
-Python does; rank 0 is the real one of `mechscreen.parallel.hand_out`.
+Python does; rank 0 is the real one of `mechscreen.ranks.Ranks.hand_out`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from mechscreen.parallel import _DONE, _RESULT, _WORK, hand_out
+from mechscreen.ranks import _DONE, _RESULT, _WORK, Ranks
 from mechscreen.tally import Hits
 
 SAMPLES = 64
@@ -30,7 +30,7 @@ SCREENED = Hits(
     np.zeros((1, 1, 501), np.float32),
     np.zeros((1, 1), np.float32),
 )
-"""What a batch of a screen returns that found a hit; its counts are added up by the ranks, once for each job."""
+"""What a batch of a screen returned that found a hit; now a rank tells of many batches at once, and of most nothing."""
 
 
 class SimulatedRanks:
@@ -94,7 +94,7 @@ def simulated(what: str, result: object, ranks: int, seconds: float, blocks: int
     comm = SimulatedRanks(ranks, seconds, result)
     collected = []
     start, cpu = time.perf_counter(), time.process_time()
-    assert hand_out(comm, range(blocks), lambda block: result, lambda block, result: collected.append(block))
+    assert Ranks(comm).hand_out(range(blocks), lambda block: result, lambda block, result: collected.append(block))
     wall, used = time.perf_counter() - start, time.process_time() - cpu
     assert sorted(collected) == list(range(blocks))
     ideal = seconds * blocks / (ranks - 1)
@@ -111,7 +111,7 @@ def real(what: str, result: object, blocks: int) -> None:
     collected = []
     comm.Barrier()
     start = time.perf_counter()
-    hand_out(comm, range(blocks), lambda block: result, lambda block, result: collected.append(block))
+    Ranks(comm).hand_out(range(blocks), lambda block: result, lambda block, result: collected.append(block))
     wall = time.perf_counter() - start
     if comm.Get_rank() == 0:
         print(f"{comm.Get_size()} real ranks, {what}, blocks of no work: {1e6 * wall / blocks:.0f} µs a block")

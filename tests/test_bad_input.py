@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from campaigns import ROOT
 from mechscreen import storage
 from mechscreen.campaign import STAGES, Campaign
-from mechscreen.cli import EXIT_INPUT, EXIT_UNFINISHED, cli, main
+from mechscreen.cli import EXIT_UNFINISHED, cli, main
+from mechscreen.errors import EXIT_INPUT
 
 EXAMPLES = int(os.environ.get("MECHSCREEN_FUZZ", "0"))
 fuzz = settings(

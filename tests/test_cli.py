@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from mechscreen import storage
-from mechscreen.cli import EXIT_INPUT, EXIT_UNFINISHED, cli
+from mechscreen.cli import EXIT_UNFINISHED, cli
+from mechscreen.errors import EXIT_INPUT
 
 BIN = Path(sys.executable).parent
 STRIPE = f"{Path(__file__).parents[1] / 'examples/stripe.py'}:Stripe"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import callee
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
 
 TESTS = Path(__file__).parent
@@ -137,7 +137,7 @@ def test_the_process_outlives_the_notices_of_clusters_and_terminals_from_its_fir
 import os, signal, threading, time
 import callee
 from mechscreen.isolation import Isolated
-from mechscreen.parallel import Deadline
+from mechscreen.ranks import Deadline
 
 def notify():
     for moment in range(200):
@@ -186,7 +186,7 @@ isolated.call("hold_the_interpreter", seconds=60)
     ],
 )
 def test_what_cannot_be_made_there_is_told(make, expected):
-    with Isolated("the callee", make) as isolated, pytest.raises(InputError) as caught:
+    with Isolated("the callee", make) as isolated, pytest.raises(ModelError) as caught:
         isolated.call("pid", seconds=PATIENT)
     assert str(caught.value) == f"the callee cannot be made in a process of its own: {expected}"
 
@@ -199,12 +199,12 @@ import sys
 sys.path.insert(0, {str(TESTS)!r})
 import callee
 from mechscreen.isolation import Isolated
-from mechscreen.parallel import communicator
+from mechscreen.ranks import Ranks
 
-comm = communicator(2)
+us = Ranks.launched(2)
 with Isolated("the callee", callee.Callee) as isolated:
-    found = comm.gather(isolated.call("ranks", seconds=60))
-if comm.Get_rank() == 0:
+    found = us.gather(isolated.call("ranks", seconds=60))
+if us.is_root:
     print(found)
 """
     )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import find_peaks, peak_prominences
 
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, MechscreenError, ModelError
 from mechscreen.objectives import count_modes, get_objective, mirrored_peaks
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "reference_simulations.csv"
@@ -155,7 +155,7 @@ def test_a_profile_that_is_not_finite_is_refused():
     profiles = smooth_profiles(np.random.default_rng(0), 3)
     for value in (np.nan, np.inf, -np.inf):
         profiles[1, 300] = value
-        with pytest.raises(InputError, match="profile 1 holds a value that is not finite"):
+        with pytest.raises(ModelError, match="profile 1 holds a value that is not finite"):
             mirrored_peaks(profiles, 50, 0.1)
 
 
@@ -242,7 +242,7 @@ def test_modes_look_at_the_chosen_output_and_refuse_what_is_not_finite():
     with pytest.raises(InputError, match="'modes' looks at output 2"):
         get_objective("modes", output=2)(profiles, np.zeros((1, 2)))
     profiles[0, 1, 3] = np.nan
-    with pytest.raises(InputError, match="profile 0 holds a value that is not finite"):
+    with pytest.raises(ModelError, match="profile 0 holds a value that is not finite"):
         get_objective("modes", output=1)(profiles, np.zeros((1, 2)))
 
 
@@ -313,7 +313,7 @@ def test_a_users_function_labels_profiles(user_file):
     ],
 )
 def test_a_users_function_that_breaks_the_contract_is_named(user_file, function, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(MechscreenError, match=message):
         get_objective(f"{user_file}:{function}", classes=["dark", "bright"])(*ARRAYS)
 
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from mechscreen.errors import InputError
+from mechscreen.errors import MechscreenError, ModelError
 from mechscreen.plugins import load_object
 
 
@@ -38,11 +38,11 @@ def test_the_log_tells_once_whose_code_runs(tmp_path, caplog, monkeypatch):
 def test_code_that_cannot_be_imported_is_told(tmp_path, content, expected):
     path = tmp_path / "mine.py"
     path.write_text(content)
-    with pytest.raises(InputError, match=f"importing {path} failed: {expected}"):
+    with pytest.raises(ModelError, match=f"importing {path} failed: {expected}"):
         load_object(f"{path}:value", "model")
 
 
 @pytest.mark.parametrize("spec", [":", "x:", ":x", "no.such:thing", "a\0b.py:x", ".relative:x", "none.py:x", "/:x"])
 def test_what_is_no_place_of_an_object_is_told(spec):
-    with pytest.raises(InputError, match=r"^model '"):
+    with pytest.raises(MechscreenError, match=r"^model '"):
         load_object(spec, "model")

@@ -17,9 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 
-ORIGIN = {"kind": "simulations", "campaign": "a1b2", "model": "pattern", "model_version": "1", "seed": 7}
+ORIGIN = {
+    "kind": "simulations",
+    "campaign": "a1b2",
+    "identity": "{}",
+    "model": "pattern",
+    "model_version": "1",
+    "seed": 7,
+}
 ARRAYS = {
     "index": np.arange(5),
     "profiles": np.linspace(0, 1, 30, dtype=np.float32).reshape(5, 2, 3),
@@ -36,8 +43,17 @@ def path(tmp_path):
     return tmp_path / "folder" / "shard-00042.h5"
 
 
-def read(path, campaign="a1b2"):
-    return storage.read(path, "simulations", campaign)
+class Origin:
+    """An identity that cannot tell what differs."""
+
+    fingerprint = "a1b2"
+
+    def difference(self, recorded):
+        return ""
+
+
+def read(path, identity=Origin):
+    return storage.read(path, "simulations", identity and identity())
 
 
 def signed(content):
@@ -50,7 +66,9 @@ def craft(path, fill, **attributes):
     """Write a file with a right checksum and whatever `fill` puts into it."""
     path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w", userblock_size=512) as file:
-        file.attrs.update({"format_version": 1, "kind": "simulations", "campaign": "a1b2", **attributes})
+        file.attrs.update(
+            {"format_version": storage.FORMAT_VERSION, "kind": "simulations", "campaign": "a1b2", **attributes}
+        )
         fill(file)
     path.write_bytes(signed(path.read_bytes()))
 
@@ -65,7 +83,7 @@ def test_arrays_and_attributes_come_back(path):
         else:
             np.testing.assert_array_equal(file[name], values)
             assert file[name].dtype == values.dtype
-    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": 1}
+    expected = {**ORIGIN, "share": 0.1, "note": "größer", "empty": "", "format_version": storage.FORMAT_VERSION}
     assert {**file.attributes, **expected} == file.attributes
     assert {name: type(file.attributes[name]) for name in expected} == {k: type(v) for k, v in expected.items()}
 
@@ -120,7 +138,7 @@ def test_same_content_gives_the_same_bytes_at_another_time_and_in_pieces(path, m
 
 def test_arrays_can_be_read_in_parts(path):
     storage.write(path, ARRAYS, ORIGIN)
-    with storage.open_file(path, "simulations", "a1b2") as file:
+    with storage.open_file(path, "simulations", Origin()) as file:
         np.testing.assert_array_equal(file["profiles"][1:3], ARRAYS["profiles"][1:3])
         assert file["reasons"][1] == "außer Bereich"
 
@@ -134,7 +152,7 @@ def test_none_of_1000_flipped_bits_is_accepted(path):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"shard-00042\.h5: is (damaged|no mechscreen file)"):
+        with pytest.raises(FileError, match=r"shard-00042\.h5: is (damaged|no mechscreen file)"):
             read(path)
 
 
@@ -143,10 +161,10 @@ def test_no_truncated_or_lengthened_file_is_accepted(path):
     content = path.read_bytes()
     for length in [*range(0, len(content), 97), 511, 512, 513, len(content) - 1]:
         path.write_bytes(content[:length])
-        with pytest.raises(InputError, match=r"is (damaged|no mechscreen file|empty)"):
+        with pytest.raises(FileError, match=r"is (damaged|no mechscreen file|empty)"):
             read(path)
     path.write_bytes(content + b"\0")
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(FileError, match="is damaged"):
         read(path)
 
 
@@ -155,7 +173,7 @@ def other(path, **attributes):
 
 
 def newer(path):
-    craft(path, lambda file: None, format_version=2, software_version="9.0")
+    craft(path, lambda file: None, format_version=3, software_version="9.0")
 
 
 def foreign(path):
@@ -172,7 +190,7 @@ def foreign(path):
         (lambda path: path.mkdir(), "is a folder where a file should be; move it away and run again"),
         (foreign, "is an HDF5 file, but not one of mechscreen's; give another one"),
         (lambda path: path.write_bytes(signed(b"\0" * 2000)), "cannot be opened as HDF5"),
-        (newer, "has format 2, written by mechscreen 9.0; this is mechscreen .*, which reads up to format 1; update"),
+        (newer, "has format 3, written by mechscreen 9.0; this is mechscreen .*, which reads up to format 2; update"),
         (lambda path: other(path, kind="screen hits"), "holds 'screen hits' where 'simulations' is expected"),
         (lambda path: other(path, campaign="ffff"), r"written by campaign ffff \(this one is a1b2\); remove it or use"),
         (lambda path: craft(path, lambda file: file.attrs.pop("campaign")), "lacks the attributes"),
@@ -183,16 +201,16 @@ def foreign(path):
 def test_each_wrong_file_has_its_own_message(path, make, message):
     path.parent.mkdir()
     make(path)
-    with pytest.raises(InputError, match=rf"^{path}: {message}") as caught:
+    with pytest.raises(FileError, match=rf"^{path}: {message}") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
 
 def test_any_campaign_is_accepted_if_none_is_asked_for(path):
     storage.write(path, ARRAYS, ORIGIN)
-    assert read(path, campaign=None).attributes["campaign"] == "a1b2"
+    assert read(path, identity=None).attributes["campaign"] == "a1b2"
     assert storage.verify(path, "simulations")["seed"] == 7
-    with pytest.raises(InputError, match=r"shard-00042\.h5: holds no array 'parameters'"):
+    with pytest.raises(FileError, match=r"shard-00042\.h5: holds no array 'parameters'"):
         _ = read(path)["parameters"]
 
 
@@ -242,13 +260,13 @@ def variable_text(file):
 def test_nothing_but_plain_arrays_is_read(path, fill, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     craft(path, fill)
-    with pytest.raises(InputError, match=r"'x' is not a plain array"):
+    with pytest.raises(FileError, match=r"'x' is not a plain array"):
         read(path)
     assert not (tmp_path / "evil").exists()
 
 
 def test_origin_has_to_be_given(path):
-    with pytest.raises(ValueError, match="attributes lack campaign"):
+    with pytest.raises(ValueError, match="attributes lack campaign, identity"):
         storage.write(path, ARRAYS, {"kind": "simulations"})
     with pytest.raises(ValueError, match="cannot store"):
         storage.write(path, {"x": np.array([object()])}, ORIGIN)
@@ -333,9 +351,9 @@ def test_text_and_json_are_written_atomically(tmp_path):
         storage.write_json(path, {"α": float("nan")})
     assert storage.read_json(path) == {"α": [1, 2.5, None]}
     storage.write_text(path, "{no")
-    with pytest.raises(InputError, match=r"a\.json: not valid JSON .*; remove it"):
+    with pytest.raises(FileError, match=r"a\.json: not valid JSON .*; remove it"):
         storage.read_json(path)
-    with pytest.raises(InputError, match=r"b\.json: cannot be read \(No such file"):
+    with pytest.raises(FileError, match=r"b\.json: does not exist; run the command"):
         storage.read_json(tmp_path / "b.json")
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
 
@@ -376,13 +394,14 @@ import sys
 from pathlib import Path
 import numpy as np
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import StorageError
 folder = Path(sys.argv[1])
 {prepare}
 for rows in (10, 200, 1000, 5000, 9000, 30000, 10):
     try:
-        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, {{"kind": "k", "campaign": "c"}})
-    except InputError as error:
+        about = {{"kind": "k", "campaign": "c", "identity": "{{}}"}}
+        storage.write(folder / "a.h5", {{"x": np.zeros((rows, 10))}}, about)
+    except StorageError as error:
         assert "\\n" not in str(error), error
         print(str(error).split("cannot be written: ")[1])
         assert not (folder / "a.h5").exists()
@@ -453,7 +472,7 @@ def test_rows_of_several_files_are_those_of_their_concatenation(sizes, data, tmp
     paths = [folder / f"shard-{number}.h5" for number in range(len(sizes))]
     for path, part in zip(paths, parts, strict=True):
         storage.write(path, {"profiles": part, "index": np.arange(len(part))}, ORIGIN)
-    rows = storage.map_rows([(path, "a1b2") for path in paths], "profiles", "simulations")
+    rows = storage.map_rows([(path, Origin()) for path in paths], "profiles", "simulations")
     assert (len(rows), rows.shape, rows.dtype) == (len(whole), whole.shape, whole.dtype)
     np.testing.assert_array_equal(np.asarray(rows), whole)
     chosen = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9) if len(whole) else st.just([]))
@@ -468,11 +487,11 @@ def test_rows_of_a_damaged_file_are_refused(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged"):
-        storage.map_rows([(path, "a1b2")], "profiles", "simulations")
+    with pytest.raises(FileError, match="is damaged"):
+        storage.map_rows([(path, Origin())], "profiles", "simulations")
 
 
 def test_rows_of_an_array_that_is_not_there_are_refused(path):
     storage.write(path, ARRAYS, ORIGIN)
-    with pytest.raises(InputError, match="holds no array 'profile'"):
-        storage.map_rows([(path, "a1b2")], "profile", "simulations")
+    with pytest.raises(FileError, match="holds no array 'profile'"):
+        storage.map_rows([(path, Origin())], "profile", "simulations")

@@ -211,11 +211,11 @@ def _write(stem: Path, rows: Sequence[Mapping[str, Any]], markdown: str) -> list
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
+    if not storage.exists(path):
         raise InputError(f"{path}: is missing; run this part of the study first")
     record = storage.read_json(path)
     if not isinstance(record, dict) or not {"rows", "models"} & set(record):
-        raise InputError(f"{path}: holds no results of a discovery study; remove it and run this part again")
+        raise storage.FileError(path, "holds no results of a discovery study", "remove it and run this part again")
     return record
 
 
@@ -226,7 +226,8 @@ def _summaries(study: Study, table: str) -> list[dict[str, Any]]:
         path = study.folder / f"{part.name}.json"
         rows = _read(path)["rows"]
         if [row["seed"] for row in rows] != list(range(part.first, part.first + part.count)):
-            raise InputError(f"{path}: holds {len(rows)} data sets, the study wants {part.count}; run this part again")
+            problem = f"holds {len(rows)} data sets, the study wants {part.count}"
+            raise storage.FileError(path, problem, "run this part again")
         collected.setdefault((part.row, part.method), []).extend(rows)
     published = {row.name: row.published for row in study.tables[table].rows}
     return [

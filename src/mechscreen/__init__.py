@@ -2,20 +2,24 @@
 
 from typing import Any
 
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError, MechscreenError, ModelError, StorageError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution, get_model
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "FileError",
     "InputError",
     "Knowledge",
+    "MechscreenError",
     "Model",
+    "ModelError",
     "Output",
     "Parameter",
     "ParameterSpace",
     "Polynomial",
     "Solution",
+    "StorageError",
     "__version__",
     "discover",
     "get_model",

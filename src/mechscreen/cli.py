@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import click
 
@@ -16,12 +16,11 @@ from mechscreen import __version__
 from mechscreen.campaign import Campaign, json_schema
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import InputError, nearest
-from mechscreen.extras import what_to_install
-from mechscreen.parallel import Comm, Deadline, Interrupted, communicator, failing_together, rank_of
+from mechscreen.errors import MechscreenError, StorageError, as_told, nearest
+from mechscreen.progress import printable
+from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
 
 EXIT_WRONG = 1
-EXIT_INPUT = 2
 EXIT_UNFINISHED = 75
 """EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
 
@@ -62,11 +61,15 @@ class _Path(click.Path):
         try:
             path.exists()
         except OSError as error:
+            told = as_told(error)
+            if told is not None:
+                raise told from error
             self.fail(f"{str(path)[:200]!r}: {error.strerror}", param, ctx)
         return path
 
 
-_PATH = _Path(path_type=Path)
+# What cannot be read is told by what reads it.
+_PATH = _Path(path_type=Path, readable=False)
 
 
 def _config(command: Any) -> Any:
@@ -99,12 +102,12 @@ def _deadline(minutes: float | None) -> Deadline:
 
 
 @contextmanager
-def _job(campaign: Campaign, verb: str, name: str, comm: Comm = None) -> Iterator[None]:
+def _job(campaign: Campaign, verb: str, name: str, ranks: Ranks = ALONE) -> Iterator[None]:
     """Show `mechscreen status` that a job of the workflow runs, by holding its log; ranks fail together."""
     from mechscreen.runs.jobs import at_work, log_file
 
     log = log_file(campaign.paths.root, verb, name)
-    with failing_together(comm), at_work(log) if rank_of(comm) == 0 else nullcontext(True) as alone:
+    with ranks.together(), at_work(log) if ranks.is_root else nullcontext(True) as alone:
         if not alone:
             logging.getLogger(__name__).warning(
                 "%s %s: another process makes the same; both give the same file, but if a killed run left it behind, "
@@ -175,15 +178,15 @@ def simulate(
     by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
     if config is not None and shard is not None and not by_table:
         campaign = Campaign.load(config)
-        comm = communicator(ranks)
+        us = Ranks.launched(ranks)
         name = campaign.paths.shard(shard).stem
-        with _job(campaign, "simulate", name, comm), _deadline(time_limit) as deadline:
-            simulate_shard(campaign, shard, comm, deadline)
+        with _job(campaign, "simulate", name, us), _deadline(time_limit) as deadline:
+            simulate_shard(campaign, shard, us, deadline)
     elif model is not None and parameters is not None and out is not None and config is None and shard is None:
-        comm = communicator(ranks)
-        with failing_together(comm), _deadline(time_limit) as deadline:
+        us = Ranks.launched(ranks)
+        with us.together(), _deadline(time_limit) as deadline:
             simulate_table(
-                model, parameters, out, normalised=normalised, sensitivity=sensitivity, comm=comm, deadline=deadline
+                model, parameters, out, normalised=normalised, sensitivity=sensitivity, ranks=us, deadline=deadline
             )
     else:
         raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
@@ -286,10 +289,10 @@ def screen(config: Path, block: int | None, gather: bool, ranks: int | None, tim
         with _job(campaign, "screen", "gather"):
             gather_screen(campaign)
         return
-    comm = communicator(ranks)
+    us = Ranks.launched(ranks)
     _use_threads(1)
-    with _job(campaign, "screen", campaign.paths.block(block).stem, comm), _deadline(time_limit) as deadline:
-        screen_block(campaign, block, comm, deadline)
+    with _job(campaign, "screen", campaign.paths.block(block).stem, us), _deadline(time_limit) as deadline:
+        screen_block(campaign, block, us, deadline)
 
 
 @cli.command()
@@ -306,9 +309,9 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
     from mechscreen.stages.validate import validate as validate_hits
 
     campaign = Campaign.load(config)
-    comm = communicator(ranks)
-    with _job(campaign, "validate", "validate", comm), _deadline(time_limit) as deadline:
-        validate_hits(campaign, comm, deadline)
+    us = Ranks.launched(ranks)
+    with _job(campaign, "validate", "validate", us), _deadline(time_limit) as deadline:
+        validate_hits(campaign, us, deadline)
 
 
 @cli.command()
@@ -327,20 +330,26 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
-@_config
+@click.argument("results", required=False, type=_PATH)
+@click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
-def report(config: Path, figure: str | None) -> None:
-    """Draw the figures, or write the report of a campaign.
+def report(results: Path | None, config: Path | None, figure: str | None) -> None:
+    """Draw the figures, or write the report of a campaign; a folder of results is enough, and runs no code of a user's.
 
     \b
     Examples:
-      mechscreen report --config config/demo.yaml
+      mechscreen report results/demo
       mechscreen report --config config/demo.yaml --figure planes
     """
     from mechscreen.stages.report import draw
     from mechscreen.stages.report import report as write_report
 
-    campaign = Campaign.load(config)
+    if results is not None and config is None:
+        campaign = Campaign.open(results)
+    elif config is not None and results is None:
+        campaign = Campaign.load(config)
+    else:
+        raise click.UsageError("give either a folder of results, or --config")
     with _job(campaign, "report", figure or "report"):
         if figure is not None:
             draw(campaign, figure)
@@ -496,10 +505,9 @@ def status(results: Path) -> None:
     Example:
       mechscreen status results/demo
     """
-    from mechscreen.runs.status import load_campaign
     from mechscreen.runs.status import status as tell_status
 
-    click.echo(tell_status(load_campaign(results)))
+    click.echo(tell_status(results))
 
 
 @cli.command()
@@ -512,9 +520,23 @@ def recover(results: Path) -> None:
       mechscreen recover results/demo
     """
     from mechscreen.runs.recover import recover as recover_run
-    from mechscreen.runs.status import load_campaign
 
-    recover_run(load_campaign(results), click.echo)
+    recover_run(results, click.echo)
+
+
+@cli.command()
+@click.argument("results", type=_PATH)
+@click.option("--snakefile", type=_PATH, help="That the campaign is run with; the one in this folder unless given.")
+def migrate(results: Path, snakefile: Path | None) -> None:
+    """Convert results of mechscreen 0.1.0 to the format of today; call it where you call Snakemake.
+
+    \b
+    Example:
+      mechscreen migrate results/demo
+    """
+    from mechscreen.runs.migrate import migrate as migrate_results
+
+    migrate_results(results, click.echo, snakefile)
 
 
 @cli.command()
@@ -541,31 +563,27 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 wrong input, 75 stopped with a partial file to continue."""
+    """Run the command line; exit codes: 0 done, 2 wrong, 74 storage failed, 75 stopped and to be continued."""
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     be_quiet()
     try:
         cli()
-    except InputError as error:
-        _refuse(str(error))
-    except ModuleNotFoundError as error:
-        advice = what_to_install(error)
-        if advice is None:
+    except (MechscreenError, OSError, ModuleNotFoundError) as error:
+        told = as_told(error)
+        if told is None:
             raise
-        _refuse(advice)
+        # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
+        first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
+        if first or isinstance(told, StorageError):
+            text = "\n".join(map(printable, str(told).split("\n")))
+            print(f"mechscreen: {text}", file=sys.stderr, flush=True)
+        sys.exit(told.exit_code)
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
-
-
-def _refuse(message: str) -> NoReturn:
-    # All ranks meet the same wrong input; one on each node says it.
-    if _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0:
-        print(f"mechscreen: {message}", file=sys.stderr, flush=True)
-    sys.exit(EXIT_INPUT)
 
 
 def _rank() -> int:

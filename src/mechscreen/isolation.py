@@ -22,7 +22,7 @@ from socket import socketpair
 from types import TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 
 _NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
@@ -111,7 +111,7 @@ class Isolated:
             After `give_up`.
         MemoryError
             If there was not enough memory, or the process was killed from outside, as happens then.
-        InputError
+        ModelError
             If the object cannot be made in another process.
         """
         try:
@@ -143,7 +143,7 @@ class Isolated:
         try:
             child.ask(self._make, math.inf, give_up)
         except CallFailed as failure:
-            raise InputError(f"{self._what} cannot be made in a process of its own: {failure}") from failure
+            raise ModelError(f"{self._what} cannot be made in a process of its own: {failure}") from failure
 
 
 class _Child:

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.plugins import construct, load_object
 
 IntArray = NDArray[np.int64]
@@ -23,6 +23,10 @@ IntArray = NDArray[np.int64]
 
 class Objective(Protocol):
     """Anything that labels profiles."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever labels change; it is part of the campaign's identity."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -81,6 +85,7 @@ class Rings:
         Index of the model's output that is looked at.
     """
 
+    version = "1"
     class_names = ("0", "1", "2", "3", "4", "5 or more")
 
     def __init__(self, distance: float = 50, prominence: float = 0.1, output: int = 0) -> None:
@@ -119,6 +124,7 @@ class Modes:
         Index of the model's output that is looked at.
     """
 
+    version = "1"
     class_names = ("1", "2", "3 or more")
 
     def __init__(self, dip: float = 0.3, height: float = 0.05, output: int = 0) -> None:
@@ -159,13 +165,15 @@ class UserObjective:
         self.spec = spec
         self.function = function
         self.class_names = tuple(names)
+        self.version = str(getattr(function, "version", "1"))
+        """The function's own attribute, if it has one."""
 
     def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
         """Return the function's labels, (n,).
 
         Raises
         ------
-        InputError
+        ModelError
             If they are not n integers that `class_names` has names for.
         """
         n = len(np.asarray(log_peaks))
@@ -173,13 +181,13 @@ class UserObjective:
             return np.empty(0, np.int64)
         labels = np.asarray(self.function(profiles, log_peaks))
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
-            raise InputError(
+            raise ModelError(
                 f"objective '{self.spec}' returned {labels.dtype} values of shape {labels.shape} for {n} samples; "
                 f"it must return integers of shape ({n},)"
             )
         outside = np.flatnonzero((labels < 0) | (labels >= len(self.class_names)))
         if outside.size:
-            raise InputError(
+            raise ModelError(
                 f"objective '{self.spec}' returned label {labels[outside[0]]} for sample {outside[0]}; labels are "
                 f"0 … {len(self.class_names) - 1}, one per name in 'classes' ({', '.join(self.class_names)})"
             )
@@ -211,7 +219,7 @@ def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
 
     Raises
     ------
-    InputError
+    ModelError
         If a profile holds a value that is not finite.
     """
     values = _as_floats(profiles)
@@ -219,7 +227,7 @@ def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:
     _count_modes(values, dip, height, modes)
     bad = np.flatnonzero(modes < 0)
     if bad.size:
-        raise InputError(f"profile {bad[0]} holds a value that is not finite; its modes cannot be counted")
+        raise ModelError(f"profile {bad[0]} holds a value that is not finite; its modes cannot be counted")
     return modes
 
 
@@ -291,7 +299,7 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
 
     Raises
     ------
-    InputError
+    ModelError
         If a profile holds a value that is not finite.
     """
     values = _as_floats(profiles)
@@ -302,7 +310,7 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
     if verdict.any():
         bad = np.flatnonzero(verdict == _NOT_FINITE)
         if bad.size:
-            raise InputError(f"profile {bad[0]} holds a value that is not finite; its peaks cannot be counted")
+            raise ModelError(f"profile {bad[0]} holds a value that is not finite; its peaks cannot be counted")
         for i in np.flatnonzero(verdict == _TIED):
             off_centre[i], centre[i] = _scipy_peaks(values[i], distance, prominence)
     return off_centre, centre

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, MechscreenError, ModelError, nearest
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ def load_object(spec: str, what: str) -> Any:
             if location not in sys.modules:
                 log.info("%s '%s': running the code of the module %s", what, spec, location)
             module = importlib.import_module(location)
-    except InputError:
+    except MechscreenError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"{what} '{spec}': importing {location} failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{what} '{spec}': importing {location} failed: {type(error).__name__}: {error}") from error
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -79,7 +79,7 @@ def construct(function: Callable[..., Any], options: Mapping[str, Any], where: s
             raise InputError(f"{where}: {name} is {value!r}; it must be a number{_without_quotes(value)}")
     try:
         return function(**options)
-    except InputError:
+    except MechscreenError:
         raise
     except Exception as error:
         raise InputError(f"{where}, options {dict(options)}: {error}") from error

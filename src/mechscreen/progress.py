@@ -94,3 +94,8 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def printable(text: str) -> str:
+    """Return a text in which characters that steer a terminal, or hide, are spelled out, as in a literal of Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

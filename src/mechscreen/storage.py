@@ -4,6 +4,8 @@ Arrays are kept in HDF5 files. The first 512 bytes (HDF5's *user block*, which i
 ``mechscreen`` and the SHA-256 of all bytes that follow, so any flipped bit, truncation or addition is found; HDF5 by
 itself finds few of them. The same content gives the same bytes: no times are stored, and the order is fixed. A file is
 written under a temporary name in the same folder, flushed to disk and renamed, so it appears whole or not at all.
+
+A `FileError` tells of a file's content, a `StorageError` of the environment, which says nothing about the file.
 """
 
 from __future__ import annotations
@@ -25,23 +27,20 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import mechscreen
-from mechscreen.errors import InputError
+from mechscreen.errors import ADVICE, REMAKE, FileError, InputError, MechscreenError, StorageError, says_absent
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Attribute = str | int | float
 Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 """Name → (shape, data type) of each array."""
-
-REMAKE = "remove it and run the command that makes it again"
-"""What to do about a file that is wrong."""
 
 _USER_BLOCK = 512
 _MAGIC = b"mechscreen"
@@ -52,13 +51,25 @@ _STALE_AFTER = 24 * 3600.0
 """Seconds after which a temporary file of another machine counts as left behind."""
 
 
-class FileError(InputError):
-    """A file that cannot be used: which, its `problem`, and what to do."""
+class FormatError(MechscreenError):
+    """A file of an earlier release, which can be converted."""
 
-    def __init__(self, path: Path, problem: str, remedy: str = REMAKE) -> None:
-        super().__init__(f"{path}: {problem}; {remedy}")
-        self.path = path
-        self.problem = problem
+    def __init__(self, path: Path, version: int, software: Any) -> None:
+        super().__init__(
+            f"{path}: has format {version}, written by mechscreen {software}; convert its folder of results, which "
+            "loses nothing: mechscreen migrate results/NAME"
+        )
+
+
+class Identity(Protocol):
+    """What a file depends on. What it means is the caller's business."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The file's attribute ``campaign``."""
+
+    def difference(self, recorded: Any) -> str:
+        """Return how a file's attribute ``identity`` differs, for people; empty if that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +95,13 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any] | list[str]], attributes
     arrays
         Numbers of any shape; strings as a list or a one-dimensional array of them.
     attributes
-        At least `kind` (what the file holds) and `campaign` (fingerprint of what it depends on); `format_version` and
-        `software_version` are added.
+        At least `kind` (what the file holds), `campaign` (fingerprint of what it depends on) and `identity` (what that
+        is, as JSON); `format_version` and `software_version` are added.
 
     Raises
     ------
-    InputError
-        If the disk is full, the folder is read-only, …; nothing appears under `path` then.
+    InputError, StorageError
+        As `replacing`; nothing appears under `path` then.
     """
     with Writer(path, {}, attributes, whole=arrays):
         pass
@@ -113,7 +124,7 @@ class Writer:
         attributes: Mapping[str, Attribute],
         whole: Mapping[str, NDArray[Any] | list[str]] | None = None,
     ) -> None:
-        missing = {"kind", "campaign"} - attributes.keys()
+        missing = {"kind", "campaign", "identity"} - attributes.keys()
         if missing:
             raise ValueError(f"attributes lack {', '.join(sorted(missing))}")
         self.path = path
@@ -245,36 +256,41 @@ def _lay_out(skeleton: _Skeleton, layout: Layout, attributes: Mapping[str, Attri
     return places
 
 
-def read(path: Path, kind: str, campaign: str | None = None) -> File:
+def read(path: Path, kind: str, identity: Identity | None = None) -> File:
     """Verify a file and return its attributes and arrays.
 
     Parameters
     ----------
     kind
         What the file must hold.
-    campaign
-        Fingerprint that the file must carry; None accepts any.
+    identity
+        What the file must depend on; None accepts anything.
 
     Raises
     ------
-    InputError
+    FileError
         Naming the file, what is wrong with it and what to do.
+    StorageError
+        If the environment does not let it be read, which says nothing about the file.
     """
-    with open_file(path, kind, campaign) as file:
+    with open_file(path, kind, identity) as file:
         return File(file.path, file.attributes, {name: _load(data) for name, data in file.arrays.items()})
 
 
 @contextmanager
-def open_file(path: Path, kind: str, campaign: str | None = None) -> Iterator[File]:
+def open_file(path: Path, kind: str, identity: Identity | None = None) -> Iterator[File]:
     """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``)."""
+    with open_unchecked(path) as file:
+        _check_attributes(path, file.attributes, kind, identity)
+        yield file
+
+
+@contextmanager
+def open_unchecked(path: Path) -> Iterator[File]:
+    """Yield a file as `open_file` does, but verify its checksum alone: of any kind, origin and format."""
     _check_digest(path)
-    try:
-        handle = h5py.File(path, "r", locking=False)
-    except (OSError, RuntimeError) as error:
-        raise FileError(path, f"cannot be opened as HDF5 ({error})") from None
-    with handle:
+    with _reading(path), h5py.File(path, "r", locking=False) as handle:
         attributes = {name: _decode_attribute(path, name, value) for name, value in handle.attrs.items()}
-        _check_attributes(path, attributes, kind, campaign)
         yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})
 
 
@@ -317,17 +333,17 @@ class Rows:
         return found
 
 
-def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
-    """Verify files, each of a campaign, as `read` does, and return the array `name` of all of them as one.
+def map_rows(files: Iterable[tuple[Path, Identity]], name: str, kind: str) -> Rows:
+    """Verify files, each with its identity, as `read` does, and return the array `name` of all of them as one.
 
     Raises
     ------
-    InputError
-        Naming the file, what is wrong with it and what to do.
+    FileError, StorageError
+        As `read`.
     """
     parts = []
-    for path, campaign in files:
-        with open_file(path, kind, campaign) as file:
+    for path, identity in files:
+        with open_file(path, kind, identity) as file:
             array: Any = file[name]  # of h5py
             parts.append(
                 np.memmap(path, array.dtype, "r", array.id.get_offset(), array.shape) if array.size else array[:]
@@ -335,15 +351,59 @@ def map_rows(files: Iterable[tuple[Path, str]], name: str, kind: str) -> Rows:
     return Rows(parts)
 
 
-def verify(path: Path, kind: str, campaign: str | None = None) -> Mapping[str, Attribute]:
+def verify(path: Path, kind: str, identity: Identity | None = None) -> Mapping[str, Attribute]:
     """Verify a file as `read` does, and return its attributes."""
-    with open_file(path, kind, campaign) as file:
+    with open_file(path, kind, identity) as file:
         return file.attributes
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is something under a name.
+
+    Unlike `pathlib`, it does not take an error of the environment for a file that is missing.
+
+    Raises
+    ------
+    StorageError
+        If the environment does not tell.
+    """
+    with _reading(path):
+        try:
+            path.stat()
+        except OSError as error:
+            if says_absent(error):
+                return False
+            raise
+    return True
+
+
+def listing(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name; nothing where there is none.
+
+    Raises
+    ------
+    StorageError
+        If the environment does not tell.
+    """
+    with _reading(folder):
+        return sorted(folder.iterdir()) if exists(folder) else []
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises
+    ------
+    StorageError
+        If the environment does not allow it.
+    """
+    with _explaining(path, "removed"):
+        path.unlink(missing_ok=True)
+
+
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, as ``sha256sum`` prints it."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a file, as ``sha256sum`` prints it; raises as `read` does."""
+    with _reading(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -358,29 +418,57 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def read_text(path: Path) -> str:
+    """Read a text file (UTF-8).
 
     Raises
     ------
-    InputError
-        If it is missing or not JSON.
+    FileError
+        If it is missing, or no text.
+    StorageError
+        If the environment does not let it be read.
     """
+    with _reading(path):
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise FileError(path, f"not UTF-8 text (byte {error.start})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises as `read_text` does, and a `FileError` if it is not JSON."""
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); run the command that makes it") from None
+        return json.loads(text)
     except ValueError as error:
         raise FileError(path, f"not valid JSON ({error})") from None
 
 
-def move_aside(path: Path) -> str:
-    """Rename a file that is there but wrong, so that it is made anew; return what to tell about it."""
-    if not path.exists():
+def read_record(path: Path, kind: str, identity: Identity | None = None) -> dict[str, Any]:
+    """Read a JSON file that says what made it, and check that as `read` does.
+
+    Raises
+    ------
+    FileError, FormatError, StorageError
+        As `read`.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("kind") != kind:
+        raise FileError(path, f"is no record of '{kind}'")
+    # Those of format 1 did not say so.
+    _check_attributes(path, {"format_version": 1, **values}, kind, identity)
+    return values
+
+
+def move_aside(error: FileError) -> str:
+    """Rename the file that an error tells of, if it is there, so that it is made anew; return what to say about it."""
+    path = error.path
+    if not exists(path):
         return ""
     names = (path.with_name(f"{path.name}.bad{suffix}") for suffix in ["", *(f".{k}" for k in range(2, 1000))])
-    aside = next(name for name in names if not name.exists())
-    path.rename(aside)
+    aside = next(name for name in names if not exists(name))
+    with _explaining(path, "moved aside"):
+        path.rename(aside)
     return f"; moved to {aside.name}"
 
 
@@ -394,7 +482,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be made or written to, the disk is full, or a folder stands in the file's place.
+        If the path is none for a file: a folder stands there, a part of it is a file, its name is too long.
+    StorageError
+        If the environment does not allow it: the disk is full, the folder is read-only, ….
     """
     with _explaining(path):
         temporary = _make_temporary(path)
@@ -430,20 +520,31 @@ def hold(path: Path) -> TextIO | None:
                 continue
             stream.close()
             return None
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                stream.close()
+                raise StorageError(path, "locked", error.errno or errno.EIO) from error
         return stream
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a process holds a file by `hold`."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
+    """Return whether a process holds a file by `hold`.
+
+    Raises
+    ------
+    StorageError
+        If the environment does not tell.
+    """
+    if not exists(path):
         return False
+    with _reading(path), path.open(encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
     return False
 
 
@@ -452,14 +553,14 @@ def check_writable(path: Path) -> None:
 
     Raises
     ------
-    InputError
+    InputError, StorageError
         As `replacing` would.
     """
     with _explaining(path):
         if path.is_dir():
             raise _is_folder(path)
         # Folders that are missing are not made: whoever finds the next thing wrong would have to remove them.
-        folder = next(parent for parent in path.parents if parent.exists())
+        folder = next(parent for parent in path.parents if exists(parent))
         _make_temporary(folder / path.name).unlink()
 
 
@@ -479,31 +580,62 @@ def _make_temporary(path: Path) -> Path:
 
 
 @contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """Tell people about errors of the file system that they can do something about."""
+def _explaining(path: Path, action: str = "written") -> Iterator[None]:
+    """Tell people about errors of the file system, where a file is changed."""
     try:
         yield
     except OSError as error:
-        message = _STORAGE_ERRORS.get(error.errno or 0)
-        if message is None:
-            raise
-        raise InputError(f"{path}: cannot be written: {message}") from error
+        if error.errno in _PATH_PROBLEMS:
+            raise InputError(f"{path}: cannot be {action}: {_PATH_PROBLEMS[error.errno]}") from error
+        if error.errno in ADVICE:
+            raise StorageError(path, action, error.errno) from error
+        raise
 
 
-_STORAGE_ERRORS = {
-    errno.ENOSPC: "no space left on the disk; free some and run again, or use another results folder",
-    errno.EDQUOT: "the disk quota is used up; free some and run again, or use another results folder",
-    errno.EFBIG: "the file would exceed the largest size allowed here; raise the limit (ulimit -f)",
-    errno.EROFS: "the file system is read-only; use another results folder",
-    errno.EACCES: "permission denied; change the folder's permissions or use another results folder",
-    errno.EPERM: "operation not permitted; change the folder's permissions or use another results folder",
+_PATH_PROBLEMS = {
     errno.ENOTDIR: "a part of its path is a file, not a folder; move that file away or use another results folder",
     errno.EEXIST: "a part of its path is a file, not a folder; move that file away or use another results folder",
-    errno.ENOENT: "its folder was removed meanwhile; run again",
     errno.ENAMETOOLONG: "its name is too long; use a shorter one",
-    errno.EIO: "the disk reports an input/output error; use another results folder and tell the administrator",
-    errno.ESTALE: "the network file system lost the folder; run again",
+    errno.EISDIR: "a folder stands in its place; move the folder away",
 }
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell people about errors of the file system and of HDF5, where a file is read: of its content, or not."""
+    try:
+        yield
+    except IsADirectoryError:
+        raise FileError(path, "is a folder where a file should be", "move it away and run again") from None
+    except OSError as error:
+        number = error.errno or _number_in(error)
+        if number is None:
+            raise _not_hdf5(path, error) from None
+        if says_absent(OSError(number, "")):
+            raise FileError(path, "does not exist", "run the command that makes it") from None
+        raise StorageError(path, "read", number) from error
+    except (RuntimeError, KeyError) as error:
+        # So h5py tells of some errors: of the file system with their number, of the content without.
+        number = _number_in(error)
+        if number is not None:
+            raise StorageError(path, "read", number) from error
+        if "nable to" not in str(error):
+            raise
+        raise _not_hdf5(path, error) from None
+
+
+def _number_in(error: Exception) -> int | None:
+    """Return the system's error number that HDF5 tells in its message."""
+    match = re.search(r"errno = (\d+)", str(error))
+    return int(match.group(1)) if match else None
+
+
+def _not_hdf5(path: Path, error: Exception) -> FileError:
+    return FileError(path, f"cannot be opened as HDF5 ({error})")
+
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+"""Where a file system knows no locks."""
 
 
 def _host() -> str:
@@ -551,15 +683,8 @@ def _user_block(digest: str) -> bytes:
 
 
 def _check_digest(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            _compare(path, stream)
-    except IsADirectoryError:
-        raise FileError(path, "is a folder where a file should be", "move it away and run again") from None
-    except FileNotFoundError:
-        raise FileError(path, "does not exist", "run the command that makes it") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from None
+    with _reading(path), path.open("rb") as stream:
+        _compare(path, stream)
 
 
 def _compare(path: Path, stream: BufferedReader) -> None:
@@ -573,7 +698,7 @@ def _compare(path: Path, stream: BufferedReader) -> None:
         raise FileError(path, "is damaged (its checksum does not match its content)")
 
 
-def _check_attributes(path: Path, attributes: Mapping[str, Attribute], kind: str, campaign: str | None) -> None:
+def _check_attributes(path: Path, attributes: Mapping[str, Any], kind: str, identity: Identity | None) -> None:
     version = attributes.get("format_version")
     if not isinstance(version, int) or "kind" not in attributes or "campaign" not in attributes:
         raise FileError(path, "lacks the attributes of a mechscreen file")
@@ -584,12 +709,17 @@ def _check_attributes(path: Path, attributes: Mapping[str, Attribute], kind: str
             f"this is mechscreen {mechscreen.__version__}, which reads up to format {FORMAT_VERSION}",
             "update it",
         )
+    if version < FORMAT_VERSION:
+        raise FormatError(path, version, attributes.get("software_version", "0.1.0"))
     if attributes["kind"] != kind:
         raise FileError(path, f"holds '{attributes['kind']}' where '{kind}' is expected", "give another file")
-    if campaign is not None and attributes["campaign"] != campaign:
+    if identity is not None and attributes["campaign"] != identity.fingerprint:
+        difference = identity.difference(attributes.get("identity"))
         raise FileError(
             path,
-            f"written by campaign {attributes['campaign']} (this one is {campaign})",
+            f"made with {difference}"
+            if difference
+            else f"written by campaign {attributes['campaign']} (this one is {identity.fingerprint})",
             "remove it or use another results folder",
         )
 

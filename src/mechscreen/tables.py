@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, nearest, unreadable
 from mechscreen.models import ParameterSpace
 
 
@@ -60,7 +60,7 @@ def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
             reader = csv.reader(stream, strict=True)
             return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from None
+        raise unreadable(path, error, "give a CSV file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
     except csv.Error as error:

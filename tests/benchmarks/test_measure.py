@@ -9,7 +9,7 @@ import yaml
 
 from discovery_study.measure import draw, gather, measure_actin, measure_part, read_curves, run
 from discovery_study.study import Study
-from mechscreen import InputError
+from mechscreen.errors import FileError, InputError
 
 PEER = """
 import numpy as np
@@ -124,13 +124,13 @@ def test_a_missing_part_is_named(study, tmp_path):
         gather(other)
     (tmp_path / "small/discovery/actin").mkdir(parents=True)
     (tmp_path / "small/discovery/actin/synthetic.json").write_text("[]")
-    with pytest.raises(InputError, match="holds no results of a discovery study"):
+    with pytest.raises(FileError, match="holds no results of a discovery study"):
         draw(other, "actin")
 
 
 def test_a_part_of_fewer_seeds_than_the_study_wants_is_named(measured):
     more = measured.model_copy(update={"seeds": 4})
-    with pytest.raises(InputError, match=r"seeds-00002\.json: holds 1 data sets, the study wants 2"):
+    with pytest.raises(FileError, match=r"seeds-00002\.json: holds 1 data sets, the study wants 2"):
         gather(more)
 
 

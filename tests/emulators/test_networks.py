@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from mechscreen import InputError
 from mechscreen.emulators.networks import (
     FEATURE_DEVIATION,
     build_network,
@@ -20,6 +19,7 @@ from mechscreen.emulators.networks import (
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
+from mechscreen.errors import FileError
 
 SETTINGS = [
     DenseSettings(width=16, blocks=2),
@@ -172,15 +172,15 @@ def test_the_defaults_of_the_lstm_are_the_papers_sizes():
 def test_a_file_that_holds_code_is_refused(tmp_path):
     inputs = keras.Input((3,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"model.keras: not a network that can be loaded safely"):
+    with pytest.raises(FileError, match=r"model.keras: not a network that can be loaded safely"):
         load_network(tmp_path / "model.keras")
 
 
 def test_a_damaged_or_missing_file_is_refused(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"no zip file")
-    with pytest.raises(InputError, match=r"model.keras: not a network"):
+    with pytest.raises(FileError, match=r"model.keras: not a network"):
         load_network(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"other.keras: no such network"):
+    with pytest.raises(FileError, match=r"other.keras: no such network"):
         load_network(tmp_path / "other.keras")
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mechscreen import InputError
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
+from mechscreen.errors import InputError, ModelError
 
 POINTS = 31
 NETWORKS = [
@@ -192,7 +192,7 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing():
     job, other = training(), training(DenseSettings(width=16, blocks=1))
     before = job.network.get_weights()
     for state in (other.state(), dict(list(job.state().items())[1:])):
-        with pytest.raises(InputError, match="of another network or optimiser"):
+        with pytest.raises(ModelError, match="of another network or optimiser"):
             job.restore(state)
     assert all(np.array_equal(a, b) for a, b in zip(before, job.network.get_weights(), strict=True))
 
@@ -204,7 +204,7 @@ def test_no_samples_are_refused():
 
 def test_a_loss_that_is_not_finite_ends_the_training():
     samples = Samples(TRAIN.parameters, TRAIN.profiles, TRAIN.log_peaks * np.float32(1e30))
-    with pytest.raises(InputError, match=r"epoch 1: the loss is .*lower emulators.training.learning_rate"):
+    with pytest.raises(ModelError, match=r"epoch 1: the loss is .*lower emulators.training.learning_rate"):
         training(samples=samples).run_epoch()
 
 
@@ -212,7 +212,7 @@ def test_weights_that_the_last_step_spoils_end_the_training():
     job = training()
     spoilt = {"profiles": np.full_like(VALIDATION.profiles, np.nan), "log_peaks": VALIDATION.log_peaks}
     job._predictor = lambda parameters: spoilt
-    with pytest.raises(InputError, match="epoch 1: the validation rmse is nan; lower"):
+    with pytest.raises(ModelError, match="epoch 1: the validation rmse is nan; lower"):
         job.run_epoch()
     assert job.epoch == 0
 

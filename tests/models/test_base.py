@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechscreen import InputError, Model, Output, Parameter, Solution, get_model
+from mechscreen import Model, Output, Parameter, Solution, get_model
+from mechscreen.errors import InputError, ModelError
 from mechscreen.models import ParameterSpace, Status, model_names
 
 SPACE = ParameterSpace(
@@ -105,7 +106,7 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
 )
 def test_a_model_whose_outputs_cannot_stand_side_by_side_is_refused(monkeypatch, outputs, message):
     monkeypatch.setattr(Ramp, "outputs", outputs)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(ModelError, match=message):
         get_model(Ramp.name)
 
 
@@ -172,7 +173,7 @@ def test_a_users_model_is_loaded_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("spec", ["nowhere.py:Model", "no_such_module:Model", "json:JSONDecoder"])
 def test_a_wrong_address_of_a_model_is_refused(spec):
-    with pytest.raises(InputError, match="model '"):
+    with pytest.raises(ModelError, match="model '"):
         get_model(spec)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mechscreen.campaign import Campaign
-from mechscreen.storage import write_text
+from mechscreen.runs.folder import write_plan
 
 
 @pytest.fixture
@@ -17,5 +17,6 @@ def campaign(tmp_path):
         "screen": {"count": 2000, "block_size": 1000},
     }
     campaign = Campaign.from_dict(values)
-    write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
+    write_plan(campaign)
     return campaign

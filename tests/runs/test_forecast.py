@@ -1,13 +1,17 @@
+import math
+
 import numpy as np
 import pytest
 
 from campaigns import ROOT
 from mechscreen.campaign import Campaign
+from mechscreen.campaign.sections import LearningSection
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings
-from mechscreen.runs.forecast import IMPORTANCE_POINTS, Speeds, forecast, one_line
+from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.stages import evaluate
+from mechscreen.stages.table import IMPORTANCE_POINTS, START_SECONDS, Speeds
 
 SPEEDS = Speeds(sample=0.5, training=1e-3, prediction=1e-4, gpu_step=0.01)
 
@@ -95,3 +99,23 @@ def test_a_dry_run_says_it_in_a_line(campaign):
     assert "20 jobs" in line
     assert "core-hours" in line
     assert "GPU-hours" in line
+
+
+def test_a_study_is_forecast_beside_what_leads_to_the_report(campaign):
+    study = campaign.model_copy(update={"learning": LearningSection(sizes=(50, 150), members=3)})
+    steps = forecast(study, SPEEDS)
+    assert [step.rule.name for step in steps if step.rule.study] == ["train_on_samples", "measure_learning"]
+    sized, measured = (step for step in steps if step.rule.study)
+    assert (sized.jobs, measured.jobs) == (6, 1)
+    # 10 epochs of 1e-3 s a sample, of 100 samples in the mean.
+    assert sized.core_seconds == pytest.approx(100 * 10 * 1e-3)
+    before, _, after = one_line(study.name, steps).partition("; besides, the study learning: ")
+    assert before == one_line(campaign.name, forecast(campaign, SPEEDS)).partition(", at typical")[0]
+    assert after.startswith("7 jobs, 0.0 core-hours")
+
+
+def test_time_is_asked_for_the_longest_job_of_a_study(campaign):
+    slow = Speeds(sample=0.5, training=1.0, prediction=1e-4, gpu_step=0.01)
+    study = campaign.model_copy(update={"learning": LearningSection(sizes=(50, 150), members=3)})
+    step = steps_of(study, slow)["train_on_samples"]
+    assert step.minutes == math.ceil(3 * (START_SECONDS + 150 * 10) / 60)

@@ -5,7 +5,7 @@ import pytest
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
 from mechscreen.runs.jobs import at_work, benchmark_file, log_file, rules
-from mechscreen.runs.status import failures, load_campaign, status
+from mechscreen.runs.status import failures, status
 
 
 def log_of(campaign, verb, job, text=""):
@@ -30,7 +30,7 @@ def test_done_running_and_stopped_jobs_are_told_apart(campaign):
     log_of(campaign, "simulate", "shard-00001", "traceback\nMemoryError: too much\n\n")
     running = log_of(campaign, "simulate", "shard-00002", "simulate shard-00002: 40/100 samples\n")
     with at_work(running):
-        said = status(campaign)
+        said = status(campaign.paths.root)
     assert "simulate_shard     1 of 3 done, 1 running, 1 stopped" in said
     assert f"running:\n  {running}\n    simulate shard-00002: 40/100 samples" in said
     assert "    MemoryError: too much" in said
@@ -41,14 +41,14 @@ def test_what_is_left_is_reckoned_from_what_took_its_time(campaign):
     for rule in rules(campaign):
         for job in list(rule.targets)[: None if rule.name != "screen_block" else 1]:
             finish(campaign, rule.verb, job, 600)
-    assert "left: about 10 min 0 s of jobs" in status(campaign)
+    assert "left: about 10 min 0 s of jobs" in status(campaign.paths.root)
 
 
 def test_a_finished_campaign_is_done(campaign):
     for rule in rules(campaign):
         for job in rule.targets:
             finish(campaign, rule.verb, job, 1)
-    said = status(campaign)
+    said = status(campaign.paths.root)
     assert f"done: {campaign.paths.report}" in said
     assert "left" not in said
 
@@ -56,19 +56,19 @@ def test_a_finished_campaign_is_done(campaign):
 def test_failures_end_with_the_way_on(campaign):
     with driver.begin(campaign.paths.root, None):
         log_of(campaign, "train", "member-1", "mechscreen: the loss is nan\n")
-        said = failures(campaign)
+        said = failures(campaign.paths.root)
     assert "mechscreen: the loss is nan" in said
     assert said.splitlines()[-1].startswith("To continue, once that is put right: ")
 
 
 def test_the_last_line_of_a_progress_bar_is_the_latest(campaign):
     log_of(campaign, "merge", "merge", "10%\r\x1b[31m20%\x1b[0m\r")
-    assert "\n    20%" in status(campaign)
+    assert "\n    20%" in status(campaign.paths.root)
 
 
 def test_a_log_without_a_line_is_said_to_be_empty(campaign):
     log_of(campaign, "merge", "merge", "\n\n")
-    assert "(no output)" in status(campaign)
+    assert "(no output)" in status(campaign.paths.root)
 
 
 def test_many_stopped_jobs_are_counted(campaign):
@@ -76,9 +76,9 @@ def test_many_stopped_jobs_are_counted(campaign):
         log_of(campaign, "simulate", name, "x\n")
     for name in rules(campaign)[-2].targets:
         log_of(campaign, "report", name, "x\n")
-    assert "  and 3 more" in status(campaign)
+    assert "  and 3 more" in status(campaign.paths.root)
 
 
 def test_a_folder_without_a_campaign_is_named():
     with pytest.raises(InputError, match="nowhere: holds no campaign"):
-        load_campaign(Path("nowhere"))
+        status(Path("nowhere"))

@@ -10,7 +10,7 @@ import yaml
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution
 from mechscreen.models.base import Status
 from mechscreen.stages import simulate as stage
@@ -154,6 +154,6 @@ def test_a_registered_model_is_found_by_its_module_and_told_if_that_cannot_be(tm
     table = tmp_path / "sets.csv"
     table.write_text("x\n0.5\n")
     monkeypatch.setattr(Local, "__module__", "__main__")
-    with pytest.raises(InputError, match="model 'registered-by-this-test' cannot be made in a process of its own: "):
+    with pytest.raises(ModelError, match="model 'registered-by-this-test' cannot be made in a process of its own: "):
         simulate_table(Local.name, table, tmp_path / "out.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["sets.csv"]

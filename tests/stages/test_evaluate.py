@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
+from mechscreen import storage
 from mechscreen.emulators.metrics import rmse
+from mechscreen.errors import FileError
 from mechscreen.stages.evaluate import KIND, evaluate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
@@ -14,7 +15,7 @@ from mechscreen.stages.predict import load_ensemble
 def evaluated(trained):
     campaign = trained()
     evaluate(campaign)
-    predictions = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))
+    predictions = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))
     return campaign, predictions, json.loads(campaign.paths.metrics.read_text())
 
 
@@ -84,18 +85,18 @@ def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
     vote = evaluated[1]["predicted_profiles"]
     campaign = trained(emulators={"combine": "mean"})
     evaluate(campaign)
-    mean = storage.read(campaign.paths.predictions, KIND, campaign.fingerprint("evaluation"))["predicted_profiles"]
+    mean = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))["predicted_profiles"]
     assert not np.allclose(vote, mean, atol=1e-4)
 
 
 def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         evaluate(ours)
     for campaign in (ours, trained()):
         assert campaign.fingerprint("emulators") in str(caught.value)
 
 
 def test_a_missing_member_is_named(trained):
-    with pytest.raises(InputError, match=r"member-3"):
+    with pytest.raises(FileError, match=r"member-3"):
         evaluate(trained(emulators={"members": 4}))

@@ -1,10 +1,11 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.stages import screen, validate
 from mechscreen.stages.hits import list_hits, trust_order
@@ -61,6 +62,23 @@ def test_printed_rows_are_aligned_and_say_where_the_rest_is(validated):
     assert lines[-1] == f"5 of 100 validated hits, by trust; all of them: {validated.paths.validation_table}"
 
 
+def test_hits_of_a_copied_folder_are_printed_from_anywhere(validated, tmp_path, monkeypatch):
+    copied = tmp_path / "elsewhere/copied"
+    shutil.copytree(validated.paths.root, copied)
+    monkeypatch.chdir("/")
+    said = list_hits(validated.paths.root, 5)
+    assert list_hits(copied, 5) == said.replace(str(validated.paths.root), str(copied))
+
+
+def test_what_steers_a_terminal_is_spelled_out(tmp_path):
+    (tmp_path / "validation").mkdir()
+    (tmp_path / "validation/hits.csv").write_text("sample,emulated\x1b[2J\n1,\x07\n")
+    assert [line.split() for line in list_hits(tmp_path, 5).splitlines()[:2]] == [
+        ["sample", r"emulated\x1b[2J"],
+        ["1", r"\x07"],
+    ]
+
+
 def test_folder_without_validated_hits_is_named(tmp_path):
     with pytest.raises(InputError, match=r"validation/hits\.csv: cannot be read .* give the folder of a campaign"):
         list_hits(tmp_path, 5)
@@ -70,5 +88,5 @@ def test_folder_without_validated_hits_is_named(tmp_path):
 def test_file_that_is_no_table_of_hits_is_refused(tmp_path, content):
     (tmp_path / "validation").mkdir()
     (tmp_path / "validation" / "hits.csv").write_bytes(content)
-    with pytest.raises(InputError, match="not a table of hits"):
+    with pytest.raises(FileError, match="not a table of hits"):
         list_hits(tmp_path, 5)

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from mechscreen import InputError
 from mechscreen.emulators.metrics import rmse
+from mechscreen.errors import FileError, InputError
 from mechscreen.stages.learn import learn
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
@@ -54,7 +54,7 @@ def test_the_networks_of_another_size_are_refused(campaign):
     few, many = (campaign.paths.member(0, size) for size in SIZES)
     for path in few.iterdir():
         shutil.copy(path, many)
-    with pytest.raises(InputError, match=r"holds member 0, trained on 40 samples; it was moved or copied here"):
+    with pytest.raises(FileError, match=r"holds member 0, trained on 40 samples; it was moved or copied here"):
         learn(campaign)
 
 
@@ -80,5 +80,5 @@ def test_a_campaign_without_the_study_is_refused(trained):
 
 
 def test_a_missing_network_is_named(trained):
-    with pytest.raises(InputError, match=r"samples-40/member-0"):
+    with pytest.raises(FileError, match=r"samples-40/member-0"):
         learn(trained(learning={"sizes": SIZES}))

@@ -8,7 +8,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.sampling import assign_split
 from mechscreen.stages import merge as stage
@@ -261,7 +261,7 @@ def test_a_shard_that_changes_between_verifying_and_writing_is_noticed(campaign,
         return found
 
     monkeypatch.setattr(stage, "_verify", then_damage)
-    with pytest.raises(InputError, match=r"shard-00003\.h5: is damaged"):
+    with pytest.raises(FileError, match=r"shard-00003\.h5: is damaged"):
         merge(this)
     assert not this.paths.manifest.exists()
     assert [path.name for path in this.paths.dataset.iterdir() if path.name.startswith(".")] == []
@@ -285,7 +285,7 @@ def test_an_interruption_leaves_no_manifest_and_no_half_file(campaign, monkeypat
     monkeypatch.undo()
     assert not this.paths.manifest.exists()
     assert [path.name for path in this.paths.dataset.iterdir() if path.name.startswith(".")] == []
-    with pytest.raises(InputError, match=r"manifest\.json: cannot be read"):
+    with pytest.raises(FileError, match=r"manifest\.json: does not exist"):
         load_split(this, "train")
     merge(this)
     undisturbed = campaign(folder="undisturbed")
@@ -324,11 +324,11 @@ def test_a_training_set_of_another_campaign_or_a_damaged_one_is_refused(campaign
     this = campaign()
     merge(this)
     other = this.model_copy(update={"seed": 12})
-    with pytest.raises(InputError, match=rf"manifest\.json: written by campaign {this.fingerprint('dataset')} \(this"):
+    with pytest.raises(FileError, match=rf"manifest\.json: written by campaign {this.fingerprint('dataset')} \(this"):
         load_split(other, "train")
     flip(this.paths.dataset_shard("test", 0))
-    with pytest.raises(InputError, match=r"test-00000\.h5: is damaged"):
+    with pytest.raises(FileError, match=r"test-00000\.h5: is damaged"):
         load_split(this, "test")
     storage.write_text(this.paths.manifest, "[]")
-    with pytest.raises(InputError, match=r"manifest\.json: written by campaign None"):
+    with pytest.raises(FileError, match=r"manifest\.json: written by campaign None"):
         load_split(this, "test")

@@ -3,9 +3,10 @@ import shutil
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
+from mechscreen import storage
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status
 from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
 from mechscreen.stages.train import read_record
@@ -45,6 +46,16 @@ def test_the_folder_alone_knows_parameters_and_outputs(trained, ensemble_folder)
     np.testing.assert_array_equal(ensemble.space.high, campaign.space.high)
     assert ensemble.outputs[0].name == "signal"
     np.testing.assert_array_equal(ensemble.outputs[0].grid, np.arange(61.0))
+
+
+def test_an_ensemble_in_a_copied_folder_predicts_the_same_from_anywhere(trained, tmp_path, monkeypatch):
+    root = trained().paths.root
+    shutil.copytree(root, tmp_path / "elsewhere/copied")
+    monkeypatch.chdir("/")
+    said, again = (
+        load_ensemble(folder / "emulators/dense").predict(IN_ORDER) for folder in (root, tmp_path / "elsewhere/copied")
+    )
+    np.testing.assert_array_equal(said.profiles, again.profiles)
 
 
 def test_parameters_outside_the_trained_ranges_are_told(ensemble_folder, caplog):
@@ -96,7 +107,7 @@ def test_a_member_that_was_copied_is_no_other_member(trained, ensemble_folder):
     for path in (ensemble_folder / "member-0").iterdir():
         shutil.copy(path, ensemble_folder / "member-1")
     for load in (lambda: load_ensemble(ensemble_folder), lambda: load_campaign_ensemble(trained())):
-        with pytest.raises(InputError, match=r"member-1: holds member 0, .*moved or copied here"):
+        with pytest.raises(FileError, match=r"member-1: holds member 0, .*moved or copied here"):
             load()
 
 
@@ -123,5 +134,5 @@ def test_a_campaigns_precision_and_way_to_combine_reach_its_ensemble(trained, mo
 
 def test_a_network_that_is_not_the_recorded_one_is_refused(ensemble_folder):
     shutil.copy(ensemble_folder / "member-0" / "model.keras", ensemble_folder / "member-1" / "model.keras")
-    with pytest.raises(InputError, match=r"member-1/model.keras: is missing, or not what was trained"):
+    with pytest.raises(FileError, match=r"member-1/model.keras: is missing, or not what was trained"):
         load_ensemble(ensemble_folder)

@@ -12,7 +12,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.figures import FIGURES
 from mechscreen.figures.style import read_metadata
 from mechscreen.stages import report as report_stage
@@ -56,6 +56,27 @@ def finished(trained, kept):
     report(campaign)
     shutil.copytree(root, kept)
     return campaign
+
+
+def test_a_copied_folder_is_reported_on_from_anywhere_without_the_code_of_the_model(finished, tmp_path, monkeypatch):
+    finished.record()
+    copied = tmp_path / "elsewhere/copied"
+    shutil.copytree(finished.paths.root, copied)
+    for name in ("report.html", "summary.txt"):
+        (copied / name).unlink()
+    shutil.rmtree(copied / "figures")
+    monkeypatch.chdir("/")
+    monkeypatch.setattr("mechscreen.campaign.campaign.get_model", refused)
+    monkeypatch.setattr("mechscreen.plugins.load_object", refused)
+    report(Campaign.open(copied))
+    root = str(finished.paths.root)
+    assert (copied / "summary.txt").read_text() == finished.paths.summary.read_text().replace(root, str(copied))
+    for name in figure_names(finished):
+        assert (copied / "figures" / f"{name}.png").is_file()
+
+
+def refused(*arguments, **options):
+    raise AssertionError("the code of a user would run")
 
 
 def changed(campaign, **values):
@@ -158,7 +179,7 @@ def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
 
 def test_a_cascade_is_reported_with_the_share_of_the_hits_that_it_finds(finished):
     screen = finished.screen.model_dump(mode="json") | {"mode": "cascade"}
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     cascade = changed(finished, name="cascade", base="bumps", screen=screen)
     findings_of(cascade)
     report(cascade)
@@ -209,7 +230,7 @@ def test_the_report_draws_only_what_is_missing_or_older_than_its_files(finished)
 
 
 def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_plane_and_its_lines(finished):
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40}
     plane = changed(finished, name="plane", base="bumps", screen=screen)
     findings_of(plane)
@@ -224,7 +245,7 @@ def test_a_screen_of_two_parameters_with_the_networks_of_another_campaign_has_a_
 
 
 def test_lines_and_picture_of_a_plane_are_the_right_way_round(finished, monkeypatch):
-    storage.write_text(finished.paths.campaign, finished.to_yaml())
+    finished.record()
     screen = finished.screen.model_dump(mode="json") | {"vary": ["place", "width"], "bins": 40, "count": 10_000}
     campaign = changed(finished, name="plane", base="bumps", screen=screen)
     screen_block(campaign, 0)
@@ -262,20 +283,20 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
     shutil.rmtree(finished.paths.figures)
     finished.paths.report.unlink()
     other = changed(finished, seed=8)
-    with pytest.raises(InputError, match=r"summary\.h5: written by campaign"):
+    with pytest.raises(FileError, match=r"summary\.h5: written by campaign"):
         draw(other, "planes")
-    with pytest.raises(InputError, match="written by campaign"):
+    with pytest.raises(FileError, match="written by campaign"):
         report(other)
     finished.paths.metrics.write_text('{"campaign": "0123456789ab"}')
-    with pytest.raises(InputError, match=r"metrics\.json: written by campaign 0123456789ab"):
+    with pytest.raises(FileError, match=r"metrics\.json: written by campaign 0123456789ab"):
         report(finished)
     finished.paths.figure("training").unlink()
     history = finished.paths.member(1) / "history.csv"
     history.write_text("epoch,loss\n")
-    with pytest.raises(InputError, match=r"history\.csv: not a history"):
+    with pytest.raises(FileError, match=r"history\.csv: not a history"):
         draw(finished, "training")
     history.unlink()
-    with pytest.raises(InputError, match=r"history\.csv: cannot be read"):
+    with pytest.raises(FileError, match=r"history\.csv: does not exist"):
         draw(finished, "training")
     assert not finished.paths.figure("training").exists()
     assert not finished.paths.report.exists()

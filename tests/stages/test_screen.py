@@ -1,16 +1,18 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from scipy.signal import find_peaks
 
 from mechscreen import storage
-from mechscreen.errors import InputError
-from mechscreen.parallel import Interrupted
+from mechscreen.errors import InputError, ModelError
+from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_unit
 from mechscreen.stages import screen as stage
 from mechscreen.stages.predict import load_campaign_ensemble
@@ -37,7 +39,7 @@ def rings_by_scipy(profile):
 
 
 def read(campaign, number=0):
-    return storage.read(campaign.paths.block(number), stage.KIND, campaign.fingerprint("screen"))
+    return storage.read(campaign.paths.block(number), stage.KIND, campaign.identity("screen"))
 
 
 @pytest.fixture(autouse=True)
@@ -158,21 +160,27 @@ def test_of_many_hits_a_random_sample_is_kept_and_counts_stay_exact(trained, cam
 
 MANY_RANKS = """
 import sys
+import time
 from pathlib import Path
 from mpi4py import MPI
+from mechscreen import resumable
 from mechscreen.campaign import Campaign
+from mechscreen.ranks import Ranks
 from mechscreen.stages import screen as stage
 from mechscreen.stages.screen import screen_block
 
 stage.BATCH = 512  # so that each rank has several, rank 0 too
+stage._TOLD_PER_SECOND = 1e9
 world = MPI.COMM_WORLD
 for config in map(Path, sys.argv[1:]):
     campaign = Campaign.load(config)
     for ranks in (1, 2, 4):
         takes_part = world.Get_rank() < ranks
         comm = world.Split(0 if takes_part else 1)
+        # Once each rank tells of every batch, else of all in the end.
+        resumable.SAVE_EVERY = 0.0 if ranks == 2 else 100.0
         if takes_part:
-            path = screen_block(campaign, 1, comm if ranks > 1 else None)
+            path = screen_block(campaign, 1, Ranks(comm if ranks > 1 else None))
         if world.Get_rank() == 0:
             path.rename(config.with_name(f"{config.stem}-{ranks}.h5"))
         world.Barrier()
@@ -198,7 +206,7 @@ def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path
     for mode, campaign in campaigns.items():
         contents = [(tmp_path / f"{mode}-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
         assert contents[0] == contents[1] == contents[2]
-        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.fingerprint("screen"))
+        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.identity("screen"))
         assert len(block["index"]) == 30 < block.attributes["hits_found"]
 
 
@@ -228,6 +236,61 @@ def test_interrupted_block_is_continued_to_the_same_bytes(trained, thirds, monke
     assert looked_at == [(0, 4096), (4096, 8192), (8192, 10_000)], "no batch is looked at twice"
 
 
+KILLED = """
+import sys, time
+from mechscreen import resumable
+from mechscreen.campaign import Campaign
+from mechscreen.ranks import Ranks
+from mechscreen.stages import screen as stage
+
+stage.BATCH, stage._TOLD_PER_SECOND, resumable.SAVE_EVERY, resumable.SAVE_SHARE = 512, 1e9, 0.0, 1e9
+look_at = stage.Search.look_at
+
+def slowly(*arguments):
+    time.sleep(0.3)
+    return look_at(*arguments)
+
+stage.Search.look_at = slowly
+stage.screen_block(Campaign.load(sys.argv[1]), 0, Ranks.launched())
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_block_killed_in_the_middle_is_continued_to_the_same_bytes(campaign, mpiexec, tmp_path, monkeypatch, ranks):
+    monkeypatch.setattr(stage, "BATCH", 512)
+    path = screen_block(campaign, 0)
+    whole = path.read_bytes()
+    path.unlink()
+    partial = path.with_name(path.name + ".partial")
+    (tmp_path / "campaign.yaml").write_text(campaign.to_yaml())
+    (tmp_path / "killed.py").write_text(KILLED)
+    process = mpiexec(ranks, tmp_path / "killed.py", tmp_path / "campaign.yaml")
+    end = time.monotonic() + 120
+    while not partial.exists() or storage.read(partial, stage.PARTIAL_KIND)["done"].sum() < 3:
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.05)
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    process.kill()
+    process.wait()
+    assert not path.exists()
+    done = storage.read(partial, stage.PARTIAL_KIND)["done"]
+    assert 3 <= done.sum() < len(done) == 20
+    looked_at = []
+    look_at = stage.Search.look_at
+
+    def counting_look(self, ensemble, start, stop, counts):
+        looked_at.append(start)
+        return look_at(self, ensemble, start, stop, counts)
+
+    monkeypatch.setattr(stage.Search, "look_at", counting_look)
+    screen_block(campaign, 0)
+    assert looked_at == [512 * k for k in np.flatnonzero(~done)], "no batch that is saved is looked at again"
+    assert path.read_bytes() == whole
+    assert not partial.exists()
+
+
 def test_damaged_partial_block_is_begun_anew(campaign, caplog):
     path = screen_block(campaign, 0)
     whole = path.read_bytes()
@@ -252,7 +315,7 @@ def test_whole_block_is_left_and_a_wrong_one_made_anew(campaign, caplog):
     path.write_bytes(whole[:-7])
     screen_block(campaign, 0)
     assert path.read_bytes() == whole
-    assert "making the block anew" in caplog.text
+    assert "making it anew" in caplog.text
 
 
 def test_gathered_screen_is_the_sum_of_its_blocks(campaign):
@@ -261,13 +324,13 @@ def test_gathered_screen_is_the_sum_of_its_blocks(campaign):
         screen_block(campaign, number)
         blocks.append(read(campaign, number))
     summary_path, hits_path = gather_screen(campaign)
-    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.fingerprint("screen"))
+    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.identity("screen"))
     for name in ("classes", "trusted", "planes", "disagreement_levels"):
         np.testing.assert_array_equal(summary[name], sum(block[name].astype(int) for block in blocks))
     assert summary["classes"].sum() == summary.attributes["samples"] == 30_000
     assert summary["planes"].sum(axis=(0, 2, 3)).tolist() == [30_000] * 6
     assert summary["axes"].tolist() == ["place", "width", "second", "scale"]
-    hits = storage.read(hits_path, stage.HITS_KIND, campaign.fingerprint("screen"))
+    hits = storage.read(hits_path, stage.HITS_KIND, campaign.identity("screen"))
     for name in ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks"):
         np.testing.assert_array_equal(hits[name], np.concatenate([block[name] for block in blocks]))
     assert (np.diff(hits["index"]) > 0).all()
@@ -351,5 +414,5 @@ def test_ensemble_that_predicts_nan_is_refused(campaign):
             return said
 
     search = stage.Search(campaign)
-    with pytest.raises(InputError, match="not finite; train it again"):
+    with pytest.raises(ModelError, match="not finite; train it again"):
         search.look_at(Broken(), 0, 100, search.no_counts())

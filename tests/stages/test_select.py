@@ -4,9 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
+from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.ensemble import combine_members
+from mechscreen.errors import FileError, InputError
 from mechscreen.objectives import get_objective
 from mechscreen.sampling import sample_unit
 from mechscreen.stages import select as stage
@@ -24,7 +25,7 @@ CANDIDATES = 40
 def first(trained):
     """Return the trained campaign, which has been run."""
     campaign = trained()
-    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     return campaign
 
 
@@ -51,7 +52,7 @@ def candidates(campaign, shard):
 
 def test_selected_are_candidates_with_more_disagreement(first, second):
     campaign = second()
-    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.fingerprint("selection"))
+    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.identity("selection"))
     pool = candidates(campaign, 1)
     place = [int(np.flatnonzero((pool == row).all(axis=1))[0]) for row in file["parameters"]]
     assert sorted(set(place)) == place, "each once, in the candidates' order"
@@ -100,7 +101,7 @@ def test_a_damaged_selection_is_made_again_and_simulations_refuse_it(second):
     path = select(campaign, 0)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"selection/shard-00000.h5.* is damaged"):
+    with pytest.raises(FileError, match=r"selection/shard-00000.h5.* is damaged"):
         simulate(campaign, 0)
     assert not campaign.paths.shard(0).exists()
     assert select(campaign, 0).read_bytes() == whole
@@ -139,7 +140,7 @@ def test_networks_learn_from_both_and_select_again(first, second):
     evaluate(campaign)
     judged = storage.read(campaign.paths.predictions, "predictions")["parameters"]
     np.testing.assert_array_equal(judged, load_split(first, "test").parameters)
-    storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+    campaign.record()
     third = second(name="most", seed=9, selection={"campaign": "more"})
     select(third, 0)
     assert len(selected_parameters(third, 0)) == 50
@@ -160,7 +161,7 @@ def test_the_target_the_candidates_and_the_networks_are_part_of_the_fingerprint(
     assert alone.fingerprint("simulations") not in prints
     grown = first.model_dump(mode="json")
     grown["emulators"]["members"] = 4
-    storage.write_text(first.paths.campaign, Campaign.from_dict(grown).to_yaml())
+    Campaign.from_dict(grown).record()
     assert second().fingerprint("simulations") not in prints
 
 
@@ -181,14 +182,14 @@ def test_a_campaign_that_cannot_select_is_refused(second, changes, message):
 def test_one_network_cannot_disagree(first, second):
     values = first.model_dump(mode="json")
     values["emulators"]["members"] = 1
-    storage.write_text(first.paths.campaign, Campaign.from_dict(values).to_yaml())
+    Campaign.from_dict(values).record()
     with pytest.raises(InputError, match=r"'bumps' has one network, which cannot disagree"):
         second()
 
 
 def test_a_circle_of_two_is_refused(first, second):
     campaign = second()
-    storage.write_text(campaign.paths.root / "campaign.yaml", campaign.to_yaml())
+    campaign.record()
     values = {**first.model_dump(mode="json"), "selection": {"campaign": "more"}}
     with pytest.raises(InputError, match=r"bumps → more → bumps is a circle"):
         Campaign.from_dict(values)
@@ -207,6 +208,6 @@ def test_a_shard_beyond_the_last_is_refused(second):
 def test_networks_that_are_missing_are_named(first, second):
     campaign = second()
     shutil.rmtree(first.paths.member(1))
-    with pytest.raises(InputError, match=r"member-1/member.json"):
+    with pytest.raises(FileError, match=r"member-1/member.json"):
         select(campaign, 0)
     assert not campaign.paths.selected(0).exists()

@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechscreen import storage
+from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.models.base import Status, get_model
-from mechscreen.parallel import Interrupted
+from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages import simulate as stage
 from mechscreen.stages.simulate import read_shard, simulate, simulate_table
@@ -316,20 +316,19 @@ def test_a_shard_started_twice_is_made_whole_by_both(campaign, undisturbed, star
 
 
 def test_what_is_done_is_saved_from_time_to_time(campaign, undisturbed, monkeypatch, journal):
-    monkeypatch.setattr(stage, "_SAVE_EVERY", 0.0)
-    monkeypatch.setattr(stage, "_SAVE_SHARE", 1e9)
+    monkeypatch.setattr(resumable, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_SHARE", 1e9)
     this = campaign()
     saved = []
 
     def crash(self):
-        if self.task.partial_path.exists():
-            saved.append(len(storage.read(self.task.partial_path, stage.PARTIAL_KIND)["index"]))
+        save(self)
+        saved.append(len(storage.read(self.partial_path, stage.PARTIAL_KIND)["index"]))
         if len(saved) == 5:
             raise KeyboardInterrupt
-        write(self, self.task.partial_path, stage.PARTIAL_KIND)
 
-    write = stage._Rows.write
-    monkeypatch.setattr(stage._Saves, "save_when_due", lambda self: crash(self._rows))
+    save = stage._Simulation.save
+    monkeypatch.setattr(stage._Simulation, "save", crash)
     with pytest.raises(KeyboardInterrupt):
         simulate(this, 1)
     assert saved == sorted(saved)
@@ -434,10 +433,10 @@ def test_a_wrong_shard_is_refused_by_name_and_made_anew(campaign, caplog, spoil,
     path = simulate(this, 1)
     expected = path.read_bytes()
     spoil(path)
-    with pytest.raises(InputError, match=rf"^{path}: {problem}; remove it and run"):
+    with pytest.raises(FileError, match=rf"^{path}: {problem}; remove it and run"):
         read_shard(this, 1)
     simulate(this, 1)
-    assert "making the shard anew" in caplog.text
+    assert "making it anew" in caplog.text
     assert path.read_bytes() == expected
 
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import re
@@ -9,8 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from mechscreen import InputError, storage
-from mechscreen.parallel import Deadline, Interrupted
+from mechscreen import resumable, storage
+from mechscreen.errors import FileError, InputError, StorageError
+from mechscreen.ranks import Deadline, Interrupted
 from mechscreen.stages import train as stage
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.train import read_record, to_samples, train
@@ -58,7 +60,7 @@ def test_a_member_is_a_network_its_history_and_a_record(trained):
     campaign = trained()
     folder = campaign.paths.member(1)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "member.json", "model.keras"]
-    record = read_record(folder, campaign.fingerprint("emulators"))
+    record = read_record(folder, campaign.identity("emulators"))
     assert record["training_samples"] + record["validation_samples"] < campaign.simulations.count
     assert [p["name"] for p in record["parameters"]] == list(campaign.space.names)
     table = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)
@@ -106,7 +108,7 @@ def test_an_interrupted_member_is_continued_to_the_same_weights(trained, caplog)
     assert not (folder / "member.json").exists()
     with caplog.at_level(logging.INFO):
         train(campaign, 0)
-    assert "continuing after epoch 3" in caplog.text
+    assert "continuing with 3 of 15 epochs" in caplog.text
     assert same(weights(campaign), expected)
     assert not (folder / "checkpoint.h5").exists()
     epochs = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)["epoch"]
@@ -123,7 +125,8 @@ def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path, cap
         "import sys, time\n"
         "from mechscreen.campaign import Campaign\n"
         "from mechscreen.stages import train as stage\n"
-        "stage._SAVE_EVERY, stage._SAVE_SHARE = 0.0, 1.0\n"
+        "from mechscreen import resumable\n"
+        "resumable.SAVE_EVERY, resumable.SAVE_SHARE = 0.0, 1.0\n"
         "write = stage.storage.write\n"
         "def write_and_wait(path, *rest):\n"
         "    write(path, *rest)\n"
@@ -142,7 +145,7 @@ def test_a_killed_member_is_continued_to_the_same_weights(trained, tmp_path, cap
     assert checkpoint.exists()
     with caplog.at_level(logging.INFO):
         train(campaign, 0)
-    assert re.search("continuing after epoch [1-9]", caplog.text)
+    assert re.search("continuing with [1-9]", caplog.text)
     assert same(weights(campaign), expected)
 
 
@@ -174,7 +177,7 @@ def test_sigterm_saves_and_ends_with_code_75(trained, tmp_path):
 def test_an_attempt_that_ends_no_epoch_says_that_it_needs_more_time(trained):
     campaign = trained()
     remove_member(campaign)
-    with pytest.raises(Interrupted, match=r"no epoch was finished this time, .* give the job more time"):
+    with pytest.raises(Interrupted, match=r"no epochs were finished this time, .* give the job more time"):
         train(campaign, 0, AfterAsked(3))
 
 
@@ -185,7 +188,7 @@ def test_the_checkpoint_of_other_software_is_not_used(trained, caplog):
     del arrays["optimiser-000"]
     storage.write(checkpoint, arrays, file.attributes)
     train(campaign, 0)
-    assert "starting anew, since the weights are those of another network or optimiser" in caplog.text
+    assert re.search("starting anew, since .*the weights are those of another network or optimiser", caplog.text)
     assert same(weights(campaign), expected)
 
 
@@ -197,13 +200,13 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(trained, 
 
     def full(path, *rest):
         if path.name == "checkpoint.h5":
-            raise InputError("no space left on the disk")
+            raise StorageError(path, "written", errno.ENOSPC)
         write(path, *rest)
 
     monkeypatch.setattr(storage, "write", full)
-    monkeypatch.setattr(stage, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY", 0.0)
     train(campaign, 0)
-    assert "going on without a checkpoint: no space left on the disk" in caplog.text
+    assert "going on without saving what is done: " in caplog.text
     assert same(weights(campaign), expected)
 
 
@@ -234,10 +237,10 @@ def test_a_damaged_network_is_trained_anew(trained, caplog):
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    with pytest.raises(InputError, match=r"model.keras: is missing, or not what was trained"):
+    with pytest.raises(FileError, match=r"model.keras: is missing, or not what was trained"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
-    assert "training anew" in caplog.text
+    assert "making it anew" in caplog.text
     assert same(weights(campaign), expected)
 
 
@@ -247,16 +250,16 @@ def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
     path = campaign.paths.member(0) / "member.json"
     record = storage.read_json(path)
     storage.write_json(path, {name: value for name, value in record.items() if name != "model_sha256"})
-    with pytest.raises(InputError, match=r"member.json: not the record of an ensemble's member"):
+    with pytest.raises(FileError, match=r"member.json: not the record of an ensemble's member"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
-    assert "training anew" in caplog.text
+    assert "making it anew" in caplog.text
     assert same(weights(campaign), expected)
 
 
 def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
     ours, theirs = trained(dataset={"shard_size": 100}), trained()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         train(ours, 0)
     for campaign in (ours, theirs):
         assert campaign.fingerprint("dataset") in str(caught.value)
@@ -265,8 +268,8 @@ def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
 
 def test_the_record_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
-        read_record(ours.paths.member(0), ours.fingerprint("emulators"))
+    with pytest.raises(FileError) as caught:
+        read_record(ours.paths.member(0), ours.identity("emulators"))
     for campaign in (ours, trained()):
         assert campaign.fingerprint("emulators") in str(caught.value)
 

@@ -8,10 +8,10 @@ import yaml
 from scipy.spatial.distance import cdist
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError
 from mechscreen.models.base import Status
 from mechscreen.objectives import get_objective
-from mechscreen.parallel import Interrupted
+from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split
@@ -28,7 +28,7 @@ def screened(trained):
 
 
 def read(campaign):
-    table = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.fingerprint("validation"))
+    table = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.identity("validation"))
     return table, storage.read_json(campaign.paths.validation_summary)
 
 
@@ -271,7 +271,7 @@ def test_no_hits_give_an_empty_table_and_no_shares(trained):
 def test_hits_of_a_smaller_screen_are_refused(screened, trained):
     screened()
     with pytest.raises(
-        InputError, match="gathered from 10000 parameter sets, and the screen has 20000; gather it again"
+        FileError, match="gathered from 10000 parameter sets, and the screen has 20000; gather it again"
     ):
         validate.validate(trained(screen={"count": 20_000}))
 
@@ -279,6 +279,6 @@ def test_hits_of_a_smaller_screen_are_refused(screened, trained):
 def test_validation_without_a_training_set_says_what_is_missing(screened):
     campaign = screened(limit=60)
     campaign.paths.manifest.unlink()
-    with pytest.raises(InputError, match=r"manifest\.json"):
+    with pytest.raises(FileError, match=r"manifest\.json"):
         validate.validate(campaign)
     assert not campaign.paths.validation_hits.exists()

@@ -1,6 +1,7 @@
 """The whole workflow through Snakemake, on the example campaign at its smallest."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -82,7 +83,7 @@ def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path
             network = base.paths.member(member) / "model.keras"
             network.parent.mkdir(parents=True)
             network.touch()
-        (base.paths.root / "campaign.yaml").write_text(base.to_yaml())
+        base.record()
     command = [BIN / "snakemake", *shlex.split(line), "--dry-run"]
     done = subprocess.run([str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -153,6 +154,26 @@ def test_no_more_files_and_bytes_are_left_than_forecast(finished, monkeypatch):
 @pytest.mark.slow
 def test_second_run_has_nothing_to_do(finished):
     assert jobs(snakemake(finished, "--dry-run")) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["as cp copies", "the last first"])
+def test_after_a_plain_copy_there_is_nothing_to_do(finished, tmp_path, order):
+    copied = tmp_path / "copied"
+    subprocess.run(["cp", "-r", finished, copied], check=True)
+    if order == "the last first":
+        files = [path for path in (finished / "results").rglob("*") if path.is_file()]
+        by_age = sorted(files, key=lambda path: path.stat().st_mtime_ns)
+        for age, path in enumerate(by_age):
+            seconds = by_age[-1].stat().st_mtime - age
+            os.utime(copied / path.relative_to(finished), (seconds, seconds))
+        # Checksums tell, which the profiles keep of files of any size.
+        assert jobs(snakemake(copied, "--dry-run", "--max-checksum-file-size", "0")) != {}
+    assert jobs(snakemake(copied, "--dry-run")) == {}
+    said = subprocess.run([BIN / "mechscreen", "status", copied / "results/small"], capture_output=True, text=True)
+    assert f"done: {copied}/results/small/report.html" in said.stdout
+    # Its plan is the one that was written where the campaign ran, with the paths of the copy.
+    assert (copied / "results/small/plan.json").read_text() == (finished / "results/small/plan.json").read_text()
 
 
 @pytest.mark.slow
@@ -265,6 +286,13 @@ def test_a_wrong_key_ends_with_one_message_and_code_2_and_writes_nothing(tmp_pat
     assert len(message) == 1
     assert "'screen.disagreement_limt'; did you mean 'disagreement_limit'?" in message[0]
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_study_of_sample_sizes_without_sizes_ends_before_any_job(tmp_path):
+    done = snakemake(tmp_path, "learning")
+    assert done.returncode == 2
+    assert "mechscreen: 'small' has no learning.sizes; give the numbers of samples to learn from" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

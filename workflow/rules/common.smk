@@ -2,9 +2,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from mechscreen.errors import InputError
-from mechscreen.parallel import begin_job
+from mechscreen.errors import InputError, MechscreenError
+from mechscreen.ranks import begin_job
 from mechscreen.runs import driver
+from mechscreen.runs.folder import write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 
@@ -27,18 +28,27 @@ HELD = []
 
 
 def load(kind, config, example):
-    """Return the validated configuration of a kind, or end with its message and exit code 2."""
-    if not config:
-        stop(f"no configuration; add e.g. --configfile {example}")
+    """Return the validated configuration of a kind, or end with its message and exit code."""
     try:
+        if not config:
+            raise InputError(f"no configuration; add e.g. --configfile {example}")
         return kind.from_dict(config)
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
 
 
-def stop(message):
-    print(f"mechscreen: {message}", file=sys.stderr)
-    sys.exit(2)
+def results_of(campaign):
+    """Return where a campaign's files stand, or end with a message if they are of an earlier format."""
+    try:
+        campaign.refuse_old_results()
+        return campaign.paths
+    except MechscreenError as error:
+        stop(error)
+
+
+def stop(error):
+    print(f"mechscreen: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 def write_resolved(path, configuration):
@@ -54,18 +64,45 @@ def print_summary(paths):
         print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
-def print_failures(campaign):
+def print_failures(root):
     from mechscreen.runs.status import failures
 
-    print(f"\n{failures(campaign)}", file=sys.stderr)
+    try:
+        print(f"\n{failures(root)}", file=sys.stderr)
+    except MechscreenError as error:
+        print(f"mechscreen: {error}", file=sys.stderr)
 
 
 def begin_run(logs):
-    """Return what holds the campaign's folder for this process, or end with a message and exit code 2."""
+    """Return what holds the campaign's folder for this process, or end with a message and its exit code."""
     try:
         return driver.begin(paths.root, next(iter(logs), None))
-    except InputError as error:
-        stop(str(error))
+    except MechscreenError as error:
+        stop(error)
+
+
+def reads(rule, job=""):
+    """Return what a job reads, by the table of stages; of rules whose jobs all read the same, without a job."""
+    found = FORECAST[rule].rule.inputs(job)
+    return {
+        what: [str(path) for path in files] if isinstance(files, list) else str(files)
+        for what, files in found.items()
+    }
+
+
+def made_by(rule):
+    """Return the files that say that the jobs of a rule are done."""
+    return [str(path) for path in FORECAST[rule].rule.targets.values()]
+
+
+def study_of_sizes(wildcards):
+    if not campaign.learning.sizes:
+        stop(
+            InputError(
+                f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
+            )
+        )
+    return made_by("measure_learning")
 
 
 def log_of(verb, name):

@@ -1,7 +1,6 @@
 rule evaluate_ensemble:
     input:
-        manifest=paths.manifest,
-        models=MODELS,
+        **reads("evaluate_ensemble"),
     output:
         metrics=paths.metrics,
         predictions=paths.predictions,
@@ -16,7 +15,6 @@ rule evaluate_ensemble:
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("evaluation"),
-        evaluated_by=campaign.evaluated_by,
     message:
         "Evaluate the ensemble of {campaign.name} on its test split"
     shell:

@@ -1,14 +1,7 @@
-# How the error falls with the number of training samples: a job for every size and network.
-SIZED = [
-    str(paths.member(number, size) / "model.keras")
-    for size in campaign.learning.sizes
-    for number in range(campaign.learning.members)
-]
-
-
+# How the error falls with the number of training samples: a job for every size and network; only with `learning.sizes`.
 rule train_on_samples:
     input:
-        manifest=paths.manifest,
+        **reads("train_on_samples"),
     output:
         model=paths.learning / "samples-{samples}" / "member-{member}" / "model.keras",
         history=paths.learning / "samples-{samples}" / "member-{member}" / "history.csv",
@@ -22,8 +15,8 @@ rule train_on_samples:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=scaled(FORECAST["train_member"].megabytes),
-        runtime=scaled(FORECAST["train_member"].minutes),
+        mem_mb=scaled(FORECAST["train_on_samples"].megabytes),
+        runtime=scaled(FORECAST["train_on_samples"].minutes),
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("emulators"),
@@ -36,8 +29,7 @@ rule train_on_samples:
 
 rule measure_learning:
     input:
-        manifest=paths.manifest,
-        models=SIZED,
+        **reads("measure_learning"),
     output:
         summary=paths.learning_summary,
         figure=paths.learning_figure,
@@ -47,14 +39,11 @@ rule measure_learning:
         benchmark_of("learn", "learn")
     threads: 2
     resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(60),
+        mem_mb=scaled(FORECAST["measure_learning"].megabytes),
+        runtime=scaled(FORECAST["measure_learning"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("emulators"),
-        sizes=campaign.learning.sizes,
-        combine=campaign.emulators.combine,
-        precision=campaign.emulators.precision,
+        fingerprint=campaign.fingerprint("learning"),
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

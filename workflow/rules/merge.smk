@@ -1,6 +1,6 @@
 rule merge_shards:
     input:
-        shards=SHARDS,
+        **reads("merge_shards"),
     output:
         manifest=paths.manifest,
     log:

@@ -1,12 +1,10 @@
 from mechscreen.figures import FIGURES
-from mechscreen.stages.report import figure_inputs, figure_names
-
-PICTURES = [str(paths.figure(name)) for name in figure_names(campaign)]
+from mechscreen.stages.report import figure_names
 
 
 rule draw_figure:
     input:
-        unpack(lambda wildcards: figure_inputs(campaign, wildcards.figure)),
+        unpack(lambda wildcards: reads("draw_figure", wildcards.figure)),
     output:
         figure=report(
             paths.figures / "{figure}.png",
@@ -25,7 +23,7 @@ rule draw_figure:
         runtime=scaled(FORECAST["draw_figure"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("validation"),
+        fingerprint=campaign.fingerprint("report"),
         caption=lambda wildcards: FIGURES[wildcards.figure].text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
@@ -35,14 +33,7 @@ rule draw_figure:
 
 rule write_report:
     input:
-        figures=PICTURES,
-        manifest=paths.manifest,
-        metrics=paths.metrics,
-        predictions=paths.predictions,
-        summary=paths.screen_summary,
-        hits=paths.validation_hits,
-        validation=paths.validation_summary,
-        histories=HISTORIES,
+        **reads("write_report"),
     output:
         report=report(
             paths.report,
@@ -60,7 +51,7 @@ rule write_report:
         runtime=scaled(FORECAST["write_report"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("validation"),
+        fingerprint=campaign.fingerprint("report"),
     message:
         "Write the report of {campaign.name}"
     shell:

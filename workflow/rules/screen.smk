@@ -1,9 +1,6 @@
-BLOCKS = [str(paths.block(number)) for number in range(campaign.screen.blocks)]
-
-
 rule screen_block:
     input:
-        models=MODELS,
+        **reads("screen_block"),
     output:
         block=paths.screen / "block-{block}.h5",
     log:
@@ -30,7 +27,7 @@ rule screen_block:
 
 rule gather_screen:
     input:
-        blocks=BLOCKS,
+        **reads("gather_screen"),
     output:
         summary=paths.screen_summary,
         hits=paths.screen_hits,

@@ -1,16 +1,7 @@
 # What another campaign's ensemble selects for simulation; only in campaigns with a section `selection`.
-SELECTED = [
-    str(paths.selected(number)) for number in range(campaign.simulations.shards)
-]
-COMMITTEE = [
-    str(campaign.selector.paths.member(number) / "model.keras")
-    for number in range(campaign.selector.emulators.members)
-]
-
-
 rule select_shard:
     input:
-        models=COMMITTEE,
+        **reads("select_shard"),
     output:
         selected=paths.selection / "shard-{shard}.h5",
     log:
@@ -40,4 +31,4 @@ localrules:
 
 rule selection:
     input:
-        selected=SELECTED,
+        made_by("select_shard"),

@@ -1,9 +1,6 @@
-SHARDS = [str(paths.shard(number)) for number in range(campaign.simulations.shards)]
-
-
 rule simulate_shard:
     input:
-        selected=paths.selection / "shard-{shard}.h5" if campaign.selection else [],
+        unpack(lambda wildcards: reads("simulate_shard", f"shard-{wildcards.shard}")),
     output:
         shard=paths.simulations / "shard-{shard}.h5",
     log:

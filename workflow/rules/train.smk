@@ -1,16 +1,6 @@
-MODELS = [
-    str(paths.member(number) / "model.keras")
-    for number in range(campaign.emulators.members)
-]
-HISTORIES = [
-    str(paths.member(number) / "history.csv")
-    for number in range(campaign.emulators.members)
-]
-
-
 rule train_member:
     input:
-        manifest=paths.manifest,
+        **reads("train_member"),
     output:
         model=paths.emulators / "member-{member}" / "model.keras",
         history=paths.emulators / "member-{member}" / "history.csv",

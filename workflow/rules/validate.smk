@@ -1,8 +1,6 @@
 rule validate_hits:
     input:
-        hits=paths.screen_hits,
-        counts=paths.screen_summary,
-        manifest=paths.manifest,
+        **reads("validate_hits"),
     output:
         hits=paths.validation_hits,
         table=paths.validation_table,

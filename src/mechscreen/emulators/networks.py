@@ -6,10 +6,12 @@ are built from Keras's own layers and the ones registered below, so that a saved
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from mechscreen.emulators.aligned import Aligned, alignment
 from mechscreen.emulators.backend import PACKAGE, has_gpu, keras
 from mechscreen.emulators.samples import Samples, moments
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, NetworkSettings
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, StorageError, says_absent
 
 layers = keras.layers
 ops = keras.ops
@@ -280,15 +282,25 @@ def load_network(path: Path) -> Any:
 
     Raises
     ------
-    InputError
+    FileError
         If there is no such file, it is damaged, or it holds code; code is never run.
+    StorageError
+        If the environment does not let it be read.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such network; train it first")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise InputError(f"{path}: not a network that can be loaded safely ({error}); train it again") from error
+        content = path.read_bytes()
+    except OSError as error:
+        if not says_absent(error):
+            raise StorageError(path, "read", error.errno or errno.EIO) from error
+        raise FileError(path, "no such network", "train it first") from None
+    # Keras takes a file that cannot be read for one that is not there. From a copy, its errors are of the content.
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, "model.keras")
+        copy.write_bytes(content)
+        try:
+            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        except Exception as error:
+            raise FileError(path, f"not a network that can be loaded safely ({error})", "train it again") from error
 
 
 def network_shape(network: Any) -> tuple[int, int, int]:

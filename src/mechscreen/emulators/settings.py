@@ -27,7 +27,7 @@ class _ArchitectureSettings(_Settings):
 class DenseSettings(_ArchitectureSettings):
     """A feed-forward network of residual blocks: fast, and the one to screen with."""
 
-    network: Literal["dense"] = "dense"
+    network: Literal["dense"] = Field("dense", description="Residual feed-forward network.")
     width: int = Field(512, ge=1, le=16384, description="Neurons of every hidden layer.")
     blocks: int = Field(4, ge=0, le=64, description="Residual blocks after the first layer.")
 
@@ -44,7 +44,7 @@ class DenseSettings(_ArchitectureSettings):
 class LSTMSettings(_ArchitectureSettings):
     """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
 
-    network: Literal["lstm"] = "lstm"
+    network: Literal["lstm"] = Field("lstm", description="The paper's recurrent network.")
     embedding: int = Field(64, ge=1, le=16384, description="Neurons of the layer that embeds the parameters.")
     units: int = Field(256, ge=1, le=16384, description="Units of the LSTM.")
     feedback: int = Field(16, ge=1, le=1024, description="How many of the last outputs each step is fed.")
@@ -65,7 +65,9 @@ class LSTMSettings(_ArchitectureSettings):
 class AlignedSettings(_ArchitectureSettings):
     """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
 
-    network: Literal["aligned"] = "aligned"
+    network: Literal["aligned"] = Field(
+        "aligned", description="As dense, for narrow profiles that move along their grid, such as densities."
+    )
     width: int = Field(384, ge=1, le=16384, description="Neurons of every hidden layer.")
     blocks: int = Field(3, ge=0, le=64, description="Residual blocks after the first layer.")
     nodes: int = Field(64, ge=8, le=1024, description="Points of a profile's shape, in its own place and spread.")
@@ -104,7 +106,8 @@ class TrainingSettings(_Settings):
     loss: Literal["rmse", "mse", "cross_entropy"] = Field(
         "rmse",
         description="rmse: root mean square error of a profile, plus 0.02 times the error of its log peak; mse or "
-        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak.",
+        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak; "
+        "the aligned network takes rmse.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation error; null: never."

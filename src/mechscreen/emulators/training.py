@@ -16,7 +16,7 @@ from mechscreen.emulators.networks import worth_compiling
 from mechscreen.emulators.prediction import Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, ModelError
 
 WARM_UP = 0.02
 """Share of the steps in which the cosine schedule's rate grows to its peak."""
@@ -111,7 +111,7 @@ class Training:
 
         Raises
         ------
-        InputError
+        ModelError
             If the loss or an error on the validation samples is no longer finite.
         """
         start = time.perf_counter()
@@ -138,7 +138,7 @@ class Training:
         # The loss is that of the weights before each step; the last step can still spoil them.
         for name in ("loss", "validation_rmse", "validation_log_peak_rmse"):
             if not np.isfinite(row[name]):
-                raise InputError(
+                raise ModelError(
                     f"epoch {self.epoch + 1}: the {name.replace('_', ' ')} is {row[name]}; lower "
                     f"emulators.training.learning_rate (now {self.settings.learning_rate:g})"
                 )
@@ -161,7 +161,7 @@ class Training:
 
         Raises
         ------
-        InputError
+        ModelError
             If it is the state of another network or optimiser; nothing has changed then.
         """
         shapes, expected = (
@@ -169,7 +169,7 @@ class Training:
             for arrays in (state, self._state)
         )
         if shapes != expected:
-            raise InputError("the weights are those of another network or optimiser")
+            raise ModelError("the weights are those of another network or optimiser")
 
         def group(name: str) -> list[NDArray[Any]]:
             return [state[key] for key in sorted(state) if key.startswith(f"{name}-")]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.plugins import construct, load_object
 
 FloatArray = NDArray[np.float64]
@@ -395,8 +395,9 @@ def get_model(spec: str, /, **options: Any) -> Model:
     Raises
     ------
     InputError
-        If there is no such model, its module cannot be imported, an option is unknown to it (the message lists the
-        valid names), or its outputs are not as `Model` says.
+        If there is no such model, or an option is unknown to it (the message lists the valid names).
+    ModelError
+        If its module cannot be imported, or its outputs are not as `Model` says.
     """
     cls = _load_class(spec) if ":" in spec else _REGISTRY.get(spec)
     if cls is None:
@@ -412,14 +413,14 @@ def get_model(spec: str, /, **options: Any) -> Model:
 def _check_outputs(model: Model, spec: str) -> None:
     """See that the outputs are as `Model` says."""
     if not model.outputs:
-        raise InputError(f"model '{spec}' has no outputs; give it at least one Output")
+        raise ModelError(f"model '{spec}' has no outputs; give it at least one Output")
     points = [np.size(output.grid) for output in model.outputs]
     if len(set(points)) > 1:
-        raise InputError(f"model '{spec}': its outputs have {points} points; all must have the same number")
+        raise ModelError(f"model '{spec}': its outputs have {points} points; all must have the same number")
     for output in model.outputs:
         grid = np.asarray(output.grid, dtype=float)
         if grid.ndim != 1 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-            raise InputError(
+            raise ModelError(
                 f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
             )
 
@@ -427,5 +428,5 @@ def _check_outputs(model: Model, spec: str) -> None:
 def _load_class(spec: str) -> type[Model]:
     cls = load_object(spec, "model")
     if not (isinstance(cls, type) and issubclass(cls, Model)):
-        raise InputError(f"model '{spec}': {cls!r} is not a subclass of mechscreen.Model")
+        raise ModelError(f"model '{spec}': {cls!r} is not a subclass of mechscreen.Model")
     return cls

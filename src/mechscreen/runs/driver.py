@@ -9,13 +9,16 @@ import shlex
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+from pydantic import Field
 
 from mechscreen import storage
 from mechscreen.errors import InputError
+from mechscreen.runs.records import Record, read_record
+from mechscreen.storage import FileError
 
 if TYPE_CHECKING:
     import psutil
@@ -24,9 +27,15 @@ RUN_VARIABLE = "MECHSCREEN_RUN"
 """Environment variable that holds the number of the run; processes that a run started are known by it."""
 
 
-@dataclass(frozen=True)
-class Run:
+_MOST_BYTES = 2**20
+_Absolute = Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=10_000)]
+
+
+class Run(Record):
     """One run of Snakemake on a campaign.
+
+    The file that holds it may have come with a folder from anywhere, so nothing that it names is executed, and jobs and
+    processes are those of the run only where `is_of` says that the folder is the one that it ran on.
 
     Attributes
     ----------
@@ -40,15 +49,20 @@ class Run:
         What was called, and where.
     log
         Snakemake's own log; empty if it writes none.
+    results, device, inode
+        The folder of results, and what the file system knows it by, which a copy does not take along.
     """
 
-    number: str
-    host: str
-    pid: int
-    started: str
-    command: tuple[str, ...]
-    folder: str
-    log: str
+    number: str = Field(pattern=r"^[0-9a-f]{16}$")
+    host: str = Field(max_length=1000)
+    pid: int = Field(ge=1, lt=2**31)
+    started: str = Field(max_length=100)
+    command: tuple[str, ...] = Field(min_length=1)
+    folder: _Absolute
+    log: _Absolute | Literal[""]
+    results: _Absolute | Literal[""] = ""
+    device: int = 0
+    inode: int = 0
 
     @property
     def place(self) -> str:
@@ -59,7 +73,43 @@ class Run:
     def command_line(self) -> str:
         """The command as one would type it, in the shell's folder."""
         typed = shlex.join([Path(self.command[0]).name, *self.command[1:]])
-        return typed if Path(self.folder) == Path.cwd() else f"cd {shlex.quote(self.folder)} && {typed}"
+        return typed if self.folder == _here() else f"cd {shlex.quote(self.folder)} && {typed}"
+
+    @property
+    def below(self) -> Path | None:
+        """The folder of results, relative to where the run was started; None if it was elsewhere."""
+        if not self.results:
+            return None
+        relative = Path(os.path.relpath(self.results, self.folder))
+        return None if ".." in relative.parts else relative
+
+    def is_of(self, root: Path) -> bool:
+        """Return whether it ran on this very folder, which may have been moved since, and not on its original."""
+        about = root.stat()
+        return self.inode == about.st_ino and (self.is_in_place(root) or self.device == about.st_dev)
+
+    def is_in_place(self, root: Path) -> bool:
+        """Return whether it ran on a folder of this path."""
+        return self.results == str(root.resolve())
+
+    def folder_of(self, root: Path) -> Path | None:
+        """Return where it was started, seen from a folder of results that may have been moved or copied from there.
+
+        None if that cannot be told, since they were not moved or copied together.
+        """
+        if self.is_in_place(root) and self.is_of(root):
+            return Path(self.folder)
+        below, parts = self.below, root.resolve().parts
+        if below is None or parts[-len(below.parts) :] != below.parts:
+            return None
+        return Path(*parts[: -len(below.parts)])
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
 
 
 def record(root: Path) -> Path:
@@ -76,11 +126,14 @@ def begin(root: Path, log: str | None) -> TextIO:
         If another process does.
     """
     path = record(root)
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link; remove it")
     stream = storage.hold(path)
     if stream is None:
         other = latest(root)
         where = f" ({other.place}, since {other.started})" if other else ""
         raise InputError(f"{root}: another run is at work on it{where}; wait until it has ended, or end it first")
+    about = root.stat()
     run = Run(
         number=secrets.token_hex(8),
         host=socket.gethostname(),
@@ -89,38 +142,53 @@ def begin(root: Path, log: str | None) -> TextIO:
         command=tuple(sys.argv),
         folder=str(Path.cwd()),
         log=str(Path(log).absolute()) if log else "",
+        results=str(root.resolve()),
+        device=about.st_dev,
+        inode=about.st_ino,
     )
     os.environ[RUN_VARIABLE] = run.number
     # In place: the lock is on this very file.
     stream.truncate(0)
-    json.dump(asdict(run), stream, indent=2)
+    json.dump(run.model_dump(mode="json"), stream, indent=2)
     stream.flush()
     return stream
 
 
 def latest(root: Path) -> Run | None:
-    """Return the latest run on the campaign in `root`; None if there was none, or it was killed while it began."""
+    """Return the latest run on the campaign in `root`; None if there was none, or it was killed while it began.
+
+    Raises
+    ------
+    InputError
+        If its record cannot be read.
+    """
     try:
-        values = json.loads(record(root).read_text(encoding="utf-8"))
-        return Run(**{**values, "command": tuple(values["command"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return read_record(record(root), Run, _MOST_BYTES)
+    except FileError:
         return None
 
 
 def is_alive(root: Path) -> bool:
     """Return whether a run drives the campaign in `root` now."""
-    return storage.is_held(record(root))
+    path = record(root)
+    # Opening a pipe would wait for who writes to it.
+    return path.is_file() and storage.is_held(path)
 
 
 def processes(run: Run) -> list[psutil.Process]:
-    """Return the processes on this machine that a run started, and that live."""
+    """Return the processes that a run started and that live: of this user, on this machine, without who asks."""
+    if run.host != socket.gethostname():
+        return []
     # Who asks how far a campaign is does not need it.
     import psutil
 
     found = []
+    asking = psutil.Process()
+    family = [asking, *asking.parents()]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             of_run = process.environ().get(RUN_VARIABLE) == run.number
-            if of_run and process.status() != psutil.STATUS_ZOMBIE:
+            ours = of_run and process.uids().real == os.getuid()
+            if ours and process.status() != psutil.STATUS_ZOMBIE and process not in family:
                 found.append(process)
     return found

@@ -10,52 +10,55 @@ from pathlib import Path
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.stages.report import figure_names
+from mechscreen.stages.table import TABLE, Files, Row
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the workflow, and its jobs.
+    """A rule of the workflow, and its jobs in a campaign.
 
     Attributes
     ----------
-    name
-        As in the workflow: ``simulate_shard``.
-    stage
-        Noun that names the folder of the results: ``simulations``.
-    verb
-        Of the command line, and folder of the logs: ``simulate``.
+    row
+        Of the table of stages.
+    campaign
+        Whose jobs they are.
     targets
         Name of each job, and of its log (``shard-00003``) → the file that says that it is done.
     """
 
-    name: str
-    stage: str
-    verb: str
+    row: Row
+    campaign: Campaign
     targets: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """As in the workflow: ``simulate_shard``."""
+        return self.row.rule
+
+    @property
+    def noun(self) -> str:
+        """Names the folder of the results: ``simulations``."""
+        return self.row.noun
+
+    @property
+    def verb(self) -> str:
+        """Of the command line, and folder of the logs: ``simulate``."""
+        return self.row.verb
+
+    @property
+    def study(self) -> bool:
+        """Whether it belongs to a study of its own, named by its noun, and not to what leads to the report."""
+        return self.row.study
+
+    def inputs(self, job: str = "") -> Files:
+        """Return the files that a job reads, by what they are; of rules whose jobs all read the same, without a job."""
+        return self.row.inputs(self.campaign, job)
 
 
 def rules(campaign: Campaign) -> tuple[Rule, ...]:
-    """Return the rules of a campaign's report, in the order in which data flows."""
-    paths = campaign.paths
-    shards = [paths.shard(k) for k in range(campaign.simulations.shards)]
-    blocks = [paths.block(k) for k in range(campaign.screen.blocks)]
-    members = [paths.member(k) for k in range(campaign.emulators.members)]
-    # Only where the campaign selects: there may be very many shards.
-    selected = [] if campaign.selection is None else [paths.selected(k) for k in range(campaign.simulations.shards)]
-    select = [Rule("select_shard", "selection", "select", {path.stem: path for path in selected})] if selected else []
-    return (
-        *select,
-        Rule("simulate_shard", "simulations", "simulate", {path.stem: path for path in shards}),
-        Rule("merge_shards", "dataset", "merge", {"merge": paths.manifest}),
-        Rule("train_member", "emulators", "train", {path.name: path / "model.keras" for path in members}),
-        Rule("evaluate_ensemble", "evaluation", "evaluate", {"evaluate": paths.metrics}),
-        Rule("screen_block", "screen", "screen", {path.stem: path for path in blocks}),
-        Rule("gather_screen", "screen", "screen", {"gather": paths.screen_hits}),
-        Rule("validate_hits", "validation", "validate", {"validate": paths.validation_hits}),
-        Rule("draw_figure", "figures", "report", {name: paths.figure(name) for name in figure_names(campaign)}),
-        Rule("write_report", "report", "report", {"report": paths.report}),
-    )
+    """Return the rules of a campaign, in the order in which data flows; those of its studies too."""
+    return tuple(Rule(row, campaign, row.targets(campaign)) for row in TABLE if row.applies(campaign))
 
 
 def log_file(root: Path, verb: str, job: str) -> Path:

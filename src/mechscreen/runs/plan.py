@@ -9,8 +9,9 @@ import numpy as np
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
-from mechscreen.runs.forecast import Speeds, Step, core_hours, forecast, longest_path, typical_speeds
+from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
 from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.stages.table import Speeds
 
 MEASURED_SECONDS = 3.0
 """For how long each unit of work is measured."""
@@ -27,12 +28,13 @@ def plan(campaign: Campaign) -> str:
     training, prediction, gpu_step = _network_seconds(campaign)
     speeds = Speeds(sample, training, prediction, gpu_step or typical.gpu_step)
     steps = forecast(campaign, speeds)
+    report = without_studies(steps)
     lines = [
         f"{campaign.name}: what it takes from start to end",
         "",
         _table(steps),
         "",
-        f"{core_hours(steps)}; longest path {longest_path(steps)}, time in the queue not counted",
+        f"{core_hours(report)}; longest path {longest_path(report)}, time in the queue not counted",
         "",
         f"Measured on a core of this machine: a simulation {_duration(sample)}, a training sample once through the "
         f"network {_duration(training)}, a prediction of one member {_duration(prediction)}.",
@@ -111,35 +113,39 @@ def _repeat(work: Callable[[], object], clock: Callable[[], float]) -> float:
 
 def _table(steps: Sequence[Step]) -> str:
     head = ("rule", "jobs", "ranks", "core-hours", "GPU-hours", "MB a rank", "minutes asked", "GB", "files")
+    report = without_studies(steps)
     rows = [
-        (
-            step.rule.name,
-            f"{step.jobs:,}",
-            f"{step.tasks}",
-            f"{step.core_hours:,.2f}",
-            f"{step.gpu_hours:,.2f}" if step.gpu_seconds else "",
-            f"{step.megabytes:,}",
-            f"{step.minutes:,}",
-            f"{step.disk / 1e9:,.2f}",
-            f"{step.files:,}",
-        )
-        for step in steps
-    ]
-    rows.append(
+        *map(_row, report),
         (
             "all",
-            f"{sum(step.jobs for step in steps):,}",
+            f"{sum(step.jobs for step in report):,}",
             "",
-            f"{sum(step.core_hours for step in steps):,.2f}",
-            f"{sum(step.gpu_hours for step in steps):,.2f}",
+            f"{sum(step.core_hours for step in report):,.2f}",
+            f"{sum(step.gpu_hours for step in report):,.2f}",
             "",
             "",
-            f"{sum(step.disk for step in steps) / 1e9:,.2f}",
-            f"{sum(step.files for step in steps):,}",
-        )
-    )
+            f"{sum(step.disk for step in report) / 1e9:,.2f}",
+            f"{sum(step.files for step in report):,}",
+        ),
+        # Studies of their own, which `all` leaves out.
+        *(_row(step) for step in steps if step.rule.study),
+    ]
     aligned = ("left", *["right"] * (len(head) - 1))
     return tabulate(rows, head, tablefmt="plain", disable_numparse=True, colalign=aligned)
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    return (
+        step.rule.name,
+        f"{step.jobs:,}",
+        f"{step.tasks}",
+        f"{step.core_hours:,.2f}",
+        f"{step.gpu_hours:,.2f}" if step.gpu_seconds else "",
+        f"{step.megabytes:,}",
+        f"{step.minutes:,}",
+        f"{step.disk / 1e9:,.2f}",
+        f"{step.files:,}",
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from mechscreen.emulators.quiet import be_quiet
-from mechscreen.errors import InputError
-from mechscreen.parallel import communicator, failing_together, rank_of, size_of
+from mechscreen.errors import InputError, MechscreenError
+from mechscreen.ranks import Ranks
 
 FOUND, FAILED = "mechscreen probe found:", "mechscreen probe failed:"
 """What the line that tells the finding begins with."""
@@ -24,7 +24,7 @@ def main() -> None:
     be_quiet()
     try:
         found = ranks(int(rest[0]), Path(rest[1])) if what == "ranks" else gpu()
-    except InputError as error:
+    except MechscreenError as error:
         print(FAILED, error, flush=True)
         sys.exit(1)
     if found:
@@ -33,8 +33,8 @@ def main() -> None:
 
 def ranks(expected: int, marker: Path) -> str:
     """Return where the ranks of the communicator are, and how late a file that was just written is seen there."""
-    comm = communicator(expected)
-    with failing_together(comm):
+    us = Ranks.launched(expected)
+    with us.together():
         start = time.monotonic()
         while not marker.exists():
             if time.monotonic() - start > _LATE:
@@ -43,12 +43,12 @@ def ranks(expected: int, marker: Path) -> str:
                 )
             time.sleep(0.1)
         here = (socket.gethostname(), time.monotonic() - start)
-        places = [here] if comm is None else comm.gather(here, root=0)
-    if rank_of(comm) != 0:
+        places = us.gather(here)
+    if not us.is_root:
         return ""
     hosts = sorted({host for host, _ in places})
     late = max(seconds for _, seconds in places)
-    return f"{size_of(comm)} ranks on {', '.join(hosts)}; a new file is seen after {late:.1f} s"
+    return f"{us.size} ranks on {', '.join(hosts)}; a new file is seen after {late:.1f} s"
 
 
 def gpu() -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import __version__, storage
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, nearest, unreadable
 
 if TYPE_CHECKING:
     from mechscreen.discovery import DiscoveredModel, Knowledge
@@ -203,7 +203,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
             reader = csv.reader(stream, strict=True)
             return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from None
+        raise unreadable(path, error, "give a CSV file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
     except csv.Error as error:

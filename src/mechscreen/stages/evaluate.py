@@ -14,7 +14,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.provenance import describe, provenance, record
 from mechscreen.stages.train import to_samples
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KIND = "predictions"
+KIND, METRICS_KIND = "predictions", "metrics"
 
 REPEATS, POINTS = 8, 1024
 """Estimates of the parameters' importance, whose scatter gives their errors, and points of each (a power of two)."""
@@ -62,13 +62,12 @@ def evaluate(campaign: Campaign) -> Path:
             "disagreement": said.disagreement,
             "error": error,
             "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
-            **describe(campaign.model_instance),
+            **describe(campaign),
         },
-        {**provenance(campaign, "evaluation", KIND), "evaluated_by": campaign.evaluated_by},
+        provenance(campaign, "evaluation", KIND),
     )
     metrics = {
-        **provenance(campaign, "evaluation", "metrics"),
-        "evaluated_by": campaign.evaluated_by,
+        **record(campaign, "evaluation", METRICS_KIND),
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
@@ -92,7 +91,7 @@ def _by_output(campaign: Campaign, test: Samples, said: Prediction) -> dict[str,
         output.name: summarise(
             test.profiles[:, [k]], said.profiles[:, [k]], test.log_peaks[:, [k]], said.log_peaks[:, [k]]
         )
-        for k, output in enumerate(campaign.model_instance.outputs)
+        for k, output in enumerate(campaign.outputs)
     }
 
 
@@ -103,7 +102,7 @@ def _by_class(
     from mechscreen.emulators.metrics import summarise
 
     classes = {}
-    for label, name in enumerate(campaign.objective.class_names):
+    for label, name in enumerate(campaign.class_names):
         rows = labels == label
         classes[name] = summarise(test.profiles[rows], said.profiles[rows], test.log_peaks[rows], said.log_peaks[rows])
     return classes
@@ -113,7 +112,7 @@ def _confusion(campaign: Campaign, labels: NDArray[np.int64], predicted: NDArray
     """Return how many samples of each class (rows) the ensemble takes for each class (columns)."""
     from mechscreen.emulators.metrics import confusion
 
-    names = campaign.objective.class_names
+    names = campaign.class_names
     return {
         "classes": list(names),
         "counts": confusion(labels, predicted, len(names)).tolist(),
@@ -177,7 +176,7 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
     columns = {"first": mean[0], "first_error": error[0], "total": mean[1], "total_error": error[1]}
     return {
-        "quantities": ["class", *(f"ln peak of {output.name}" for output in campaign.model_instance.outputs)],
+        "quantities": ["class", *(f"ln peak of {output.name}" for output in campaign.outputs)],
         "parameters": {
             space.names[j]: {name: [_or_none(float(x)) for x in values[:, k]] for name, values in columns.items()}
             for k, j in enumerate(varied)

@@ -17,16 +17,16 @@ from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.stages.hits import trust_order
 from mechscreen.stages.results import Results
+from mechscreen.stages.table import VERBS
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
-_VERBS = ("select", "simulate", "merge", "train", "evaluate", "screen", "validate", "report")
 
 
 def title(results: Results) -> str:
     """Return what was looked for in what."""
     campaign = results.campaign
-    return f"{campaign.name}: {results.target} in the {campaign.model_instance.name} model"
+    return f"{campaign.name}: {results.target} in the {campaign.about.model.title} model"
 
 
 def headline(results: Results) -> str:
@@ -41,7 +41,7 @@ def headline(results: Results) -> str:
         return text + "."
     near, same = validation["confirmed"], validation["same_class"]
     return (
-        f"{text}. Of {count(validation['validated'], 'hit')} simulated by the {results.campaign.model_instance.name} "
+        f"{text}. Of {count(validation['validated'], 'hit')} simulated by the {results.campaign.about.model.title} "
         f"model{_chosen(validation)}, {near['count']:,} came within RMSE {validation['rmse_limit']:g} of the emulated "
         f"profile ({_interval(near)}), and {same['count']:,} were of the emulated class ({_interval(same)})."
     )
@@ -421,7 +421,7 @@ def _time_table(campaign: Campaign) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
     root = campaign.paths.root / "benchmarks"
     rows: list[list[Cell]] = []
-    for verb in _VERBS:
+    for verb in VERBS:
         jobs = [row for path in sorted((root / verb).glob("*.tsv")) for row in _read_benchmark(path)]
         if jobs:
             seconds, memory = zip(*jobs, strict=True)
@@ -457,7 +457,7 @@ def provenance(campaign: Campaign) -> list[Table]:
             ["", ""],
             [
                 ["seed", str(campaign.seed)],
-                ["model", f"{campaign.model.name}, version {campaign.model_instance.version}"],
+                ["model", f"{campaign.model.name}, version {campaign.about.model.version}"],
                 *([f"fingerprint of {stage}", campaign.fingerprint(stage)] for stage in STAGES),
             ],
             "Files of the results carry these fingerprints; a file with another one is refused.",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, unreadable
+from mechscreen.progress import printable
 
 _NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
 
@@ -36,7 +37,7 @@ def to_csv(campaign: Campaign, table: Mapping[str, NDArray[Any]]) -> str:
     table
         Columns of ``validation/hits.h5``.
     """
-    names = campaign.objective.class_names
+    names = campaign.class_names
     sensitivity = table["sensitivity"].max(axis=1)
     columns = {**table, "sensitivity": sensitivity}
     stream = io.StringIO()
@@ -68,24 +69,25 @@ def list_hits(results: Path, top: int) -> str:
     Raises
     ------
     InputError
-        If its hits were not validated yet, or the table is not one.
+        If its hits were not validated yet.
+    FileError
+        If the table is not one.
     """
     path = results / "validation" / "hits.csv"
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream))
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give the folder of a campaign whose hits are validated, such "
-            "as results/demo"
-        ) from None
+        remedy = "give the folder of a campaign whose hits are validated, such as results/demo"
+        raise unreadable(path, error, remedy) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table of hits ({error}); run mechscreen validate again") from None
+        raise FileError(path, f"not a table of hits ({error})", "run mechscreen validate again") from None
     if not rows or rows[0][:1] != ["sample"] or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError(f"{path}: not a table of hits; run mechscreen validate again")
-    shown = [[_short(cell) for cell in row] for row in rows[1 : top + 1]]
-    aligned = ["right"] * len(rows[0])
-    table = tabulate(shown, rows[0], tablefmt="plain", disable_numparse=True, colalign=aligned if shown else None)
+        raise FileError(path, "not a table of hits", "run mechscreen validate again")
+    # The table may have come from anywhere.
+    head, *shown = [[printable(_short(cell)) for cell in row] for row in rows[: top + 1]]
+    aligned = ["right"] * len(head)
+    table = tabulate(shown, head, tablefmt="plain", disable_numparse=True, colalign=aligned if shown else None)
     hits = len(rows) - 1
     return "\n".join([table, f"{min(top, hits):,} of {hits:,} validated hits, by trust; all of them: {path}"])
 

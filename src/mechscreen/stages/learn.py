@@ -13,7 +13,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_sized_ensemble
-from mechscreen.stages.provenance import provenance
+from mechscreen.stages.provenance import record
 from mechscreen.stages.train import to_samples
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def learn(campaign: Campaign) -> Path:
     storage.write_json(
         campaign.paths.learning_summary,
         {
-            **provenance(campaign, "emulators", KIND),
+            **record(campaign, "learning", KIND),
             "network": campaign.emulators.architecture.network,
             "combine": campaign.emulators.combine,
             "test_samples": len(test),

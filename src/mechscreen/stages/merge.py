@@ -7,6 +7,7 @@ training set goes on from that of the campaign whose ensemble selected them.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -18,14 +19,13 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-import mechscreen
 from mechscreen import storage
-from mechscreen.campaign import SPLITS, Campaign
+from mechscreen.campaign import SPLITS, Campaign, Identity
 from mechscreen.errors import InputError
 from mechscreen.models.base import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.provenance import describe, provenance, record
 from mechscreen.stages.simulate import read_shard
 
 log = logging.getLogger(__name__)
@@ -89,21 +89,20 @@ def merge(campaign: Campaign) -> Path:
                 "raise simulations.count or mend the model"
             )
     paths = campaign.paths
-    paths.manifest.unlink(missing_ok=True)
+    storage.remove(paths.manifest)
     files = _write(campaign, counts)
     kept = {entry["file"] for entry in files}
-    for split in SPLITS:
-        for path in paths.dataset.glob(f"{split}-*.h5"):
-            if path.name not in kept:
-                path.unlink()
+    for path in storage.listing(paths.dataset):
+        if re.fullmatch(rf"({'|'.join(SPLITS)})-.*\.h5", path.name) and path.name not in kept:
+            storage.remove(path)
     storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, before))
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
     log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
     return paths.manifest
 
 
-def split_files(campaign: Campaign, split: str) -> list[tuple[Path, str]]:
-    """Return the files of one split (``train``, ``validation`` or ``test``), and the fingerprint that each carries.
+def split_files(campaign: Campaign, split: str) -> list[tuple[Path, Identity]]:
+    """Return the files of one split (``train``, ``validation`` or ``test``), and what each must depend on.
 
     Those of the campaign that selected the simulations, if any, come first.
 
@@ -113,9 +112,9 @@ def split_files(campaign: Campaign, split: str) -> list[tuple[Path, str]]:
         If the manifest is missing, wrong or of another campaign.
     """
     before = [] if campaign.selector is None else split_files(campaign.selector, split)
-    folder, fingerprint = campaign.paths.dataset, campaign.fingerprint("dataset")
+    folder, identity = campaign.paths.dataset, campaign.identity("dataset")
     entries = _read_manifest(campaign)["files"]
-    return before + [(folder / entry["file"], fingerprint) for entry in entries if entry["split"] == split]
+    return before + [(folder / entry["file"], identity) for entry in entries if entry["split"] == split]
 
 
 def load_split(campaign: Campaign, split: str) -> Dataset:
@@ -138,20 +137,15 @@ def map_split(campaign: Campaign, split: str) -> Dataset:
 
 def _load_arrays(campaign: Campaign, split: str, names: Iterable[str]) -> dict[str, Any]:
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for path, fingerprint in split_files(campaign, split):
-        with storage.open_file(path, KIND, fingerprint) as file:
+    for path, identity in split_files(campaign, split):
+        with storage.open_file(path, KIND, identity) as file:
             for name in pieces:
                 pieces[name].append(file[name][:])
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
 
 def _read_manifest(campaign: Campaign) -> dict[str, Any]:
-    path, fingerprint = campaign.paths.manifest, campaign.fingerprint("dataset")
-    manifest = storage.read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("campaign") != fingerprint:
-        found = manifest.get("campaign") if isinstance(manifest, dict) else None
-        raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); merge again")
-    return manifest
+    return storage.read_record(campaign.paths.manifest, KIND, campaign.identity("dataset"))
 
 
 def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
@@ -164,7 +158,7 @@ def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
             try:
                 shard = read_shard(campaign, number)
             except storage.FileError as error:
-                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
+                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 status = shard["status"]
                 counts += np.bincount(_splits(campaign, number)[status == Status.OK], minlength=len(SPLITS))
@@ -252,7 +246,7 @@ class _SplitWriter:
         self._to_come -= rows
         path = campaign.paths.dataset_shard(self._split, len(self.files))
         self.files.append({"file": path.name, "split": self._split, "rows": rows})
-        description = describe(campaign.model_instance)
+        description = describe(campaign)
         shape = description["grid"].shape
         self._writer = storage.Writer(
             path,
@@ -281,17 +275,15 @@ def _manifest(
         before, selected = {"simulations": 0, "selected": 0, "samples": {}, "dropped": {"count": 0, "reasons": []}}, 0
     dropped_count = sum(dropped.values()) + before["dropped"]["count"]
     dropped = dropped + Counter({(r["status"], r["reason"]): r["count"] for r in before["dropped"]["reasons"]})
-    model = campaign.model_instance
     reasons = [
         {"status": status, "reason": reason, "count": count}
         for (status, reason), count in sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
     ]
     return {
-        **provenance(campaign, "dataset", KIND),
-        "software_version": mechscreen.__version__,
+        **record(campaign, "dataset", KIND),
         "parameters": list(campaign.space.names),
-        "outputs": [output.name for output in model.outputs],
-        "points": len(model.outputs[0].grid),
+        "outputs": [output.name for output in campaign.outputs],
+        "points": len(campaign.outputs[0].grid),
         "simulations": before["simulations"] + campaign.simulations.count,
         "selected": before["selected"] + selected,
         "samples": {s: before["samples"].get(s, 0) + count for s, count in zip(SPLITS, counts, strict=True)},

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
@@ -97,9 +97,10 @@ def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> Traine
     records = [read_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record["campaign"] != records[0]["campaign"]:
+            difference = Identity(records[0]["identity"]).difference(record["identity"])
             raise InputError(
-                f"{folder}: trained by campaign {record['campaign']}, {folders[0].name} by {records[0]['campaign']}; "
-                "an ensemble is of one campaign: remove the members of the other"
+                f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
+                "campaign: remove the members of the other"
             )
     return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
 
@@ -123,7 +124,7 @@ def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
 def _load_checked(campaign: Campaign, members: int, samples: int | None = None) -> Ensemble:
     folders = [campaign.paths.member(number, samples) for number in range(members)]
     for folder in folders:
-        read_record(folder, campaign.fingerprint("emulators"), samples)
+        read_record(folder, campaign.identity("emulators"), samples)
     return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
 
 
@@ -146,10 +147,10 @@ def predict_table(
     record = read_record(folders[0])
     # The table is read before the networks, whose library takes seconds to load.
     parameters = read_parameters(table, _space(record), normalised=normalised)
-    if out.exists():
+    if storage.exists(out):
         try:
             storage.verify(out, KIND)
-        except InputError as error:
+        except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     said = load_ensemble(directory, combine=combine).predict(parameters)
     outputs = _outputs(record)
@@ -166,6 +167,7 @@ def predict_table(
         },
         {
             **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
+            "identity": Identity(record["identity"]).as_json,
             "seed": record["seed"],
             "kind": KIND,
             "members": len(folders),
@@ -180,11 +182,11 @@ def _member_folders(directory: Path) -> list[Path]:
     """Return the folders of the whole members, by number."""
     numbered = {
         int(match.group(1)): folder
-        for folder in directory.glob("member-*")
+        for folder in storage.listing(directory)
         if (match := re.fullmatch(r"member-(\d+)", folder.name))
     }
     for number, folder in sorted(numbered.items()):
-        if not (folder / "member.json").exists():
+        if not storage.exists(folder / "member.json"):
             log.warning("%s: has no member.json, so it is not trained to the end; left out", folder)
             del numbered[number]
     if not numbered:

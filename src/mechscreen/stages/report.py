@@ -245,7 +245,7 @@ _DRAWN: Mapping[str, Callable[[Results], tuple[Figure, str]]] = {
 
 def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:
     files = [file for item in inputs.values() for file in (item if isinstance(item, list) else [item])]
-    if not (path.is_file() and all(file.is_file() for file in files)):
+    if not (storage.exists(path) and all(storage.exists(file) for file in files)):
         return False
     return path.stat().st_mtime >= max(file.stat().st_mtime for file in files)
 

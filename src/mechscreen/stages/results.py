@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign, Stage
-from mechscreen.errors import InputError
+from mechscreen.campaign import Campaign
 from mechscreen.models import Parameter
 from mechscreen.relations import FORMS, Relation, fit_relation
-from mechscreen.stages import evaluate, validate
+from mechscreen.stages import evaluate, merge, validate
 from mechscreen.stages.screen import SUMMARY_KIND
 from mechscreen.stages.train import read_history
 from mechscreen.tally import plane_pairs
@@ -26,7 +24,7 @@ class Results:
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
-        self.outputs = campaign.model_instance.outputs
+        self.outputs = campaign.outputs
 
     @property
     def objective(self) -> str:
@@ -36,13 +34,13 @@ class Results:
     @property
     def order(self) -> list[int]:
         """Places of the outputs, the one that the objective looks at first, where it says which."""
-        first = getattr(self.campaign.objective, "output", 0)
+        first = self.campaign.about.objective.output
         return [first, *(k for k in range(len(self.outputs)) if k != first)]
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each class."""
-        return self.campaign.objective.class_names
+        return self.campaign.class_names
 
     @property
     def classes(self) -> list[str]:
@@ -63,37 +61,34 @@ class Results:
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """What the training set holds."""
-        return self._json(self.campaign.paths.manifest, "dataset")
+        return storage.read_record(self.campaign.paths.manifest, merge.KIND, self.campaign.identity("dataset"))
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """Errors of the ensemble and its members on the test split."""
-        metrics = self._json(self.campaign.paths.metrics, "evaluation")
-        self._check_evaluation(self.campaign.paths.metrics, metrics)
-        return metrics
+        identity = self.campaign.identity("evaluation")
+        return storage.read_record(self.campaign.paths.metrics, evaluate.METRICS_KIND, identity)
 
     @cached_property
     def validation(self) -> Mapping[str, Any]:
         """Figures of the validation."""
-        return self._json(self.campaign.paths.validation_summary, "validation")
+        identity = self.campaign.identity("validation")
+        return storage.read_record(self.campaign.paths.validation_summary, validate.KIND, identity)
 
     @cached_property
     def predictions(self) -> storage.File:
         """Simulated and emulated profiles of the test split."""
-        path = self.campaign.paths.predictions
-        file = storage.read(path, evaluate.KIND, self.campaign.fingerprint("evaluation"))
-        self._check_evaluation(path, file.attributes)
-        return file
+        return storage.read(self.campaign.paths.predictions, evaluate.KIND, self.campaign.identity("evaluation"))
 
     @cached_property
     def screen(self) -> storage.File:
         """Counts of the screen."""
-        return storage.read(self.campaign.paths.screen_summary, SUMMARY_KIND, self.campaign.fingerprint("screen"))
+        return storage.read(self.campaign.paths.screen_summary, SUMMARY_KIND, self.campaign.identity("screen"))
 
     @cached_property
     def hits(self) -> storage.File:
         """The validated hits."""
-        return storage.read(self.campaign.paths.validation_hits, validate.KIND, self.campaign.fingerprint("validation"))
+        return storage.read(self.campaign.paths.validation_hits, validate.KIND, self.campaign.identity("validation"))
 
     @cached_property
     def histories(self) -> list[dict[str, NDArray[np.float64]]]:
@@ -141,18 +136,3 @@ class Results:
         if not name[:1].isdigit():
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"
-
-    def _check_evaluation(self, path: Path, attributes: Mapping[str, Any]) -> None:
-        if attributes.get("evaluated_by") != self.campaign.evaluated_by:
-            raise InputError(
-                f"{path}: evaluated by another screen.objective or screen.disagreement_limit; run the workflow again "
-                "(or mechscreen evaluate)"
-            )
-
-    def _json(self, path: Path, stage: Stage) -> Mapping[str, Any]:
-        values = storage.read_json(path)
-        fingerprint = self.campaign.fingerprint(stage)
-        found = values.get("campaign") if isinstance(values, dict) else None
-        if found != fingerprint:
-            raise InputError(f"{path}: written by campaign {found} (this one is {fingerprint}); run its stage again")
-        return values

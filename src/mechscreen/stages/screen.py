@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mechscreen import storage
+from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
-from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of
+from mechscreen.errors import InputError, ModelError
 from mechscreen.progress import Progress
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_unit
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import describe, provenance
@@ -36,50 +39,30 @@ BATCH = 8192
 """Parameter sets that a rank looks at in one go. Batches are cut the same for any number of ranks, since the last bits
 of a prediction could depend on it."""
 
+_TOLD_PER_SECOND = 4.0
+"""Counts that rank 0 takes in each second, at most; those of a campaign with many parameters are tens of megabytes."""
 
-def screen_block(campaign: Campaign, block: int, comm: Comm = None, deadline: Deadline | None = None) -> Path:
+
+def screen_block(campaign: Campaign, block: int, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Predict, label and count the samples of one block and write what is kept of them; a call that all ranks make.
 
-    The block is the same, bit for bit, whatever the number of ranks and interruptions. When `deadline` is reached, what
-    is done is saved beside it (``block-00017.h5.partial``) and the next attempt continues there. A block that is there
-    and whole is left as it is.
+    The block is the same, bit for bit, whatever the number of ranks and interruptions. What is done is saved beside it
+    (``block-00017.h5.partial``) from time to time and when `deadline` is reached, and the next attempt continues there.
+    A block that is there and whole is left as it is.
 
     Raises
     ------
     InputError
-        If there is no such block in the campaign, the ensemble or the objective cannot be loaded, or the block cannot
-        be written.
+        If there is no such block in the campaign.
+    FileError, ModelError
+        If the ensemble or the objective cannot be loaded.
+    StorageError
+        If the block cannot be written.
     Interrupted
         On all ranks, when `deadline` was reached before the block was complete.
     """
-    search = Search(campaign)
-    path = campaign.paths.block(block)
-    search.sample_range(block)
-    with failing_together(comm):
-        whole = rank_of(comm) == 0 and path.exists() and _is_whole(search, block)
-        if comm is not None:
-            whole = comm.bcast(whole, root=0)
-        if whole:
-            log.info("screen %s: is there already", path.stem)
-            return path
-        state = _Block(search, block) if rank_of(comm) == 0 else None
-        complete = _screen_batches(search, state, comm, deadline)
-        message = ""
-        if state is not None:
-            if complete:
-                state.write(path, KIND)
-                state.partial_path.unlink(missing_ok=True)
-            else:
-                state.write(state.partial_path, PARTIAL_KIND)
-                message = (
-                    f"{state.label}: {state.seen} of {state.samples} samples are saved, since "
-                    f"{deadline.reason if deadline is not None else ''}; run the same command again to continue"
-                )
-        if comm is not None:
-            message = comm.bcast(message, root=0)
-        if message:
-            raise Interrupted(message)
-    return path
+    run(_Block(Search(campaign), block), ranks, deadline)
+    return campaign.paths.block(block)
 
 
 def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
@@ -104,7 +87,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
             try:
                 block_counts, hits = search.read_block(number)
             except storage.FileError as error:
-                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error.path)}")
+                problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 counts.merge(block_counts)
                 kept += len(hits)
@@ -123,9 +106,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     }
     layout = {name: ((kept, *column.shape[1:]), column.dtype) for name, column in search.no_hits().columns().items()}
     with (
-        storage.Writer(
-            paths.screen_hits, layout, attributes | {"kind": HITS_KIND}, whole=describe(campaign.model_instance)
-        ) as writer,
+        storage.Writer(paths.screen_hits, layout, attributes | {"kind": HITS_KIND}, whole=describe(campaign)) as writer,
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
@@ -207,7 +188,7 @@ class Search:
             looked = np.flatnonzero(candidate | audited)
         said = ensemble.predict(normalised[looked])
         if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
-            raise InputError(
+            raise ModelError(
                 f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
             )
         labels[looked] = self.objective(said.profiles, said.log_peaks)
@@ -228,11 +209,11 @@ class Search:
 
     def no_counts(self) -> Counts:
         """Return the counts of no sample."""
-        return Counts.zeros(len(self.objective.class_names), len(self.varied), self.campaign.screen.bins)
+        return Counts.zeros(len(self.campaign.class_names), len(self.varied), self.campaign.screen.bins)
 
     def no_hits(self) -> Hits:
         """Return no hit, in arrays of the right shapes."""
-        outputs = self.campaign.model_instance.outputs
+        outputs = self.campaign.outputs
         return Hits.none(len(self.campaign.space), len(outputs), len(outputs[0].grid))
 
     def totals(self, counts: Counts) -> dict[str, int | float | str]:
@@ -250,7 +231,7 @@ class Search:
     def describe(self) -> dict[str, NDArray[Any]]:
         """Return what a reader needs to know of the counts: names of classes and axes, planes, targets, edges."""
         return {
-            "class_names": np.array(self.objective.class_names),
+            "class_names": np.array(self.campaign.class_names),
             "targets": np.array(self.targets),
             "axes": np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
             "pairs": plane_pairs(len(self.varied)),
@@ -266,7 +247,7 @@ class Search:
             Naming the block, what is wrong and what to do.
         """
         start, stop = self.sample_range(number)
-        file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.fingerprint("screen"))
+        file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.identity("screen"))
         counts, hits = self.unpack(file)
         if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
             raise storage.FileError(file.path, "was not looked at by the whole ensemble")
@@ -281,7 +262,7 @@ class Search:
     def pack(self, counts: Counts, hits: Hits) -> dict[str, NDArray[Any]]:
         """Return the arrays of a block's file. A block has fewer than 2^32 samples, so half the space will do."""
         narrow = {name: array.astype(np.uint32) for name, array in counts.arrays().items()}
-        return {**narrow, **hits.columns(), **self.describe(), **describe(self.campaign.model_instance)}
+        return {**narrow, **hits.columns(), **self.describe(), **describe(self.campaign)}
 
     def unpack(self, file: storage.File) -> tuple[Counts, Hits]:
         """Return the counts and hits of a block's file, checked."""
@@ -298,8 +279,40 @@ class Search:
         return counts, Hits(**{name: file[name] for name in hits.columns()})
 
 
-class _Block:
-    """A block of the screen as far as it is done; on rank 0."""
+class _Share:
+    """What a rank has seen and not yet told rank 0."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._begin()
+
+    def _begin(self) -> None:
+        self.counts = self._search.no_counts()
+        self.kept = KeptHits(self._search.campaign.screen.hits_per_block, self._search.no_hits())
+        self.batches: list[_Batch] = []
+
+    def add(self, batch: _Batch, hits: Hits) -> None:
+        """Enter the hits of a batch that was counted in `counts`."""
+        self.kept.add(hits)
+        self.batches.append(batch)
+
+    def take(self) -> _Told:
+        """Return what there is to tell, which is no longer here then."""
+        told = self.counts, self.kept.result(), self.batches
+        self._begin()
+        return told
+
+
+_Batch = tuple[int, int]
+"""First sample of a batch, and the one after its last."""
+_Told = tuple[Counts, Hits, list[_Batch]]
+"""Counts and hits of some batches."""
+
+
+class _Block(Resumable):
+    """A block of the screen as far as it is done."""
+
+    unit = "samples"
 
     def __init__(self, search: Search, number: int) -> None:
         self._search = search
@@ -308,105 +321,106 @@ class _Block:
         self.path = search.campaign.paths.block(number)
         self.partial_path = self.path.with_name(self.path.name + ".partial")
         self.label = f"screen {self.path.stem}"
-        self.counts = search.no_counts()
-        self._done = np.zeros(-(-(self._stop - self._start) // BATCH), dtype=bool)
-        hits = self._load_partial()
-        self._kept = KeptHits(search.campaign.screen.hits_per_block, hits)
 
     @property
-    def samples(self) -> int:
+    def total(self) -> int:
         """Number of samples in the block."""
         return self._stop - self._start
 
     @property
-    def seen(self) -> int:
-        """Number of samples that are done and counted."""
-        return int(self.counts.classes.sum())
+    def done(self) -> int:
+        """Number of samples that are counted."""
+        return int(self._counts.classes.sum())
 
-    def batches(self) -> list[tuple[int, int]]:
-        """Return the sample ranges that are still to do."""
-        starts = range(self._start, self._stop, BATCH)
-        return [(k, min(k + BATCH, self._stop)) for k, done in zip(starts, self._done, strict=True) if not done]
+    def check(self) -> None:
+        """Verify the block."""
+        self._search.read_block(self._number)
 
-    def collect(self, batch: tuple[int, int], hits: Hits) -> None:
-        """Enter the hits of a batch; its counts come with those of its rank, in the end."""
-        self._done[(batch[0] - self._start) // BATCH] = True
+    def begin(self) -> None:
+        """Begin with no sample."""
+        self._counts = self._search.no_counts()
+        self._batches = {
+            (first, min(first + BATCH, self._stop)): False for first in range(self._start, self._stop, BATCH)
+        }
+        self._kept = KeptHits(self._search.campaign.screen.hits_per_block, self._search.no_hits())
+
+    def load(self) -> None:
+        """Take over the batches of an earlier attempt."""
+        file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.identity("screen"))
+        counts, hits = self._search.unpack(file)
+        done = file["done"]
+        if file.attributes.get("block") != self._number or done.shape != (len(self._batches),):
+            raise storage.FileError(self.partial_path, "holds other samples")
+        batches = [batch for batch, is_done in zip(self._batches, done, strict=True) if is_done]
+        if counts.classes.sum() != sum(stop - start for start, stop in batches):
+            raise storage.FileError(self.partial_path, "its counts are not those of its batches")
+        self._enter((counts, hits, batches))
+
+    def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
+        """Look at what is missing; return whether all was done.
+
+        A rank adds up what it sees, and tells it from time to time: counts are too much for every batch. A batch is
+        done once the counts that it is in have arrived.
+        """
+        ensemble = load_campaign_ensemble(self._search.campaign)
+        share = _Share(self._search)
+        most = self._search.campaign.screen.hits_per_block
+        tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
+        # Not all at once.
+        next_told = time.monotonic() + tell_every * (1 + ranks.rank / ranks.size)
+
+        def work(batch: _Batch) -> _Told | None:
+            nonlocal next_told
+            share.add(batch, self._search.look_at(ensemble, *batch, share.counts).draw(most))
+            if time.monotonic() < next_told:
+                return None
+            next_told = time.monotonic() + tell_every
+            return share.take()
+
+        if ranks.is_root:
+            left = [batch for batch, is_done in self._batches.items() if not is_done]
+            with Progress(self.total, self.label, "parameter sets", initial=self.done) as progress:
+
+                def collect(batch: _Batch, told: _Told | None) -> None:
+                    progress.advance(batch[1] - batch[0])
+                    if told is not None:
+                        self._enter(told)
+                    save_when_due()
+
+                complete = ranks.hand_out(left, work, collect, deadline.reached)
+        else:
+            complete = ranks.hand_out((), work, lambda batch, told: None)
+        # What is left: all counts in one go, and the hits, which may be many, rank by rank.
+        counts, hits, batches = share.take()
+        ranks.add_up(counts.arrays().values())
+        if ranks.is_root:
+            self._counts.merge(counts)
+        ranks.take_each((hits, batches), lambda of_rank: self._note(*of_rank))
+        return complete
+
+    def save(self) -> None:
+        """Write the batches that are done."""
+        self._write(self.partial_path, PARTIAL_KIND, {"done": np.array(list(self._batches.values()))})
+
+    def finish(self) -> None:
+        """Write the block."""
+        self._write(self.path, KIND, {})
+
+    def _enter(self, told: _Told) -> None:
+        counts, hits, batches = told
+        self._counts.merge(counts)
+        self._note(hits, batches)
+
+    def _note(self, hits: Hits, batches: list[_Batch]) -> None:
         self._kept.add(hits)
+        self._batches.update(dict.fromkeys(batches, True))
 
-    def write(self, path: Path, kind: str) -> None:
-        """Write what is done."""
+    def _write(self, path: Path, kind: str, more: Mapping[str, NDArray[Any]]) -> None:
         search = self._search
         hits = self._kept.result()
-        arrays = search.pack(self.counts, hits)
-        if kind == PARTIAL_KIND:
-            arrays["done"] = self._done
-        attributes = {"block": self._number, **search.totals(self.counts), "hits_kept": len(hits)}
-        storage.write(path, arrays, {**provenance(search.campaign, "screen", kind), **attributes})
-
-    def _load_partial(self) -> Hits:
-        """Take over what an earlier attempt left, if it is in order; return its hits."""
-        if not self.partial_path.exists():
-            return self._search.no_hits()
-        try:
-            file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.fingerprint("screen"))
-            counts, hits = self._search.unpack(file)
-            done = file["done"]
-            if file.attributes.get("block") != self._number or done.shape != self._done.shape:
-                raise storage.FileError(self.partial_path, "holds other samples")
-        except InputError as error:
-            log.warning("%s: starting anew, since %s", self.label, error)
-            self.partial_path.unlink()
-            return self._search.no_hits()
-        self.counts, self._done = counts, done.astype(bool)
-        log.info("%s: continuing with %d of %d samples", self.label, self.seen, self.samples)
-        return hits
-
-
-def _screen_batches(search: Search, block: _Block | None, comm: Comm, deadline: Deadline | None) -> bool:
-    """Look at what is missing of a block, into `block` on rank 0; return whether all was done."""
-    ensemble = load_campaign_ensemble(search.campaign)
-    counts = search.no_counts()
-    most = search.campaign.screen.hits_per_block
-
-    def work(batch: tuple[int, int]) -> Hits:
-        return search.look_at(ensemble, *batch, counts).draw(most)
-
-    if block is None:
-        complete = hand_out(comm, (), work, lambda batch, hits: None)
-    else:
-        with Progress(block.samples, block.label, "parameter sets", initial=block.seen) as progress:
-
-            def collect(batch: tuple[int, int], hits: Hits) -> None:
-                block.collect(batch, hits)
-                progress.advance(batch[1] - batch[0])
-
-            complete = hand_out(
-                comm, block.batches(), work, collect, deadline.reached if deadline is not None else lambda: False
-            )
-    # Each rank has counted what it saw, and only now they add up: one message from each instead of one per batch.
-    _reduce(counts, comm)
-    if block is not None:
-        block.counts.merge(counts)
-    return complete
-
-
-def _reduce(counts: Counts, comm: Comm) -> None:
-    """Turn rank 0's counts into the sum of all ranks' counts."""
-    if comm is None:
-        return
-    from mpi4py import MPI
-
-    for array in counts.arrays().values():
-        if rank_of(comm) == 0:
-            comm.Reduce(MPI.IN_PLACE, array, op=MPI.SUM, root=0)
-        else:
-            comm.Reduce(array, None, op=MPI.SUM, root=0)
-
-
-def _is_whole(search: Search, number: int) -> bool:
-    try:
-        search.read_block(number)
-    except InputError as error:
-        log.warning("screen: making the block anew, since %s", error)
-        return False
-    return True
+        attributes = {"block": self._number, **search.totals(self._counts), "hits_kept": len(hits)}
+        storage.write(
+            path,
+            {**search.pack(self._counts, hits), **more},
+            {**provenance(search.campaign, "screen", kind), **attributes},
+        )

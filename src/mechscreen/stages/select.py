@@ -48,7 +48,7 @@ def select(campaign: Campaign, shard: int) -> Path:
     try:
         selected_parameters(campaign, shard)
     except storage.FileError as error:
-        if path.exists():
+        if storage.exists(path):
             log.warning("select %s: selecting anew, since %s", path.stem, error)
     else:
         log.info("select %s: is there already", path.stem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import time
@@ -18,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign
+from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
+from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError
 from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
 from mechscreen.models.base import Status
-from mechscreen.parallel import Comm, Deadline, Interrupted, failing_together, hand_out, rank_of, size_of
 from mechscreen.progress import Progress
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.provenance import describe, provenance
 from mechscreen.tables import read_parameters
@@ -39,14 +40,10 @@ _STREAM = "simulations"
 _BLOCK_SECONDS = 1.0
 """What a block should take: long beside a message, short beside the time that a cluster gives after its notice."""
 _LARGEST_BLOCK = 64
-_SAVE_EVERY = 15.0
-"""Seconds between saves of a partial shard, …"""
-_SAVE_SHARE = 0.05
-"""… of which saving may take this share."""
 _REASON_LENGTH = 200
 
 
-def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadline | None = None) -> Path:
+def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Simulate the samples of one shard and write it; a call that all ranks make.
 
     The shard is the same, bit for bit, whatever the number of ranks and interruptions. What is done is saved beside it
@@ -56,7 +53,9 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
     Raises
     ------
     InputError
-        If there is no such shard in the campaign, or the shard cannot be written.
+        If there is no such shard in the campaign.
+    StorageError
+        If the shard cannot be written.
     Interrupted
         On all ranks, when `deadline` was reached before the shard was complete.
     """
@@ -73,11 +72,10 @@ def simulate(campaign: Campaign, shard: int, comm: Comm = None, deadline: Deadli
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
+        identity=campaign.identity("simulations"),
         sensitivity=campaign.simulations.sensitivity,
     )
-    with failing_together(comm):
-        whole = rank_of(comm) == 0 and path.exists() and _is_whole(campaign, shard)
-    run_task(task, whole, comm, deadline)
+    run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
 
 
@@ -90,8 +88,8 @@ def simulate_table(
     sensitivity: bool = False,
     options: Mapping[str, Any] | None = None,
     sample_time_limit: float = SAMPLE_TIME_LIMIT,
-    comm: Comm = None,
-    deadline: Deadline | None = None,
+    ranks: Ranks = ALONE,
+    deadline: Deadline = NEVER,
 ) -> Path:
     """Simulate the parameter sets of a CSV file (see `mechscreen.tables`) and write them; a call that all ranks make.
 
@@ -106,11 +104,21 @@ def simulate_table(
     ------
     InputError
         If the table is wrong, or `out` exists and holds something else.
+    StorageError
+        If `out` cannot be written.
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
-    identity = json.dumps([model, instance.version, dict(options or {}), sensitivity], sort_keys=True, default=str)
-    fingerprint = hashlib.sha256(identity.encode() + parameters.tobytes()).hexdigest()[:12]
+    identity = Identity(
+        {
+            "model.name": neutral_name(model),
+            "model.version": instance.version,
+            **{f"model.source.{name}": sha for name, sha in source_of(model, getattr(instance, "files", ())).items()},
+            **{f"model.options.{name}": value for name, value in (options or {}).items()},
+            "simulations.sensitivity": sensitivity,
+            "parameters": hashlib.sha256(parameters.tobytes()).hexdigest(),
+        }
+    )
     n = len(parameters)
     task = Task(
         path=out,
@@ -124,22 +132,23 @@ def simulate_table(
         seeds=np.arange(n, dtype=np.uint64),
         attributes={
             "kind": KIND,
-            "campaign": fingerprint,
+            **identity.attributes,
             "campaign_name": table.name,
             "model": model,
             "model_version": instance.version,
             "seed": 0,
         },
+        identity=identity,
         sensitivity=sensitivity,
     )
-    with failing_together(comm):
-        whole = rank_of(comm) == 0 and out.exists()
-        if whole:
-            try:
-                storage.verify(out, KIND, fingerprint)
-            except InputError as error:
-                raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
-    run_task(task, whole, comm, deadline)
+
+    def check() -> None:
+        try:
+            storage.verify(out, KIND, identity)
+        except storage.FileError as error:
+            raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
+
+    run_task(task, check, ranks, deadline)
     return out
 
 
@@ -152,10 +161,9 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         Naming the shard, what is wrong and what to do.
     """
     path = campaign.paths.shard(shard)
-    file = storage.read(path, KIND, campaign.fingerprint("simulations"))
+    file = storage.read(path, KIND, campaign.identity("simulations"))
     start, stop = campaign.simulations.sample_range(shard)
-    model = campaign.model_instance
-    n, outputs, points = stop - start, len(model.outputs), len(model.outputs[0].grid)
+    n, outputs, points = stop - start, len(campaign.outputs), len(campaign.outputs[0].grid)
     expected = {
         "index": (n,),
         "parameters": (n, len(campaign.space)),
@@ -192,7 +200,7 @@ def selected_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
         If they are not there, damaged, or of another campaign.
     """
     path = campaign.paths.selected(shard)
-    file = storage.read(path, SELECTION_KIND, campaign.fingerprint("selection"))
+    file = storage.read(path, SELECTION_KIND, campaign.identity("selection"))
     size = campaign.simulations.shard_size
     parameters: NDArray[np.float64] = file["parameters"]
     if parameters.shape != (size, len(campaign.space)) or not np.array_equal(
@@ -216,6 +224,7 @@ class Task:
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
     attributes: dict[str, str | int | float]
+    identity: Identity
     sensitivity: bool = False
 
     @property
@@ -246,28 +255,85 @@ _Parts = list[tuple[NDArray[np.int64], _Block]]
 """Rows of a task, and the simulations of these."""
 
 
-class _Rows:
+class _Simulation(Resumable):
     """The simulations of a task, as far as they are done."""
 
-    def __init__(self, task: Task) -> None:
+    unit = "samples"
+
+    def __init__(self, task: Task, check: Callable[[], object]) -> None:
         self.task = task
+        self.label, self.path, self.partial_path = task.label, task.path, task.partial_path
+        self._check = check
+
+    @property
+    def total(self) -> int:
+        """Number of samples."""
+        return len(self.task.index)
+
+    @property
+    def done(self) -> int:
+        """Number of samples that are simulated."""
+        return int(self._done.sum())
+
+    def check(self) -> None:
+        """Verify what an earlier attempt made."""
+        self._check()
+
+    def begin(self) -> None:
+        """Make room for the simulations."""
+        task = self.task
         n, outputs, points = len(task.index), len(task.model.outputs), len(task.model.outputs[0].grid)
-        self.done = np.zeros(n, dtype=bool)
+        self._done = np.zeros(n, dtype=bool)
         self.profiles = np.full((n, outputs, points), np.nan, dtype=np.float32)
         self.log_peaks = np.full((n, outputs), np.nan)
         self.status = np.zeros(n, dtype=np.uint8)
         self.reasons = np.full(n, "", dtype=object)
         self.sensitivity = np.full((n, outputs), np.nan)
 
-    def insert(self, rows: NDArray[np.int64], block: _Block | storage.File) -> None:
-        """Enter the simulations of the given rows."""
-        for name in self.task.results:
-            getattr(self, name)[rows] = block[name] if isinstance(block, storage.File) else getattr(block, name)
-        self.done[rows] = True
+    def load(self) -> None:
+        """Take over the samples of an earlier attempt."""
+        task = self.task
+        file = storage.read(task.partial_path, PARTIAL_KIND, task.identity)
+        rows = np.searchsorted(task.index, file["index"])
+        if not (np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])):
+            raise storage.FileError(task.partial_path, "holds other samples")
+        self._insert(rows, {name: file[name] for name in task.results})
 
-    def write(self, path: Path, kind: str) -> None:
-        """Write what is done."""
-        task, done = self.task, self.done
+    def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
+        """Simulate what is missing; return on rank 0 whether all was done."""
+        with _simulating(self.task, deadline) as simulator:
+            work = partial(_simulate_block, self.task, simulator)
+            if not ranks.is_root:
+                return ranks.hand_out((), work, lambda block, parts: None)
+            blocks = _Blocks(np.flatnonzero(~self._done), ranks.size)
+            with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
+
+                def collect(block: NDArray[np.int64], parts: _Parts) -> None:
+                    for some, result in parts:
+                        self._insert(some, {name: getattr(result, name) for name in self.task.results})
+                        progress.advance(len(some))
+                        blocks.note(result.seconds / len(some))
+                    save_when_due()
+
+                ranks.hand_out(blocks, work, collect, deadline.reached)
+            return bool(self._done.all())
+
+    def save(self) -> None:
+        """Write the samples that are done."""
+        self._write(self.partial_path, PARTIAL_KIND)
+
+    def finish(self) -> None:
+        """Write the samples, and say how many failed."""
+        self._write(self.path, KIND)
+        _tell_failures(self.task, self.status, self.reasons)
+
+    def _insert(self, rows: NDArray[np.int64], results: Mapping[str, Any]) -> None:
+        for name, values in results.items():
+            getattr(self, name)[rows] = values
+        self._done[rows] = True
+
+    def _write(self, path: Path, kind: str) -> None:
+        task, done = self.task, self._done
         storage.write(
             path,
             {
@@ -283,84 +349,14 @@ class _Rows:
             {**task.attributes, "kind": kind},
         )
 
-    def load_partial(self) -> None:
-        """Take over what an earlier attempt left, if it is in order."""
-        task = self.task
-        if not task.partial_path.exists():
-            return
-        try:
-            file = storage.read(task.partial_path, PARTIAL_KIND, str(task.attributes["campaign"]))
-            rows = np.searchsorted(task.index, file["index"])
-            if not (
-                np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])
-            ):
-                raise storage.FileError(task.partial_path, "holds other samples")
-        except InputError as error:
-            log.warning("%s: starting anew, since %s", task.label, error)
-            task.partial_path.unlink()
-            return
-        self.insert(rows, file)
-        log.info("%s: continuing with %d of %d samples", task.label, len(rows), len(task.index))
 
+def run_task(task: Task, check: Callable[[], object], ranks: Ranks, deadline: Deadline) -> None:
+    """Simulate what is missing of a task and write it; a call that all ranks make.
 
-def run_task(task: Task, whole: bool, comm: Comm, deadline: Deadline | None) -> None:
-    """Simulate what is missing of a task and write it; `whole` (of rank 0) says that nothing is.
-
-    A call that all ranks make; see `simulate` for what it raises, and for how interruptions are continued.
+    `check` verifies a file that is there, by a `FileError` if it is to be made anew; for what else is raised, and for
+    how interruptions are continued, see `mechscreen.resumable.run`.
     """
-    with failing_together(comm):
-        rows = None
-        if rank_of(comm) == 0 and not whole:
-            storage.check_writable(task.path)
-            storage.check_writable(task.partial_path)
-            rows = _Rows(task)
-            rows.load_partial()
-        if comm is not None:
-            whole = comm.bcast(whole, root=0)
-        if whole:
-            if rank_of(comm) == 0:
-                log.info("%s: is there already", task.label)
-                task.partial_path.unlink(missing_ok=True)
-            return
-        complete = _simulate_rows(task, rows, comm, deadline)
-        message = ""
-        if rows is not None:
-            if complete:
-                rows.write(task.path, KIND)
-                task.partial_path.unlink(missing_ok=True)
-                _tell_failures(task, rows)
-            else:
-                rows.write(task.partial_path, PARTIAL_KIND)
-                reason = (deadline.reason if deadline is not None else "") or "a rank was told to stop"
-                message = (
-                    f"{task.label}: {int(rows.done.sum())} of {len(rows.done)} samples are saved, since {reason}; "
-                    "run the same command again to continue"
-                )
-        if comm is not None:
-            message = comm.bcast(message, root=0)
-        if message:
-            raise Interrupted(message)
-
-
-def _simulate_rows(task: Task, rows: _Rows | None, comm: Comm, deadline: Deadline | None) -> bool:
-    """Simulate what is missing, into `rows` on rank 0; return there whether all was done."""
-    with _simulating(task, deadline) as simulator:
-        work = partial(_simulate_block, task, simulator)
-        if rows is None:
-            return hand_out(comm, (), work, lambda block, parts: None)
-        blocks = _Blocks(np.flatnonzero(~rows.done), size_of(comm))
-        saves = _Saves(rows)
-        with Progress(len(rows.done), task.label, "samples", initial=int(rows.done.sum())) as progress:
-
-            def collect(block: NDArray[np.int64], parts: _Parts) -> None:
-                for some, result in parts:
-                    rows.insert(some, result)
-                    progress.advance(len(some))
-                    blocks.note(result.seconds / len(some))
-                saves.save_when_due()
-
-            hand_out(comm, blocks, work, collect, deadline.reached if deadline is not None else lambda: False)
-        return bool(rows.done.all())
+    run(_Simulation(task, check), ranks, deadline)
 
 
 class _Blocks:
@@ -390,21 +386,6 @@ class _Blocks:
         return 1 << max(0, int(wanted).bit_length() - 1)
 
 
-class _Saves:
-    """Saves partial rows from time to time."""
-
-    def __init__(self, rows: _Rows) -> None:
-        self._rows = rows
-        self._next = time.monotonic() + _SAVE_EVERY
-
-    def save_when_due(self) -> None:
-        start = time.monotonic()
-        if start >= self._next:
-            self._rows.write(self._rows.task.partial_path, PARTIAL_KIND)
-            end = time.monotonic()
-            self._next = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
-
-
 _Simulator = Callable[..., Simulations]
 """Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
 
@@ -413,7 +394,7 @@ Raises `CallFailed` where the samples are at fault, and `Abandoned` where the de
 
 
 @contextmanager
-def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
+def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
     """Yield how the samples of a task are simulated: in a process of its own, or here."""
     model = task.model
     if not model.isolated:
@@ -440,7 +421,7 @@ def _simulating(task: Task, deadline: Deadline | None) -> Iterator[_Simulator]:
                 seeds=seeds,
                 sensitivity=sensitivity,
                 seconds=solutions * task.sample_time_limit,
-                give_up=deadline.overdue if deadline is not None else lambda: False,
+                give_up=deadline.overdue,
             )
 
         yield elsewhere
@@ -504,30 +485,21 @@ def _reason(failure: CallFailed) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x…", text)[:_REASON_LENGTH]
 
 
-def _tell_failures(task: Task, rows: _Rows) -> None:
+def _tell_failures(task: Task, status: NDArray[np.uint8], reasons: NDArray[np.object_]) -> None:
     """Say how many samples failed, and why most of them did."""
     for code in Status:
-        failed = rows.status == code
+        failed = status == code
         if code == Status.OK or not failed.any():
             continue
-        reasons, counts = np.unique(rows.reasons[failed].astype(str), return_counts=True)
+        given, counts = np.unique(reasons[failed].astype(str), return_counts=True)
         log.warning(
             "%s: %d of %d samples have status %s, most often: %s",
             task.label,
             failed.sum(),
             len(failed),
             code.name,
-            reasons[counts.argmax()],
+            given[counts.argmax()],
         )
-
-
-def _is_whole(campaign: Campaign, shard: int) -> bool:
-    try:
-        read_shard(campaign, shard)
-    except InputError as error:
-        log.warning("simulate: making the shard anew, since %s", error)
-        return False
-    return True
 
 
 def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:

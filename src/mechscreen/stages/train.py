@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import mechscreen
 from mechscreen import storage
-from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
-from mechscreen.parallel import Deadline, Interrupted
+from mechscreen.campaign import Campaign, Identity
+from mechscreen.errors import InputError, ModelError
 from mechscreen.progress import Progress
+from mechscreen.ranks import NEVER, Deadline, Ranks
+from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages.merge import Dataset, load_split, map_split
 from mechscreen.stages.provenance import provenance
+from mechscreen.stages.provenance import record as record_of
 
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
@@ -36,13 +36,8 @@ CHECKPOINT_KIND = "training checkpoint"
 _CHECKED = {"campaign", "member", "training_samples", "model_sha256"}
 """What `read_record` looks at in a record."""
 
-_SAVE_EVERY = 30.0
-"""Seconds between checkpoints, …"""
-_SAVE_SHARE = 0.05
-"""… of which writing them may take this share."""
 
-
-def train(campaign: Campaign, member: int, deadline: Deadline | None = None, samples: int | None = None) -> Path:
+def train(campaign: Campaign, member: int, deadline: Deadline = NEVER, samples: int | None = None) -> Path:
     """Train one member of the ensemble and write its folder; return the path of its record, ``member.json``.
 
     Members differ in their seed alone. A checkpoint is written from time to time, and when `deadline` is reached; the
@@ -56,55 +51,28 @@ def train(campaign: Campaign, member: int, deadline: Deadline | None = None, sam
     Raises
     ------
     InputError
-        If there is no such member or size in the campaign, or the training set is missing, wrong, too small or of
-        another campaign.
+        If there is no such member or size in the campaign, or the training set is too small.
+    FileError
+        If the training set is missing, wrong or of another campaign.
+    ModelError
+        If the training diverges.
+    StorageError
+        If files cannot be read or written.
     Interrupted
         When `deadline` was reached before the training was complete.
     """
-    folder = _folder(campaign, member, samples)
-    label = f"train {folder.name}" if samples is None else f"train {folder.name} on {samples} samples"
-    record = folder / "member.json"
-    if record.exists():
-        try:
-            read_record(folder, campaign.fingerprint("emulators"), samples)
-        except InputError as error:
-            log.warning("%s: training anew, since %s", label, error)
-        else:
-            log.info("%s: is there already", label)
-            return record
-    training = _begin(campaign, member, samples)
-    checkpoint = folder / "checkpoint.h5"
-    attributes = {
-        **provenance(campaign, "emulators", CHECKPOINT_KIND),
-        "member": member,
-        "training_samples": len(training.samples),
-    }
-    _load_checkpoint(training, checkpoint, attributes, label)
-    before = training.epoch
-    if not _run(training, checkpoint, attributes, deadline, label):
-        storage.write(checkpoint, training.state(), attributes)
-        message = (
-            f"{label}: {training.epoch} of {training.settings.epochs} epochs are saved, since "
-            f"{deadline.reason if deadline is not None else ''}; run the same command again to continue"
-        )
-        if training.epoch == before:
-            message += "; no epoch was finished this time, and only whole ones are saved: give the job more time"
-        raise Interrupted(message)
-    _write_member(campaign, member, training, folder)
-    checkpoint.unlink(missing_ok=True)
-    best = training.history[training.best_epoch - 1]
-    rmse = best["validation_rmse"]
-    log.info("%s: kept epoch %d of %d, validation RMSE %.4f", label, training.best_epoch, training.epoch, rmse)
-    return record
+    work = _Training(campaign, member, samples)
+    run(work, deadline=deadline)
+    return work.path
 
 
-def read_record(folder: Path, campaign: str | None = None, samples: int | None = None) -> dict[str, Any]:
+def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> dict[str, Any]:
     """Return a member's record, having checked that it belongs there and its network is the one that was recorded.
 
     Parameters
     ----------
-    campaign
-        Fingerprint that the record must carry; None accepts any.
+    identity
+        What the record must depend on; None accepts anything.
     samples
         How many training samples it must have learnt from; None accepts any.
 
@@ -114,21 +82,18 @@ def read_record(folder: Path, campaign: str | None = None, samples: int | None =
         If a file is missing, wrong, of another campaign, or of another member than the folder's name says.
     """
     path, model = folder / "member.json", folder / "model.keras"
-    record = storage.read_json(path)
-    if not isinstance(record, dict) or record.get("kind") != KIND or not record.keys() >= _CHECKED:
-        raise InputError(f"{path}: not the record of an ensemble's member; train the member again")
-    if campaign is not None and record["campaign"] != campaign:
-        raise InputError(
-            f"{path}: written by campaign {record['campaign']} (this one is {campaign}); train the member again, or "
-            "use another results folder"
-        )
+    record = storage.read_record(path, KIND, identity)
+    if not record.keys() >= _CHECKED:
+        raise storage.FileError(path, "not the record of an ensemble's member", "train the member again")
     if folder.name != f"member-{record['member']}" or samples not in (None, record["training_samples"]):
-        raise InputError(
-            f"{folder}: holds member {record['member']}, trained on {record['training_samples']} samples; it was moved "
-            "or copied here: remove it and train this one"
+        raise storage.FileError(
+            folder,
+            f"holds member {record['member']}, trained on {record['training_samples']} samples",
+            "it was moved or copied here: remove it and train this one",
         )
-    if not model.is_file() or storage.sha256(model) != record["model_sha256"]:
-        raise InputError(f"{model}: is missing, or not what was trained; remove {folder} and train the member again")
+    if not storage.exists(model) or storage.sha256(model) != record["model_sha256"]:
+        remedy = f"remove {folder} and train the member again"
+        raise storage.FileError(model, "is missing, or not what was trained", remedy)
     return record
 
 
@@ -140,7 +105,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
         campaign.space.normalise(dataset.parameters).astype(np.float32),
         dataset.profiles,
         dataset.log_peaks.astype(np.float32),
-        np.array([output.grid for output in campaign.model_instance.outputs], dtype=float),
+        np.array([output.grid for output in campaign.outputs], dtype=float),
     )
 
 
@@ -182,50 +147,75 @@ def _seed(campaign: Campaign, member: int) -> int:
     return int(sample_seeds(campaign.seed, member, member + 1, "members")[0] >> np.uint64(1))
 
 
-def _load_checkpoint(training: Training, path: Path, expected: dict[str, Any], label: str) -> None:
-    """Take over what an earlier attempt left, if it is in order and has the attributes that are expected."""
-    if not path.exists():
-        return
-    try:
-        file = storage.read(path, CHECKPOINT_KIND, expected["campaign"])
-        for name in ("member", "training_samples"):
-            if file.attributes.get(name) != expected[name]:
-                raise storage.FileError(path, f"is of {name} {file.attributes.get(name)}, not {expected[name]}")
-        training.restore(file.arrays)
-    except InputError as error:
-        log.warning("%s: starting anew, since %s", label, error)
-    else:
-        log.info("%s: continuing after epoch %d", label, training.epoch)
+class _Training(Resumable):
+    """The training of a member, as far as it is."""
 
+    unit = "epochs"
 
-def _run(
-    training: Training,
-    checkpoint: Path,
-    attributes: dict[str, storage.Attribute],
-    deadline: Deadline | None,
-    label: str,
-) -> bool:
-    """Train epoch by epoch; return False if the deadline was reached."""
+    def __init__(self, campaign: Campaign, member: int, samples: int | None) -> None:
+        self._campaign, self._member, self._samples = campaign, member, samples
+        self._folder = _folder(campaign, member, samples)
+        self.label = f"train {self._folder.name}" if samples is None else f"train member-{member} on {samples} samples"
+        self.path = self._folder / "member.json"
+        self.partial_path = self._folder / "checkpoint.h5"
+        self._training: Training
 
-    def stop() -> bool:
-        return deadline is not None and deadline.reached()
+    @property
+    def total(self) -> int:
+        """Number of epochs, if none is spared by `patience`."""
+        return self._campaign.emulators.training.epochs
 
-    next_save = time.monotonic() + _SAVE_EVERY
-    with Progress(training.settings.epochs, label, "epochs", initial=training.epoch) as progress:
-        while not training.finished:
-            if stop() or not training.run_epoch(stop):
-                return False
-            progress.advance()
-            start = time.monotonic()
-            if start >= next_save:
-                try:
-                    storage.write(checkpoint, training.state(), attributes)
-                    storage.write_text(checkpoint.with_name("history.csv"), _table(training.history))
-                except InputError as error:  # a disk that is full now need not be at the end
-                    log.warning("%s: going on without a checkpoint: %s", label, error)
-                end = time.monotonic()
-                next_save = end + max(_SAVE_EVERY, (end - start) / _SAVE_SHARE)
-    return True
+    @property
+    def done(self) -> int:
+        """Number of finished epochs."""
+        return self._training.epoch
+
+    def check(self) -> None:
+        """Verify the member."""
+        read_record(self._folder, self._campaign.identity("emulators"), self._samples)
+
+    def begin(self) -> None:
+        """Load the training set and make a network."""
+        self._training = _begin(self._campaign, self._member, self._samples)
+
+    def load(self) -> None:
+        """Go back to the state of an earlier attempt."""
+        file = storage.read(self.partial_path, CHECKPOINT_KIND, self._campaign.identity("emulators"))
+        for name, expected in self._identity().items():
+            if file.attributes.get(name) != expected:
+                raise storage.FileError(file.path, f"is of {name} {file.attributes.get(name)}, not {expected}")
+        try:
+            self._training.restore(file.arrays)
+        except ModelError as error:
+            raise storage.FileError(file.path, str(error)) from None
+
+    def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
+        """Train epoch by epoch; return False if the deadline was reached."""
+        with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
+            while not self._training.finished:
+                if deadline.reached() or not self._training.run_epoch(deadline.reached):
+                    return False
+                progress.advance()
+                save_when_due()
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint, and the history for those who look."""
+        training = self._training
+        attributes = {**provenance(self._campaign, "emulators", CHECKPOINT_KIND), **self._identity()}
+        storage.write(self.partial_path, training.state(), attributes)
+        if training.history:
+            storage.write_text(self._folder / "history.csv", _table(training.history))
+
+    def finish(self) -> None:
+        """Write the member."""
+        training = self._training
+        _write_member(self._campaign, self._member, training, self._folder)
+        rmse = training.history[training.best_epoch - 1]["validation_rmse"]
+        log.info("%s: kept epoch %d of %d, validation RMSE %.4f", self.label, training.best_epoch, self.done, rmse)
+
+    def _identity(self) -> dict[str, storage.Attribute]:
+        return {"member": self._member, "training_samples": len(self._training.samples)}
 
 
 def _write_member(campaign: Campaign, member: int, training: Training, folder: Path) -> None:
@@ -238,11 +228,10 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
     with storage.replacing(folder / "model.keras") as temporary:
         save_network(training.network, temporary)
     storage.write_text(folder / "history.csv", _table(training.history))
-    model = campaign.model_instance
     storage.write_json(
         folder / "member.json",
         {
-            **provenance(campaign, "emulators", KIND),
+            **record_of(campaign, "emulators", KIND),
             "member": member,
             "member_seed": _seed(campaign, member),
             "dataset": campaign.fingerprint("dataset"),
@@ -260,8 +249,7 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
                 {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
                 for p in campaign.space
             ],
-            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in model.outputs],
-            "software_version": mechscreen.__version__,
+            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in campaign.outputs],
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
         },
@@ -276,14 +264,11 @@ def read_history(path: Path) -> dict[str, NDArray[np.float64]]:
     InputError
         If there is no such file, or it holds something else.
     """
+    rows = list(csv.DictReader(storage.read_text(path).splitlines()))
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
         return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); train the member") from None
     except (IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a history of training ({error}); train the member again") from None
+        raise storage.FileError(path, f"not a history of training ({error})", "train the member again") from None
 
 
 def _table(history: Sequence[dict[str, float]]) -> str:

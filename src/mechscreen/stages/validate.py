@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,15 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from mechscreen import storage
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.metrics import rmse
-from mechscreen.errors import InputError
 from mechscreen.models.base import Status
-from mechscreen.parallel import Comm, Deadline, failing_together, hand_out, rank_of
 from mechscreen.progress import Progress
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.hits import to_csv
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.provenance import describe, provenance, record
 from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, Search
 from mechscreen.tally import random_keys
 
@@ -37,7 +37,7 @@ _CHUNK = 1024
 """Training profiles, and hits, that are compared with one another at once."""
 
 
-def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = None) -> Path:
+def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Simulate the hits of the screen with the model and compare; a call that all ranks make. Return the table's path.
 
     All hits of a class are simulated; if they are more than ``validation.limit``, a random sample of so many. Where the
@@ -48,14 +48,16 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
 
     Raises
     ------
-    InputError
+    FileError
         If the hits or the training set are missing, wrong, or of another campaign.
+    StorageError
+        If files cannot be read or written.
     Interrupted
         On all ranks, when `deadline` was reached before all hits were simulated.
     """
     search = Search(campaign)
-    with failing_together(comm):
-        hits, screened, found = _from_rank_0(comm, lambda: _choose_hits(campaign))
+    with ranks.together():
+        hits, screened, found = ranks.from_root(lambda: _choose_hits(campaign))
         task = simulate.Task(
             path=campaign.paths.validation / "simulations.h5",
             label="validate",
@@ -67,16 +69,17 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             parameters=hits["parameters"],
             seeds=_seeds(campaign, hits["index"]),
             attributes=provenance(campaign, "validation", simulate.KIND),
+            identity=campaign.identity("validation"),
         )
-        simulate.run_task(task, rank_of(comm) == 0 and _is_whole(task), comm, deadline)
-        simulated = _from_rank_0(comm, lambda: storage.read(task.path, simulate.KIND).arrays)
+        _simulate(task, ranks, deadline)
+        simulated = ranks.from_root(lambda: storage.read(task.path, simulate.KIND).arrays)
         table = _compare(search, hits, simulated)
         stands = table["confirmed"] & table["same_class"]
         of_misses = _of_misses(task, np.flatnonzero((table["status"] == Status.OK) & ~stands))
         if len(of_misses.index):
-            simulate.run_task(of_misses, rank_of(comm) == 0 and _is_whole(of_misses), comm, deadline)
-        nearest, training = _compare_with_training(search, simulated["profiles"], comm)
-        if rank_of(comm) == 0:
+            _simulate(of_misses, ranks, deadline)
+        nearest, training = _compare_with_training(search, simulated["profiles"], ranks)
+        if ranks.is_root:
             table |= nearest
             table["sensitivity"] = np.full(table["log_peaks"].shape, np.nan)
             if len(of_misses.index):
@@ -85,11 +88,11 @@ def validate(campaign: Campaign, comm: Comm = None, deadline: Deadline | None = 
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
                 campaign.paths.validation_hits,
-                {**table, "class_names": np.array(search.objective.class_names), **describe(task.model)},
+                {**table, "class_names": np.array(search.campaign.class_names), **describe(task.model)},
                 {**provenance(campaign, "validation", KIND), "rmse_limit": campaign.validation.rmse_limit},
             )
-            task.path.unlink()
-            of_misses.path.unlink(missing_ok=True)
+            storage.remove(task.path)
+            storage.remove(of_misses.path)
             log.info(
                 "validate: %d of %d simulated hits are within RMSE %g, %d are of the same class",
                 table["confirmed"].sum(),
@@ -134,22 +137,18 @@ def nearest_profiles(profiles: NDArray[Any], others: NDArray[Any]) -> tuple[NDAr
     return distance, place
 
 
-def _from_rank_0(comm: Comm, make: Any) -> Any:
-    """Return on all ranks what `make` returns on rank 0."""
-    value = make() if rank_of(comm) == 0 else None
-    return value if comm is None else comm.bcast(value, root=0)
-
-
 def _choose_hits(campaign: Campaign) -> tuple[dict[str, NDArray[Any]], dict[str, int], dict[int, int]]:
     """Return the hits to simulate, by column, and how many the screen found, kept, discarded, and of each class."""
     path = campaign.paths.screen_hits
-    with storage.open_file(path, HITS_KIND, campaign.fingerprint("screen")) as file:
+    with storage.open_file(path, HITS_KIND, campaign.identity("screen")) as file:
         if file.attributes["samples"] != campaign.screen.count:
-            raise InputError(
-                f"{path}: gathered from {file.attributes['samples']} parameter sets, and the screen has "
-                f"{campaign.screen.count}; gather it again (mechscreen screen --gather)"
+            raise storage.FileError(
+                path,
+                f"gathered from {file.attributes['samples']} parameter sets, and the screen has "
+                f"{campaign.screen.count}",
+                "gather it again (mechscreen screen --gather)",
             )
-        trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.fingerprint("screen"))["trusted"]
+        trusted = storage.read(campaign.paths.screen_summary, SUMMARY_KIND, campaign.identity("screen"))["trusted"]
         found = {label: int(trusted[label]) for label in campaign.targets}
         labels, keys = np.asarray(file["labels"]), random_keys(np.asarray(file["index"]))
         chosen, limit = [np.empty(0, np.intp)], campaign.validation.limit
@@ -183,17 +182,19 @@ def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
     )
 
 
-def _is_whole(task: simulate.Task) -> bool:
-    """Return whether an earlier attempt simulated all hits."""
-    try:
-        file = storage.read(task.path, simulate.KIND, str(task.attributes["campaign"]))
-    except InputError:
-        return False
-    return np.array_equal(file["parameters"], task.parameters)
+def _simulate(task: simulate.Task, ranks: Ranks, deadline: Deadline) -> None:
+    """Simulate a task; one that an earlier attempt simulated is left as it is."""
+
+    def check() -> None:
+        file = storage.read(task.path, simulate.KIND, task.identity)
+        if not np.array_equal(file["parameters"], task.parameters):
+            raise storage.FileError(task.path, "holds other samples")
+
+    simulate.run_task(task, check, ranks, deadline)
 
 
 def _compare(
-    search: Search, hits: dict[str, NDArray[Any]], simulated: dict[str, NDArray[Any]]
+    search: Search, hits: Mapping[str, NDArray[Any]], simulated: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Return a row for each hit: emulated, simulated, and how far these are apart (NaN where the simulation failed)."""
     ok = simulated["status"] == Status.OK
@@ -220,28 +221,28 @@ def _compare(
 
 
 def _compare_with_training(
-    search: Search, profiles: NDArray[Any], comm: Comm
+    search: Search, profiles: NDArray[Any], ranks: Ranks
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
     """Return, on rank 0, the nearest training sample of each profile, and the number of training samples by class."""
     campaign = search.campaign
-    files = _from_rank_0(comm, lambda: merge.split_files(campaign, "train"))
+    files = ranks.from_root(lambda: merge.split_files(campaign, "train"))
     distance = np.full(len(profiles), np.inf)
     index = np.full(len(profiles), -1, np.int64)
-    classes = np.zeros(len(search.objective.class_names), np.int64)
+    classes = np.zeros(len(search.campaign.class_names), np.int64)
 
-    def work(part: tuple[Path, str]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    def work(part: tuple[Path, Identity]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         file = storage.read(part[0], merge.KIND, part[1])
         labels = search.objective(file["profiles"], file["log_peaks"])
         near, place = nearest_profiles(profiles, file["profiles"])
         return near, file["index"][place], np.bincount(labels, minlength=len(classes))
 
-    if rank_of(comm) != 0:
-        hand_out(comm, (), work, lambda part, result: None)
+    if not ranks.is_root:
+        ranks.hand_out((), work, lambda part, result: None)
         return {}, classes
     with Progress(len(files), "validate: training set", "files") as progress:
 
         def collect(
-            part: tuple[Path, str], result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+            part: tuple[Path, Identity], result: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
         ) -> None:
             near, who, labels = result
             closer = (near < distance) | ((near == distance) & (who < index))
@@ -249,7 +250,7 @@ def _compare_with_training(
             classes[:] += labels
             progress.advance()
 
-        hand_out(comm, files, work, collect)
+        ranks.hand_out(files, work, collect)
     distance[index < 0] = np.nan
     return {"nearest_distance": distance, "nearest_index": index}, classes
 
@@ -266,7 +267,7 @@ def _summarise(
     Where classes were sampled, their shares count as their hits do.
     """
     campaign = search.campaign
-    names = search.objective.class_names
+    names = search.campaign.class_names
     ok = table["status"] == Status.OK
     confirmed, same = table["confirmed"], table["same_class"]
     n = len(ok)
@@ -282,7 +283,7 @@ def _summarise(
         return _together(parts)
 
     return {
-        **provenance(campaign, "validation", KIND),
+        **record(campaign, "validation", KIND),
         "target": list(campaign.screen.objective.target),
         "disagreement_limit": campaign.screen.disagreement_limit,
         "rmse_limit": campaign.validation.rmse_limit,

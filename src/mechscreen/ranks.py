@@ -1,7 +1,7 @@
 """Blocks of work over MPI ranks: hand-out, deadline, failure.
 
-MPI is imported, and thereby started, only by `communicator`, and only where a launcher or a caller asks for ranks;
-everything here works with no communicator too.
+MPI is imported, and thereby started, only by `Ranks.launched`, and only where a launcher or a caller asks for ranks; a
+process that is `ALONE` needs none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
-from mechscreen.errors import InputError
+from numpy.typing import NDArray
+
+from mechscreen.errors import InputError, as_told
 
 Comm = Any
 """An `mpi4py.MPI.Comm`, or None for a single process."""
@@ -33,6 +35,8 @@ _RESULT, _DONE = 1, 2
 """Tags of messages to rank 0."""
 _WORK, _END = 3, 4
 """Tags of messages from rank 0."""
+_OWN = 5
+"""Tag of a rank's own value, outside a hand-out."""
 
 _IN_HAND = 2
 """Blocks that a worker holds: the one it works on and one in reserve."""
@@ -62,125 +66,179 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the work goes on in 
     """
 
 
-def communicator(expected: int | None = None) -> Comm:
-    """Return the communicator of all ranks, None for a single process without MPI.
+class Ranks:
+    """The processes that work together, of which this is one.
 
     Parameters
     ----------
-    expected
-        Number of ranks that were asked for; None accepts any.
+    comm
+        An `mpi4py.MPI.Comm`; None for a single process, without MPI.
 
-    Raises
-    ------
-    InputError
-        If the number of ranks is another, as happens when the launcher and the MPI library do not match: then every
-        process believes that it is alone.
+    Attributes
+    ----------
+    rank, size
+        Number of this process, from 0, and of all.
     """
-    if expected in (None, 1) and not any(name in os.environ for name in _LAUNCHER_VARIABLES):
-        return None
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise InputError(
-            f"MPI cannot be loaded ({error}); load the cluster's MPI module, or: pip install 'mechscreen[all]'"
-        ) from None
-    size = MPI.COMM_WORLD.Get_size()
-    if expected is not None and size != expected:
-        if size == 1:
+
+    def __init__(self, comm: Comm = None) -> None:
+        self._comm = comm
+        self.rank = 0 if comm is None else int(comm.Get_rank())
+        self.size = 1 if comm is None else int(comm.Get_size())
+
+    @classmethod
+    def launched(cls, expected: int | None = None) -> Self:
+        """Return the ranks that a launcher started, this process alone if none did.
+
+        Parameters
+        ----------
+        expected
+            Number of ranks that were asked for; None accepts any.
+
+        Raises
+        ------
+        InputError
+            If the number of ranks is another, as happens when the launcher and the MPI library do not match: then every
+            process believes that it is alone.
+        """
+        if expected in (None, 1) and not any(name in os.environ for name in _LAUNCHER_VARIABLES):
+            return cls()
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:
             raise InputError(
-                f"{expected} ranks were asked for, but this process is alone: the launcher started {expected} separate "
-                "copies, because it does not fit the MPI library. With srun, choose another --mpi (pmi2 for MPICH, "
-                "pmix for Open MPI; `srun --mpi=list` names what there is); with mpiexec, use the one of the same MPI "
-                f"({MPI.Get_library_version().split(chr(10))[0].strip()})"
-            )
-        raise InputError(f"{expected} ranks were asked for, but the launcher started {size}; make the two agree")
-    return MPI.COMM_WORLD if size > 1 else None
+                f"MPI cannot be loaded ({error}); load the cluster's MPI module, or: pip install 'mechscreen[all]'"
+            ) from None
+        size = MPI.COMM_WORLD.Get_size()
+        if expected is not None and size != expected:
+            if size == 1:
+                raise InputError(
+                    f"{expected} ranks were asked for, but this process is alone: the launcher started {expected} "
+                    "separate copies, because it does not fit the MPI library. With srun, choose another --mpi (pmi2 "
+                    "for MPICH, pmix for Open MPI; `srun --mpi=list` names what there is); with mpiexec, use the one "
+                    f"of the same MPI ({MPI.Get_library_version().split(chr(10))[0].strip()})"
+                )
+            raise InputError(f"{expected} ranks were asked for, but the launcher started {size}; make the two agree")
+        return cls(MPI.COMM_WORLD if size > 1 else None)
 
+    @property
+    def is_root(self) -> bool:
+        """Whether this is rank 0, which reads and writes files."""
+        return self.rank == 0
 
-def rank_of(comm: Comm) -> int:
-    """Return the number of this rank; 0 without a communicator."""
-    return 0 if comm is None else int(comm.Get_rank())
+    def from_root(self, make: Callable[[], Result]) -> Result:
+        """Return on all ranks what `make` returns on rank 0, where alone it is called."""
+        if self._comm is None:
+            return make()
+        shared: Result = self._comm.bcast(make() if self.is_root else None, root=0)
+        return shared
 
+    def gather(self, value: Result) -> list[Result]:
+        """Return on rank 0 the values of all ranks, in their order; nothing elsewhere."""
+        if self._comm is None:
+            return [value]
+        return self._comm.gather(value, root=0) or []
 
-def size_of(comm: Comm) -> int:
-    """Return the number of ranks; 1 without a communicator."""
-    return 1 if comm is None else int(comm.Get_size())
+    def take_each(self, value: Result, take: Callable[[Result], None]) -> None:
+        """Call `take` on rank 0 with the value of each rank, in their order, one at a time in memory."""
+        if not self.is_root:
+            self._comm.send(value, dest=0, tag=_OWN)
+            return
+        take(value)
+        for rank in range(1, self.size):
+            take(self._comm.recv(source=rank, tag=_OWN))
 
+    def add_up(self, arrays: Iterable[NDArray[Any]]) -> None:
+        """Turn rank 0's arrays into the sums over all ranks' arrays."""
+        if self._comm is None:
+            return
+        from mpi4py import MPI
 
-@contextmanager
-def failing_together(comm: Comm) -> Iterator[None]:
-    """End all ranks when this one raises, instead of leaving the others waiting for it.
+        for array in arrays:
+            if self.is_root:
+                self._comm.Reduce(MPI.IN_PLACE, array, op=MPI.SUM, root=0)
+            else:
+                self._comm.Reduce(array, None, op=MPI.SUM, root=0)
 
-    The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for an `InputError`
-    only its message, and code 2. With a single process, the exception passes through.
-    """
-    try:
-        yield
-    except Interrupted:
-        raise
-    except BaseException as error:
-        if size_of(comm) == 1:
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """End all ranks when this one raises, instead of leaving the others waiting for it.
+
+        The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for what people
+        are told (`mechscreen.errors`), only the message, and its own code. With a single process, the exception passes
+        through.
+        """
+        try:
+            yield
+        except Interrupted:
             raise
-        if isinstance(error, InputError):
-            message, code = f"mechscreen: {error}\n", 2
-        else:
-            message = "".join(f"rank {rank_of(comm)}: {line}\n" for line in traceback.format_exc().splitlines())
-            code = 1
-        sys.stdout.flush()
-        sys.stderr.write(message)
-        sys.stderr.flush()
-        # The launcher passes the message on in its own time, and drops what it has not read when a rank aborts.
-        time.sleep(_MESSAGE_SECONDS)
-        comm.Abort(code)
-        os._exit(code)  # where Abort returns before the launcher ends this process
+        except BaseException as error:
+            if self.size == 1:
+                raise
+            told = as_told(error)
+            if told is not None:
+                message, code = f"mechscreen: {told}\n", told.exit_code
+            else:
+                message = "".join(f"rank {self.rank}: {line}\n" for line in traceback.format_exc().splitlines())
+                code = 1
+            sys.stdout.flush()
+            sys.stderr.write(message)
+            sys.stderr.flush()
+            # The launcher passes the message on in its own time, and drops what it has not read when a rank aborts.
+            time.sleep(_MESSAGE_SECONDS)
+            self._comm.Abort(code)
+            os._exit(code)  # where Abort returns before the launcher ends this process
+
+    def hand_out(
+        self,
+        blocks: Iterable[Block],
+        work: Callable[[Block], Result],
+        collect: Callable[[Block, Result], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Work on blocks over all ranks; a call that all of them make.
+
+        Rank 0 hands out the blocks, each worker holding one in reserve so that it need not wait. With fewer than 8
+        ranks, rank 0 works on blocks too, between messages; with more, the waiting that this causes costs more than it
+        adds.
+
+        Parameters
+        ----------
+        blocks
+            What to work on; only rank 0's are used, and each is asked for when a rank needs it. Small picklable values
+            such as ``(start, stop)``.
+        work
+            Called on any rank; returns something picklable.
+        collect
+            Called on rank 0 with each block and its result, in the order in which they arrive.
+        stop
+            Asked on rank 0 between blocks. Once it is true, blocks in work are finished and collected, and no other is
+            begun.
+
+        Returns
+        -------
+        On every rank, whether all blocks were collected.
+        """
+        if self.size == 1:
+            for block in blocks:
+                if stop():
+                    return False
+                collect(block, work(block))
+            return True
+        with self.together():
+            if self.is_root:
+                complete = _Master(self._comm, blocks, collect, stop).run(work)
+            else:
+                _serve(self._comm, work)
+                complete = False
+            return bool(self._comm.bcast(complete, root=0))
 
 
-def hand_out(
-    comm: Comm,
-    blocks: Iterable[Block],
-    work: Callable[[Block], Result],
-    collect: Callable[[Block, Result], None],
-    stop: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Work on blocks over all ranks; a call that all of them make.
-
-    Rank 0 hands out the blocks, each worker holding one in reserve so that it need not wait. With fewer than 8 ranks,
-    rank 0 works on blocks too, between messages; with more, the waiting that this causes costs more than it adds.
-
-    Parameters
-    ----------
-    blocks
-        What to work on; only rank 0's are used, and each is asked for when a rank needs it. Small picklable values such
-        as ``(start, stop)``.
-    work
-        Called on any rank; returns something picklable.
-    collect
-        Called on rank 0 with each block and its result, in the order in which they arrive.
-    stop
-        Asked on rank 0 between blocks. Once it is true, blocks in work are finished and collected, and no other is
-        begun.
-
-    Returns
-    -------
-    On every rank, whether all blocks were collected.
-    """
-    if size_of(comm) == 1:
-        for block in blocks:
-            if stop():
-                return False
-            collect(block, work(block))
-        return True
-    with failing_together(comm):
-        if rank_of(comm) == 0:
-            complete = _Master(comm, blocks, collect, stop).run(work)
-        else:
-            _serve(comm, work)
-            complete = False
-        return bool(comm.bcast(complete, root=0))
+ALONE = Ranks()
+"""This process, without MPI."""
 
 
 class _Master:
-    """Rank 0's side of `hand_out`.
+    """Rank 0's side of `Ranks.hand_out`.
 
     A worker is sent blocks (`_WORK`) and answers each with its result; the last message to it (`_END`) makes it drop
     what it has not begun and say `_DONE`.
@@ -408,3 +466,17 @@ class Deadline:
         if self._signal is None:
             self._signal = signal.Signals(number)
             self._signal_time = time.monotonic()
+
+
+class _Never(Deadline):
+    """No time limit, and signals do what they always do."""
+
+    def __init__(self) -> None:
+        self._signal = None
+        self._margin = 0.0
+        self._end = math.inf
+        self._previous = {}
+
+
+NEVER: Deadline = _Never()
+"""A deadline that is never reached."""

@@ -11,19 +11,19 @@ import types
 import psutil
 import pytest
 
-from mechscreen import parallel
+from mechscreen import ranks as module
 from mechscreen.errors import InputError
-from mechscreen.parallel import Deadline, communicator, hand_out
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 
 PROGRAM = """
 import json, os, sys, time
 import numpy as np
-from mechscreen import parallel
+from mechscreen import ranks as module
 from mechscreen.errors import InputError
-from mechscreen.parallel import communicator, failing_together, hand_out, rank_of, size_of
+from mechscreen.ranks import Ranks
 
-comm = communicator()
-rank = rank_of(comm)
+us = Ranks.launched()
+rank = us.rank
 collected = []
 
 def work(block):
@@ -34,7 +34,7 @@ def collect(block, result):
     collected.append((block, result[1]))
 
 def tell(complete, **more):
-    everyone = [complete] if comm is None else comm.gather(complete)
+    everyone = us.gather(complete)
     if rank == 0:
         print(json.dumps({"complete": everyone, "collected": collected, **more}))
 
@@ -69,7 +69,7 @@ def work(block):
 
 for _ in range(2):
     collected.clear()
-    complete = hand_out(comm, range(60) if rank == 0 else (), work, collect)
+    complete = us.hand_out(range(60) if rank == 0 else (), work, collect)
 tell(complete)
 """,
     )
@@ -78,7 +78,7 @@ tell(complete)
     assert said["complete"] == [True] * ranks
     assert sorted(block for block, _ in said["collected"]) == list(range(60))
     workers = {rank for _, rank in said["collected"]}
-    assert workers == set(range(ranks)) if ranks <= parallel._LAST_WORKING_SIZE else set(range(1, ranks))
+    assert workers == set(range(ranks)) if ranks <= module._LAST_WORKING_SIZE else set(range(1, ranks))
 
 
 def test_results_of_several_megabytes_arrive_whole(run):
@@ -92,7 +92,7 @@ def collect(block, result):
     assert result.shape == (500_000,) and (result == block).all()
     collected.append((block, 0))
 
-tell(hand_out(comm, range(12) if rank == 0 else (), work, collect))
+tell(us.hand_out(range(12) if rank == 0 else (), work, collect))
 """,
     )
     assert code == 0
@@ -106,7 +106,7 @@ def test_there_may_be_no_blocks_or_fewer_than_ranks(run, ranks):
         """
 for n in (0, 1, 3):
     collected.clear()
-    tell(hand_out(comm, range(n) if rank == 0 else (), work, collect))
+    tell(us.hand_out(range(n) if rank == 0 else (), work, collect))
 """,
     )
     assert code == 0
@@ -129,8 +129,8 @@ def work(block):
     return block, rank
 
 start = time.time()
-complete = hand_out(comm, range(1000) if rank == 0 else (), work, collect, lambda: time.time() > start + 1)
-everything = [begun] if comm is None else comm.gather(begun)
+complete = us.hand_out(range(1000) if rank == 0 else (), work, collect, lambda: time.time() > start + 1)
+everything = us.gather(begun)
 tell(complete, begun=sum(everything, []) if rank == 0 else [], start=start)
 """,
     )
@@ -153,7 +153,7 @@ def work(block):
     time.sleep(0.02)
     return block, rank
 
-hand_out(comm, range(1000) if rank == 0 else (), work, collect)
+us.hand_out(range(1000) if rank == 0 else (), work, collect)
 print("went on")
 """,
     )
@@ -168,14 +168,29 @@ def test_wrong_input_on_one_rank_ends_all_with_its_message_alone(run):
     code, _, errors = run(
         3,
         """
-with failing_together(comm):
+with us.together():
     if rank == 0:
         raise InputError("a.h5: is damaged; remove it")
-    comm.recv(source=0)
+    us._comm.recv(source=0)
 """,
     )
     assert code == 2
     assert "mechscreen: a.h5: is damaged; remove it\n" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_failing_disk_of_one_rank_ends_all_with_74(run):
+    code, _, errors = run(
+        3,
+        """
+with us.together():
+    if rank == 1:
+        raise OSError(116, "Stale file handle", "a.h5")
+    us.from_root(lambda: us._comm.recv(source=1))
+""",
+    )
+    assert code == 74
+    assert "mechscreen: a.h5: cannot be read or written: the network file system lost it; run again\n" in errors
     assert "Traceback" not in errors
 
 
@@ -184,9 +199,9 @@ def test_interruption_passes_through_on_all_ranks(run):
         2,
         """
 try:
-    with failing_together(comm):
-        raise parallel.Interrupted("half done")
-except parallel.Interrupted as interruption:
+    with us.together():
+        raise module.Interrupted("half done")
+except module.Interrupted as interruption:
     tell(str(interruption))
 """,
     )
@@ -197,7 +212,7 @@ except parallel.Interrupted as interruption:
 def test_another_number_of_ranks_is_refused(run):
     program = """
 try:
-    communicator(4)
+    Ranks.launched(4)
 except InputError as error:
     tell(str(error))
 """
@@ -209,7 +224,7 @@ except InputError as error:
 
 def test_separate_copies_are_recognised():
     # As when srun starts four processes with a --mpi that the MPI library does not speak.
-    program = "from mechscreen.parallel import communicator; communicator(4)"
+    program = "from mechscreen.ranks import Ranks; Ranks.launched(4)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "the launcher started 4 separate copies" in done.stderr
     assert "--mpi" in done.stderr
@@ -218,9 +233,9 @@ def test_separate_copies_are_recognised():
 def test_a_single_process_does_not_start_mpi():
     program = """
 import sys
-from mechscreen.parallel import communicator, hand_out
-assert communicator() is None and communicator(1) is None
-assert hand_out(None, range(3), lambda block: block, lambda block, result: None)
+from mechscreen.ranks import ALONE, Ranks
+assert Ranks.launched().size == Ranks.launched(1).size == 1
+assert ALONE.hand_out(range(3), lambda block: block, lambda block, result: None)
 assert "mpi4py.MPI" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -234,13 +249,13 @@ def test_serial_blocks_are_taken_in_order_and_lazily():
             assert len(seen) == block, "a block may depend on what came before"
             yield block
 
-    assert hand_out(None, blocks(), lambda block: -block, lambda block, result: seen.append((block, result)))
+    assert ALONE.hand_out(blocks(), lambda block: -block, lambda block, result: seen.append((block, result)))
     assert seen == [(0, 0), (1, -1), (2, -2), (3, -3), (4, -4)]
 
 
 def test_an_exception_of_a_single_process_passes_through():
     with pytest.raises(ZeroDivisionError):
-        hand_out(None, [0], lambda block: 1 // block, lambda block, result: None)
+        ALONE.hand_out([0], lambda block: 1 // block, lambda block, result: None)
 
 
 class Status:
@@ -316,7 +331,7 @@ class ThreadComm:
 def test_512_ranks_get_every_block_once(monkeypatch, stop_after):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", types.SimpleNamespace(Status=Status))
     monkeypatch.setattr("mpi4py.MPI", sys.modules["mpi4py.MPI"], raising=False)
-    monkeypatch.setattr(parallel, "_POLL", 0.02)
+    monkeypatch.setattr(module, "_POLL", 0.02)
     n, size = 5000, 512
     boxes, barrier, shared = [queue.Queue() for _ in range(size)], threading.Barrier(size), []
     collected, worked, complete = [], [], []
@@ -330,7 +345,11 @@ def test_512_ranks_get_every_block_once(monkeypatch, stop_after):
         comm = ThreadComm(number, boxes, barrier, shared)
         blocks = range(n) if number == 0 else ()
         stop = (lambda: len(collected) >= stop_after) if stop_after else lambda: False
-        complete.append(hand_out(comm, blocks, work, lambda block, result: collected.append((block, result)), stop))
+
+        def collect(block, result):
+            collected.append((block, result))
+
+        complete.append(Ranks(comm).hand_out(blocks, work, collect, stop))
 
     threads = [threading.Thread(target=rank, args=(number,)) for number in range(size)]
     for thread in threads:
@@ -354,9 +373,14 @@ def test_a_deadline_without_limit_is_not_reached(monkeypatch):
     assert Deadline().reason == ""
 
 
+def test_never_knows_no_job(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", "0")
+    assert (NEVER.reached(), NEVER.overdue(), NEVER.reason) == (False, False, "")
+
+
 def test_a_deadline_keeps_a_margin_back(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(parallel.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     long, short = Deadline(3600), Deadline(100)
     for moment, expected in [(100 + 89, (False, False)), (100 + 91, (False, True)), (100 + 3541, (True, True))]:
         now[0] = moment
@@ -372,7 +396,7 @@ def test_a_time_limit_that_is_no_number_is_refused():
 def test_work_in_hand_is_given_some_seconds_of_the_margin(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     now = [100.0]
-    monkeypatch.setattr(parallel.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     with Deadline(3600) as long, Deadline(100) as short:
         for moment, expected in [(100 + 94, (False, False)), (100 + 96, (False, True)), (100 + 3551, (True, True))]:
             now[0] = moment
@@ -400,14 +424,14 @@ def test_a_time_limit_counts_from_where_its_slurm_job_began(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     began = psutil.Process().create_time()
-    monkeypatch.setenv(parallel._JOB_BEGAN, f"6 {began - 1000}")  # the driver's own job
-    parallel.begin_job()
-    monkeypatch.setattr(parallel.time, "time", lambda: began + 100)
+    monkeypatch.setenv(module._JOB_BEGAN, f"6 {began - 1000}")  # the driver's own job
+    module.begin_job()
+    monkeypatch.setattr(module.time, "time", lambda: began + 100)
     assert Deadline(90).reached()
     assert not Deadline(200).reached()
     # Snakemake calls itself once more.
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: began + 50)
-    parallel.begin_job()
+    module.begin_job()
     assert Deadline(90).reached()
     monkeypatch.setenv("SLURM_JOB_ID", "8")
     assert not Deadline(90).reached(), "that was another job"
@@ -437,6 +461,6 @@ def test_a_second_ctrl_c_interrupts_but_not_the_echo_of_the_first():
 
 
 def test_a_communicator_needs_a_launcher_or_a_number(monkeypatch):
-    for name in parallel._LAUNCHER_VARIABLES:
+    for name in module._LAUNCHER_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert communicator() is None
+    assert Ranks.launched().size == 1

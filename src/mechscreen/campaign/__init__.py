@@ -1,0 +1,23 @@
+"""The typed configuration: everything a campaign fixes, what a change remakes, and where its files stand."""
+
+from mechscreen.campaign.campaign import Campaign, json_schema
+from mechscreen.campaign.configuration import NAME, Configuration, Section, read_mapping
+from mechscreen.campaign.graph import STAGES, Stage
+from mechscreen.campaign.identity import Identity
+from mechscreen.campaign.paths import Paths
+from mechscreen.campaign.sections import SAMPLE_TIME_LIMIT, SPLITS
+
+__all__ = [
+    "NAME",
+    "SAMPLE_TIME_LIMIT",
+    "SPLITS",
+    "STAGES",
+    "Campaign",
+    "Configuration",
+    "Identity",
+    "Paths",
+    "Section",
+    "Stage",
+    "json_schema",
+    "read_mapping",
+]

@@ -1,0 +1,435 @@
+"""A campaign: everything that one study fixes, what its files depend on, and where they stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Set
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from mechscreen.campaign.configuration import NAME, Configuration, read_mapping
+from mechscreen.campaign.description import Description
+from mechscreen.campaign.editions import EDITION, with_defaults_of
+from mechscreen.campaign.graph import EVERYTHING, STAGES, Stage, ancestors, nothing, remakes
+from mechscreen.campaign.identity import Identity, counted, defaults_of, flatten
+from mechscreen.campaign.paths import Paths
+from mechscreen.campaign.sections import (
+    DatasetSection,
+    EmulatorsSection,
+    LearningSection,
+    ModelSection,
+    ParameterChange,
+    ScreenSection,
+    SelectionSection,
+    SimulationsSection,
+    ValidationSection,
+)
+from mechscreen.emulators.settings import NO_VOTE_OF_TWO
+from mechscreen.errors import InputError, ModelError, nearest
+from mechscreen.models import Model, Output, ParameterSpace, get_model
+
+if TYPE_CHECKING:
+    from mechscreen.objectives import Objective
+
+_LONGEST_PART = 200
+
+_ANOTHER_FOLDER = nothing("another folder")
+
+_Name = Annotated[str, Field(pattern=NAME, max_length=64)]
+
+
+class Campaign(Configuration):
+    """One study: a model, its simulations, an ensemble, a screen and its validation.
+
+    Made from a configuration, it loads its model and objective, a user's code too. Made from a folder of results
+    (`open`), it knows of them what the latest run wrote down there, and loads nothing unless it is asked for
+    `model_instance` or `objective`.
+    """
+
+    name: Annotated[_Name, _ANOTHER_FOLDER] = Field(
+        ..., description="Names the folder of results, `results/<name>`: letters, digits, dot, hyphen, underscore."
+    )
+    results: Annotated[str, _ANOTHER_FOLDER] = Field(
+        "results",
+        min_length=1,
+        max_length=1000,
+        description="Folder that holds the folders of results; any name without braces.",
+    )
+    edition: Annotated[int, nothing("defaults of keys that are left out")] = Field(
+        EDITION,
+        ge=1,
+        le=EDITION,
+        description="Which defaults the keys have that are left out: those of today, and in a folder of results those "
+        "that it began with.",
+    )
+    base: Annotated[_Name | None, _ANOTHER_FOLDER] = Field(
+        None,
+        description="Another campaign in the same folder whose simulations, training set and networks this one uses "
+        "(all that these depend on must be the same).",
+    )
+    seed: Annotated[int, EVERYTHING] = Field(..., ge=0, lt=2**63, description="From it all random numbers follow.")
+    model: Annotated[ModelSection, EVERYTHING] = Field(
+        default_factory=ModelSection, description="The mechanistic model."
+    )
+    selection: Annotated[SelectionSection | None, remakes("selection")] = Field(
+        None,
+        description="Let another campaign's ensemble select what is simulated, and add it to that campaign's training "
+        "set; validation and test samples stay that campaign's (docs/active-learning.md).",
+    )
+    simulations: SimulationsSection = Field(..., description="What emulators learn from.")
+    dataset: Annotated[DatasetSection, remakes("dataset")] = Field(
+        default_factory=DatasetSection, description="The merged training set."
+    )
+    emulators: EmulatorsSection = Field(default_factory=EmulatorsSection, description="The ensemble of networks.")
+    learning: LearningSection = Field(
+        default_factory=LearningSection,
+        description="Error over training samples, a study of its own (`snakemake learning`).",
+    )
+    screen: Annotated[ScreenSection, remakes("screen")] = Field(..., description="The search by the ensemble.")
+    validation: Annotated[ValidationSection, remakes("validation")] = Field(
+        default_factory=ValidationSection, description="The check of the hits by the model."
+    )
+
+    _folder: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _study_can_vote(self) -> Campaign:
+        if self.learning.sizes and self.learning.members == 2 and self.emulators.combine == "vote":
+            raise ValueError(f"learning.members: {NO_VOTE_OF_TWO}")
+        return self
+
+    @field_validator("results")
+    @classmethod
+    def _names_a_folder(cls, results: str) -> str:
+        if "{" in results or "}" in results:
+            raise ValueError("braces are wildcards of Snakemake; choose another name")
+        if results.startswith("-"):
+            raise ValueError("it looks like an option; write ./ before it")
+        if any(len(part.encode()) > _LONGEST_PART for part in Path(results).parts):
+            raise ValueError(f"a part of it is longer than {_LONGEST_PART} bytes")
+        return results
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Self:
+        """Validate a configuration, with what it names; keys that are left out have the defaults of its edition.
+
+        Raises
+        ------
+        InputError
+            One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
+        """
+        return super().from_dict(_with_edition(cls, values), source)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open a folder of results, wherever it is; runs no code of a user's.
+
+        Its paths are below that very folder, and another campaign that it stands on is looked for beside it.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no campaign, one of an earlier format, or one whose files contradict one another.
+        """
+        root = Path(folder)
+        resolved = root / "campaign.yaml"
+        if not resolved.is_file():
+            raise InputError(f"{root}: holds no campaign (no campaign.yaml); give a folder such as results/demo")
+        values = read_mapping(resolved)
+        _refuse_format_1(root, values)
+        # What was written down stands in the place of what would be found by loading.
+        return cls._in(root, values, Description.read(root / "model.json"))
+
+    @classmethod
+    def load_in(cls, folder: str | Path) -> Self:
+        """Load the configuration of a folder of results of any format, wherever that is, with the code that it names.
+
+        Raises
+        ------
+        InputError
+            As for `load`.
+        """
+        return cls._in(Path(folder), read_mapping(Path(folder) / "campaign.yaml"), None)
+
+    @classmethod
+    def _in(cls, root: Path, values: Mapping[str, Any], about: Description | None) -> Self:
+        source = str(root / "campaign.yaml")
+        # The first releases wrote no edition, and had the defaults of the first.
+        campaign = cls.parse(_with_edition(cls, {"edition": 1, **values}), source)
+        campaign._folder = root
+        if about is not None:
+            campaign.__dict__["about"] = about
+        try:
+            campaign.check()
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{source}: {error}") from None
+        return campaign
+
+    def record(self) -> None:
+        """Write the resolved configuration, and what model and objective are, into the campaign's folder.
+
+        Raises
+        ------
+        InputError
+            If the folder holds results of an earlier format, or cannot be written to.
+        """
+        self.refuse_old_results()
+        self.write_description()
+
+    def write_description(self) -> None:
+        """Write what `record` writes, whatever is there."""
+        from mechscreen.storage import write_text
+
+        paths = self.paths
+        self.about.write(paths.description)
+        text = self.to_yaml()
+        if not paths.campaign.is_file() or paths.campaign.read_text(encoding="utf-8") != text:
+            write_text(paths.campaign, text)
+
+    def refuse_old_results(self) -> None:
+        """See that the campaign's folder, if there is one, holds no results of an earlier format.
+
+        Raises
+        ------
+        InputError
+            If it does, with the way on.
+        """
+        if self.paths.campaign.is_file():
+            _refuse_format_1(self.paths.root, read_mapping(self.paths.campaign))
+
+    def check(self) -> None:
+        """See that model, parameter changes and objective are there."""
+        if not self.space.varied:
+            raise InputError("'model': every parameter is held fixed; let at least one vary")
+        _ = self.selector
+        if not self.screen_space.varied:
+            raise InputError("'screen': every parameter is held fixed; let at least one vary")
+        _ = self.targets
+        outputs = [output.name for output in self.outputs]
+        if self.about.objective.output >= len(outputs):
+            raise InputError(
+                f"'screen.objective.options': no output {self.about.objective.output}; the model's are "
+                f"{', '.join(f'{number} ({name})' for number, name in enumerate(outputs))}"
+            )
+
+    @cached_property
+    def model_instance(self) -> Model:
+        """The model with the campaign's options; loads it."""
+        return get_model(self.model.name, **self.model.options)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The labelling of profiles that the screen looks through; loads it."""
+        from mechscreen.objectives import get_objective
+
+        return get_objective(self.screen.objective.name, **self.screen.objective.options)
+
+    @cached_property
+    def about(self) -> Description:
+        """What model and objective are: as they are loaded or, of an opened folder, as they were written down."""
+        looked_for = self.screen.objective
+        return Description.of(
+            self.model_instance,
+            self.model.name,
+            self.model.options,
+            self.objective,
+            looked_for.name,
+            looked_for.options,
+        )
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The model's outputs."""
+        return self.about.outputs
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of the objective."""
+        return self.about.objective.class_names
+
+    @cached_property
+    def space(self) -> ParameterSpace:
+        """The model's parameters with the campaign's changes."""
+        return self.about.space.restrict({k: v.fields() for k, v in self.model.parameters.items()})
+
+    @cached_property
+    def selector(self) -> Campaign | None:
+        """The campaign whose ensemble selects this one's simulations; None without a section ``selection``."""
+        if self.selection is None:
+            return None
+        key, name = "'selection.campaign'", self.selection.campaign
+        before = [self.name]
+        link: Any = name
+        while link is not None:
+            if link in before:
+                raise InputError(f"{key}: {' → '.join([*before, link])} is a circle; name a campaign that came before")
+            before.append(link)
+            link = (read_mapping(self._beside(link, key) / "campaign.yaml").get("selection") or {}).get("campaign")
+        other = Campaign.open(self._beside(name, key))
+        if difference := self._of_the_model.difference(other._of_the_model.values):
+            raise InputError(f"{key}: the model of '{name}' differs: {difference}; the two must be of one model")
+        if other.seed == self.seed:
+            raise InputError(f"{key}: '{name}' has the seed {self.seed} too; choose another, for other random numbers")
+        if other.emulators.members < 2:
+            raise InputError(f"{key}: '{name}' has one network, which cannot disagree; it needs emulators.members ≥ 2")
+        return other
+
+    @cached_property
+    def screen_space(self) -> ParameterSpace:
+        """What of that space is screened."""
+        screen = self.screen
+        changes = {name: change.fields() | {"levels": None} for name, change in screen.parameters.items()}
+        try:
+            narrowed = self.space.restrict(changes)
+            if screen.vary is None:
+                return narrowed
+            varied = {narrowed[name].name for name in screen.vary}
+            if fixed := sorted(name for name in varied if narrowed[name].fixed):
+                raise InputError(f"vary: {', '.join(fixed)}: held fixed by the model or 'model.parameters'")
+        except InputError as error:
+            raise InputError(f"'screen': {error}") from None
+        middle = {p.name: (p.low + p.high) / 2 for p in narrowed if p.name not in varied}
+        return narrowed.restrict({name: ParameterChange(value=value).fields() for name, value in middle.items()})
+
+    @cached_property
+    def targets(self) -> tuple[int, ...]:
+        """Labels that count as hits, ascending."""
+        names = self.class_names
+        for name in self.screen.objective.target:
+            if name not in names:
+                raise InputError(
+                    f"'screen.objective.target': no class '{name}'{nearest(name, names)} (valid: {', '.join(names)})"
+                )
+        return tuple(sorted({names.index(name) for name in self.screen.objective.target}))
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where the campaign's files stand."""
+        base = self._root if self.base is None else self._base_folder(self.base)
+        return Paths(self._root, base, self.emulators.architecture.network)
+
+    def identity(self, stage: Stage) -> Identity:
+        """Return what the files of a stage depend on.
+
+        Counts of shards, members and blocks are left out where a campaign may grow without remaking what it has.
+        """
+        if stage not in self._identities:
+            stages = ancestors(stage) - ({"selection"} if self.selection is None else set())
+            self._identities[stage] = Identity(dict(self._counted(stages)), _defaults())
+        return self._identities[stage]
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Return 12 hexadecimal digits that identify what the files of a stage depend on."""
+        return self.identity(stage).fingerprint
+
+    @cached_property
+    def _identities(self) -> dict[Stage, Identity]:
+        return {}
+
+    def _counted(self, stages: Set[Stage]) -> Iterator[tuple[str, Any]]:
+        """Yield what counts for some stages."""
+        codes = {"model": self.about.model, "screen.objective": self.about.objective}
+        for leaf, value in flatten(self):
+            if leaf.effect is None or not leaf.effect.counts_for(stages):
+                continue
+            section, _, name = leaf.key.rpartition(".")
+            if leaf.key == "selection.campaign":
+                assert self.selector is not None
+                for key, of_other in self.selector.identity("ensemble").values.items():
+                    yield f"{leaf.key}.{key}", of_other
+            elif section in codes and name == "name":
+                code = codes[section]
+                yield from counted(leaf, code.name)
+                # An objective had no version at first: "1" is the default that it was introduced with.
+                if (section, code.version) != ("screen.objective", "1"):
+                    yield f"{section}.version", code.version
+                yield from ((f"{section}.source.{file}", digest) for file, digest in code.source.items())
+            elif section in codes and name == "options":
+                files = codes[section].files
+                # Of a file, what it holds counts, and not where it is.
+                yield from counted(leaf, _replaced(value, {text: f"sha256:{sha}" for text, sha in files.items()}))
+            else:
+                yield from counted(leaf, value)
+
+    @property
+    def _of_the_model(self) -> Identity:
+        """The part of an identity that says what the model is."""
+        found = {key: value for key, value in self._counted({"simulations"}) if key.startswith("model.")}
+        return Identity(found, _defaults())
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.results) / self.name if self._folder is None else self._folder
+
+    def _beside(self, name: str, key: str) -> Path:
+        """Return the folder of another campaign, named at a key, which stands beside this one's."""
+        if self._folder is None:
+            folder = Path(self.results) / name
+        else:
+            folder = self._folder.parent / name if self._folder.name else self._folder.absolute().parent / name
+        path = folder / "campaign.yaml"
+        if not path.is_file():
+            raise InputError(f"{key}: no campaign '{name}' in {folder.parent} ({path} is missing); run it first")
+        return folder
+
+    def _base_folder(self, name: str) -> Path:
+        """Return the folder of the campaign's base, which is there and has the same networks."""
+        folder = self._beside(name, "'base'")
+        base = Campaign.open(folder)
+        for stage in STAGES[: STAGES.index("emulators") + 1]:
+            if difference := self.identity(stage).difference(base.identity(stage).values):
+                raise InputError(
+                    f"'base': {stage} of '{name}' ({folder / 'campaign.yaml'}) would differ from those of "
+                    f"'{self.name}': {difference}; copy its seed and its sections model to emulators, or leave 'base' "
+                    "out"
+                )
+        return folder
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a campaign, as kept in ``workflow/schemas/campaign.schema.json``."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Campaign.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _defaults() -> dict[str, Any]:
+    return defaults_of(Campaign)
+
+
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return texts.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: _replaced(inner, texts) for key, inner in value.items()}
+    return [_replaced(inner, texts) for inner in value] if isinstance(value, list) else value
+
+
+def _with_edition(cls: type[Campaign], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with its edition, which an existing folder of results decides, and the defaults of it."""
+    edition = values.get("edition", _recorded_edition(values))
+    if not isinstance(edition, int) or not 1 <= edition <= EDITION:
+        return dict(values)  # for the validation to say
+    return with_defaults_of(edition, cls, {**values, "edition": edition})
+
+
+def _recorded_edition(values: Mapping[str, Any]) -> int:
+    name, results = values.get("name"), values.get("results", "results")
+    if not isinstance(name, str) or not isinstance(results, str):
+        return EDITION
+    try:
+        recorded = read_mapping(Path(results) / name / "campaign.yaml").get("edition", 1)
+    except (InputError, ValueError):
+        return EDITION
+    return recorded if isinstance(recorded, int) else EDITION
+
+
+def _refuse_format_1(root: Path, values: Mapping[str, Any]) -> None:
+    # The first releases wrote no edition.
+    if "edition" not in values:
+        raise InputError(
+            f"{root}: holds results of mechscreen 0.1.0 (format 1); convert them, which loses nothing: "
+            f"mechscreen migrate {root}"
+        )

@@ -1,0 +1,138 @@
+"""What a campaign's model and objective are, written down when a run begins, so that results are read without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from mechscreen.campaign.configuration import Section
+from mechscreen.campaign.sources import files_of, neutral_name, source_of
+from mechscreen.models import Model, Output, Parameter, ParameterSpace
+
+if TYPE_CHECKING:
+    from mechscreen.objectives import Objective
+
+
+class Code(Section):
+    """Where a model or objective comes from.
+
+    Attributes
+    ----------
+    name
+        As configured, without the place of its file.
+    version
+        As it says itself.
+    source
+        Its code: SHA-256 by file, or version by distribution (`mechscreen.campaign.sources`).
+    files
+        SHA-256 of the files that its options name, by what the options say.
+    """
+
+    name: str
+    version: str
+    source: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelCode(Code):
+    """A model: its origin, what a simulation takes, its parameters and its outputs."""
+
+    seconds: float
+    isolated: bool
+    title: str
+    """What the model calls itself."""
+    parameters: tuple[dict[str, Any], ...]
+    outputs: tuple[dict[str, Any], ...]
+
+
+class ObjectiveCode(Code):
+    """An objective: its origin, its classes, and the place of the output that it looks at first."""
+
+    class_names: tuple[str, ...]
+    output: int = 0
+
+
+class Description(Section):
+    """What is to be known of a campaign's model and objective without importing them."""
+
+    model: ModelCode
+    objective: ObjectiveCode
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        model_spec: str,
+        model_options: Mapping[str, Any],
+        objective: Objective,
+        objective_spec: str,
+        objective_options: Mapping[str, Any],
+    ) -> Self:
+        """Describe a model and an objective that are loaded."""
+        return cls(
+            model=ModelCode(
+                name=neutral_name(model_spec),
+                version=str(model.version),
+                source=source_of(model_spec, getattr(model, "files", ())),
+                files=files_of(model_spec, model_options),
+                seconds=float(model.seconds),
+                isolated=bool(model.isolated),
+                title=model.name,
+                parameters=tuple(asdict(parameter) for parameter in model.space),
+                outputs=tuple({**asdict(output), "grid": np.asarray(output.grid).tolist()} for output in model.outputs),
+            ),
+            objective=ObjectiveCode(
+                name=neutral_name(objective_spec),
+                version=objective.version,
+                source=source_of(objective_spec),
+                files=files_of(objective_spec, objective_options),
+                class_names=objective.class_names,
+                output=getattr(objective, "output", 0),
+            ),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or holds something else.
+        """
+        from mechscreen import storage
+
+        values = storage.read_json(path)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise storage.FileError(path, f"does not describe a model ({error.errors()[0]['msg']})") from None
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, unless the file says the same."""
+        from mechscreen import storage
+
+        text = self.model_dump_json(indent=2) + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            storage.write_text(path, text)
+
+    @cached_property
+    def space(self) -> ParameterSpace:
+        """The model's parameters."""
+        return ParameterSpace([Parameter(**_with_levels(parameter)) for parameter in self.model.parameters])
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        """The model's outputs."""
+        return tuple(Output(**{**output, "grid": np.array(output["grid"])}) for output in self.model.outputs)
+
+
+def _with_levels(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    levels = parameter["levels"]
+    return {**parameter, "levels": None if levels is None else tuple(levels)}

@@ -1,0 +1,60 @@
+"""What is wrong with a configuration, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from mechscreen.errors import nearest
+
+
+def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """Turn one of pydantic's errors about `root` into a line for people."""
+    model, keys = _locate(item["loc"], root)
+    path = ".".join(str(key) for key in keys) or "(top level)"
+    kind, value = item["type"], item.get("input")
+    if kind == "extra_forbidden":
+        valid = list(model.model_fields) if model else []
+        return f"unknown key '{path}'{nearest(str(keys[-1]), valid)} (valid here: {', '.join(valid)})"
+    if kind == "missing":
+        return f"key '{path}' is missing{_allowed(model, keys)}"
+    if kind == "union_tag_invalid":
+        tags = item["ctx"]["expected_tags"].replace("'", "").split(", ")
+        tag = str(item["ctx"]["tag"])
+        return f"'{path}': no network '{tag}'{nearest(tag, tags)} (valid: {', '.join(tags)})"
+    message = item["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(value, Mapping):
+        return f"'{path}': {message}"
+    return f"'{path}' is {value!r}: {message[0].lower() + message[1:]}{_allowed(model, keys)}"
+
+
+def _allowed(model: type[BaseModel] | None, keys: list[str | int]) -> str:
+    """Return the description of the field that `keys` ends in, in brackets."""
+    field = model.model_fields.get(str(keys[-1])) if model and keys else None
+    return f" ({field.description})" if field is not None and field.description else ""
+
+
+def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, list[str | int]]:
+    """Return the model that an error's last key belongs to, and the keys without pydantic's union tags."""
+    here: Any = root
+    owner: type[BaseModel] | None = None
+    keys: list[str | int] = []
+    for part in loc:
+        if get_origin(here) is UnionType and _is_model(get_args(here)[0]):
+            here = next(m for m in get_args(here) if m.model_fields["network"].default == part)
+            continue
+        owner = here if _is_model(here) else None
+        keys.append(part)
+        if owner is not None:
+            field = owner.model_fields.get(str(part))
+            here = field.annotation if field else None
+        else:
+            here = get_args(here)[1 if get_origin(here) is dict else 0] if get_origin(here) in (dict, tuple) else None
+    return owner, keys
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,306 @@
+"""The sections of a campaign. Beside each key stands what a change of it does (`mechscreen.campaign.graph`).
+
+A key inside a section without a mark of its own has that of the section.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from mechscreen.campaign.configuration import NAME, Section
+from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
+from mechscreen.emulators.settings import (
+    NO_VOTE_OF_TWO,
+    Combine,
+    DenseSettings,
+    NetworkSettings,
+    Precision,
+    TrainingSettings,
+)
+from mechscreen.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+SAMPLE_TIME_LIMIT = 600.0
+
+
+class ParameterChange(Section):
+    """How a campaign departs from a parameter's own range."""
+
+    low: float | None = Field(None, description="New lower bound, within the model's range.")
+    high: float | None = Field(None, description="New upper bound, within the model's range.")
+    levels: tuple[float, ...] | None = Field(None, description="The only values that simulations take; null: all.")
+    value: float | None = Field(None, description="Hold the parameter at this value.")
+
+    @model_validator(mode="after")
+    def _value_stands_alone(self) -> ParameterChange:
+        if self.value is not None and len(self.model_fields_set) > 1:
+            raise ValueError("'value' fixes the parameter, so low, high and levels cannot stand beside it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # `levels: null` says something, no `levels` says nothing.
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+    def fields(self) -> dict[str, Any]:
+        """Return the changed fields of `mechscreen.models.Parameter`."""
+        if self.value is not None:
+            return {"low": self.value, "high": self.value, "levels": None}
+        bounds = {name: bound for name, bound in (("low", self.low), ("high", self.high)) if bound is not None}
+        return bounds | ({"levels": self.levels} if "levels" in self.model_fields_set else {})
+
+
+class ModelSection(Section):
+    """The mechanistic model."""
+
+    name: str = Field(
+        "pattern",
+        description="Registered name, or your own: `package.module:Class`, `path/to/file.py:Class`; of the latter, a "
+        "change of its source remakes everything, too.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the model's constructor (docs of each model)."
+    )
+    parameters: dict[str, ParameterChange] = Field(
+        default_factory=dict,
+        description="Departures from the model's ranges, by parameter: `low`, `high`, `levels` (the only values "
+        "simulations take) or `value` (held fixed), in physical units.",
+    )
+
+
+class SimulationsSection(Section):
+    """The simulations that emulators learn from."""
+
+    count: Annotated[int, grows("simulations"), remakes("dataset")] = Field(
+        ..., ge=1, le=10**9, description="Number of simulations, a multiple of `shard_size`."
+    )
+    shard_size: Annotated[int, EVERYTHING] = Field(
+        1000, ge=1, le=10**6, description="Simulations in one file, made by one MPI job."
+    )
+    sampling: Annotated[Literal["uniform", "sobol"], EVERYTHING] = Field(
+        "uniform", description="How parameter sets are drawn: `uniform` or `sobol` (scrambled)."
+    )
+    sensitivity: Annotated[bool, remakes("simulations")] = Field(
+        False,
+        description="Also store, for each sample, how far its profile moves (RMSE) when every parameter changes by a "
+        "relative 5e-6; takes twice the time.",
+    )
+    sample_time_limit: Annotated[float, nothing("remove the shards whose samples are to be tried again")] = Field(
+        SAMPLE_TIME_LIMIT,
+        gt=0,
+        le=10**7,
+        description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
+        "a process of their own (docs/own-model.md), as all do but the built-in ones.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_shards(self) -> SimulationsSection:
+        if self.count % self.shard_size:
+            near = max(1, round(self.count / self.shard_size)) * self.shard_size
+            raise ValueError(
+                f"count {self.count} is not a multiple of shard_size {self.shard_size} (nearest: {near}); "
+                "whole shards let a campaign grow without touching those it has"
+            )
+        return self
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return self.count // self.shard_size
+
+    def sample_range(self, shard: int) -> tuple[int, int]:
+        """Return the first sample of a shard, and the one after its last.
+
+        Raises
+        ------
+        InputError
+            If there is no such shard.
+        """
+        if not 0 <= shard < self.shards:
+            raise InputError(f"no shard {shard}: simulations.count and shard_size make shards 0 … {self.shards - 1}")
+        return shard * self.shard_size, (shard + 1) * self.shard_size
+
+
+class SplitSection(Section):
+    """Shares of the samples; they add up to 1."""
+
+    train: float = Field(0.8, gt=0, lt=1, description="Fitted.")
+    validation: float = Field(0.1, gt=0, lt=1, description="Chooses the best epoch.")
+    test: float = Field(0.1, gt=0, lt=1, description="Seen by the evaluation alone.")
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> SplitSection:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test add up to {total:g}, not 1")
+        return self
+
+
+class SelectionSection(Section):
+    """Simulations that another campaign's ensemble selects, to add them to that campaign's training set."""
+
+    campaign: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
+        ...,
+        description="The other campaign, in the same folder, with the same section `model` and another seed; it may "
+        "itself add to a third one. Its networks count, not its name.",
+    )
+    candidates: int = Field(
+        100,
+        ge=2,
+        le=10**6,
+        description="Parameter sets that the ensemble looks at for each one that is selected.",
+    )
+
+
+class DatasetSection(Section):
+    """The merged training set."""
+
+    split: SplitSection = Field(
+        default_factory=SplitSection,
+        description="Shares of the samples; a sample never moves to another split when a campaign grows.",
+    )
+    shard_size: int = Field(10_000, ge=1, le=10**6, description="Rows in one file of the training set.")
+
+
+class EmulatorsSection(Section):
+    """The ensemble of neural networks."""
+
+    members: Annotated[int, grows("emulators"), remakes("ensemble")] = Field(
+        4, ge=1, le=64, description="Networks in the ensemble; they differ in their seed only."
+    )
+    architecture: Annotated[NetworkSettings, remakes("emulators")] = Field(
+        default_factory=DenseSettings, description="The network of a member."
+    )
+    training: Annotated[TrainingSettings, remakes("emulators")] = Field(
+        default_factory=TrainingSettings, description="How a member is trained, with AdamW."
+    )
+    combine: Annotated[Combine, remakes("learning", "ensemble")] = Field(
+        "vote",
+        description="`vote`: the member, of three or more, that agrees most with the others (the paper); `mean`: mean "
+        "of the members.",
+    )
+    precision: Annotated[Precision, remakes("learning", "ensemble")] = Field(
+        "float32",
+        description="Of predictions on processors: `float32`, or `bfloat16`, which takes half to a quarter of the time "
+        "where the processor has instructions for it (docs/emulators.md); not for the aligned network.",
+    )
+
+    @model_validator(mode="after")
+    def _suits_the_network(self) -> EmulatorsSection:
+        if self.architecture.network == "aligned":
+            if self.training.loss != "rmse":
+                raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
+            if self.precision == "bfloat16":
+                raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
+        if self.architecture.network == "lstm" and self.precision == "bfloat16":
+            raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+        if self.members == 2 and self.combine == "vote":
+            raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
+        return self
+
+
+class LearningSection(Section):
+    """A study of how the error falls with the number of training samples."""
+
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], grows("learning"), remakes("learning")] = Field(
+        (), description="Numbers of training samples, the first ones of the training split; none: no study."
+    )
+    members: Annotated[int, grows("learning"), remakes("learning")] = Field(
+        3, ge=1, le=64, description="Networks for each size."
+    )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> LearningSection:
+        if list(self.sizes) != sorted(set(self.sizes)):
+            raise ValueError(f"sizes {list(self.sizes)} must ascend, each once")
+        return self
+
+
+class ObjectiveSection(Section):
+    """What the screen looks for: a labelling of profiles, and the labels wanted."""
+
+    name: Annotated[str, remakes("selection", "evaluation", "screen")] = Field(
+        "rings",
+        description="`rings`, `modes` (docs/own-model.md), or your own function: `package.module:function`, "
+        "`path/to/file.py:function`; a change of its source is a change of this key.",
+    )
+    options: Annotated[dict[str, Any], remakes("selection", "evaluation", "screen")] = Field(
+        default_factory=dict,
+        description="Its keyword arguments; for your own function, `classes`: the names of its labels 0, 1, ….",
+    )
+    target: Annotated[tuple[str, ...], remakes("selection", "screen")] = Field(
+        ("3",), min_length=1, description="Names of the classes that count as hits."
+    )
+
+
+class ScreenSection(Section):
+    """The search through many more parameter sets than can be simulated."""
+
+    count: Annotated[int, grows("screen"), remakes("validation")] = Field(
+        ..., ge=1, le=10**12, description="Parameter sets to look at, a multiple of `block_size`."
+    )
+    block_size: int = Field(1_000_000, ge=1, le=10**9, description="Parameter sets in one MPI job and file.")
+    sampling: Literal["uniform", "sobol"] = Field(
+        "uniform",
+        description="How they are drawn: `uniform` or `sobol` (scrambled); the whole range of each parameter, levels "
+        "aside.",
+    )
+    mode: Literal["full", "cascade"] = Field(
+        "full",
+        description="`full`: the whole ensemble looks at every sample; `cascade`: the first member does, and the whole "
+        "ensemble at the target's classes, those beside them, and one in a hundred of the rest, by which the report "
+        "says what share of the hits is found.",
+    )
+    vary: tuple[str, ...] | None = Field(
+        None, min_length=1, description="The only parameters that vary; null: all of them."
+    )
+    parameters: dict[str, ParameterChange] = Field(
+        default_factory=dict,
+        description="Narrower ranges (`low`, `high`) or a `value`, by parameter name; what is held without a value "
+        "here stands in the middle of its range.",
+    )
+    objective: ObjectiveSection = Field(default_factory=ObjectiveSection, description="What is looked for.")
+    disagreement_limit: Annotated[float, remakes("evaluation", "screen")] = Field(
+        0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
+    )
+    hits_per_block: int = Field(
+        10_000,
+        ge=1,
+        le=10**6,
+        description="Hits kept of each class of the target in one block, drawn at random where there are more; counts "
+        "stay exact.",
+    )
+    bins: int = Field(40, ge=2, le=1000, description="Bins along each axis of the parameter planes.")
+
+    @model_validator(mode="after")
+    def _varied_or_held(self) -> ScreenSection:
+        for name, change in self.parameters.items():
+            if change.levels is not None:
+                raise ValueError(f"parameters.{name}: levels are for simulations; a screen takes low, high or value")
+            if name in (self.vary or ()) and change.value is not None:
+                raise ValueError(f"'{name}' stands in vary, and parameters.{name} holds it at {change.value:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> ScreenSection:
+        if self.count % self.block_size:
+            near = max(1, round(self.count / self.block_size)) * self.block_size
+            raise ValueError(f"count {self.count} is not a multiple of block_size {self.block_size} (nearest: {near})")
+        return self
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return self.count // self.block_size
+
+
+class ValidationSection(Section):
+    """The check of the hits by the mechanistic model."""
+
+    limit: int = Field(
+        1000, ge=1, description="Simulate every hit of a class up to this many, else a random sample of so many."
+    )
+    rmse_limit: float = Field(0.1, gt=0, description="A hit is confirmed up to this RMSE between the profiles.")

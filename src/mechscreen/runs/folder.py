@@ -1,0 +1,120 @@
+"""A folder of results, looked at without its campaign: the plan that was written into it when a run started.
+
+The plan is enough to tell how far a campaign is, from anywhere, for a folder that was moved or copied, and without the
+code of the model. Its paths are relative to the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.runs.forecast import forecast
+from mechscreen.runs.records import Record, read_record
+
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_MOST_BYTES = 2**28
+"""Of a plan: a million jobs and more."""
+
+Word = Annotated[str, Field(pattern=rf"^{_WORD}$", max_length=200)]
+Relative = Annotated[str, Field(pattern=rf"^(\.\./{_WORD}/)?{_WORD}(/{_WORD})*$", max_length=1000)]
+"""Path below the folder, or below the folder of another campaign beside it, whose files a campaign may use."""
+
+
+class PlannedRule(Record):
+    """A rule of the workflow, as planned.
+
+    Attributes
+    ----------
+    rule, noun, verb
+        As in the table of stages.
+    study, asked
+        Whether it belongs to a study of its own instead of the report, and whether the run was asked for that.
+    seconds
+        Expected of one job.
+    targets
+        Name of each job → the file that says that it is done.
+    """
+
+    rule: Word
+    noun: Word
+    verb: Word
+    study: bool
+    asked: bool
+    seconds: float = Field(ge=0, le=1e12)
+    targets: dict[Word, Relative]
+
+
+class Plan(Record):
+    """What there is to do in a campaign, in the order in which data flows."""
+
+    format: Literal[1] = 1
+    campaign: Word
+    rules: tuple[PlannedRule, ...] = Field(min_length=1)
+
+
+def plan_file(root: Path) -> Path:
+    """Return where the plan of a campaign stands, below its folder."""
+    return root / "plan.json"
+
+
+def write_plan(campaign: Campaign, asked: Collection[str] = ()) -> None:
+    """Write the plan of a campaign into its folder; `asked` are the targets, rules or files, of the run that starts."""
+    storage.write_json(plan_file(campaign.paths.root), _planned(campaign, asked).model_dump(mode="json"))
+
+
+def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:
+    root = campaign.paths.root
+    targets = {os.path.normpath(target) for target in asked}
+    return Plan(
+        campaign=campaign.name,
+        rules=tuple(
+            PlannedRule(
+                rule=step.rule.name,
+                noun=step.rule.noun,
+                verb=step.rule.verb,
+                study=step.rule.study,
+                asked=not targets.isdisjoint([step.rule.noun, *map(os.path.normpath, step.rule.targets.values())]),
+                seconds=step.seconds,
+                targets={job: os.path.relpath(path, root) for job, path in step.rule.targets.items()},
+            )
+            for step in forecast(campaign)
+        ),
+    )
+
+
+def read_plan(root: Path) -> Plan:
+    """Return the plan in a folder of results.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no campaign, or the plan cannot be read.
+    FileError
+        If the plan is none.
+    """
+    check_folder(root)
+    path = plan_file(root)
+    if not os.path.lexists(path):
+        # No run has started since a campaign of an earlier release was converted.
+        return _planned(Campaign.open(root))
+    return read_record(path, Plan, _MOST_BYTES)
+
+
+def check_folder(root: Path) -> None:
+    """See that a folder is one of results.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if not (root / "campaign.yaml").is_file():
+        raise InputError(f"{root}: holds no campaign (no campaign.yaml); give a folder such as results/demo")

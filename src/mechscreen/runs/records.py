@@ -1,0 +1,70 @@
+"""Small JSON files in a folder of results, which may have come from anywhere: read with limits, and not believed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mechscreen.errors import FileError, StorageError
+from mechscreen.progress import printable
+
+
+class Record(BaseModel):
+    """What such a file says: of the types that are declared, unchangeable; keys of later versions are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+_REMEDY = "the next run of Snakemake writes it anew"
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors that say that there is no such file, and nothing of the disk."""
+
+_R = TypeVar("_R", bound=Record)
+
+
+def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
+    """Read a record.
+
+    Raises
+    ------
+    FileError
+        If the file says something else; and as of `read_plain`.
+    StorageError
+        As of `read_plain`.
+    """
+    text = read_plain(path, most_bytes)
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(key) for key in first["loc"])
+        problem = f"{place[:100]}: {first['msg'][:200]}" if place else first["msg"][:200]
+        raise FileError(path, f"not a record of mechscreen ({printable(problem)})", _REMEDY) from None
+
+
+def read_plain(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a plain file; a pipe or a device, which may never end, is none.
+
+    Raises
+    ------
+    FileError
+        If it is missing, no plain file, or larger than `most_bytes`.
+    StorageError
+        If it cannot be read.
+    """
+    try:
+        # Opening a pipe would wait for who writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            about = os.fstat(stream.fileno())
+            if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
+                return stream.read(most_bytes)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise StorageError(path, "read", error.errno or 0) from None
+        raise FileError(path, "does not exist", _REMEDY) from None
+    raise FileError(path, f"is no plain file of up to {most_bytes} bytes", "move it away")

@@ -1,0 +1,461 @@
+"""The table of stages: for each rule of the workflow its noun and verb, its jobs, what they read, and what they cost.
+
+The verb names the rule file, the verb of the command line, the stage's module and the folder of logs; the noun names
+the folder of results. All else that knows stages reads this table: jobs, forecast, status, the rules' inputs and
+resources; the table of docs/architecture.md and the lines of ``mechscreen --help`` are checked against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mechscreen.campaign import Campaign
+from mechscreen.stages.report import figure_inputs, figure_names
+
+Files = Mapping[str, Path | list[Path]]
+
+START_SECONDS = 4.0
+"""Python, libraries, compilation."""
+IMPORTANCE_POINTS = 8192
+"""Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
+COPIES_OF_WEIGHTS = 6
+"""Saved network, and a checkpoint with the best weights, the latest ones and both moments of AdamW."""
+DISK_RATE = 1e8
+"""Typical bytes a second that are read, checked and written again."""
+PICTURE, PAGE = 2e5, 2e6
+"""Bytes of a figure and of the report."""
+
+_FLOAT, _DOUBLE = 4, 8
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Core-seconds of the units of work.
+
+    Attributes
+    ----------
+    sample
+        One simulation.
+    training
+        One training sample, once through the network and back.
+    prediction
+        One parameter set, by one member of the ensemble.
+    gpu_step
+        One step of the optimiser on a GPU, in seconds of that GPU.
+    """
+
+    sample: float
+    training: float
+    prediction: float
+    gpu_step: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the jobs of a rule take.
+
+    Attributes
+    ----------
+    core_seconds
+        Of one job; the mean where they differ.
+    megabytes
+        Memory of each process, whatever the campaign's size.
+    memory_of_rank, memory_of_job
+        Bytes on top of it that each process needs, and that the ranks of a job share.
+    disk
+        Bytes that all jobs write, at most.
+    files
+        That one job leaves.
+    gpu_seconds
+        Of one job on a GPU, instead of `core_seconds`; 0 where a GPU is no use.
+    largest
+        How many times the mean the longest job takes.
+    mpi
+        Whether ranks share the work of a job.
+    """
+
+    core_seconds: float
+    megabytes: int
+    memory_of_rank: float = 0.0
+    memory_of_job: float = 0.0
+    disk: float = 0.0
+    files: float = 1
+    gpu_seconds: float = 0.0
+    largest: float = 1.0
+    mpi: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rule of the workflow.
+
+    Attributes
+    ----------
+    rule
+        As in the workflow: ``simulate_shard``.
+    noun, verb
+        Of its stage: ``simulations``, ``simulate``.
+    targets
+        Campaign → name of each job, and of its log (``shard-00003``) → the file that says that it is done.
+    inputs
+        Campaign, name of a job → the files that it reads, by what they are.
+    cost
+        Campaign, speeds → what the jobs take.
+    applies
+        Whether a campaign has such jobs.
+    study
+        Whether it belongs to a study of its own, named by its noun, and not to what leads to the report.
+    """
+
+    rule: str
+    noun: str
+    verb: str
+    targets: Callable[[Campaign], Mapping[str, Path]]
+    inputs: Callable[[Campaign, str], Files]
+    cost: Callable[[Campaign, Speeds], Cost]
+    applies: Callable[[Campaign], bool] = lambda campaign: True
+    study: bool = False
+
+
+def _models(campaign: Campaign) -> list[Path]:
+    return [campaign.paths.member(k) / "model.keras" for k in range(campaign.emulators.members)]
+
+
+def _histories(campaign: Campaign) -> list[Path]:
+    return [campaign.paths.member(k) / "history.csv" for k in range(campaign.emulators.members)]
+
+
+def _shards(campaign: Campaign) -> dict[str, Path]:
+    return {path.stem: path for path in map(campaign.paths.shard, range(campaign.simulations.shards))}
+
+
+def _blocks(campaign: Campaign) -> dict[str, Path]:
+    return {path.stem: path for path in map(campaign.paths.block, range(campaign.screen.blocks))}
+
+
+def _selected(campaign: Campaign) -> dict[str, Path]:
+    return {path.stem: path for path in map(campaign.paths.selected, range(campaign.simulations.shards))}
+
+
+def _sized(campaign: Campaign) -> dict[str, Path]:
+    """Return the networks of the study of sample sizes."""
+    sizes, members = campaign.learning.sizes, range(campaign.learning.members)
+    return {
+        f"samples-{size}-member-{k}": campaign.paths.member(k, size) / "model.keras" for size in sizes for k in members
+    }
+
+
+def _committee(campaign: Campaign, job: str) -> Files:
+    return {"models": [] if campaign.selector is None else _models(campaign.selector)}
+
+
+def _selected_for(campaign: Campaign, job: str) -> Files:
+    return {} if campaign.selection is None else {"selected": campaign.paths.selection / f"{job}.h5"}
+
+
+def _all_results(campaign: Campaign, job: str) -> Files:
+    paths = campaign.paths
+    return {
+        "figures": [paths.figure(name) for name in figure_names(campaign)],
+        "manifest": paths.manifest,
+        "metrics": paths.metrics,
+        "predictions": paths.predictions,
+        "summary": paths.screen_summary,
+        "hits": paths.validation_hits,
+        "validation": paths.validation_summary,
+        "histories": _histories(campaign),
+    }
+
+
+def shape_of(campaign: Campaign) -> tuple[int, int, int]:
+    """Return (dimensions, outputs, points) of a campaign's model."""
+    outputs = campaign.outputs
+    return len(campaign.space), len(outputs), len(outputs[0].grid)
+
+
+def _profile(campaign: Campaign) -> int:
+    """Return the bytes of the profiles of a sample."""
+    _, outputs, points = shape_of(campaign)
+    return outputs * points * _FLOAT
+
+
+def _sample(campaign: Campaign) -> int:
+    """Return the bytes of all that is stored of a sample."""
+    dimensions, outputs, _ = shape_of(campaign)
+    return _profile(campaign) + (dimensions + outputs + 2) * _DOUBLE
+
+
+def _simulation(campaign: Campaign, speeds: Speeds) -> float:
+    """Return the core-seconds of a simulation as the campaign asks for it."""
+    return speeds.sample * (2 if campaign.simulations.sensitivity else 1)
+
+
+def _rows(campaign: Campaign) -> tuple[float, float]:
+    """Return the expected numbers of training and test samples."""
+    split, count = campaign.dataset.split, campaign.simulations.count
+    if campaign.selector is None:
+        return split.train * count, split.test * count
+    before, test = _rows(campaign.selector)
+    return before + count, test
+
+
+def _weights(campaign: Campaign) -> int:
+    """Return the bytes of a network's weights."""
+    return _FLOAT * campaign.emulators.architecture.weights(*shape_of(campaign))
+
+
+def _counts(campaign: Campaign) -> int:
+    """Return the bytes of a screen's histograms over the parameter planes."""
+    planes = max(1, math.comb(len(campaign.screen_space.varied), 2))
+    return planes * campaign.screen.bins**2 * len(campaign.class_names) * _DOUBLE
+
+
+def _hits(campaign: Campaign) -> int:
+    """Return the largest number of hits in a block."""
+    return min(campaign.screen.hits_per_block * len(campaign.targets), campaign.screen.block_size)
+
+
+def _block(campaign: Campaign) -> int:
+    """Return the bytes of a block of the screen, at most."""
+    return _counts(campaign) + _hits(campaign) * _sample(campaign)
+
+
+def _select_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    assert campaign.selection is not None
+    assert campaign.selector is not None
+    dimensions, _, _ = shape_of(campaign)
+    candidates = campaign.simulations.shard_size * campaign.selection.candidates
+    return Cost(
+        candidates * campaign.selector.emulators.members * speeds.prediction,
+        3000,
+        memory_of_job=candidates * 2 * dimensions * _DOUBLE,
+        disk=campaign.simulations.count * dimensions * _DOUBLE,
+    )
+
+
+def _simulate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    size = campaign.simulations.shard_size
+    return Cost(
+        size * _simulation(campaign, speeds),
+        1000,
+        memory_of_job=3 * size * _sample(campaign),
+        disk=campaign.simulations.count * _sample(campaign),
+        mpi=True,
+    )
+
+
+def _merge_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    count = campaign.simulations.count
+    return Cost(
+        count * _sample(campaign) / DISK_RATE,
+        2000,
+        disk=count * _sample(campaign),
+        files=count / campaign.dataset.shard_size + 3,
+    )
+
+
+def _train_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    rows, training = _rows(campaign)[0], campaign.emulators.training
+    return Cost(
+        rows * training.epochs * speeds.training,
+        3000,
+        memory_of_job=rows * _sample(campaign),
+        disk=campaign.emulators.members * COPIES_OF_WEIGHTS * _weights(campaign),
+        files=6,
+        gpu_seconds=rows / training.batch_size * training.epochs * speeds.gpu_step,
+    )
+
+
+def _train_on_samples_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    sizes, training = campaign.learning.sizes, campaign.emulators.training
+    mean = sum(sizes) / len(sizes)
+    return Cost(
+        mean * training.epochs * speeds.training,
+        3000,
+        # A network that learns from a part is handed all of the training split.
+        memory_of_job=_rows(campaign)[0] * _sample(campaign),
+        disk=len(sizes) * campaign.learning.members * COPIES_OF_WEIGHTS * _weights(campaign),
+        files=6,
+        gpu_seconds=mean / training.batch_size * training.epochs * speeds.gpu_step,
+        largest=max(sizes) / mean,
+    )
+
+
+def _learn_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    networks = len(campaign.learning.sizes) * campaign.learning.members
+    test_rows = _rows(campaign)[1]
+    return Cost(
+        # Each network is loaded and compiled.
+        networks * (START_SECONDS + test_rows * speeds.prediction),
+        8000,
+        memory_of_job=test_rows * (campaign.learning.members + 2) * _profile(campaign),
+        disk=PICTURE,
+        files=2,
+    )
+
+
+def _evaluate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    test_rows, members = _rows(campaign)[1], campaign.emulators.members
+    importance = IMPORTANCE_POINTS * (len(campaign.space.varied) + 2)
+    return Cost(
+        (test_rows + importance) * members * speeds.prediction,
+        3000,
+        memory_of_job=test_rows * (members + 2) * _profile(campaign),
+        disk=test_rows * 2 * _profile(campaign),
+        files=2,
+    )
+
+
+def _screen_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    return Cost(
+        campaign.screen.block_size * campaign.emulators.members * speeds.prediction,
+        3000,
+        memory_of_rank=3 * _counts(campaign),
+        memory_of_job=_hits(campaign) * _sample(campaign),
+        disk=campaign.screen.blocks * _block(campaign),
+        mpi=True,
+    )
+
+
+def _gather_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    blocks = campaign.screen.blocks
+    return Cost(
+        blocks * _block(campaign) / DISK_RATE,
+        2000,
+        memory_of_job=_block(campaign),
+        disk=blocks * _hits(campaign) * _sample(campaign),
+        files=2,
+    )
+
+
+def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    checked = min(campaign.validation.limit * len(campaign.targets), campaign.screen.blocks * _hits(campaign))
+    return Cost(
+        checked * _simulation(campaign, speeds),
+        1500,
+        memory_of_rank=checked * _profile(campaign),
+        memory_of_job=4 * checked * _profile(campaign),
+        disk=2 * checked * _sample(campaign),
+        files=3,
+        mpi=True,
+    )
+
+
+def _draw_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    return Cost(0, 3000, disk=len(figure_names(campaign)) * PICTURE)
+
+
+def _write_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    return Cost(0, 3000, disk=PAGE, files=2)
+
+
+TABLE: tuple[Row, ...] = (
+    Row(
+        "select_shard",
+        "selection",
+        "select",
+        targets=_selected,
+        inputs=_committee,
+        cost=_select_cost,
+        applies=lambda campaign: campaign.selection is not None,
+    ),
+    Row("simulate_shard", "simulations", "simulate", targets=_shards, inputs=_selected_for, cost=_simulate_cost),
+    Row(
+        "merge_shards",
+        "dataset",
+        "merge",
+        targets=lambda campaign: {"merge": campaign.paths.manifest},
+        inputs=lambda campaign, job: {"shards": [*_shards(campaign).values()]},
+        cost=_merge_cost,
+    ),
+    Row(
+        "train_member",
+        "emulators",
+        "train",
+        targets=lambda campaign: {path.parent.name: path for path in _models(campaign)},
+        inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
+        cost=_train_cost,
+    ),
+    Row(
+        "train_on_samples",
+        "learning",
+        "learn",
+        targets=_sized,
+        inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
+        cost=_train_on_samples_cost,
+        applies=lambda campaign: bool(campaign.learning.sizes),
+        study=True,
+    ),
+    Row(
+        "measure_learning",
+        "learning",
+        "learn",
+        targets=lambda campaign: {"learn": campaign.paths.learning_summary},
+        inputs=lambda campaign, job: {
+            "manifest": campaign.paths.manifest,
+            "models": [*_sized(campaign).values()],
+        },
+        cost=_learn_cost,
+        applies=lambda campaign: bool(campaign.learning.sizes),
+        study=True,
+    ),
+    Row(
+        "evaluate_ensemble",
+        "evaluation",
+        "evaluate",
+        targets=lambda campaign: {"evaluate": campaign.paths.metrics},
+        inputs=lambda campaign, job: {"manifest": campaign.paths.manifest, "models": _models(campaign)},
+        cost=_evaluate_cost,
+    ),
+    Row(
+        "screen_block",
+        "screen",
+        "screen",
+        targets=_blocks,
+        inputs=lambda campaign, job: {"models": _models(campaign)},
+        cost=_screen_cost,
+    ),
+    Row(
+        "gather_screen",
+        "screen",
+        "screen",
+        targets=lambda campaign: {"gather": campaign.paths.screen_hits},
+        inputs=lambda campaign, job: {"blocks": [*_blocks(campaign).values()]},
+        cost=_gather_cost,
+    ),
+    Row(
+        "validate_hits",
+        "validation",
+        "validate",
+        targets=lambda campaign: {"validate": campaign.paths.validation_hits},
+        inputs=lambda campaign, job: {
+            "hits": campaign.paths.screen_hits,
+            "counts": campaign.paths.screen_summary,
+            "manifest": campaign.paths.manifest,
+        },
+        cost=_validate_cost,
+    ),
+    Row(
+        "draw_figure",
+        "figures",
+        "report",
+        targets=lambda campaign: {name: campaign.paths.figure(name) for name in figure_names(campaign)},
+        inputs=figure_inputs,
+        cost=_draw_cost,
+    ),
+    Row(
+        "write_report",
+        "report",
+        "report",
+        targets=lambda campaign: {"report": campaign.paths.report},
+        inputs=_all_results,
+        cost=_write_cost,
+    ),
+)
+"""In the order in which data flows."""
+
+VERBS = tuple(dict.fromkeys(row.verb for row in TABLE))
+"""Of all stages, each once."""

@@ -1,0 +1,73 @@
+"""A campaign opened from its folder."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from campaigns import STRIPE
+from mechscreen.campaign import STAGES, Campaign
+from mechscreen.errors import InputError
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    campaign = Campaign.from_dict({**STRIPE, "results": str(tmp_path / "results")})
+    campaign.record()
+    return campaign
+
+
+def test_a_moved_folder_is_opened_from_anywhere_without_the_users_code(recorded, tmp_path):
+    moved = shutil.copytree(recorded.paths.root, tmp_path / "elsewhere/renamed")
+    shutil.rmtree(recorded.paths.root)
+    code = (
+        "import sys, importlib.util as u\n"
+        "from mechscreen import plugins\n"
+        "def fails(*arguments): raise SystemExit('the code of a user was asked for')\n"
+        "plugins.load_object = fails\n"
+        "import mechscreen.models.base as base; base.load_object = fails\n"
+        "from mechscreen.campaign import Campaign, STAGES\n"
+        "c = Campaign.open(sys.argv[1])\n"
+        "assert not any('stripe' in name for name in sys.modules)\n"
+        "print(c.paths.report, c.class_names, c.targets, *(c.fingerprint(stage) for stage in STAGES), sep='\\n')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "renamed"], cwd=moved.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = ["renamed/report.html", str(recorded.class_names), str(recorded.targets)]
+    assert done.stdout.splitlines() == expected + [recorded.fingerprint(stage) for stage in STAGES]
+
+
+def test_an_opened_campaign_knows_its_model_as_it_was_loaded(recorded):
+    opened = Campaign.open(recorded.paths.root)
+    assert opened.space.parameters == recorded.space.parameters
+    assert opened.screen_space.parameters == recorded.screen_space.parameters
+    for ours, theirs in zip(opened.outputs, recorded.outputs, strict=True):
+        np.testing.assert_array_equal(ours.grid, theirs.grid)
+        assert (ours.name, ours.unit, ours.grid_name) == (theirs.name, theirs.unit, theirs.grid_name)
+    assert opened.about == recorded.about
+    assert opened.model_instance.name == "stripe"
+
+
+def test_a_folder_opened_from_within_finds_its_neighbours(recorded, monkeypatch):
+    own = Campaign.from_dict({**STRIPE, "results": recorded.results, "name": "plane", "base": "small"})
+    own.record()
+    monkeypatch.chdir(own.paths.root)
+    assert Campaign.open(".").paths.simulations == recorded.paths.simulations.resolve()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda root: (root / "campaign.yaml").unlink(), "holds no campaign"),
+        (lambda root: (root / "model.json").unlink(), r"model\.json: cannot be read"),
+        (lambda root: (root / "model.json").write_text("{}"), r"model\.json: does not describe a model"),
+        (lambda root: (root / "model.json").write_text("{"), r"model\.json: not valid JSON"),
+    ],
+    ids=["none", "no description", "empty", "cut off"],
+)
+def test_a_folder_that_cannot_be_opened_says_why(recorded, spoil, expected):
+    spoil(recorded.paths.root)
+    with pytest.raises(InputError, match=expected):
+        Campaign.open(recorded.paths.root)
