@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from discovery_study.measure import run
-from mechscreen import InputError
 from mechscreen.emulators.quiet import be_quiet
+from mechscreen.errors import MechscreenError
 
 
 def main() -> None:
@@ -26,9 +26,9 @@ def main() -> None:
     be_quiet()
     try:
         run(given.study, part=given.part, figure=given.figure)
-    except InputError as error:
+    except MechscreenError as error:
         print(f"discover.py: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

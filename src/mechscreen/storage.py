@@ -537,7 +537,8 @@ def is_held(path: Path) -> bool:
     """
     if not exists(path):
         return False
-    with _reading(path), path.open(encoding="utf-8") as stream:
+    # Opening a pipe would wait for who writes to it.
+    with _reading(path), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechscreen import Model, Output, Parameter, Solution, get_model
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import InputError, MechscreenError, ModelError
 from mechscreen.models import ParameterSpace, Status, model_names
 from mechscreen.models.base import WrongSolution
 from mechscreen.registry import MODELS
@@ -242,7 +242,7 @@ def test_a_users_model_is_loaded_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("spec", ["nowhere.py:Model", "no_such_module:Model", "json:JSONDecoder"])
 def test_a_wrong_address_of_a_model_is_refused(spec):
-    with pytest.raises(ModelError, match="model '"):
+    with pytest.raises(MechscreenError, match="model '"):
         get_model(spec)
 
 

@@ -368,6 +368,6 @@ def _check_outputs(model: Model, spec: str) -> None:
                 f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
             )
         if not 0 <= output.floor < math.inf:
-            raise InputError(
+            raise ModelError(
                 f"model '{spec}', output '{output.name}': its floor is {output.floor}; give the least value that counts"
             )
