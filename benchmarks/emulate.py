@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.networks import build_network
-from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.emulators.prediction import make_predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings, NetworkSettings, TrainingSettings
 from mechscreen.emulators.training import Training
@@ -78,7 +78,7 @@ def network(settings: NetworkSettings, training: TrainingSettings) -> Callable[[
             fitted.run_epoch()
         fitted.use_best_weights()
         print(f"    {settings.network}: {epochs} epochs")
-        predictor = fastest_predictor(fitted.network, BATCH)
+        predictor = make_predictor(fitted.network, BATCH)
 
         def predict(parameters: Array) -> Array:
             said = predictor(parameters)

@@ -25,7 +25,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.emulators import losses, networks, training
 from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import r_squared, rmse
-from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.prediction import KerasPredictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, TrainingSettings
 from mechscreen.stages.merge import load_split
@@ -166,7 +166,7 @@ def explore(name: str, samples: Samples, validation: Samples) -> str:
     job.use_best_weights()
     if late:
         network.set_weights([np.mean(weights, axis=0) for weights in zip(*late, strict=True)])
-    said = Predictor(network, 1024)(validation.parameters)
+    said = KerasPredictor(network, 1024)(validation.parameters)
     error = rmse(validation.profiles, said["profiles"])
     return (
         f"| {name} | {network.count_params() / 1e6:.2f} | {flops(network) / 1e6:.1f} | {took:.0f} | "

@@ -31,10 +31,10 @@ from scipy.stats import gaussian_kde
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import confusion, r_squared
 from mechscreen.figures import style
-from mechscreen.models import MycE2FModel, myc_e2f_kernel, myc_e2f_reference
+from mechscreen.models import myc_e2f_kernel, myc_e2f_reference
 from mechscreen.models.base import Simulations
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
-from mechscreen.models.myc_e2f import PARAMETERS, VARIABLES, molecular, tapered
+from mechscreen.models.myc_e2f import PARAMETERS, VARIABLES, MycE2FModel, molecular, tapered
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.predict import load_ensemble
 from mechscreen.stages.results import Results

@@ -26,7 +26,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.emulators.backend import keras
 from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network, in_float32, load_network, network_shape
-from mechscreen.emulators.prediction import CompiledPredictor, Predictor
+from mechscreen.emulators.prediction import KerasPredictor, OpenVINOPredictor, Predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
@@ -63,12 +63,12 @@ def measure_dense(campaign: Campaign) -> None:
     network = load_network(campaign.paths.member(0) / "model.keras")
     parameters, said = noise(SETS, *network_shape(network)).parameters, {}
     exact = in_float32(network)
-    predictors = {"Keras, float32, batches of 4096": Predictor(exact, 4096)}
+    predictors = {"Keras, float32, batches of 4096": KerasPredictor(exact, 4096)}
     if exact is not network:
-        predictors["Keras, mixed precision as trained, batches of 4096"] = Predictor(network, 4096)
+        predictors["Keras, mixed precision as trained, batches of 4096"] = KerasPredictor(network, 4096)
     predictors |= {
-        "OpenVINO, float32, batches of 512": CompiledPredictor(network, 512, "float32"),
-        "OpenVINO, bfloat16, batches of 512": CompiledPredictor(network, 512, "bfloat16"),
+        "OpenVINO, float32, batches of 512": OpenVINOPredictor(network, 512, "float32"),
+        "OpenVINO, bfloat16, batches of 512": OpenVINOPredictor(network, 512, "bfloat16"),
     }
     for name, predictor in predictors.items():
 
@@ -126,7 +126,7 @@ def measure_lstm() -> None:
         samples = noise(2 * batch)
         network = build_network(settings, samples)
         if what == "prediction":
-            predictor = Predictor(network, batch)
+            predictor = KerasPredictor(network, batch)
             took = seconds(lambda predictor=predictor, samples=samples: predictor(samples.parameters)) / 2
         else:
             training = Training(
@@ -157,16 +157,16 @@ def measure_aligned(campaign: Campaign) -> None:
 
     for compiled, name in ((True, "Keras with XLA"), (False, "Keras without XLA")):
         with (
-            patch("mechscreen.emulators.prediction.worth_compiling", return_value=compiled),
+            patch("mechscreen.emulators.networks.worth_compiling", return_value=compiled),
             patch("mechscreen.emulators.training.worth_compiling", return_value=compiled),
         ):
-            report_prediction(f"{name}, batches of 4096", Predictor(load_network(path), 4096))
+            report_prediction(f"{name}, batches of 4096", KerasPredictor(load_network(path), 4096))
             network = build_network(campaign.emulators.architecture, samples)
             training = Training(network, samples, samples.take(np.arange(1)), campaign.emulators.training, seed=0)
             report(f"training, {name}, batches of {batch}", len(samples), seconds(training.run_epoch))
     for rows in (512, 4096):
         report_prediction(
-            f"OpenVINO, float32, batches of {rows}", CompiledPredictor(load_network(path), rows, "float32")
+            f"OpenVINO, float32, batches of {rows}", OpenVINOPredictor(load_network(path), rows, "float32")
         )
 
 

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from mechscreen.figures import style
 from mechscreen.models import pattern_kernel
-from mechscreen.models.base import Simulations, Status
+from mechscreen.models.base import Simulations
+from mechscreen.models.outputs import Status
 from mechscreen.models.pattern import LENGTH, OUTPUT_POINTS, REFERENCE_POINTS, PatternModel, groups
 from mechscreen.models.pattern_reference import MACRO_STEP
 from mechscreen.models.pattern_reference import simulate as simulate_published

@@ -1,6 +1,8 @@
 """What the tests of isolation call in a process of its own."""
 
 import ctypes
+import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 class Callee:
     def __init__(self, start=0.0):
         time.sleep(start)
+        self.made_in = os.getcwd()  # noqa: PTH109
 
     def pid(self):
         return os.getpid()
@@ -43,6 +46,37 @@ class Callee:
 
     def unpicklable(self):
         return lambda: None
+
+    def folders(self):
+        return os.getcwd(), self.made_in, os.environ["MECHSCREEN_FOLDER"], os.listdir()  # noqa: PTH109, PTH208
+
+    def late_import(self, name):
+        return importlib.import_module(name).value
+
+    def leave(self, name):
+        Path(name).write_text("")
+
+    def how_children_take(self, number):
+        """Return what ends a fork, and a program, that are sent a signal."""
+        fork = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+        fork.start()
+        program = subprocess.Popen(["sleep", "30"])
+        for pid in (fork.pid, program.pid):
+            os.kill(pid, number)
+        fork.join()
+        return fork.exitcode, program.wait()
+
+    def notice(self, number, then, group=False):
+        """Send a notice to this process, or to all of its group while a program runs, and then return or fail."""
+        if group:
+            program = subprocess.Popen(["sleep", "30"])
+            os.killpg(0, number)
+            program.wait()
+        else:
+            os.kill(os.getpid(), number)
+        if then == "fail":
+            raise OSError("interrupted")
+        return then
 
     def ranks(self):
         from mpi4py import MPI

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
+import mechscreen
+from campaigns import ROOT
 from mechscreen import storage
+from mechscreen.campaign import Campaign
 from mechscreen.cli import EXIT_UNFINISHED, cli
 from mechscreen.errors import EXIT_INPUT
 
@@ -107,6 +111,23 @@ def test_a_table_of_parameters_is_simulated_with_any_model(tmp_path):
     assert file["profiles"].shape == (2, 1, 101)
 
 
+def test_the_readme_simulates_and_predicts_with_one_model(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    arguments = re.search(r"mechscreen (simulate .* --parameters .*)", readme)[1].split()
+    assert "--ensemble results/demo/emulators" in readme
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    demo = Campaign.load(ROOT / "config/demo.yaml")
+    values = demo.space.physical([[0.3] * 13])
+    (tmp_path / "sets.csv").write_text(f"{','.join(demo.space.names)}\n{','.join(map(repr, map(float, values[0])))}\n")
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    file = storage.read(tmp_path / "simulated.h5", "simulations")
+    expected = demo.model_instance.simulate(values).profiles.astype(np.float32)
+    np.testing.assert_array_equal(file["profiles"], expected)
+    in_python = eval(re.search(r"simulated = (mechscreen\.get_model\(.*?\))", readme)[1], {"mechscreen": mechscreen})
+    np.testing.assert_array_equal(in_python.simulate(values).profiles.astype(np.float32), expected)
+
+
 @pytest.mark.parametrize("verb", [["check"], ["hits"], ["simulate", "--shard", "0", "--config"]])
 def test_a_path_that_cannot_be_looked_up_is_refused(tmp_path, verb):
     done = run(*verb, "x" * 5000, folder=tmp_path)
@@ -119,3 +140,19 @@ def test_half_of_the_options_of_simulate_are_refused(tmp_path):
     done = run("simulate", "--model", "pattern", folder=tmp_path)
     assert done.returncode == 2
     assert "--parameters and --out" in done.stderr
+
+
+def test_too_little_memory_ends_with_one_message(tmp_path):
+    model = tmp_path / "greedy.py"
+    model.write_text(
+        "import numpy as np\nfrom mechscreen import Model, Output, Parameter, ParameterSpace\n\n\n"
+        "class Greedy(Model):\n    name, version = 'greedy-of-the-tests', '1'\n"
+        "    space = ParameterSpace([Parameter('a', 0.0, 1.0)])\n    outputs = (Output('y', np.arange(3.0)),)\n\n"
+        "    def solve(self, parameters, seeds):\n        raise MemoryError('Unable to allocate 1 PiB')\n"
+    )
+    (tmp_path / "sets.csv").write_text("a\n0.5\n")
+    done = run("simulate", "--model", f"{model}:Greedy", "--parameters", "sets.csv", "--out", "o.h5", folder=tmp_path)
+    assert done.returncode == 1
+    assert "mechscreen: out of memory: Unable to allocate 1 PiB; give the job more memory" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o.h5").exists()

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import callee
-from mechscreen.errors import ModelError
+from mechscreen.errors import InputError, ModelError
 from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
 
 TESTS = Path(__file__).parent
@@ -154,11 +155,95 @@ with Deadline(), Isolated("the callee", callee.Callee) as isolated:
     assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr
 
 
-def run(program):
+def test_methods_are_called_in_a_folder_of_the_process_that_is_removed_in_the_end(isolated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own, made_in, started_in, found = isolated.call("folders", seconds=PATIENT)
+    assert (made_in, started_in, found) == (str(tmp_path), str(tmp_path), [])
+    assert Path(own).parent == Path(tempfile.gettempdir())
+    isolated.call("leave", "in.txt", seconds=PATIENT)
+    assert [path.name for path in Path(own).iterdir()] == ["in.txt"]
+    with Isolated("another", callee.Callee) as another:
+        assert another.call("folders", seconds=PATIENT)[0] != own
+    with pytest.raises(Crashed):
+        isolated.call("exit_at_once", 1, seconds=PATIENT)
+    assert not Path(own).exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_that_a_killed_caller_left_is_removed_by_the_next_and_those_of_the_living_stay(
+    tmp_path, monkeypatch
+):
+    program = """
+import os, signal, callee
+from mechscreen.isolation import Isolated
+
+isolated = Isolated("the callee", callee.Callee)
+print(isolated.call("folders", seconds=60)[0], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = Path(run(program).stdout.strip())
+    assert left.parent == tmp_path
+    with Isolated("the living", callee.Callee) as living:
+        own = Path(living.call("folders", seconds=PATIENT)[0])
+        assert left.is_dir(), "it is fresh"
+        for folder in (left, own):
+            os.utime(folder, (0, 0))
+        with Isolated("the next", callee.Callee) as after:
+            after.call("pid", seconds=PATIENT)
+            assert own.is_dir()
+            assert not left.exists()
+
+
+def test_where_no_folder_can_be_made_the_place_is_named(isolated, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"no folder can be made in .*none \(No such file .*; set TMPDIR to one"):
+        isolated.call("pid", seconds=PATIENT)
+
+
+def test_modules_are_found_from_relative_places_on_the_path(tmp_path):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "late_of_the_tests.py").write_text("value = 8")
+    done = run(
+        """
+import callee, sys
+from mechscreen.isolation import Isolated
+
+sys.path[:0] = ["beside"]
+with Isolated("the callee", callee.Callee) as isolated:
+    print(isolated.call("late_import", "late_of_the_tests", seconds=60))
+""",
+        cwd=tmp_path,
+    )
+    assert done.stdout == "8\n", done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_what_a_call_starts_can_be_ended(isolated, number):
+    fork, program = isolated.call("how_children_take", number, seconds=PATIENT)
+    assert fork == (1 if number == signal.SIGINT else -number)  # KeyboardInterrupt, as of any Python
+    assert program == -number
+
+
+@pytest.mark.parametrize(("then", "group"), [("fail", False), ("fail", True), ("return", True)])
+def test_a_call_that_a_notice_may_have_spoilt_is_abandoned_and_not_told_as_its_own_fault(isolated, then, group):
+    with pytest.raises(Abandoned):
+        isolated.call("notice", signal.SIGTERM, then, group, seconds=PATIENT)
+    assert isolated.call("double", 21, seconds=PATIENT) == 42
+
+
+def test_a_call_that_goes_on_by_itself_returns_in_spite_of_a_notice(isolated):
+    assert isolated.call("notice", signal.SIGUSR1, "done", seconds=PATIENT) == "done"
+    with pytest.raises(Raised, match="of the test"):
+        isolated.call("fail", ValueError, "of the test", seconds=PATIENT)
+
+
+def run(program, **options):
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENT)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENT, **options)
 
 
 def test_a_caller_that_is_killed_leaves_no_process_behind():

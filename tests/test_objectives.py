@@ -286,6 +286,10 @@ def user_file(tmp_path):
         "    return np.zeros(len(log_peaks) - 1, int)\n"
         "def too_high(profiles, log_peaks):\n"
         "    return np.arange(len(log_peaks))\n"
+        "def above(profiles, log_peaks, *, threshold: float = 1):\n"
+        "    return (log_peaks[:, 0] > threshold).astype(int)\n"
+        "def without_default(profiles, log_peaks, threshold):\n"
+        "    return np.zeros(len(log_peaks), int)\n"
         "number = 3\n"
     )
     return path
@@ -300,6 +304,45 @@ def test_a_users_function_labels_profiles(user_file):
     labels = objective(*ARRAYS)
     assert labels.tolist() == [0, 1, 1]
     assert labels.dtype == np.int64
+
+
+def test_a_users_function_takes_options(user_file):
+    bright = f"{user_file}:above"
+    labels = {t: get_objective(bright, classes=["a", "b"], threshold=t)(*ARRAYS).tolist() for t in (0, 1.0)}
+    assert labels == {0: [0, 1, 1], 1.0: [0, 0, 1]}
+    assert get_objective(bright, classes=["a", "b"])(*ARRAYS).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        ("above", {"treshold": 1}, r"no option 'treshold'; did you mean 'threshold'\? \(valid: classes, threshold\)"),
+        ("above", {"threshold": "1e-3"}, "threshold is '1e-3'; it must be a number, such as 0.001 without quotes"),
+        ("bright", {"threshold": 1}, r"no option 'threshold' \(valid: classes\)"),
+        ("without_default", {}, "needs the option 'threshold', which has no default"),
+        ("above", {"profiles": 1}, "no option 'profiles'"),
+    ],
+)
+def test_a_wrong_option_of_a_users_function_is_named(user_file, function, options, message):
+    with pytest.raises(InputError, match=message):
+        get_objective(f"{user_file}:{function}", classes=["a", "b"], **options)
+
+
+def test_a_users_class_is_made_with_its_options(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import numpy as np\n"
+        "class Above:\n"
+        "    class_names = ('below', 'above')\n"
+        "    def __init__(self, threshold: float = 0.0):\n"
+        "        self.threshold = threshold\n"
+        "    def __call__(self, profiles, log_peaks):\n"
+        "        return (log_peaks[:, 0] > self.threshold).astype(int)\n"
+    )
+    objective = get_objective(f"{tmp_path}/own.py:Above", threshold=1.0)
+    assert objective.class_names == ("below", "above")
+    assert objective(*ARRAYS).tolist() == [0, 0, 1]
+    with pytest.raises(InputError, match="no option 'classes'"):
+        get_objective(f"{tmp_path}/own.py:Above", classes=["a"])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, cast, get_args
 
 import numpy as np
+from scipy.stats import binomtest
 
 from discovery_study.cases import Case, System, get_case
 from discovery_study.dysts import DEGREE, get_attractor
@@ -16,7 +17,7 @@ from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.pipeline import Method, discover
 from mechscreen.errors import InputError, nearest
-from mechscreen.plugins import load_object
+from mechscreen.registry import load_object
 
 Row = dict[str, Any]
 
@@ -187,10 +188,8 @@ def forecast(case: Case, step: float, simulate: Callable[[FloatArray, FloatArray
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a proportion."""
-    z = 1.959964
-    centre = (hits + z * z / 2) / (n + z * z)
-    half = z * math.sqrt(hits * (n - hits) / n + z * z / 4) / (n + z * z)
-    return centre - half, centre + half
+    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def summarise(rows: Sequence[Row]) -> Row:

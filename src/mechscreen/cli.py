@@ -8,15 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from mechscreen import __version__
-from mechscreen.campaign import Campaign, json_schema
+from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import MechscreenError, StorageError, as_told, nearest
+from mechscreen.errors import InputError, MechscreenError, StorageError, as_told, nearest
+from mechscreen.extras import what_to_install
 from mechscreen.progress import printable
 from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
 
@@ -145,9 +146,9 @@ def select(config: Path, shard: int, threads: int | None) -> None:
 
 
 @cli.command()
-@click.option("--config", type=_PATH, help="The campaign's YAML file; with --shard.")
+@click.option("--config", type=_PATH, help="The campaign's YAML file.")
 @click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
-@click.option("--model", help="With --parameters: registered name, package.module:Class or path/to/file.py:Class.")
+@click.option("--model", help="Not a campaign's: registered name, package.module:Class or path/to/file.py:Class.")
 @click.option("--parameters", type=_PATH, help="CSV table; its header names the parameters.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--sensitivity", is_flag=True, help="Also store how far profiles move when parameters change by 5e-6.")
@@ -165,31 +166,41 @@ def simulate(
     ranks: int | None,
     time_limit: float | None,
 ) -> None:
-    """Simulate one shard of a campaign, or a table of parameter sets.
+    """Simulate one shard of a campaign, or a table of parameter sets with its model or another.
 
     \b
     Examples:
       mpiexec -n 2 mechscreen simulate --config config/demo.yaml --shard 0 --ranks 2
+      mechscreen simulate --config config/demo.yaml --parameters sets.csv --out sets.h5
       mechscreen simulate --model pattern --parameters sets.csv --out sets.h5
     """
     from mechscreen.stages.simulate import simulate as simulate_shard
     from mechscreen.stages.simulate import simulate_table
 
     by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
-    if config is not None and shard is not None and not by_table:
-        campaign = Campaign.load(config)
+    campaign = None if config is None else Campaign.load(config)
+    if campaign is not None and shard is not None and not by_table:
         us = Ranks.launched(ranks)
         name = campaign.paths.shard(shard).stem
         with _job(campaign, "simulate", name, us), _deadline(time_limit) as deadline:
             simulate_shard(campaign, shard, us, deadline)
-    elif model is not None and parameters is not None and out is not None and config is None and shard is None:
+    elif parameters is not None and out is not None and shard is None and (campaign is None) != (model is None):
         us = Ranks.launched(ranks)
         with us.together(), _deadline(time_limit) as deadline:
+            given = ModelSection(name=str(model)) if campaign is None else campaign.model
             simulate_table(
-                model, parameters, out, normalised=normalised, sensitivity=sensitivity, ranks=us, deadline=deadline
+                given.name,
+                parameters,
+                out,
+                options=given.options,
+                sample_time_limit=campaign.simulations.sample_time_limit if campaign else SAMPLE_TIME_LIMIT,
+                normalised=normalised,
+                sensitivity=sensitivity,
+                ranks=us,
+                deadline=deadline,
             )
     else:
-        raise click.UsageError("give either --config and --shard, or --model, --parameters and --out")
+        raise click.UsageError("give --config and --shard, or --parameters and --out with either --config or --model")
 
 
 @cli.command()
@@ -365,13 +376,11 @@ def report(results: Path | None, config: Path | None, figure: str | None) -> Non
 @click.option(
     "--combine",
     type=click.Choice(get_args(Combine)),
-    default="vote",
-    show_default=True,
-    help="What the most agreeing member says, or the mean of all.",
+    help="What the most agreeing member says, or the mean of all; unless given, as the campaign was evaluated.",
 )
 @_threads
 def predict(
-    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine, threads: int | None
+    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine | None, threads: int | None
 ) -> None:
     """Predict a table of parameter sets with an ensemble.
 
@@ -563,27 +572,44 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 wrong, 74 storage failed, 75 stopped and to be continued."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 out of memory, 2 wrong, 74 storage failed, 75 stopped and to be continued.
+    """
     # What all ranks have to tell, one tells.
     level = logging.INFO if _rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     be_quiet()
     try:
         cli()
-    except (MechscreenError, OSError, ModuleNotFoundError) as error:
+    except (MechscreenError, OSError) as error:
         told = as_told(error)
         if told is None:
             raise
-        # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
-        first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
-        if first or isinstance(told, StorageError):
-            text = "\n".join(map(printable, str(told).split("\n")))
-            print(f"mechscreen: {text}", file=sys.stderr, flush=True)
-        sys.exit(told.exit_code)
+        _end(told)
+    except ModuleNotFoundError as error:
+        advice = what_to_install(error)
+        if advice is None:
+            raise
+        _end(InputError(advice))
     except Interrupted as stopped:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
+    except MemoryError as error:
+        # It says something of the machine, so that a retry with more memory may help.
+        reason = str(error) or "there was not enough of it"
+        print(f"mechscreen: out of memory: {reason}; give the job more memory", file=sys.stderr, flush=True)
+        sys.exit(EXIT_WRONG)
+
+
+def _end(error: MechscreenError) -> NoReturn:
+    # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
+    first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
+    if first or isinstance(error, StorageError):
+        text = "\n".join(map(printable, str(error).split("\n")))
+        print(f"mechscreen: {text}", file=sys.stderr, flush=True)
+    sys.exit(error.exit_code)
 
 
 def _rank() -> int:

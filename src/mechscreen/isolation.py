@@ -7,22 +7,27 @@ program's main module again: under MPI that would start MPI a second time with t
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import math
 import os
 import pickle
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from socket import socketpair
-from types import TracebackType
+from pathlib import Path
+from socket import gethostname, socketpair
+from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import ModelError
+from mechscreen.errors import InputError, ModelError
 
 _NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
@@ -41,9 +46,18 @@ _LOOK_EVERY = 0.2
 _KILL_SECONDS = 5.0
 """Seconds to wait for a process to be gone."""
 
+_FRESH_SECONDS = 600.0
+"""So young a folder may not be locked yet."""
+
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
-_START = "import sys; sys.path[:] = {path!r}; from mechscreen.isolation import _serve; _serve({descriptor}, {parent})"
+_START = (
+    "import sys; sys.path[:] = {path!r}; from mechscreen.isolation import _serve; "
+    "_serve({descriptor}, {parent}, {folder!r})"
+)
+
+STARTED_IN = "MECHSCREEN_FOLDER"
+"""Environment variable of the process: the folder in which the caller works, and in which the object is made."""
 
 
 class CallFailed(Exception):  # noqa: N818 - a result like any other to those who call
@@ -70,7 +84,11 @@ class Isolated:
     """An object in a process of its own, whose methods can be called; a context manager.
 
     The process starts with the first call, and again after one that ended it. It outlives SIGTERM, SIGUSR1 and SIGINT,
-    which the caller is to heed, but not the caller. It leads a process group, so that what it started ends with it.
+    which the caller is to heed, but not the caller; what it starts heeds them as usual, and a call that may have failed
+    by that is abandoned. It leads a process group, so that what it started ends with it.
+
+    The object is made in the folder in which the caller works. Its methods are called in a folder of the process's own,
+    below ``$TMPDIR``, which is empty at first and removed in the end, so that files of one name do not meet.
 
     Parameters
     ----------
@@ -108,11 +126,13 @@ class Isolated:
         Raised, TimedOut, Crashed
             If the call failed.
         Abandoned
-            After `give_up`.
+            After `give_up`, or where a notice to end may have been what made it fail.
         MemoryError
             If there was not enough memory, or the process was killed from outside, as happens then.
         ModelError
             If the object cannot be made in another process.
+        InputError
+            If there can be no folder for it.
         """
         try:
             if self._child is None:
@@ -150,18 +170,29 @@ class _Child:
     """The caller's side of the process."""
 
     def __init__(self) -> None:
+        try:
+            self._folder = _Folder()
+        except OSError as error:
+            raise InputError(
+                f"no folder can be made in {tempfile.gettempdir()} ({error.strerror}); set TMPDIR to one that can be "
+                "written to"
+            ) from None
         ours, theirs = socketpair()
         with theirs:
-            # Blocked signals stay blocked in the new process until it ignores them; here they wait.
+            # Blocked signals stay blocked in the new process until it has handlers for them; here they wait.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
             try:
-                start = _START.format(path=sys.path, descriptor=theirs.fileno(), parent=os.getpid())
+                # Modules may be imported after the process has changed its folder.
+                path = [os.path.abspath(part) for part in sys.path]  # noqa: PTH100 - "" is the folder, too
+                start = _START.format(
+                    path=path, descriptor=theirs.fileno(), parent=os.getpid(), folder=self._folder.path
+                )
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", start],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     process_group=0,
-                    env={name: value for name, value in os.environ.items() if not name.startswith(_MPI_VARIABLES)},
+                    env=_environment(),
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -185,6 +216,8 @@ class _Child:
             raise self._death() from None
         if outcome == "memory":
             raise MemoryError(*content)
+        if outcome == "abandoned":
+            raise Abandoned
         if outcome == "raised":
             text, trace = content
             failure = Raised(text)
@@ -211,13 +244,89 @@ class _Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
         self._connection.close()
+        self._folder.remove()
 
 
-def _serve(descriptor: int, parent: int) -> None:
-    """Answer what comes through a socket, in the process that `parent` started."""
+class _Folder:
+    """A folder for a process to work in, below ``$TMPDIR``.
+
+    A caller that is killed leaves it behind; the next one on this machine removes it. As long as a caller lives, its
+    folder is locked.
+    """
+
+    def __init__(self) -> None:
+        prefix = f"mechscreen-{gethostname()}-"
+        self._made = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+        self.path = self._made.name
+        self._lock = os.open(self.path, os.O_RDONLY)
+        with suppress(OSError):  # where locks do nothing, what is left behind stays
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for other in Path(self.path).parent.glob(f"{prefix}*"):
+                _remove_if_left_behind(other)
+
+    def remove(self) -> None:
+        """Remove it, with all that is in it."""
+        self._made.cleanup()
+        os.close(self._lock)
+
+
+def _remove_if_left_behind(folder: Path) -> None:
+    with suppress(OSError):  # of another user, or gone meanwhile
+        if time.time() - folder.stat().st_mtime < _FRESH_SECONDS:
+            return
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the process."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_MPI_VARIABLES)}
+    kept[STARTED_IN] = str(Path.cwd())
+    if modules := kept.get("PYTHONPATH"):  # of interpreters that it starts in its turn
+        kept["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in modules.split(os.pathsep))
+    return kept
+
+
+class _Notices:
+    """What became of notices to end, in the process.
+
+    They are handled by doing nothing. Ignored, they would be ignored by all that the process starts, and
+    `multiprocessing.Pool`, for one, ends its workers by SIGTERM and waits for them; handlers end at the start of
+    another program, and are taken back in forks of this one.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        for number in _NOTICES:
+            signal.signal(number, self._note)
+            signal.siginterrupt(number, False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOTICES)
+        os.register_at_fork(after_in_child=_heed_notices)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.seen += 1
+
+
+def _heed_notices() -> None:
     for number in _NOTICES:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOTICES)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def _has_children() -> bool:
+    """Return whether a process that this one started is still there."""
+    try:
+        return any(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    except OSError:  # a kernel that does not say, or a thread that has just ended
+        return True
+
+
+def _serve(descriptor: int, parent: int, folder: str) -> None:
+    """Answer what comes through a socket, in the process that `parent` started; the first call makes the object."""
+    notices = _Notices()
     # The kernel's watch over the parent; a thread of Python's would not run while a call holds the interpreter.
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
     if os.getppid() != parent:
@@ -229,6 +338,7 @@ def _serve(descriptor: int, parent: int) -> None:
     def answer(message: Any) -> Any:
         if not made:
             made.append(message())
+            os.chdir(folder)
             return None
         method, arguments, named = message
         return getattr(made[0], method)(*arguments, **named)
@@ -238,10 +348,18 @@ def _serve(descriptor: int, parent: int) -> None:
             received = connection.recv_bytes()
         except EOFError:
             return
+        before, used = notices.seen, resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
             reply = pickle.dumps(("returned", answer(pickle.loads(received))))
+            doubtful = False
         except MemoryError as error:
-            reply = pickle.dumps(("memory", str(error)))
+            reply, doubtful = pickle.dumps(("memory", str(error))), False
         except BaseException as error:
             reply = pickle.dumps(("raised", f"{type(error).__name__}: {error}", traceback.format_exc()))
+            doubtful = True
+        if notices.seen > before:
+            # What it started may have been ended by the notice, whatever the call made of that.
+            helped = _has_children() or resource.getrusage(resource.RUSAGE_CHILDREN) != used
+            if doubtful or helped:
+                reply = pickle.dumps(("abandoned",))
         connection.send_bytes(reply)

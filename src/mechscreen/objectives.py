@@ -7,16 +7,18 @@ maximum near 1; a mean of members that disagree about the place of a peak has a 
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.plugins import construct, load_object
+from mechscreen.errors import InputError, ModelError
+from mechscreen.registry import OBJECTIVES, check_options, construct
 
 IntArray = NDArray[np.int64]
 
@@ -39,33 +41,21 @@ class Objective(Protocol):
 def get_objective(spec: str, /, **options: Any) -> Objective:
     """Return an objective by name, ``package.module:function`` or ``path/to/file.py:function``.
 
-    A built-in objective takes its own options (`Rings`, `Modes`). A function of one's own takes `classes`, the names of
-    its classes, is called as ``function(profiles, log_peaks)`` and returns (n,) integers 0 … len(classes) − 1.
+    Names are those of the built-in objectives (`Rings`, `Modes`), and of those that installed packages add (entry
+    points of the group ``mechscreen.objectives``). A class is made with the options. A function is called as
+    ``function(profiles, log_peaks, **options)`` and returns (n,) integers 0 … len(classes) − 1; the option `classes`,
+    the names of its classes, is not passed on.
 
     Raises
     ------
     InputError
         If there is no such objective, its module cannot be imported, or an option is unknown or out of range.
     """
-    if ":" in spec:
-        return UserObjective(spec, load_object(spec, "objective"), **_only_classes(spec, options))
-    if spec not in _BUILT_IN:
-        raise InputError(
-            f"no objective '{spec}'{nearest(spec, _BUILT_IN)} (built in: {', '.join(_BUILT_IN)}; your own: "
-            "package.module:function or path/to/file.py:function)"
-        )
-    objective: Objective = construct(_BUILT_IN[spec], options, f"objective '{spec}'")
-    return objective
-
-
-def _only_classes(spec: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return `options` if they are just what a user's objective takes."""
-    if set(options) != {"classes"}:
-        raise InputError(
-            f"objective '{spec}' takes one option, 'classes' (a list of class names, one per label); got "
-            f"{sorted(options) or 'none'}"
-        )
-    return options
+    found = OBJECTIVES.get(spec)
+    if isinstance(found, type):
+        objective: Objective = construct(found, options, f"objective '{spec}'")
+        return objective
+    return UserObjective(spec, found, options)
 
 
 class Rings:
@@ -154,16 +144,23 @@ def _one_output(name: str, output: int, profiles: ArrayLike) -> NDArray[Any]:
 
 
 class UserObjective:
-    """A user's function with its class names; what it returns is checked on every call."""
+    """A user's function with its class names and options; what it returns is checked on every call."""
 
-    def __init__(self, spec: str, function: Callable[[Any, Any], Any], classes: Sequence[str]) -> None:
-        if not callable(function):
-            raise InputError(f"objective '{spec}': {function!r} is not a function")
+    def __init__(self, spec: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        where = f"objective '{spec}'"
+        parameters = {"classes": inspect.Parameter("classes", inspect.Parameter.KEYWORD_ONLY), **_options_of(function)}
+        check_options(parameters, options, where)
+        if "classes" not in options:
+            raise InputError(f"{where} needs the option 'classes', a list of class names, one per label")
+        missing = [name for name, parameter in parameters.items() if _is_needed(parameter) and name not in options]
+        if missing:
+            raise InputError(f"{where} needs the option '{missing[0]}', which has no default")
+        classes = options["classes"]
         names = [str(name) for name in classes] if isinstance(classes, list | tuple) else []
         if not names or len(set(names)) != len(names) or not all(isinstance(name, str | int) for name in classes):
-            raise InputError(f"objective '{spec}': classes {classes!r} must be a list of different names")
+            raise InputError(f"{where}: classes {classes!r} must be a list of different names")
         self.spec = spec
-        self.function = function
+        self.function = partial(function, **{name: value for name, value in options.items() if name != "classes"})
         self.class_names = tuple(names)
         self.version = str(getattr(function, "version", "1"))
         """The function's own attribute, if it has one."""
@@ -194,7 +191,21 @@ class UserObjective:
         return labels.astype(np.int64)
 
 
-_BUILT_IN: dict[str, Callable[..., Objective]] = {"modes": Modes, "rings": Rings}
+def _options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function after profiles and log peaks."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[2:]
+    except (TypeError, ValueError):  # functions that are not written in Python need not say
+        return {}
+    return {parameter.name: parameter for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL}
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    return (
+        parameter.name != "classes"
+        and parameter.default is parameter.empty
+        and parameter.kind is not parameter.VAR_KEYWORD
+    )
 
 
 def _as_floats(profiles: ArrayLike) -> NDArray[Any]:

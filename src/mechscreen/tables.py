@@ -34,7 +34,7 @@ def read_parameters(path: Path, space: ParameterSpace, *, normalised: bool = Fal
     InputError
         Naming the file, the line and the column of what is wrong, and the nearest valid name.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     if not rows:
         raise InputError(f"{path}: is empty; its first row names the parameters: {', '.join(space.names)}")
     header_line, header = rows[0]
@@ -52,8 +52,14 @@ def read_parameters(path: Path, space: ParameterSpace, *, normalised: bool = Fal
     return values
 
 
-def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not empty, each with the number of its line."""
+def read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of a CSV file that are not empty, each with the number of its line.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not CSV in UTF-8.
+    """
     try:
         # utf-8-sig, because spreadsheets put a byte order mark first.
         with path.open(encoding="utf-8-sig", newline="") as stream:

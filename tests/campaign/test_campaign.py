@@ -158,6 +158,19 @@ def test_every_key_is_explained_in_config_readme():
             {"architecture": {"network": "aligned"}, "precision": "bfloat16"},
             "the aligned network takes float32",
         ),
+        (
+            "emulators.backend",
+            "opnvino",
+            "no backend 'opnvino'; did you mean 'openvino'? (valid: auto, keras, openvino",
+        ),
+        ("emulators", {"backend": "keras", "precision": "bfloat16"}, "backend 'keras' cannot be told to predict in bf"),
+        (
+            "emulators",
+            {"backend": "openvino", "architecture": {"network": "lstm"}},
+            "backend 'openvino' cannot run networks that loop over their points",
+        ),
+        ("emulators.architecture", {"width": 8}, "'emulators.architecture' is {'width': 8}: unable to extract tag"),
+        ("emulators.architecture", "dense", "'emulators.architecture' is 'dense'"),
         ("emulators.training.epochs", "many", "'emulators.training.epochs' is 'many'"),
         ("simulations.count", 0, "'simulations.count' is 0: input should be greater than or equal to 1"),
         ("simulations.count", 105, "count 105 is not a multiple of shard_size 10 (nearest: 100)"),
@@ -292,6 +305,7 @@ def fingerprints(values):
         ("emulators.training.epochs", 7, "emulators"),
         ("emulators.members", 5, "evaluation"),
         ("emulators.precision", "bfloat16", "evaluation"),
+        ("emulators.backend", "keras", "evaluation"),
         ("screen.disagreement_limit", 0.2, "evaluation"),
         ("screen.vary", ["KT"], "screen"),
         ("screen.count", 2000, "validation"),
@@ -368,3 +382,15 @@ def test_any_mutation_is_either_accepted_or_refused_with_a_message(path, value):
     # These are the ways to refuse; any other exception fails the test.
     with contextlib.suppress(InputError, ModelError):
         assert Campaign.from_dict(changed(path, value)).to_yaml()
+
+
+def test_a_resolved_configuration_that_does_not_measure_the_sensitivity_is_read_as_before(tmp_path):
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    before = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    before["simulations"]["sensitivity"] = False
+    assert Campaign.from_dict(before) == Campaign.from_dict(values)
+    # As it was while the key was there.
+    assert Campaign.from_dict(values).fingerprint("simulations") == "55fb49cc2e51"
+    before["simulations"]["sensitivity"] = True
+    with pytest.raises(InputError, match="'sensitivity' is no key any more; leave it out: validation measures"):
+        Campaign.from_dict(before)

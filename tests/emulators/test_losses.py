@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mechscreen.emulators.losses import SMOOTHING, fit_of
-from mechscreen.emulators.networks import build_network
+from mechscreen.emulators.losses import SMOOTHING
+from mechscreen.emulators.networks import build_network, kind_of
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, TrainingSettings
 
@@ -21,7 +21,8 @@ DENSE, ALIGNED = DenseSettings(width=8, blocks=1), AlignedSettings(width=8, bloc
 
 
 def fit(loss="rmse", network=DENSE):
-    return fit_of(build_network(network, SAMPLES), SAMPLES, TrainingSettings(loss=loss))
+    built = build_network(network, SAMPLES)
+    return kind_of(built).fit(built, SAMPLES, TrainingSettings(loss=loss))
 
 
 def of_profiles(fitted, predicted):

@@ -105,3 +105,13 @@ def test_every_sample_with_disagreement_is_in_one_bin(values, bins):
     curve = metrics.disagreement_curve(np.array(values), np.ones(len(values)), bins)
     assert curve.count.sum() == sum(value > 0 for value in values)
     assert (np.diff(curve.disagreement) > 0).all()
+
+
+def test_correlations_are_those_of_values_and_ranks_and_undefined_where_nothing_varies():
+    d, e = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 4.0, 9.0, 5.0])
+    curve = metrics.disagreement_curve(d, e)
+    assert curve.pearson == pytest.approx(8.5 / np.sqrt(5 * 32.75), rel=1e-12)
+    assert curve.spearman == pytest.approx(0.8, rel=1e-12)
+    for a, b in ((d, np.ones(4)), (np.ones(4), e), (d[:1], e[:1])):
+        curve = metrics.disagreement_curve(a, b)
+        assert np.isnan([curve.pearson, curve.spearman]).all()

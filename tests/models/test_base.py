@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from mechscreen import Model, Output, Parameter, Solution, get_model
 from mechscreen.errors import InputError, ModelError
 from mechscreen.models import ParameterSpace, Status, model_names
+from mechscreen.models.base import WrongSolution
+from mechscreen.registry import MODELS
 
 SPACE = ParameterSpace(
     [
@@ -61,6 +63,20 @@ def test_physical_values_stay_in_the_box_and_survive_normalising(unit):
     np.testing.assert_allclose(SPACE.denormalise(SPACE.normalise(physical)), physical, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("held", [2.0, 0.0, -3.0, 1e300])
+def test_a_parameter_whose_range_is_one_value_is_held_fixed_and_normalises_to_nought(held):
+    space = ParameterSpace([Parameter("y0", held, held), Parameter("k", 0.0, 2.0)])
+    assert space.varied == (1,)
+    np.testing.assert_array_equal(space.physical([[0.7, 0.5]]), [[held, 1.0]])
+    np.testing.assert_array_equal(space.normalise([[held, 1.0]]), [[0.0, 0.5]])
+    np.testing.assert_array_equal(space.denormalise([[0.0, 0.5]]), [[held, 1.0]])
+
+
+def test_zero_and_one_must_differ_where_they_are_given():
+    with pytest.raises(InputError, match=r"'y0': 'zero' and 'one' are both 1\.0"):
+        Parameter("y0", 0.0, 2.0, zero=1.0, one=1.0)
+
+
 @given(unit_values)
 def test_a_parameter_with_levels_takes_only_them_in_training(unit):
     assert set(SPACE.physical(unit, levels=True)[:, 1]) <= {1.0, 2.0, 3.0}
@@ -102,6 +118,8 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
         ((Output("a", np.array([0.0, 2.0, 1.0])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.array([0.0, 1.0, np.nan])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.zeros((2, 2))),), "'a': its grid must be finite and ascending"),
+        ((Output("a", np.arange(3.0), floor=-1.0),), "'a': its floor is -1.0; give the least value that counts"),
+        ((Output("a", np.arange(3.0), floor=np.nan),), "'a': its floor is nan; give the least value that counts"),
     ],
 )
 def test_a_model_whose_outputs_cannot_stand_side_by_side_is_refused(monkeypatch, outputs, message):
@@ -119,7 +137,12 @@ def test_profiles_are_divided_by_their_peaks():
 def test_failed_samples_are_rows_with_a_status_and_a_reason():
     result = Ramp().simulate([[1, 1, 1], [1, 3, 1], [1, 1, -2], [1, 1, 0]])
     assert list(result.status) == [Status.OK, Status.NOT_FINITE, Status.NEGATIVE, Status.FLAT]
-    assert result.reasons == ("", "too large", "the profile holds a negative value", "a profile is zero everywhere")
+    assert result.reasons == (
+        "",
+        "too large",
+        "output 'y' is -1 at point 0: clip rounding in solve(), or shift it, or take its exponential",
+        "output 'z' is zero everywhere; give it a floor (Output(..., floor=...)) if it may be",
+    )
     assert np.isnan(result.profiles[1:]).all()
     assert np.isfinite(result.profiles[0]).all()
 
@@ -137,7 +160,7 @@ def test_parameters_of_wrong_shape_or_value_are_refused(bad):
 
 
 def test_an_unknown_model_is_answered_with_the_valid_names():
-    with pytest.raises(InputError, match=r"did you mean 'ramp-for-tests'\?.*registered: .*pattern"):
+    with pytest.raises(InputError, match=r"did you mean 'ramp-for-tests'\?.*valid: .*pattern"):
         get_model("ramp-for-test")
 
 
@@ -145,6 +168,52 @@ def test_a_name_cannot_be_registered_twice():
     with pytest.raises(InputError, match="already registered"):
         type("Other", (Ramp,), {"name": "ramp-for-tests"})
     assert type(get_model("ramp-for-tests")) is Ramp
+    with pytest.raises(InputError, match=r"'pattern' is already registered by mechscreen.models.pattern.PatternModel"):
+        type("Other", (Ramp,), {"name": "pattern", "__module__": "of_no_file"})
+
+
+SIBLING = """
+import numpy as np
+from mechscreen import Model, Output, Parameter, ParameterSpace
+
+class Same(Model):
+    name, version = "same-by-path-and-by-import", "1"
+    space = ParameterSpace([Parameter("k", 0.0, 1.0)])
+    outputs = (Output("y", np.arange(3.0)),)
+    def solve(self, parameters, seeds):
+        return np.ones((len(parameters), 1, 3))
+"""
+
+
+@pytest.mark.parametrize("order", [("path", "import"), ("import", "path")])
+def test_a_class_by_path_and_by_import_is_the_same_model(tmp_path, monkeypatch, order):
+    name = f"same_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(SIBLING)
+    monkeypatch.syspath_prepend(tmp_path)
+    specs = {"path": f"{tmp_path}/{name}.py:Same", "import": f"{name}:Same"}
+    for which in order:
+        assert get_model(specs[which]).name == "same-by-path-and-by-import"
+    (tmp_path / f"other_{name}.py").write_text(SIBLING)
+    with pytest.raises(InputError, match="'same-by-path-and-by-import' is already registered"):
+        get_model(f"{tmp_path}/other_{name}.py:Same")
+    MODELS._defined.pop("same-by-path-and-by-import")
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("np.ones((len(p), 1, 3))", r"solve\(\) must return Solution\(profiles\), not ndarray"),
+        ("None", r"must return Solution\(profiles\), not NoneType"),
+        ("Solution(np.ones((len(p), 3)))", r"returned profiles of shape \(2, 3\); its outputs say \(2, 1, 3\)"),
+        ("Solution(np.ones((len(p), 1, 3)), ['a'])", "returned 1 reasons for 2 samples"),
+    ],
+)
+def test_what_solve_returns_is_checked(monkeypatch, returned, message):
+    solve = eval(f"lambda self, p, seeds: {returned}", {"np": np, "Solution": Solution})
+    monkeypatch.setattr(Decay, "solve", solve)
+    monkeypatch.setattr(Decay, "outputs", (Output("y", np.arange(3.0)),))
+    with pytest.raises(WrongSolution, match=message):
+        Decay().simulate([[1.0], [2.0]])
 
 
 def test_an_unknown_option_is_refused():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mechscreen import InputError, get_model
-from mechscreen.models import PatternModel, Status
+from mechscreen.models import Status
+from mechscreen.models.pattern import PatternModel
 from mechscreen.sampling import sample_unit
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference_simulations.csv"

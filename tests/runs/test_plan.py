@@ -7,6 +7,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.runs import plan as planning
 
 SLEEPER = """
+import os
 import time
 import numpy as np
 from mechscreen import Model, Output, Parameter, ParameterSpace
@@ -19,11 +20,18 @@ class Busy(Model):
     space = ParameterSpace([Parameter("a", 0, 1), Parameter("b", 0, 1)])
     outputs = (Output("y", np.linspace(0, 1, 8)),)
 
+    def __init__(self, ailment=""):
+        self.ailment = ailment
+
     def solve(self, parameters, seeds):
-        end = time.process_time() + 0.05 * len(parameters)
-        while time.process_time() < end:
-            pass
-        return Solution(np.ones((len(parameters), 1, 8)))
+        for a in parameters[:, 0]:
+            if self.ailment == "hangs" or (self.ailment == "hangs at times" and a > 0.9):
+                time.sleep(1000)
+            if self.ailment == "crashes":
+                os.abort()
+            time.sleep(0.05)
+        value = np.nan if self.ailment == "has no solution" else 1.0
+        return Solution(np.full((len(parameters), 1, 8), value))
 """
 
 
@@ -32,23 +40,62 @@ def quick(monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_SECONDS", 0.3)
 
 
-def test_a_simulation_is_measured_and_a_wrong_estimate_is_said(tmp_path, quick):
-    (tmp_path / "busy.py").write_text(SLEEPER)
-    campaign = Campaign.from_dict(
-        {
-            "name": "busy",
-            "seed": 1,
-            "model": {"name": f"{tmp_path / 'busy.py'}:Busy"},
-            "simulations": {"count": 100, "shard_size": 100},
-            "emulators": {"architecture": {"network": "dense", "width": 8, "blocks": 1}},
-            "screen": {"count": 1000, "block_size": 1000, "objective": {"name": "rings"}},
-        }
-    )
-    assert planning._sample_seconds(campaign) == pytest.approx(0.05, rel=0.2)
-    said = planning.plan(campaign)
+@pytest.fixture(scope="module")
+def busy_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "busy.py"
+    path.write_text(SLEEPER)
+    return path
+
+
+@pytest.fixture
+def busy(busy_file, quick):
+
+    def campaign(ailment="", sample_time_limit=600):
+        return Campaign.from_dict(
+            {
+                "name": "busy",
+                "seed": 1,
+                "model": {"name": f"{busy_file}:Busy", "options": {"ailment": ailment}},
+                "simulations": {"count": 100, "shard_size": 100, "sample_time_limit": sample_time_limit},
+                "emulators": {"architecture": {"network": "dense", "width": 8, "blocks": 1}},
+                "screen": {"count": 1000, "block_size": 1000, "objective": {"name": "rings"}},
+            }
+        )
+
+    return campaign
+
+
+def test_a_simulation_is_measured_and_a_wrong_estimate_is_said(busy):
+    seconds, trouble = planning._sample_seconds(busy())
+    assert seconds == pytest.approx(0.05, rel=0.4)
+    assert not trouble
+    said = planning.plan(busy())
     assert "The model says seconds = 100" in said
-    assert "seconds = 0.05" in said
+    assert "seconds = 0.0" in said
     assert "simulate_shard" in said
+
+
+@pytest.mark.parametrize(
+    ("ailment", "reason"), [("hangs", "no result within 1 s"), ("crashes", "the process was ended by SIGABRT")]
+)
+def test_a_model_that_fails_for_all_samples_is_said_and_forecast_by_its_own_seconds(busy, ailment, reason):
+    said = planning.plan(busy(ailment, sample_time_limit=1))
+    assert f"samples has a solution, most often: {reason}" in said
+    assert "a simulation" not in said
+    assert "The forecast takes the seconds that the model states: 100." in said
+
+
+def test_a_model_without_solutions_is_measured_and_said(busy):
+    seconds, trouble = planning._sample_seconds(busy("has no solution"))
+    assert seconds == pytest.approx(0.05, rel=0.4)
+    assert "samples has a solution, most often: " in trouble
+
+
+def test_samples_that_hang_at_times_count_with_the_time_they_are_given(busy, monkeypatch):
+    monkeypatch.setattr(planning, "MEASURED_SECONDS", 3.0)
+    seconds, trouble = planning._sample_seconds(busy("hangs at times", sample_time_limit=0.5))
+    assert 0.05 < seconds < 0.6
+    assert not trouble
 
 
 def test_a_repeated_call_is_timed():

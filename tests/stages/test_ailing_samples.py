@@ -12,7 +12,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import ModelError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.stages import simulate as stage
 from mechscreen.stages.simulate import read_shard, simulate, simulate_table
 
@@ -25,7 +25,7 @@ EXPECTED = {
     "aborts": (Status.ERROR, "the process was ended by SIGABRT"),
     "dereferences null": (Status.ERROR, "the process was ended by SIGSEGV"),
     "exits": (Status.ERROR, "the process ended with exit code 7"),
-    "is not finite": (Status.NOT_FINITE, "the profile holds a value that is not finite"),
+    "is not finite": (Status.NOT_FINITE, "output 'wave' is nan at point 0"),
 }
 WELL = 17
 

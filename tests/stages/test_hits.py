@@ -6,7 +6,7 @@ import pytest
 
 from mechscreen import storage
 from mechscreen.errors import FileError, InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.stages import screen, validate
 from mechscreen.stages.hits import list_hits, trust_order
 

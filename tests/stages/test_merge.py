@@ -9,7 +9,7 @@ import pytest
 from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.errors import FileError, InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.sampling import assign_split
 from mechscreen.stages import merge as stage
 from mechscreen.stages.merge import load_split, map_split, merge

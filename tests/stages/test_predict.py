@@ -2,12 +2,16 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from mechscreen import storage
+from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared, rmse
-from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.emulators.prediction import make_predictor
 from mechscreen.errors import FileError, InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
+from mechscreen.stages.evaluate import KIND as EVALUATED
+from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
 from mechscreen.stages.train import read_record
 
@@ -61,7 +65,7 @@ def test_an_ensemble_in_a_copied_folder_predicts_the_same_from_anywhere(trained,
 def test_parameters_outside_the_trained_ranges_are_told(ensemble_folder, caplog):
     ensemble = load_ensemble(ensemble_folder)
     ensemble.predict(IN_ORDER)
-    assert "outside" not in caplog.text
+    assert "lie outside" not in caplog.text
     ensemble.predict([*IN_ORDER, [20, 6, 1, 20.5]])
     assert "1 of 3 parameter sets lie outside the ranges" in caplog.text
 
@@ -113,23 +117,73 @@ def test_a_member_that_was_copied_is_no_other_member(trained, ensemble_folder):
 
 def test_a_member_that_is_not_trained_to_the_end_is_left_out_and_told(ensemble_folder, caplog):
     (ensemble_folder / "member-1" / "member.json").unlink()
-    assert len(load_ensemble(ensemble_folder, combine="mean").ensemble.members) == 2
+    assert len(load_ensemble(ensemble_folder).ensemble.members) == 2
     with pytest.raises(InputError, match="of two members neither"):
-        load_ensemble(ensemble_folder)
+        load_ensemble(ensemble_folder, combine="vote")
     assert "member-1: has no member.json, so it is not trained to the end; left out" in caplog.text
 
 
-def test_a_campaigns_precision_and_way_to_combine_reach_its_ensemble(trained, monkeypatch):
+def test_a_campaigns_precision_backend_and_way_to_combine_reach_its_ensemble(trained, monkeypatch):
     asked = []
 
-    def predictor(network, batch_size, precision):
-        asked.append(precision)
-        return fastest_predictor(network, batch_size, precision)
+    def predictor(network, batch_size, precision, backend):
+        asked.append((precision, backend))
+        return make_predictor(network, batch_size, precision, backend)
 
-    monkeypatch.setattr("mechscreen.emulators.ensemble.fastest_predictor", predictor)
-    ensemble = load_campaign_ensemble(trained(emulators={"precision": "bfloat16", "combine": "mean"}))
-    assert asked == ["bfloat16"] * 3
+    monkeypatch.setattr("mechscreen.emulators.ensemble.make_predictor", predictor)
+    settings = {"precision": "bfloat16", "combine": "mean", "backend": "openvino"}
+    ensemble = load_campaign_ensemble(trained(emulators=settings))
+    assert asked == [("bfloat16", "openvino")] * 3
     assert ensemble.combine == "mean"
+
+
+def test_an_ensemble_is_combined_as_it_was_evaluated_in_any_precision(trained, ensemble_folder, caplog, tmp_path):
+    asked = trained(emulators={"precision": "bfloat16", "combine": "mean"})
+    evaluate(asked)
+    caplog.clear()
+    loaded = load_ensemble(ensemble_folder)
+    assert loaded.ensemble.combine == "mean"
+    assert "evaluated" not in caplog.text
+    file = storage.read(asked.paths.predictions, EVALUATED)
+    np.testing.assert_array_equal(loaded.predict(file["parameters"]).profiles, file["predicted_profiles"])
+    assert load_ensemble(ensemble_folder, combine="vote").ensemble.combine == "vote"
+    (tmp_path / "sets.csv").write_text(TABLE)
+    out = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "predicted.h5")
+    assert storage.read(out, KIND).attributes["combine"] == "mean"
+
+
+@pytest.mark.parametrize(("members", "combine"), [(1, "vote"), (2, "mean"), (3, "vote")])
+def test_an_ensemble_that_was_not_evaluated_is_combined_by_its_number_and_that_is_told(
+    ensemble_folder, caplog, members, combine
+):
+    for number in range(members, 3):
+        shutil.rmtree(ensemble_folder / f"member-{number}")
+    assert load_ensemble(ensemble_folder).ensemble.combine == combine
+    assert f"the ensemble was not evaluated yet; taking combine: {combine}, precision: float32" in caplog.text
+
+
+def test_an_evaluation_of_other_members_does_not_count(trained, ensemble_folder, caplog):
+    evaluate(trained(emulators={"combine": "mean"}))
+    shutil.rmtree(ensemble_folder / "member-2")
+    shutil.rmtree(ensemble_folder / "member-1")
+    assert load_ensemble(ensemble_folder).ensemble.combine == "vote"
+    assert "has other members than those that were evaluated (ensemble.json)" in caplog.text
+    (ensemble_folder / "ensemble.json").write_text('{"combine": "median"}')
+    with pytest.raises(InputError, match=r"ensemble\.json: does not hold what evaluate writes"):
+        load_ensemble(ensemble_folder)
+
+
+def test_a_campaign_on_the_networks_of_another_does_not_say_how_these_are_combined(trained, ensemble_folder):
+    owner = trained()
+    storage.write_text(owner.paths.campaign, owner.to_yaml())
+    evaluate(owner)
+    before = (ensemble_folder / "ensemble.json").read_bytes()
+    other = owner.model_copy(
+        update={"name": "other", "base": "bumps", "emulators": owner.emulators.model_copy(update={"combine": "mean"})}
+    )
+    assert other.paths.emulators == owner.paths.emulators
+    evaluate(Campaign.from_dict(yaml.safe_load(other.to_yaml())))
+    assert (ensemble_folder / "ensemble.json").read_bytes() == before
 
 
 def test_a_network_that_is_not_the_recorded_one_is_refused(ensemble_folder):

@@ -9,15 +9,16 @@ from html import unescape
 
 import numpy as np
 import pytest
+import yaml
 
+from campaigns import EXAMPLE, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
-from mechscreen.figures import FIGURES
 from mechscreen.figures.style import read_metadata
-from mechscreen.stages import report as report_stage
+from mechscreen.registry import FIGURES
 from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.report import draw, figure_inputs, figure_names, report
+from mechscreen.stages.report import draw, figure_names, get_figure, report
 from mechscreen.stages.results import Results
 from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, gather_screen, screen_block
 from mechscreen.stages.validate import validate
@@ -67,7 +68,7 @@ def test_a_copied_folder_is_reported_on_from_anywhere_without_the_code_of_the_mo
     shutil.rmtree(copied / "figures")
     monkeypatch.chdir("/")
     monkeypatch.setattr("mechscreen.campaign.campaign.get_model", refused)
-    monkeypatch.setattr("mechscreen.plugins.load_object", refused)
+    monkeypatch.setattr("mechscreen.registry.load_object", refused)
     report(Campaign.open(copied))
     root = str(finished.paths.root)
     assert (copied / "summary.txt").read_text() == finished.paths.summary.read_text().replace(root, str(copied))
@@ -140,7 +141,7 @@ def test_the_report_says_what_the_files_say(finished):
 def test_every_picture_is_small_and_holds_the_caption_of_the_report(finished):
     text = text_of(finished.paths.report)
     for name in figure_names(finished):
-        about = FIGURES[name]
+        about = get_figure(finished, name)
         png = finished.paths.figure(name).read_bytes()
         caption = read_metadata(png)["Description"]
         assert len(png) < 300_000
@@ -165,10 +166,10 @@ def test_the_summary_is_a_few_lines_for_the_end_of_a_run(finished):
     assert max(map(len, lines[:-1])) < 120
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name != "plane"])
+@pytest.mark.parametrize("name", [name for name in FIGURES.names() if name != "plane"])
 def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
     original, alone = finished, changed(finished, results=str(tmp_path / "alone"))
-    for item in figure_inputs(original, name).values():
+    for item in get_figure(original, name).inputs(original).values():
         for path in item if isinstance(item, list) else [item]:
             target = alone.paths.root / path.relative_to(original.paths.root)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -267,7 +268,7 @@ def test_lines_and_picture_of_a_plane_are_the_right_way_round(finished, monkeypa
         results = Results(campaign)
         results.relations = [(x, y, lines[x.name, y.name, "linear"])]
         monkeypatch.setattr("mechscreen.figures.plane.draw", lambda *given: shown.append(given))
-        report_stage._draw_plane(results)
+        FIGURES.get("plane").draw(results)
         assert [parameter.name for parameter in shown[-1][:2]] == [x.name, y.name]
         across, up = np.nonzero(shown[-1][2][2])
         assert np.polyfit(across, up, 1)[0] > 0
@@ -304,8 +305,25 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
 
 def test_the_workflow_reads_names_and_inputs_without_loading_heavy_libraries():
     code = (
-        "import sys; from mechscreen.figures import FIGURES; from mechscreen.stages.report import figure_inputs; "
+        "import sys; from mechscreen.registry import FIGURES; from mechscreen.stages.report import get_figure; "
+        "assert all(FIGURES.get(name).text for name in FIGURES.names()); "
         "print([name for name in ('matplotlib', 'numba', 'tensorflow', 'keras', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_only_classes_of_an_objective_that_counts_are_called_by_what_it_counts():
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    counted = Results(Campaign.from_dict(values))
+    assert counted.classes == ["0 rings", "1 ring", "2 rings", "3 rings", "4 rings", "5 or more rings"]
+    assert counted.target == "3 rings"
+    own = {
+        "name": f"{EXAMPLE}:stripe_position",
+        "options": {"classes": ["20 to 40 min", "1", "steady"]},
+        "target": ["20 to 40 min"],
+    }
+    values["screen"]["objective"] = own
+    named = Results(Campaign.from_dict(values))
+    assert named.classes == ["20 to 40 min", "1", "steady"]
+    assert named.target == "20 to 40 min"

@@ -10,7 +10,6 @@ from mechscreen.emulators.ensemble import combine_members
 from mechscreen.errors import FileError, InputError
 from mechscreen.objectives import get_objective
 from mechscreen.sampling import sample_unit
-from mechscreen.stages import select as stage
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import load_split, map_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
@@ -74,16 +73,6 @@ def test_candidates_of_the_target_come_first_and_fill_half_a_shard_at_most(secon
     rare = storage.read(select(none, 1), SELECTION_KIND)
     assert not rare["in_target"].any()
     assert len(rare["index"]) == 50
-
-
-def test_the_draw_is_without_replacement_in_proportion_to_disagreement():
-    disagreement = np.tile(np.array([0.1, 0.2, 0.4, 0.0], np.float32), 250)
-    nowhere = np.zeros(1000, bool)
-    drawn = np.concatenate([stage._draw(disagreement, nowhere, 20, np.random.default_rng(k)) for k in range(300)])
-    shares = np.bincount(drawn % 4, minlength=4) / len(drawn)
-    np.testing.assert_allclose(shares, [1 / 7, 2 / 7, 4 / 7, 0], atol=0.02)
-    everything = stage._draw(disagreement, nowhere, 1000, np.random.default_rng(0))
-    np.testing.assert_array_equal(everything, np.arange(1000))
 
 
 def test_a_selection_does_not_depend_on_how_often_or_in_which_order_it_is_made(second, tmp_path):

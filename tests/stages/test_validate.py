@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from mechscreen import storage
 from mechscreen.errors import FileError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.objectives import get_objective
 from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds

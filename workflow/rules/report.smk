@@ -1,5 +1,4 @@
-from mechscreen.figures import FIGURES
-from mechscreen.stages.report import figure_names
+from mechscreen.stages.report import figure_names, get_figure
 
 
 rule draw_figure:
@@ -24,7 +23,7 @@ rule draw_figure:
     params:
         config=paths.campaign,
         fingerprint=campaign.fingerprint("report"),
-        caption=lambda wildcards: FIGURES[wildcards.figure].text,
+        caption=lambda wildcards: get_figure(campaign, wildcards.figure).text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
     shell:

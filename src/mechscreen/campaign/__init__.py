@@ -5,7 +5,7 @@ from mechscreen.campaign.configuration import NAME, Configuration, Section, read
 from mechscreen.campaign.graph import STAGES, Stage
 from mechscreen.campaign.identity import Identity
 from mechscreen.campaign.paths import Paths
-from mechscreen.campaign.sections import SAMPLE_TIME_LIMIT, SPLITS
+from mechscreen.campaign.sections import SAMPLE_TIME_LIMIT, SPLITS, ModelSection
 
 __all__ = [
     "NAME",
@@ -15,6 +15,7 @@ __all__ = [
     "Campaign",
     "Configuration",
     "Identity",
+    "ModelSection",
     "Paths",
     "Section",
     "Stage",

@@ -30,6 +30,7 @@ from mechscreen.campaign.sections import (
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO
 from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.models import Model, Output, ParameterSpace, get_model
+from mechscreen.registry import ACQUISITIONS
 
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
@@ -205,6 +206,11 @@ class Campaign(Configuration):
         if not self.space.varied:
             raise InputError("'model': every parameter is held fixed; let at least one vary")
         _ = self.selector
+        if self.selection is not None:
+            try:
+                ACQUISITIONS.get(self.selection.acquisition)
+            except InputError as error:
+                raise InputError(f"'selection.acquisition': {error}") from None
         if not self.screen_space.varied:
             raise InputError("'screen': every parameter is held fixed; let at least one vary")
         _ = self.targets

@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from mechscreen.campaign.editions import introduced_default
 from mechscreen.campaign.graph import Effect
+from mechscreen.emulators.architectures.base import Network
+from mechscreen.registry import NETWORKS
 
 _MOST_TOLD = 4
 _LONGEST = 80
@@ -184,6 +186,8 @@ def _plain(value: Any) -> Any:
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the sections that may stand where a key is declared so."""
+    if annotation is Network:
+        return [NETWORKS.get(name) for name in NETWORKS.built_in]
     if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, BaseModel) else []
     if isinstance(annotation, UnionType):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from mechscreen.emulators.architectures.base import Network
 from mechscreen.errors import nearest
+from mechscreen.registry import NETWORKS
 
 
 def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
@@ -43,8 +44,8 @@ def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[Bas
     owner: type[BaseModel] | None = None
     keys: list[str | int] = []
     for part in loc:
-        if get_origin(here) is UnionType and _is_model(get_args(here)[0]):
-            here = next(m for m in get_args(here) if m.model_fields["network"].default == part)
+        if here is Network:
+            here = NETWORKS.get(str(part))
             continue
         owner = here if _is_model(here) else None
         keys.append(part)

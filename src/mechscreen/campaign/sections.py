@@ -5,12 +5,14 @@ A key inside a section without a mark of its own has that of the section.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mechscreen.campaign.configuration import NAME, Section
 from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
+from mechscreen.emulators.prediction import AUTO, check_backend
 from mechscreen.emulators.settings import (
     NO_VOTE_OF_TWO,
     Combine,
@@ -83,11 +85,6 @@ class SimulationsSection(Section):
     sampling: Annotated[Literal["uniform", "sobol"], EVERYTHING] = Field(
         "uniform", description="How parameter sets are drawn: `uniform` or `sobol` (scrambled)."
     )
-    sensitivity: Annotated[bool, remakes("simulations")] = Field(
-        False,
-        description="Also store, for each sample, how far its profile moves (RMSE) when every parameter changes by a "
-        "relative 5e-6; takes twice the time.",
-    )
     sample_time_limit: Annotated[float, nothing("remove the shards whose samples are to be tried again")] = Field(
         SAMPLE_TIME_LIMIT,
         gt=0,
@@ -95,6 +92,19 @@ class SimulationsSection(Section):
         description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
         "a process of their own (docs/own-model.md), as all do but the built-in ones.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_sensitivity(cls, values: Any) -> Any:
+        """Drop a key of earlier releases, whose resolved configurations hold its default."""
+        if not isinstance(values, Mapping) or "sensitivity" not in values:
+            return values
+        if values["sensitivity"] is not False:
+            raise ValueError(
+                "'sensitivity' is no key any more; leave it out: validation measures that of hits, and "
+                "mechscreen simulate --sensitivity that of a table"
+            )
+        return {key: value for key, value in values.items() if key != "sensitivity"}
 
     @model_validator(mode="after")
     def _whole_shards(self) -> SimulationsSection:
@@ -153,6 +163,11 @@ class SelectionSection(Section):
         le=10**6,
         description="Parameter sets that the ensemble looks at for each one that is selected.",
     )
+    acquisition: str = Field(
+        "committee",
+        description="What chooses among them: `committee` (the target first, then where the networks disagree), or "
+        "your own (docs/architecture.md): an installed name, `package.module:function`, `path/to/file.py:function`.",
+    )
 
 
 class DatasetSection(Section):
@@ -187,16 +202,16 @@ class EmulatorsSection(Section):
         description="Of predictions on processors: `float32`, or `bfloat16`, which takes half to a quarter of the time "
         "where the processor has instructions for it (docs/emulators.md); not for the aligned network.",
     )
+    backend: Annotated[str, remakes("learning", "ensemble")] = Field(
+        AUTO,
+        description="What computes predictions: `openvino`, `keras`, or an installed one (docs/architecture.md); "
+        "`auto`: the fastest on the machine; files record which one it was.",
+    )
 
     @model_validator(mode="after")
     def _suits_the_network(self) -> EmulatorsSection:
-        if self.architecture.network == "aligned":
-            if self.training.loss != "rmse":
-                raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
-            if self.precision == "bfloat16":
-                raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
-        if self.architecture.network == "lstm" and self.precision == "bfloat16":
-            raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+        self.architecture.check(self.training, self.precision)
+        check_backend(self.backend, type(self.architecture), self.precision)
         if self.members == 2 and self.combine == "vote":
             raise ValueError(f"combine: {NO_VOTE_OF_TWO}")
         return self

@@ -108,11 +108,6 @@ class Rates:
     defects: FloatArray
     """Sum over intervals of squared defects over h, per variable (d,)."""
 
-    @property
-    def finite(self) -> bool:
-        """Whether the candidate stayed finite."""
-        return bool(np.isfinite(self.data).all() and np.isfinite(self.defects).all())
-
 
 class BlowUp(ArithmeticError):  # noqa: N818 - reads as what happened
     """A candidate is so far off that its quadratic model is not finite."""
@@ -135,7 +130,7 @@ class Collocation:
     The unknowns are the states at all nodes and the free coefficients. Residuals are the samples' and the
     Hermite–Simpson defects ``x₁ − x₀ − h/6 (f₀ + 4 f_m + f₁)``, the latter weighted by ``1/(looseness² h)``: a
     looseness of 1 lets the states follow the data, a small one makes them a solution of the equations.
-    All quantities are dimensionless (see `scaling`).
+    All quantities are dimensionless (see `mechscreen.discovery.data.Scales`).
     """
 
     def __init__(

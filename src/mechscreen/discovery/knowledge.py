@@ -99,7 +99,7 @@ class Knowledge:
         groups.sort(key=lambda entries: entries[0][:2])
         if not groups:
             raise InputError("knowledge: no coefficient is left to find")
-        column, equation_index, term_index, weights, unit = [], [], [], [], []
+        column, equation_index, term_index, weights = [], [], [], []
         for p, entries in enumerate(groups):
             mirrored = [
                 (k, m, factor * weight)
@@ -108,7 +108,6 @@ class Knowledge:
                 if own == origin
             ]
             first = units[entries[0][0], entries[0][1]]
-            unit.append(first)
             for k, m, weight in entries + mirrored:
                 column.append(p)
                 equation_index.append(k)
@@ -124,7 +123,7 @@ class Knowledge:
             if not owners:
                 raise InputError(f"knowledge: the required coefficient {entry} is excluded, fixed or mirrored")
             locked.append(owners[0])
-        return Structure(columns, np.array(unit), np.array(sorted(set(locked)), dtype=np.int64))
+        return Structure(columns, np.array(sorted(set(locked)), dtype=np.int64))
 
     def describe(self) -> list[str]:
         """Return one line per statement, for reports."""
@@ -142,10 +141,9 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Structure:
-    """Columns of free coefficients, the unit of each (dimensionless = physical × unit), and those that must stay."""
+    """Columns of free coefficients, and those that must stay."""
 
     columns: Columns
-    unit: FloatArray
     locked: np.ndarray
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,12 @@ IntArray = NDArray[np.int64]
 TermFunction = Callable[..., Any]
 
 _FUNCTIONS = {name: getattr(np, name) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")}
+_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: np.positive, ast.USub: np.negative}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
+}  # fmt: skip
+_DEEPEST = 100
+"""Levels of an expression."""
 
 
 @dataclass(frozen=True)
@@ -79,30 +85,58 @@ def _compile(text: str, variables: Sequence[str]) -> TermFunction:
     """Turn an expression in the variables into a function; nothing but arithmetic and known functions is allowed."""
     where = f"library term '{text}'"
     try:
-        tree = ast.parse(text.replace("^", "**"), mode="eval")
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
+        evaluate = _function(tree.body, variables, where)
     except SyntaxError as error:
         raise InputError(f"{where}: not an expression ({error.msg})") from None
-    allowed = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Constant, ast.Name, ast.Load, ast.Call, ast.operator,
-               ast.unaryop)  # fmt: skip
-    known = [*variables, *_FUNCTIONS]
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    for node in ast.walk(tree):
-        if not isinstance(node, allowed) or (
-            isinstance(node, ast.Constant) and not isinstance(node.value, int | float)
-        ):
-            raise InputError(
-                f"{where}: '{ast.unparse(node)}' is not allowed; use + - * / ^ and {', '.join(_FUNCTIONS)}"
-            )
-        if isinstance(node, ast.Name):
-            valid = node.id in _FUNCTIONS if node.id in called else node.id in variables
-            if not valid:
-                raise InputError(f"{where}: unknown name '{node.id}'{nearest(node.id, known)}")
-    code = compile(tree, text, "eval")
+    except ValueError as error:
+        raise InputError(f"{where}: not an expression ({error})") from None
+    except (RecursionError, MemoryError):
+        raise InputError(f"library term '{text[:40]} …': nested too deep") from None
+    return lambda *values: evaluate(dict(zip(variables, values, strict=True)))
 
-    def evaluate(*values: Any) -> Any:
-        return eval(code, {"__builtins__": {}}, _FUNCTIONS | dict(zip(variables, values, strict=True)))
 
-    return evaluate
+def _function(
+    node: ast.expr, variables: Sequence[str], where: str, depth: int = 0
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what computes a part of an expression from the variables' values.
+
+    A name before parentheses is a function's, any other a variable's, so that a variable may be called ``exp``.
+    """
+    if depth > _DEEPEST:
+        raise RecursionError
+
+    def part(inner: ast.expr) -> Callable[[Mapping[str, Any]], Any]:
+        return _function(inner, variables, where, depth + 1)
+
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            # Of whole numbers, Python would work out 9^9^9^9.
+            constant = np.float64(value) if abs(value) <= sys.float_info.max else np.float64(np.inf)
+            if not np.isfinite(constant):
+                raise InputError(f"{where}: a number of it is too large")
+            return lambda values: constant
+        case ast.Name(id=name):
+            if name not in variables:
+                raise InputError(f"{where}: unknown name '{name}'{nearest(name, [*variables, *_FUNCTIONS])}")
+            return lambda values: values[name]
+        case ast.UnaryOp(op=operator, operand=operand) if type(operator) in _SIGNS:
+            sign, inner = _SIGNS[type(operator)], part(operand)
+            return lambda values: sign(inner(values))
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _ARITHMETIC:
+            join = _ARITHMETIC[type(operator)]
+            first, second = part(left), part(right)
+            return lambda values: join(first(values), second(values))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            if name not in _FUNCTIONS:
+                raise InputError(f"{where}: unknown name '{name}'{nearest(name, [*variables, *_FUNCTIONS])}")
+            if len(arguments) != 1 or keywords or isinstance(arguments[0], ast.Starred):
+                raise InputError(
+                    f"{where}: '{ast.unparse(node)}' is not allowed; {name} takes one argument, as in {name}(x)"
+                )
+            function, argument = _FUNCTIONS[name], part(arguments[0])
+            return lambda values: function(argument(values))
+    raise InputError(f"{where}: '{ast.unparse(node)}' is not allowed; use + - * / ^ and {', '.join(_FUNCTIONS)}")
 
 
 @dataclass(frozen=True)
@@ -168,8 +202,3 @@ def _differentiate(function: TermFunction, x: FloatArray) -> tuple[FloatArray, F
             down = function(*columns[:j], columns[j] - step, *columns[j + 1 :])
             slopes[:, j] = (np.asarray(up, dtype=float) - np.asarray(down, dtype=float)) / (2 * step)
     return values, slopes
-
-
-def library_size(n_variables: int, degree: int) -> int:
-    """Return the number of monomials of `n_variables` variables up to `degree`."""
-    return math.comb(n_variables + degree, degree)

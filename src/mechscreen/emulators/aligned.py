@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.emulators.architectures.base import Fit
 from mechscreen.emulators.backend import PACKAGE, keras
+from mechscreen.emulators.losses import root_mean_square, rounded_root
 from mechscreen.emulators.samples import Samples, moments
 
 ops = keras.ops
 
 _ROWS = 512
 """Profiles that are worked on at once."""
+
+PROFILE_WEIGHT = 10.0
+"""Weight of the error of an aligned profile, beside that of its moments: both are then of the same order."""
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -180,6 +185,27 @@ def curves(network: Any) -> Any:
     parts = [network.get_layer(name).output for name in ("moments", "shapes")]
     both = keras.layers.Concatenate(dtype="float32", name="curves")(parts)
     return keras.Model(network.input, {"curves": both, "log_integrals": network.get_layer("log_integrals").output})
+
+
+def fit_curves(network: Any, samples: Samples) -> Fit:
+    """Return how an aligned network is fitted to `samples`."""
+    aligned = alignment(network)
+    assert aligned is not None
+    losses = {"curves": _of_curves(aligned), "log_integrals": root_mean_square}
+    return Fit(curves(network), aligned.represent(samples), losses, {"curves": 1.0, "log_integrals": 0.1})
+
+
+def _of_curves(aligned: Aligned) -> Any:
+    """Return the loss of curves: the error of the profiles, and that of their moments.
+
+    The latter says which way to move where a profile and its prediction do not overlap.
+    """
+
+    def of_curves(truth: Any, predicted: Any) -> Any:
+        of_moments = root_mean_square(truth[..., :2], predicted[..., :2])
+        return of_moments + PROFILE_WEIGHT * rounded_root(aligned.squared_error(truth, predicted))
+
+    return of_curves
 
 
 def _parts(samples: Samples) -> list[NDArray[np.intp]]:

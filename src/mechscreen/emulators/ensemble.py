@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.emulators.networks import network_shape
-from mechscreen.emulators.prediction import fastest_predictor
+from mechscreen.emulators.prediction import AUTO, make_predictor
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO, Combine, Precision
 from mechscreen.errors import InputError
 
@@ -60,14 +60,19 @@ class Ensemble:
     batch_size
         Parameter sets of one call of a network; what so many profiles of all members take should fit the processor's
         cache. The last batch is filled up, so a row's prediction does not depend on the rows around it.
-    precision
-        Of the members' products (`mechscreen.emulators.prediction`).
+    precision, backend
+        Of the members' products, and what computes them (`mechscreen.emulators.prediction.make_predictor`).
+
+    Attributes
+    ----------
+    backend
+        The name of the backend that is used.
 
     Raises
     ------
     InputError
         If there are no members, two that are to vote (both have the same score), or they differ in their numbers of
-        parameters, outputs or points.
+        parameters, outputs or points; if the backend cannot do this.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Ensemble:
         combine: Combine = "vote",
         batch_size: int = 512,
         precision: Precision = "float32",
+        backend: str = AUTO,
     ) -> None:
         shapes = [network_shape(member) for member in members]
         if not shapes:
@@ -93,7 +99,8 @@ class Ensemble:
         self.combine = combine
         self.batch_size = batch_size
         self.dimensions, self.outputs, self.points = shapes[0]
-        self._predictors = [fastest_predictor(member, batch_size, precision) for member in members]
+        self._predictors = [make_predictor(member, batch_size, precision, backend) for member in members]
+        self.backend = self._predictors[0].name
 
     def predict(self, normalised: ArrayLike) -> Prediction:
         """Predict normalised parameter sets (n, d).

@@ -131,11 +131,11 @@ def disagreement_curve(disagreement: Array, error: Array, bins: int = 15) -> Dis
 
 
 def _correlations(a: Array, b: Array) -> tuple[float, float]:
-    from scipy.stats import rankdata
+    from scipy.stats import pearsonr, spearmanr
 
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan"), float("nan")
-    return float(np.corrcoef(a, b)[0, 1]), float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    return float(pearsonr(a, b).statistic), float(spearmanr(a, b).statistic)
 
 
 def _by_rows(measure: Callable[[Array, Array], Array], truth: Array, predicted: Array) -> Array:

@@ -1,20 +1,26 @@
-"""One network's predictions for many parameter sets."""
+"""One network's predictions for many parameter sets, by one of several backends. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.networks import in_float32, network_shape, worth_compiling
+from mechscreen.emulators.architectures.base import Network
 from mechscreen.emulators.settings import Precision
+from mechscreen.errors import InputError, nearest
+from mechscreen.registry import BACKENDS
 
 FloatArray = NDArray[np.float32]
+
+AUTO = "auto"
+"""What stands for the backend that is fastest on this machine."""
 
 
 @cache
@@ -27,32 +33,80 @@ def _openvino() -> tuple[Any, Any]:
     """
     # OpenVINO reports its use over the network where this package is found; compute nodes should keep still.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    try:
+        import openvino
+    except ImportError as error:
+        raise InputError(f"backend 'openvino' cannot be loaded ({error}); pip install openvino") from None
 
     return openvino, openvino.Core()
 
 
-class Predictor:
-    """A network, called in batches of one shape.
+class Predictor(ABC):
+    """A network, called in batches of one shape, by a backend: a library that computes what networks say.
 
     The last batch is filled up, so that the compiled function sees a single shape and a row's prediction does not
-    depend on how many rows are asked for.
+    depend on how many rows are asked for. Subclass it, name it, say what it can do, and write `_prepare`; an installed
+    package adds it by an entry point of that name in the group ``mechscreen.backends``. Its module must not import
+    what takes seconds outside the methods that need it.
 
     Parameters
     ----------
     network
-        A network of `mechscreen.emulators.networks`. It may be trained on; the predictions are those of its weights at
-        the time.
+        A network of `mechscreen.emulators.networks`.
     batch_size
         Parameter sets of one call.
+    precision
+        Of the products.
+
+    Class attributes
+    ----------------
+    name
+        The backend's, as in ``emulators.backend``.
+    precisions
+        Those that it can be told to compute in.
+    loops
+        Whether it can run networks that loop over their points.
+
+    Raises
+    ------
+    InputError
+        If the backend cannot do this.
     """
 
-    def __init__(self, network: Any, batch_size: int) -> None:
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
+    loops: ClassVar[bool] = True
+
+    def __init__(self, network: Any, batch_size: int, precision: Precision = "float32") -> None:
+        from mechscreen.emulators.networks import kind_of, network_shape
+
+        self.check(kind_of(network), precision)
         self.dimensions, self.outputs, self.points = network_shape(network)
         self.batch_size = batch_size
-        if not network.compiled:
-            network.jit_compile = worth_compiling(network)
-        self._predict: Callable[[FloatArray], Mapping[str, FloatArray]] = network.predict_on_batch
+        self._predict = self._prepare(network, precision)
+
+    @classmethod
+    def check(cls, kind: type[Network], precision: Precision) -> None:
+        """See that the backend can run a kind of network, and in a precision.
+
+        Raises
+        ------
+        InputError
+            If it cannot.
+        """
+        if kind.recurrent and not cls.loops:
+            raise InputError(
+                f"backend '{cls.name}' cannot run networks that loop over their points, as this one does; take "
+                f"{AUTO} or keras"
+            )
+        if precision not in cls.precisions:
+            raise InputError(
+                f"backend '{cls.name}' cannot be told to predict in {precision} (valid: {', '.join(cls.precisions)})"
+            )
+
+    @abstractmethod
+    def _prepare(self, network: Any, precision: Precision) -> Callable[[FloatArray], Mapping[str, FloatArray]]:
+        """Return what maps normalised parameters (batch size, d) to ``{"profiles": …, "log_peaks": …}``."""
 
     def __call__(self, parameters: NDArray[Any]) -> dict[str, FloatArray]:
         """Return ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}`` for normalised (n, d)."""
@@ -75,18 +129,43 @@ class Predictor:
         log_peaks[:] = said["log_peaks"][: len(parameters)]
 
 
-class CompiledPredictor(Predictor):
+class KerasPredictor(Predictor):
+    """A network as Keras calls it, in the precision of its training.
+
+    It may be trained on; the predictions are those of its weights at the time.
+    """
+
+    name = "keras"
+
+    def _prepare(self, network: Any, precision: Precision) -> Callable[[FloatArray], Mapping[str, FloatArray]]:
+        from mechscreen.emulators.networks import worth_compiling
+
+        if not network.compiled:
+            network.jit_compile = worth_compiling(network)
+        predict: Callable[[FloatArray], Mapping[str, FloatArray]] = network.predict_on_batch
+        return predict
+
+
+class OpenVINOPredictor(Predictor):
     """A network with the weights that it has now, compiled for the processor by OpenVINO.
 
     On a processor, dense layers run faster than by Keras, above all in bfloat16 where the processor has instructions
-    for it (docs/emulators.md, "Speed"). Parameters as for `Predictor`, and
-
-    precision
-        Of the products; ``bfloat16`` is float32 where the processor has no instructions for it.
+    for it (docs/emulators.md, "Speed"); elsewhere ``bfloat16`` is float32. It converts what TensorFlow is to run.
     """
 
-    def __init__(self, network: Any, batch_size: int, precision: Precision) -> None:
-        super().__init__(network, batch_size)
+    name = "openvino"
+    precisions = ("float32", "bfloat16")
+    loops = False
+
+    def _prepare(self, network: Any, precision: Precision) -> Callable[[FloatArray], Mapping[str, FloatArray]]:
+        from mechscreen.emulators.backend import keras
+        from mechscreen.emulators.networks import in_float32
+
+        if keras.backend.backend() != "tensorflow":
+            raise InputError(
+                f"backend 'openvino' converts networks that TensorFlow runs, and Keras runs on "
+                f"{keras.backend.backend()} here; take emulators.backend: keras, or KERAS_BACKEND=tensorflow"
+            )
         import tensorflow as tf
 
         ov, core = _openvino()
@@ -96,12 +175,19 @@ class CompiledPredictor(Predictor):
         self._weights_of = network
         names = ("profiles", "log_peaks")
 
-        @tf.function(input_signature=[tf.TensorSpec((batch_size, self.dimensions), tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec((self.batch_size, self.dimensions), tf.float32)])
         def call(parameters: Any) -> list[Any]:
             said = network(parameters, training=False)
             return [said[name] for name in names]
 
-        model = ov.convert_model(call.get_concrete_function())
+        try:
+            model = ov.convert_model(call.get_concrete_function())
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"backend 'openvino' cannot convert the network '{network.name}' ({reason[-1]}); take "
+                "emulators.backend: keras"
+            ) from error
         # OpenMP allows a number for each level of nesting; zero leaves the choice to OpenVINO.
         threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
         settings = {
@@ -117,15 +203,41 @@ class CompiledPredictor(Predictor):
             request.infer([rows], share_inputs=True)
             return {name: request.get_output_tensor(k).data for k, name in enumerate(names)}
 
-        self._predict = predict
+        return predict
 
 
-def fastest_predictor(network: Any, batch_size: int, precision: Precision = "float32") -> Predictor:
-    """Return the fastest predictor for a network that is not trained any more, on this machine.
+def check_backend(name: str, kind: type[Network], precision: Precision) -> None:
+    """See that there is a backend, and that it can run a kind of network, and in a precision.
 
-    That is Keras, in the network's own precision, where there is a GPU, where TensorFlow is not the backend, for loops
-    and for aligned profiles; elsewhere OpenVINO.
+    Raises
+    ------
+    InputError
+        If not.
     """
-    if worth_compiling(network):
-        return Predictor(network, batch_size)
-    return CompiledPredictor(network, batch_size, precision)
+    if name == AUTO:
+        return
+    names = [AUTO, *BACKENDS.names()]
+    if name not in names:
+        raise InputError(f"no backend '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
+    BACKENDS.get(name).check(kind, precision)
+
+
+def make_predictor(network: Any, batch_size: int, precision: Precision = "float32", backend: str = AUTO) -> Predictor:
+    """Return a predictor for a network that is not trained any more, by the backend of that name.
+
+    ``auto`` is the fastest on this machine: Keras, in the network's own precision, where there is a GPU, where
+    TensorFlow is not what runs it, for loops and for aligned profiles; elsewhere OpenVINO.
+
+    Raises
+    ------
+    InputError
+        If there is no such backend, or it cannot do this.
+    """
+    if backend == AUTO:
+        from mechscreen.emulators.networks import worth_compiling
+
+        if worth_compiling(network):
+            return KerasPredictor(network, batch_size)
+        backend = OpenVINOPredictor.name
+    predictor: Predictor = BACKENDS.get(backend)(network, batch_size, precision)
+    return predictor

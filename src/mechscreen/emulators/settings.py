@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError, core_schema
+
+from mechscreen.emulators.architectures.aligned import AlignedSettings
+from mechscreen.emulators.architectures.base import Network
+from mechscreen.emulators.architectures.dense import DenseSettings
+from mechscreen.emulators.architectures.lstm import LSTMSettings
+from mechscreen.registry import NETWORKS
 
 Combine = Literal["vote", "mean"]
 """What an ensemble predicts: what its most agreeing member says, or the mean of all."""
@@ -14,83 +22,61 @@ Precision = Literal["float32", "bfloat16"]
 NO_VOTE_OF_TWO = "of two members neither agrees more with the other; take combine: mean, or three members"
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class _ByName:
+    """Validates the section ``emulators.architecture``: a mapping whose `network` names one of the registry.
+
+    Its JSON Schema is that of the built-in networks.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        built_in = handler.generate_schema(
+            Annotated[DenseSettings | LSTMSettings | AlignedSettings, Field(discriminator="network")]
+        )
+        return core_schema.no_info_wrap_validator_function(
+            _network,
+            built_in,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda network, info: network.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
 
 
-class _ArchitectureSettings(_Settings):
-    def values_read(self, outputs: int, points: int) -> tuple[int, int]:
-        """Return how many values are read off curves, in a training sample and in a prediction."""
-        return 0, 0
+def _network(values: Any, by_built_in: ValidatorFunctionWrapHandler) -> Network:
+    if isinstance(values, Network):
+        return values
+    name = values.get("network") if isinstance(values, Mapping) else None
+    if not isinstance(name, str):
+        network: Network = by_built_in(values)
+        return network
+    names = NETWORKS.names()
+    if name not in names:
+        tags = ", ".join(f"'{known}'" for known in names)
+        raise PydanticKnownError(
+            "union_tag_invalid", {"discriminator": "'network'", "tag": name, "expected_tags": tags}
+        )
+    try:
+        network = NETWORKS.get(name).model_validate(values)
+    except ValidationError as error:
+        # Below the network's name, as the errors of a union are.
+        lines = [_below(name, item) for item in error.errors(include_url=False)]
+        raise ValidationError.from_exception_data(error.title, lines) from None
+    return network
 
 
-class DenseSettings(_ArchitectureSettings):
-    """A feed-forward network of residual blocks: fast, and the one to screen with."""
-
-    network: Literal["dense"] = Field("dense", description="Residual feed-forward network.")
-    width: int = Field(512, ge=1, le=16384, description="Neurons of every hidden layer.")
-    blocks: int = Field(4, ge=0, le=64, description="Residual blocks after the first layer.")
-
-    def weights(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many numbers the matrices of the network hold, biases aside."""
-        # Values and their logarithms in, two layers a block, profiles and peaks out.
-        return self.width * (2 * dimensions + 2 * self.blocks * self.width + outputs * points + outputs)
-
-    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many multiplications a prediction takes."""
-        return self.weights(dimensions, outputs, points)
+def _below(name: str, item: ErrorDetails) -> InitErrorDetails:
+    known = item["type"] in get_args(core_schema.ErrorType)
+    kind = item["type"] if known else PydanticCustomError("value_error", item["msg"])
+    return InitErrorDetails(type=kind, loc=(name, *item["loc"]), input=item["input"], ctx=item.get("ctx", {}))
 
 
-class LSTMSettings(_ArchitectureSettings):
-    """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
-
-    network: Literal["lstm"] = Field("lstm", description="The paper's recurrent network.")
-    embedding: int = Field(64, ge=1, le=16384, description="Neurons of the layer that embeds the parameters.")
-    units: int = Field(256, ge=1, le=16384, description="Units of the LSTM.")
-    feedback: int = Field(16, ge=1, le=1024, description="How many of the last outputs each step is fed.")
-
-    def weights(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many numbers the matrices of the network hold, biases aside."""
-        return self.embedding * (dimensions + outputs) + self._cell(outputs)
-
-    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many multiplications a prediction takes: one pass of the cell for every point."""
-        return self.embedding * (dimensions + outputs) + points * self._cell(outputs)
-
-    def _cell(self, outputs: int) -> int:
-        into = self.embedding + self.feedback * outputs + self.units
-        return 4 * self.units * into + self.units * outputs
+NetworkSettings = Annotated[Network, _ByName()]
+"""One of the networks of `mechscreen.registry.NETWORKS`, with its settings."""
 
 
-class AlignedSettings(_ArchitectureSettings):
-    """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
-
-    network: Literal["aligned"] = Field(
-        "aligned", description="As dense, for narrow profiles that move along their grid, such as densities."
-    )
-    width: int = Field(384, ge=1, le=16384, description="Neurons of every hidden layer.")
-    blocks: int = Field(3, ge=0, le=64, description="Residual blocks after the first layer.")
-    nodes: int = Field(64, ge=8, le=1024, description="Points of a profile's shape, in its own place and spread.")
-
-    def weights(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many numbers the matrices of the network hold, biases aside."""
-        # As the dense network, but for what comes out: shape, place, spread and integral of each profile.
-        return self.width * (2 * dimensions + 2 * self.blocks * self.width + outputs * (self.nodes + 3))
-
-    def multiplications(self, dimensions: int, outputs: int, points: int) -> int:
-        """Return how many multiplications a prediction takes, beside the values that it reads off curves."""
-        return self.weights(dimensions, outputs, points)
-
-    def values_read(self, outputs: int, points: int) -> tuple[int, int]:
-        """Return how many values are read off curves: at the nodes in training, at all points in a prediction."""
-        return outputs * self.nodes, outputs * points
-
-
-NetworkSettings = Annotated[DenseSettings | LSTMSettings | AlignedSettings, Field(discriminator="network")]
-
-
-class TrainingSettings(_Settings):
+class TrainingSettings(BaseModel):
     """How one member of an ensemble is trained (AdamW); the defaults suit the dense network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(200, ge=1, description="Passes over the training samples.")
     batch_size: int = Field(256, ge=1, description="Samples per optimiser step.")

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import keras
-from mechscreen.emulators.losses import fit_of
 from mechscreen.emulators.metrics import rmse
-from mechscreen.emulators.networks import worth_compiling
-from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.networks import kind_of, worth_compiling
+from mechscreen.emulators.prediction import KerasPredictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
 from mechscreen.errors import InputError, ModelError
@@ -65,7 +64,7 @@ class Training:
                 "raise simulations.count"
             )
         self.network = network
-        self._fit = fit_of(network, samples, settings)
+        self._fit = kind_of(network).fit(network, samples, settings)
         self.samples = samples
         self.validation = validation
         self.settings = settings
@@ -74,7 +73,7 @@ class Training:
         self._batch_size = min(settings.batch_size, len(samples))
         self._steps = len(samples) // self._batch_size
         self._compile()
-        self._predictor = Predictor(network, batch_size=min(512, len(validation)))
+        self._predictor = KerasPredictor(network, batch_size=min(512, len(validation)))
         self._best_weights: list[NDArray[np.float32]] = network.get_weights()
         self._state = self._collect()
 

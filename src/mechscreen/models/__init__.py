@@ -1,26 +1,13 @@
 """Mechanistic models and their registry."""
 
-from mechscreen.models.base import (
-    Model,
-    Output,
-    Parameter,
-    ParameterSpace,
-    Simulations,
-    Solution,
-    Status,
-    get_model,
-    model_names,
-)
-from mechscreen.models.myc_e2f import MycE2FModel
-from mechscreen.models.pattern import PatternModel
+from mechscreen.models.base import Model, Parameter, ParameterSpace, Simulations, Solution, get_model, model_names
+from mechscreen.models.outputs import Output, Status
 
 __all__ = [
     "Model",
-    "MycE2FModel",
     "Output",
     "Parameter",
     "ParameterSpace",
-    "PatternModel",
     "Simulations",
     "Solution",
     "Status",

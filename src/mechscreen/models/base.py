@@ -6,16 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.plugins import construct, load_object
-
-FloatArray = NDArray[np.float64]
+from mechscreen.models.outputs import FloatArray, Output, scale_profiles
+from mechscreen.registry import MODELS, construct
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Parameter:
     levels
         The only values a training set takes, or None where the whole range is sampled.
     zero, one
-        Physical values that normalise to 0 and 1; `low` and `high` unless given. They stay when a campaign narrows
-        the range, so a normalised value always means the same.
+        Physical values that normalise to 0 and 1; `low` and `high` unless given (a value that is held fixed is 0). They
+        stay when a campaign narrows the range, so a normalised value always means the same.
     """
 
     name: str
@@ -53,7 +51,8 @@ class Parameter:
         if math.isnan(self.zero):
             object.__setattr__(self, "zero", self.low)
         if math.isnan(self.one):
-            object.__setattr__(self, "one", self.high)
+            fixed = self.high == self.zero  # and normalises to 0
+            object.__setattr__(self, "one", self.zero + max(1.0, abs(self.zero)) if fixed else self.high)
         if self.zero == self.one:
             raise InputError(f"parameter '{self.name}': 'zero' and 'one' are both {self.one}")
         if self.levels is not None:
@@ -170,45 +169,15 @@ class ParameterSpace:
             raise InputError(f"parameters, row {i}: '{self.names[j]}' is {values[i, j]}; give a finite number")
         return values
 
-
-@dataclass(frozen=True)
-class Output:
-    """One profile that a model returns.
-
-    Attributes
-    ----------
-    name, unit
-        For axes, tables and people.
-    grid, grid_name, grid_unit
-        The points it stands on, shape (points,), ascending, and what they are.
-    crop
-        It is near zero over much of its grid; figures show the rest.
-    """
-
-    name: str
-    grid: FloatArray
-    unit: str = ""
-    grid_name: str = ""
-    grid_unit: str = ""
-    crop: bool = False
+    def outside(self, physical: FloatArray) -> int:
+        """Return how many of n parameter sets, (n, d), lie outside the ranges by more than rounding."""
+        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        inside = (physical >= self.low - slack) & (physical <= self.high + slack)
+        return int((~inside.all(axis=1)).sum())
 
 
 NUDGE = 5e-6
 """Relative change of every parameter that a sensitivity is measured with: the rounding of a table of five digits."""
-
-
-class Status(IntEnum):
-    """What became of one sample."""
-
-    OK = 0
-    NOT_FINITE = 1
-    NEGATIVE = 2
-    FLAT = 3
-    """No signal: a profile's maximum is zero, so that it has no shape."""
-    ERROR = 4
-    """The model raised an exception for this sample, or ended its process."""
-    TIMEOUT = 5
-    """The model took longer than it is given for one sample."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +225,10 @@ class Simulations:
         return len(self.status)
 
 
+class WrongSolution(ValueError):  # noqa: N818 - its name begins the reason that people read
+    """What `Model.solve` returned is not what the contract says: a mistake of the code, and not of a sample."""
+
+
 class Model(ABC):
     """A mechanistic model. Subclass it, name it, describe parameters and outputs, and write `solve`.
 
@@ -288,13 +261,7 @@ class Model(ABC):
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             return
-        known = _REGISTRY.get(cls.name)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise InputError(
-                f"model '{cls.name}' is already registered by {known.__module__}.{known.__qualname__}; "
-                f"give {cls.__module__}.{cls.__qualname__} another name"
-            )
-        _REGISTRY[cls.name] = cls
+        MODELS.define(cls.name, cls)
 
     @abstractmethod
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
@@ -334,11 +301,10 @@ class Model(ABC):
             values = self.space.denormalise(values)
         n = len(values)
         sample_seeds = np.arange(n, dtype=np.uint64) if seeds is None else np.asarray(seeds, dtype=np.uint64)
-        shape = (n, len(self.outputs), len(self.outputs[0].grid))
-        result = _normalise_profiles(self.solve(values, sample_seeds), shape)
+        result = _scaled(self.solve(values, sample_seeds), self.outputs, n)
         if not sensitivity:
             return result
-        neighbours = _normalise_profiles(self.solve(_nudge(values, sample_seeds), sample_seeds), shape)
+        neighbours = _scaled(self.solve(_nudge(values, sample_seeds), sample_seeds), self.outputs, n)
         distance = np.sqrt(np.mean((neighbours.profiles - result.profiles) ** 2, axis=2))
         return replace(result, sensitivity=distance)
 
@@ -349,48 +315,32 @@ def _nudge(values: FloatArray, seeds: NDArray[np.uint64]) -> FloatArray:
     return values * (1 + NUDGE * np.reshape(signs, values.shape))
 
 
-def _normalise_profiles(solution: Solution, shape: tuple[int, int, int]) -> Simulations:
-    """Divide each profile by its maximum and give every sample a status."""
+def _scaled(solution: Solution, outputs: Sequence[Output], n: int) -> Simulations:
+    """Return what a solver gave as simulations: profiles by their peaks, and a status and a reason for each sample."""
+    if not isinstance(solution, Solution):
+        raise WrongSolution(f"the model's solve() must return Solution(profiles), not {type(solution).__name__}")
     raw = np.asarray(solution.profiles, dtype=float)
+    shape = (n, len(outputs), len(outputs[0].grid))
     if raw.shape != shape:
-        raise ValueError(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
-    given = list(solution.reasons) or [""] * shape[0]
-    status = np.zeros(shape[0], dtype=np.uint8)
-    finite = np.isfinite(raw).all(axis=(1, 2))
-    with np.errstate(invalid="ignore"):
-        negative = finite & (raw < 0).any(axis=(1, 2))
-        peaks = raw.max(axis=2)
-        flat = finite & ~negative & (peaks <= 0).any(axis=1)
-    status[~finite] = Status.NOT_FINITE
-    status[negative] = Status.NEGATIVE
-    status[flat] = Status.FLAT
-    default = {
-        Status.OK: "",
-        Status.NOT_FINITE: "the profile holds a value that is not finite",
-        Status.NEGATIVE: "the profile holds a negative value",
-        Status.FLAT: "a profile is zero everywhere",
-    }
-    reasons = tuple(
-        (own or default[Status(int(code))]) if code else "" for own, code in zip(given, status, strict=True)
-    )
-    ok = status == Status.OK
-    profiles = np.full_like(raw, np.nan)
-    log_peaks = np.full(shape[:2], np.nan)
-    profiles[ok] = raw[ok] / peaks[ok][:, :, None]
-    log_peaks[ok] = np.log(peaks[ok])
+        raise WrongSolution(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
+    if len(solution.reasons) not in (0, n):
+        raise WrongSolution(f"the model's solve() returned {len(solution.reasons)} reasons for {n} samples")
+    profiles, log_peaks, status, found = scale_profiles(raw, outputs)
+    given = list(solution.reasons) or [""] * n
+    reasons = tuple((own or why) if code else "" for own, why, code in zip(given, found, status, strict=True))
     return Simulations(profiles, log_peaks, status, reasons)
-
-
-_REGISTRY: dict[str, type[Model]] = {}
 
 
 def model_names() -> list[str]:
     """Names of the registered models."""
-    return sorted(_REGISTRY)
+    return sorted(MODELS.names())
 
 
 def get_model(spec: str, /, **options: Any) -> Model:
-    """Return a model by registered name, ``package.module:Class`` or ``path/to/file.py:Class``.
+    """Return a model by name, ``package.module:Class`` or ``path/to/file.py:Class``.
+
+    Names are those of the built-in models, of those that installed packages add (entry points of the group
+    ``mechscreen.models``), and of those that are defined in this process.
 
     Raises
     ------
@@ -399,13 +349,7 @@ def get_model(spec: str, /, **options: Any) -> Model:
     ModelError
         If its module cannot be imported, or its outputs are not as `Model` says.
     """
-    cls = _load_class(spec) if ":" in spec else _REGISTRY.get(spec)
-    if cls is None:
-        raise InputError(
-            f"no model '{spec}'{nearest(spec, _REGISTRY)} (registered: {', '.join(model_names())}; your own: "
-            "package.module:Class or path/to/file.py:Class)"
-        )
-    model: Model = construct(cls, options, f"model '{spec}'")
+    model: Model = construct(MODELS.get(spec), options, f"model '{spec}'")
     _check_outputs(model, spec)
     return model
 
@@ -423,10 +367,7 @@ def _check_outputs(model: Model, spec: str) -> None:
             raise ModelError(
                 f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
             )
-
-
-def _load_class(spec: str) -> type[Model]:
-    cls = load_object(spec, "model")
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
-        raise ModelError(f"model '{spec}': {cls!r} is not a subclass of mechscreen.Model")
-    return cls
+        if not 0 <= output.floor < math.inf:
+            raise InputError(
+                f"model '{spec}', output '{output.name}': its floor is {output.floor}; give the least value that counts"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mechscreen.models.base import FloatArray
+from mechscreen.models.outputs import FloatArray
 
 BINS = 64
 """Bins within one bandwidth; the error falls as its square and is 6e-5 of a single kernel's peak."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, nearest
-from mechscreen.models.base import FloatArray, Model, Output, Parameter, ParameterSpace, Solution
+from mechscreen.models.base import Model, Parameter, ParameterSpace, Solution
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
+from mechscreen.models.outputs import FloatArray, Output
 
 MOLECULES = 602.0
 """Molecules per µM: Avogadro's number times a volume of 1 fl."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechscreen.models.base import FloatArray
 from mechscreen.models.myc_e2f import PARAMETERS, SERUM, VARIABLES, molecular
+from mechscreen.models.outputs import FloatArray
 
 SPECIES = tuple(VARIABLES)
 

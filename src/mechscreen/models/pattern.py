@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.models.base import FloatArray, Model, Output, Parameter, ParameterSpace, Solution
+from mechscreen.models.base import Model, Parameter, ParameterSpace, Solution
+from mechscreen.models.outputs import FloatArray, Output
 
 LENGTH = 80.0
 """Radius of the disc L, dimensionless."""

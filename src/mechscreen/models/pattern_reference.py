@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mechscreen.models.base import FloatArray
+from mechscreen.models.outputs import FloatArray
 from mechscreen.models.pattern import LENGTH, OUTPUT_POINTS, REFERENCE_POINTS, groups
 
 MACRO_STEP = 0.01

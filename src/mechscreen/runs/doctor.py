@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import shutil
@@ -14,12 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 
 from mechscreen import storage
-from mechscreen.campaign import read_mapping
+from mechscreen.errors import InputError
 from mechscreen.runs.probe import FAILED, FOUND
 
 LEAST_SPACE, LEAST_SCRATCH = 20e9, 1e9
@@ -32,6 +32,19 @@ _NEEDED = ("", "emulators", "workflow")
 """Extras that a campaign needs, beside what is always installed."""
 _RANKS = 2
 _JOB_MINUTES = 10
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """What a profile says of resources: by default, and for single rules."""
+
+    executor: str
+    defaults: Mapping[str, str]
+    rules: Mapping[str, Mapping[str, str]]
+
+    def resources(self, rule: str) -> dict[str, str]:
+        """Return the resources of a rule."""
+        return {**self.defaults, **self.rules.get(rule, {})}
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,8 @@ def examine(profile: Path, results: Path, say: Callable[[str], None]) -> bool:
     Parameters
     ----------
     profile
-        Folder of a workflow profile. For one of SLURM, two short jobs are submitted as it says.
+        Folder of a workflow profile, which Snakemake's own reader reads. For one of SLURM, two short jobs are submitted
+        as it says.
     results
         Folder that will hold the folders of results; it is made if it is not there.
 
@@ -66,7 +80,7 @@ def examine(profile: Path, results: Path, say: Callable[[str], None]) -> bool:
     InputError
         If the profile cannot be read, or `results` cannot be written to.
     """
-    settings = read_mapping(profile / "config.yaml")
+    settings = _read_profile(profile)
     storage.check_writable(results / "doctor")
     results.mkdir(parents=True, exist_ok=True)
     well = True
@@ -79,14 +93,14 @@ def examine(profile: Path, results: Path, say: Callable[[str], None]) -> bool:
     return well
 
 
-def _findings(settings: Mapping[str, Any], results: Path) -> Iterator[Finding]:
+def _findings(settings: _Profile, results: Path) -> Iterator[Finding]:
     yield _packages()
     yield _space(results)
     yield _inodes(results)
     yield _locks(results)
     yield _clock(results)
     yield _scratch()
-    if settings.get("executor") != "slurm":
+    if settings.executor != "slurm":
         yield _ranks_here(settings, results)
         return
     if shutil.which("sbatch") is None:
@@ -168,25 +182,28 @@ def _scratch() -> Finding:
     return Finding("scratch", f"{free / 1e9:,.1f} GB free in {folder}", advice)
 
 
-def _ranks_here(settings: Mapping[str, Any], results: Path) -> Finding:
+def _ranks_here(settings: _Profile, results: Path) -> Finding:
     with _marker(results) as marker:
         command = _probe_ranks(settings, marker)
         done = subprocess.run(command, shell=True, capture_output=True, text=True, env=_environment())
     return _probed("MPI", done.returncode, done.stdout + done.stderr, _MPI_ADVICE)
 
 
-def _ranks_on_nodes(settings: Mapping[str, Any], results: Path) -> Finding:
+def _ranks_on_nodes(settings: _Profile, results: Path) -> Finding:
     with _marker(results) as marker:
         options = [f"--ntasks={_RANKS}", f"--nodes={_RANKS}", "--mem-per-cpu=1000"]
         code, said = _submit(settings, "simulate_shard", options, _probe_ranks(settings, marker), results)
     return _probed("MPI on two nodes", code, said, _MPI_ADVICE)
 
 
-def _gpu_on_node(settings: Mapping[str, Any], results: Path) -> Finding:
-    gpus = _setting(settings, "train_member", "gpu")
-    if not gpus:
+def _gpu_on_node(settings: _Profile, results: Path) -> Finding:
+    resources = settings.resources("train_member")
+    options = _gpu_options(resources)
+    if not options and "gpu" not in resources.get("slurm_extra", ""):
+        if resources.get("gpus", "0") != "0":
+            return Finding("GPU", "Snakemake does not pass 'gpus' of the profile on", f"write gpu: {resources['gpus']}")
         return Finding("GPU", "the profile asks for none")
-    options = [f"--gpus={gpus}", "--mem=4000"]
+    options = [*options, "--mem=4000"]
     code, said = _submit(settings, "train_member", options, f"{_python()} -m mechscreen.runs.probe gpu", results)
     return _probed("GPU", code, said, _GPU_ADVICE)
 
@@ -201,13 +218,14 @@ _GPU_ADVICE = (
 )
 
 
-def _submit(settings: Mapping[str, Any], rule: str, options: list[str], command: str, results: Path) -> tuple[int, str]:
+def _submit(settings: _Profile, rule: str, options: list[str], command: str, results: Path) -> tuple[int, str]:
     """Run a command in a job, as the profile has it for a rule; return its exit code and what it said."""
     output = results / ".doctor.out"
+    resources = settings.resources(rule)
     for key, option in (("slurm_account", "--account"), ("slurm_partition", "--partition")):
-        value = _setting(settings, rule, key)
-        if value:
-            options = [*options, f"{option}={value}"]
+        if resources.get(key):
+            options = [*options, f"{option}={resources[key]}"]
+    options = [*options, *shlex.split(resources.get("slurm_extra", ""))]
     done = subprocess.run(
         [
             *("sbatch", "--wait", "--job-name=mechscreen-doctor", f"--time={_JOB_MINUTES}", f"--output={output}"),
@@ -225,14 +243,62 @@ def _submit(settings: Mapping[str, Any], rule: str, options: list[str], command:
     return done.returncode, said + done.stderr
 
 
-def _setting(settings: Mapping[str, Any], rule: str, key: str) -> Any:
-    """Return a resource of a rule as the profile sets it, for the rule or by default."""
-    of_rule = (settings.get("set-resources") or {}).get(rule) or {}
-    return of_rule.get(key, (settings.get("default-resources") or {}).get(key))
+def _gpu_options(resources: Mapping[str, str]) -> list[str]:
+    """Return sbatch's options for GPUs, as Snakemake's SLURM plugin makes them of a rule's resources."""
+    gres, model, gpus = (resources.get(key, "") for key in ("gres", "gpu_model", "gpu"))
+    options = [f"--gres={gres}"] if any(part.strip().startswith("gpu") for part in gres.split(",")) else []
+    if model:
+        options.append(f"--gpus={model}:{gpus or 1}")
+    elif gpus not in ("", "0"):
+        options.append(f"--gpus={gpus}")
+    return options
 
 
-def _probe_ranks(settings: Mapping[str, Any], marker: Path) -> str:
-    launcher = _setting(settings, "simulate_shard", "mpi") or "mpiexec"
+def _read_profile(folder: Path) -> _Profile:
+    """Read a profile as Snakemake does: its choice of the file, mappings and lists of ``key=value``."""
+    from snakemake.cli import get_profile_dir
+    from snakemake.profiles import ProfileConfigFileParser
+
+    found = get_profile_dir(str(folder))
+    if found is None:
+        raise InputError(f"{folder / 'config.yaml'}: cannot be read: there is no such profile")
+    path = found[1]
+    try:
+        with path.open(encoding="utf-8") as stream:
+            settings = ProfileConfigFileParser().parse(stream)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:
+        raise InputError(f"{path}: not valid YAML, or not a profile: {error}") from None
+
+    def entries(key: str) -> Iterator[tuple[str, str]]:
+        given = settings.get(key) or []
+        for entry in [given] if isinstance(given, str) else given:
+            name, equals, value = str(entry).partition("=")
+            if not equals:
+                raise InputError(f"{path}: '{entry}' in {key} has no '='")
+            yield name.strip(), _unquoted(value.strip())
+
+    rules: dict[str, dict[str, str]] = {}
+    for name, value in entries("set-resources"):
+        rule, colon, key = name.partition(":")
+        if not colon:
+            raise InputError(f"{path}: '{name}={value}' in set-resources names no rule; write rule:{name}={value}")
+        rules.setdefault(rule, {})[key] = value
+    return _Profile(str(settings.get("executor", "")), dict(entries("default-resources")), rules)
+
+
+def _unquoted(text: str) -> str:
+    """Return what a value means to Snakemake, to which it is an expression: without quotation marks of its own."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _probe_ranks(settings: _Profile, marker: Path) -> str:
+    launcher = settings.resources("simulate_shard").get("mpi") or "mpiexec"
     return f"{launcher} -n {_RANKS} {_python()} -m mechscreen.runs.probe ranks {_RANKS} {shlex.quote(str(marker))}"
 
 

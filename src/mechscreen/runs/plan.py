@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
+from mechscreen.isolation import CallFailed
+from mechscreen.models.outputs import Status
 from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
 from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.stages.simulate import Simulator, simulating
 from mechscreen.stages.table import Speeds
 
 MEASURED_SECONDS = 3.0
 """For how long each unit of work is measured."""
+_ATTEMPTS = 8
+"""Samples that may fail before a model counts as one that fails for all."""
 _BATCHES = 4
 _PREDICTIONS = 4096
 _ROUGHLY = 3.0
@@ -24,7 +30,8 @@ _ROUGHLY = 3.0
 def plan(campaign: Campaign) -> str:
     """Measure the units of work on one core of this machine and return what the campaign will take, as a table."""
     typical = typical_speeds(campaign)
-    sample = _sample_seconds(campaign)
+    measured, trouble = _sample_seconds(campaign)
+    sample = typical.sample if measured is None else measured
     training, prediction, gpu_step = _network_seconds(campaign)
     speeds = Speeds(sample, training, prediction, gpu_step or typical.gpu_step)
     steps = forecast(campaign, speeds)
@@ -36,13 +43,18 @@ def plan(campaign: Campaign) -> str:
         "",
         f"{core_hours(report)}; longest path {longest_path(report)}, time in the queue not counted",
         "",
-        f"Measured on a core of this machine: a simulation {_duration(sample)}, a training sample once through the "
-        f"network {_duration(training)}, a prediction of one member {_duration(prediction)}.",
+        *([trouble, ""] if trouble else []),
+        "Measured on a core of this machine: "
+        + ("" if measured is None else f"a simulation {_duration(sample)}, ")
+        + f"a training sample once through the network {_duration(training)}, "
+        f"a prediction of one member {_duration(prediction)}.",
         f"A step of the optimiser on a GPU: {_duration(speeds.gpu_step)}, "
         + ("measured here." if gpu_step else "assumed, since there is no GPU here."),
     ]
     stated = campaign.model_instance.seconds
-    if not stated / _ROUGHLY < sample < stated * _ROUGHLY:
+    if measured is None:
+        lines.append(f"The forecast takes the seconds that the model states: {stated:g}.")
+    elif not stated / _ROUGHLY < sample < stated * _ROUGHLY:
         lines.append(
             f"The model says seconds = {stated:g}, by which its jobs ask for ranks and time: "
             f"seconds = {sample:.2g} would suit."
@@ -50,33 +62,82 @@ def plan(campaign: Campaign) -> str:
     return "\n".join(lines)
 
 
-def _sample_seconds(campaign: Campaign) -> float:
-    """Return the core-seconds of a simulation, from parameter sets of the campaign."""
-    model = campaign.model_instance
-    sampling, dimensions = campaign.simulations.sampling, len(campaign.space)
+def _sample_seconds(campaign: Campaign) -> tuple[float | None, str]:
+    """Return the seconds of a simulation on a core, from parameter sets of the campaign, and what is wrong with them.
 
-    def simulate(start: int, stop: int) -> None:
-        unit = sample_unit(sampling, campaign.seed, start, stop, dimensions, "simulations")
+    No seconds where all that are tried fail. Those that fail count like others, since a campaign pays for them too.
+    """
+    model, limit = campaign.model_instance, campaign.simulations.sample_time_limit
+    with simulating(model, campaign.model.name, campaign.model.options, limit) as simulator:
+        trial = _Trial(campaign, simulator)
+        # In a process of its own it may start programs, whose time the wall clock counts.
+        clock = time.perf_counter if model.isolated else time.process_time
+        end = time.monotonic() + limit
+        start = 0
+        while not trial.simulate(start, start + 1):  # the first that works compiles
+            start += 1
+            if start == _ATTEMPTS or time.monotonic() >= end:
+                return None, trial.trouble()
+        start, size = start + 1, 1
+        while True:
+            begin = clock()
+            worked = trial.simulate(start, start + size)
+            seconds = clock() - begin
+            # The next ones each time, since some take longer.
+            start += size
+            if not worked:
+                return trial.seconds_one_by_one(start, clock), trial.trouble()
+            if seconds > MEASURED_SECONDS / 2:
+                return seconds / size, trial.trouble()
+            size *= 2
+
+
+class _Trial:
+    """Samples of a campaign, simulated as its jobs do, and what becomes of them."""
+
+    def __init__(self, campaign: Campaign, simulator: Simulator) -> None:
+        self._campaign = campaign
+        self._simulator = simulator
+        self._tried = self._solved = 0
+        self._reasons: Counter[str] = Counter()
+
+    def simulate(self, start: int, stop: int) -> bool:
+        """Simulate samples `start` to `stop` − 1 in one call and return whether the call worked."""
+        campaign = self._campaign
+        unit = sample_unit(
+            campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), "simulations"
+        )
         seeds = sample_seeds(campaign.seed, start, stop, "simulation seeds")
-        model.simulate(campaign.space.physical(unit, levels=True), seeds=seeds)
+        self._tried += stop - start
+        try:
+            result = self._simulator(campaign.space.physical(unit, levels=True), seeds, False)
+        except CallFailed as error:
+            self._reasons[" ".join(str(error).split())] += 1
+            return False
+        self._solved += int((result.status == Status.OK).sum())
+        self._reasons.update(reason for reason in result.reasons if reason)
+        return True
 
-    simulate(0, 1)  # compiles
-    size = 1
-    while True:
-        # The next ones each time, since some take longer.
-        start = time.process_time()
-        simulate(size, 2 * size)
-        seconds = time.process_time() - start
-        if seconds > MEASURED_SECONDS / 2:
-            return seconds / size
-        size *= 2
+    def seconds_one_by_one(self, start: int, clock: Callable[[], float]) -> float:
+        """Return the mean seconds of as many samples, from `start` on, as fill the time."""
+        begin, n = clock(), 0
+        while clock() - begin < MEASURED_SECONDS:
+            self.simulate(start + n, start + n + 1)
+            n += 1
+        return (clock() - begin) / n
+
+    def trouble(self) -> str:
+        """Return what is to be said where no sample has a solution."""
+        if self._solved:
+            return ""
+        return f"None of {self._tried} samples has a solution, most often: {self._reasons.most_common(1)[0][0]}"
 
 
 def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     """Return core-seconds of a training sample and of a prediction, and seconds of a step on a GPU if there is one."""
     from mechscreen.emulators.backend import has_gpu
     from mechscreen.emulators.networks import build_network
-    from mechscreen.emulators.prediction import fastest_predictor
+    from mechscreen.emulators.prediction import make_predictor
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.training import Training
 
@@ -94,11 +155,12 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     training = Training(network, samples, samples.take(np.arange(batch)), settings.training, seed=0)
     training.run_epoch()  # compiles
     on_gpu = has_gpu()
-    epoch = _repeat(training.run_epoch, time.perf_counter if on_gpu else time.process_time)
-    predictor = fastest_predictor(network, min(_PREDICTIONS, n), settings.precision)
+    clock = time.perf_counter if on_gpu else time.process_time
+    epoch = _repeat(training.run_epoch, clock)
+    predictor = make_predictor(network, min(_PREDICTIONS, n), settings.precision, settings.backend)
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
-    prediction = _repeat(lambda: predictor(rows), time.process_time) / len(rows)
+    prediction = _repeat(lambda: predictor(rows), clock) / len(rows)
     return epoch / n, prediction, epoch / _BATCHES if on_gpu else None
 
 

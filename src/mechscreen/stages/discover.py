@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import __version__, storage
-from mechscreen.errors import InputError, nearest, unreadable
+from mechscreen.errors import InputError, nearest
+from mechscreen.tables import read_rows
 
 if TYPE_CHECKING:
     from mechscreen.discovery import DiscoveredModel, Knowledge
@@ -167,7 +167,7 @@ def read_time_series(
     InputError
         Naming the file, the line and the column of what is wrong.
     """
-    rows = _rows(path)
+    rows = read_rows(path)
     if len(rows) < 2:
         raise InputError(f"{path}: has no data; the first row names the columns, each further row is a time")
     header = [name.strip() for name in rows[0][1]]
@@ -193,21 +193,6 @@ def read_time_series(
     return TimeSeries(
         time, tuple(names), tuple(groups), tuple(a[:, 0] for a in arrays), tuple(a[:, 1:] for a in arrays)
     )
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not empty, each with the number of its line."""
-    try:
-        # utf-8-sig, because spreadsheets put a byte order mark first.
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
-    except OSError as error:
-        raise unreadable(path, error, "give a CSV file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not valid CSV ({error})") from None
 
 
 def _number(path: Path, line: int, column: str, field: str, *, missing: bool = True) -> float:

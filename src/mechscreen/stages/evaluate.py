@@ -13,7 +13,7 @@ from scipy import stats
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.stages.merge import load_split
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
 from mechscreen.stages.provenance import describe, provenance, record
 from mechscreen.stages.train import to_samples
 
@@ -31,6 +31,8 @@ REPEATS, POINTS = 8, 1024
 
 def evaluate(campaign: Campaign) -> Path:
     """Predict the test split and write ``predictions.h5`` and ``metrics.json``; return the latter's path.
+
+    ``ensemble.json`` beside the members tells how they were combined.
 
     Raises
     ------
@@ -64,12 +66,13 @@ def evaluate(campaign: Campaign) -> Path:
             "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
             **describe(campaign),
         },
-        provenance(campaign, "evaluation", KIND),
+        {**provenance(campaign, "evaluation", KIND), "backend": ensemble.backend},
     )
     metrics = {
         **record(campaign, "evaluation", METRICS_KIND),
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
+        "backend": ensemble.backend,
         "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
         "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
         "outputs": _by_output(campaign, test, said),
@@ -78,6 +81,7 @@ def evaluate(campaign: Campaign) -> Path:
         "disagreement": _disagreement(campaign, said.disagreement, error),
         "importance": _importance(campaign, ensemble),
     }
+    write_ensemble_record(campaign)
     storage.write_json(campaign.paths.metrics, metrics)
     log.info("evaluate: %d test samples, mean RMSE of the profiles %.4f", len(test), error.mean())
     return campaign.paths.metrics

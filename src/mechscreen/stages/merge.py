@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign, Identity
 from mechscreen.errors import InputError
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
 from mechscreen.stages.provenance import describe, provenance, record

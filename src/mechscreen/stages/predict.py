@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
+from mechscreen.emulators.prediction import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Parameter, ParameterSpace
@@ -26,6 +28,25 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KIND = "predicted table"
+
+
+class EnsembleRecord(BaseModel):
+    """How an ensemble was evaluated: ``ensemble.json`` beside its members.
+
+    Attributes
+    ----------
+    members
+        SHA-256 of each member's network, by the name of its folder.
+    combine, precision, backend
+        As in the campaign's section ``emulators``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    members: dict[str, str]
+    combine: Combine
+    precision: Precision
+    backend: str
 
 
 class TrainedEnsemble:
@@ -64,7 +85,7 @@ class TrainedEnsemble:
         values = self.space.check(parameters)
         if normalised:
             values = self.space.denormalise(values)
-        outside = self._outside(values)
+        outside = self.space.outside(values)
         if outside:
             log.warning(
                 "%d of %d parameter sets lie outside the ranges that the ensemble was trained on; it was never tested "
@@ -74,19 +95,15 @@ class TrainedEnsemble:
             )
         return self.ensemble.predict(self.space.normalise(values))
 
-    def _outside(self, physical: NDArray[np.float64]) -> int:
-        slack = 1e-9 * np.maximum(np.abs(self.space.low), np.abs(self.space.high))
-        inside = (physical >= self.space.low - slack) & (physical <= self.space.high + slack)
-        return int((~inside.all(axis=1)).sum())
 
-
-def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> TrainedEnsemble:
+def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> TrainedEnsemble:
     """Load all members of an ensemble from its folder, such as ``results/demo/emulators/dense``.
 
     Parameters
     ----------
     combine
-        ``vote``: predict what the most agreeing member says (the paper). ``mean``: predict the mean of all.
+        ``vote``: predict what the most agreeing member says (the paper). ``mean``: predict the mean of all. Unless
+        given, what the campaign was evaluated with; before that the mean of two members, and the vote of more.
 
     Raises
     ------
@@ -102,7 +119,49 @@ def load_ensemble(directory: str | Path, *, combine: Combine = "vote") -> Traine
                 f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
                 "campaign: remove the members of the other"
             )
-    return TrainedEnsemble(_load_members(folders, combine), _space(records[0]), _outputs(records[0]))
+    settings = _evaluated_with(Path(directory), folders, records)
+    ensemble = _load_members(folders, combine or settings.combine, settings.precision, settings.backend)
+    return TrainedEnsemble(ensemble, _space(records[0]), _outputs(records[0]))
+
+
+def write_ensemble_record(campaign: Campaign) -> None:
+    """Write ``ensemble.json``, unless the networks are those of the campaign's base, whose evaluation it tells of."""
+    if campaign.base is not None:
+        return
+    folders = [campaign.paths.member(number) for number in range(campaign.emulators.members)]
+    record = EnsembleRecord(
+        members=_hashes(folders, [read_record(folder) for folder in folders]),
+        combine=campaign.emulators.combine,
+        precision=campaign.emulators.precision,
+        backend=campaign.emulators.backend,
+    )
+    storage.write_json(_record_path(campaign.paths.emulators), record.model_dump(mode="json"))
+
+
+def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> EnsembleRecord:
+    """Return how the members were evaluated; where they were not, what suits their number, and tell so."""
+    path = _record_path(directory)
+    members = _hashes(folders, records)
+    reason = "was not evaluated yet"
+    if storage.exists(path):
+        try:
+            record = EnsembleRecord.model_validate(storage.read_json(path))
+        except ValidationError:
+            raise storage.FileError(path, "does not hold what evaluate writes") from None
+        if record.members == members:
+            return record
+        reason = f"has other members than those that were evaluated ({path.name})"
+    combine: Combine = "mean" if len(members) == 2 else "vote"
+    log.warning("%s: the ensemble %s; taking combine: %s, precision: float32", directory, reason, combine)
+    return EnsembleRecord(members=members, combine=combine, precision="float32", backend=AUTO)
+
+
+def _record_path(directory: Path) -> Path:
+    return directory / "ensemble.json"
+
+
+def _hashes(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {folder.name: record["model_sha256"] for folder, record in zip(folders, records, strict=True)}
 
 
 def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
@@ -125,7 +184,8 @@ def _load_checked(campaign: Campaign, members: int, samples: int | None = None) 
     folders = [campaign.paths.member(number, samples) for number in range(members)]
     for folder in folders:
         read_record(folder, campaign.identity("emulators"), samples)
-    return _load_members(folders, campaign.emulators.combine, campaign.emulators.precision)
+    emulators = campaign.emulators
+    return _load_members(folders, emulators.combine, emulators.precision, emulators.backend)
 
 
 def predict_table(
@@ -134,9 +194,11 @@ def predict_table(
     out: Path,
     *,
     normalised: bool = False,
-    combine: Combine = "vote",
+    combine: Combine | None = None,
 ) -> Path:
     """Predict the parameter sets of a CSV file (see `mechscreen.tables`) and write them; return `out`.
+
+    Without `combine`, members are combined as in `load_ensemble`.
 
     Raises
     ------
@@ -152,7 +214,8 @@ def predict_table(
             storage.verify(out, KIND)
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
-    said = load_ensemble(directory, combine=combine).predict(parameters)
+    trained = load_ensemble(directory, combine=combine)
+    said = trained.predict(parameters)
     outputs = _outputs(record)
     storage.write(
         out,
@@ -171,7 +234,8 @@ def predict_table(
             "seed": record["seed"],
             "kind": KIND,
             "members": len(folders),
-            "combine": combine,
+            "combine": trained.ensemble.combine,
+            "backend": trained.ensemble.backend,
         },
     )
     log.info("predict: %d parameter sets → %s", len(parameters), out)
@@ -197,11 +261,14 @@ def _member_folders(directory: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _load_members(folders: Sequence[Path], combine: Combine, precision: Precision = "float32") -> Ensemble:
+def _load_members(
+    folders: Sequence[Path], combine: Combine, precision: Precision = "float32", backend: str = AUTO
+) -> Ensemble:
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 
-    return Ensemble([load_network(folder / "model.keras") for folder in folders], combine=combine, precision=precision)
+    networks = [load_network(folder / "model.keras") for folder in folders]
+    return Ensemble(networks, combine=combine, precision=precision, backend=backend)
 
 
 def _space(record: Mapping[str, Any]) -> ParameterSpace:

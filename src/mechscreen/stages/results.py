@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.models import Parameter
+from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, merge, validate
 from mechscreen.stages.screen import SUMMARY_KIND
@@ -132,7 +133,10 @@ class Results:
         ]
 
     def called(self, name: str) -> str:
-        """Return a class's name as people call it: with what it counts, where it is a number."""
-        if not name[:1].isdigit():
+        """Return a class's name as people call it: with what it counts, where the objective is built in.
+
+        One that was added says itself what its classes are called.
+        """
+        if self.campaign.screen.objective.name not in OBJECTIVES.built_in:
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"

@@ -80,17 +80,18 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     search = Search(campaign)
     paths = campaign.paths
     counts = search.no_counts()
-    kept = 0
+    kept, backends = 0, set[str]()
     problems = []
     with Progress(campaign.screen.blocks, "screen: verify", "blocks") as progress:
         for number in range(campaign.screen.blocks):
             try:
-                block_counts, hits = search.read_block(number)
+                block_counts, hits, by = search.read_block(number)
             except storage.FileError as error:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 counts.merge(block_counts)
                 kept += len(hits)
+                backends |= by
             progress.advance()
     if problems:
         raise InputError(
@@ -103,6 +104,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         **search.totals(counts),
         "hits_kept": kept,
         "samples": campaign.screen.count,
+        "backend": ", ".join(sorted(backends)),
     }
     layout = {name: ((kept, *column.shape[1:]), column.dtype) for name, column in search.no_hits().columns().items()}
     with (
@@ -110,7 +112,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
-            _, hits = search.read_block(number)
+            _, hits, _ = search.read_block(number)
             writer.append(hits.columns())
             progress.advance()
     storage.write(paths.screen_summary, {**search.describe(), **counts.arrays()}, attributes)
@@ -238,7 +240,7 @@ class Search:
             "disagreement_edges": np.linspace(0, 1, DISAGREEMENT_BINS + 1),
         }
 
-    def read_block(self, number: int) -> tuple[Counts, Hits]:
+    def read_block(self, number: int) -> tuple[Counts, Hits, set[str]]:
         """Read a block and check it against the campaign: checksum, origin, shapes, and that the counts add up.
 
         Raises
@@ -257,7 +259,7 @@ class Search:
         expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
         if len(hits) != expected:
             raise storage.FileError(file.path, f"holds {len(hits)} hits, and its counts say {expected}")
-        return counts, hits
+        return counts, hits, backends_of(file)
 
     def pack(self, counts: Counts, hits: Hits) -> dict[str, NDArray[Any]]:
         """Return the arrays of a block's file. A block has fewer than 2^32 samples, so half the space will do."""
@@ -279,11 +281,17 @@ class Search:
         return counts, Hits(**{name: file[name] for name in hits.columns()})
 
 
+def backends_of(file: storage.File) -> set[str]:
+    """Return the names of what computed the predictions of a block."""
+    return set(str(file.attributes.get("backend", "not recorded")).split(", "))
+
+
 class _Share:
     """What a rank has seen and not yet told rank 0."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, backend: str) -> None:
         self._search = search
+        self._backend = backend
         self._begin()
 
     def _begin(self) -> None:
@@ -298,15 +306,15 @@ class _Share:
 
     def take(self) -> _Told:
         """Return what there is to tell, which is no longer here then."""
-        told = self.counts, self.kept.result(), self.batches
+        told = self.counts, self.kept.result(), self.batches, self._backend
         self._begin()
         return told
 
 
 _Batch = tuple[int, int]
 """First sample of a batch, and the one after its last."""
-_Told = tuple[Counts, Hits, list[_Batch]]
-"""Counts and hits of some batches."""
+_Told = tuple[Counts, Hits, list[_Batch], str]
+"""Counts and hits of some batches, and what computed them."""
 
 
 class _Block(Resumable):
@@ -343,6 +351,7 @@ class _Block(Resumable):
             (first, min(first + BATCH, self._stop)): False for first in range(self._start, self._stop, BATCH)
         }
         self._kept = KeptHits(self._search.campaign.screen.hits_per_block, self._search.no_hits())
+        self._backends: set[str] = set()
 
     def load(self) -> None:
         """Take over the batches of an earlier attempt."""
@@ -354,7 +363,8 @@ class _Block(Resumable):
         batches = [batch for batch, is_done in zip(self._batches, done, strict=True) if is_done]
         if counts.classes.sum() != sum(stop - start for start, stop in batches):
             raise storage.FileError(self.partial_path, "its counts are not those of its batches")
-        self._enter((counts, hits, batches))
+        self._counts.merge(counts)
+        self._note(hits, batches, backends_of(file))
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Look at what is missing; return whether all was done.
@@ -363,7 +373,7 @@ class _Block(Resumable):
         done once the counts that it is in have arrived.
         """
         ensemble = load_campaign_ensemble(self._search.campaign)
-        share = _Share(self._search)
+        share = _Share(self._search, ensemble.backend)
         most = self._search.campaign.screen.hits_per_block
         tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
         # Not all at once.
@@ -391,11 +401,11 @@ class _Block(Resumable):
         else:
             complete = ranks.hand_out((), work, lambda batch, told: None)
         # What is left: all counts in one go, and the hits, which may be many, rank by rank.
-        counts, hits, batches = share.take()
+        counts, hits, batches, backend = share.take()
         ranks.add_up(counts.arrays().values())
         if ranks.is_root:
             self._counts.merge(counts)
-        ranks.take_each((hits, batches), lambda of_rank: self._note(*of_rank))
+        ranks.take_each((hits, batches, {backend}), lambda of_rank: self._note(*of_rank))
         return complete
 
     def save(self) -> None:
@@ -407,18 +417,25 @@ class _Block(Resumable):
         self._write(self.path, KIND, {})
 
     def _enter(self, told: _Told) -> None:
-        counts, hits, batches = told
+        counts, hits, batches, backend = told
         self._counts.merge(counts)
-        self._note(hits, batches)
+        self._note(hits, batches, {backend})
 
-    def _note(self, hits: Hits, batches: list[_Batch]) -> None:
+    def _note(self, hits: Hits, batches: list[_Batch], backends: set[str]) -> None:
         self._kept.add(hits)
         self._batches.update(dict.fromkeys(batches, True))
+        if batches:
+            self._backends |= backends
 
     def _write(self, path: Path, kind: str, more: Mapping[str, NDArray[Any]]) -> None:
         search = self._search
         hits = self._kept.result()
-        attributes = {"block": self._number, **search.totals(self._counts), "hits_kept": len(hits)}
+        attributes = {
+            "block": self._number,
+            **search.totals(self._counts),
+            "hits_kept": len(hits),
+            "backend": ", ".join(sorted(self._backends)),
+        }
         storage.write(
             path,
             {**search.pack(self._counts, hits), **more},

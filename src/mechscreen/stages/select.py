@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
+from mechscreen.acquisitions import Candidates, choose
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.sampling import sample_seeds, sample_unit
@@ -18,24 +19,15 @@ from mechscreen.stages.simulate import SELECTION_KIND, selected_parameters
 
 log = logging.getLogger(__name__)
 
-MOST_TARGETS = 0.5
-"""Share of a shard that is kept, at most, for candidates of which a member says that they are of the target's
-classes."""
-
 _STREAM = "selection"
 _BATCH = 2048
-_LEAST = 1e-9
-"""Added to each disagreement, so that there are enough candidates that can be drawn."""
 
 
 def select(campaign: Campaign, shard: int) -> Path:
     """Select the parameter sets of one shard of simulations and write them; return the file.
 
-    Each shard has candidates of its own, `selection.candidates` for each simulation, drawn as simulations are. First
-    come those of which any member of the ensemble says that they are of the target's classes; they fill half of the
-    shard at most. The others follow. Both are drawn without replacement, in proportion to the ensemble's disagreement:
-    query by committee (Seung, Opper & Sompolinsky, COLT 1992), with chance left in it, so that a shard is no crowd of
-    near-equal worst cases. A file that is there and whole is left as it is.
+    Each shard has candidates of its own, `selection.candidates` for each simulation, drawn as simulations are, among
+    which `selection.acquisition` chooses (`mechscreen.acquisitions`). A file that is there and whole is left as it is.
 
     Raises
     ------
@@ -59,16 +51,16 @@ def select(campaign: Campaign, shard: int) -> Path:
         campaign.simulations.sampling, campaign.seed, start * each, stop * each, len(campaign.space), _STREAM
     )
     physical = campaign.space.physical(unit, levels=True)
-    disagreement, in_target = _judge(campaign, selector, physical)
+    candidates = _judge(campaign, selector, physical)
     seed = sample_seeds(campaign.seed, shard, shard + 1, _STREAM)[0]
-    chosen = _draw(disagreement, in_target, stop - start, np.random.default_rng(int(seed)))
+    chosen = choose(campaign.selection.acquisition, candidates, stop - start, np.random.default_rng(int(seed)))
     storage.write(
         path,
         {
             "index": np.arange(start, stop),
             "parameters": physical[chosen],
-            "disagreement": disagreement[chosen],
-            "in_target": in_target[chosen],
+            "disagreement": candidates.disagreement[chosen],
+            "in_target": candidates.in_target[chosen],
             "parameter_names": np.array(campaign.space.names),
         },
         {**provenance(campaign, "selection", SELECTION_KIND), "selector": selector.name, "candidates": len(unit)},
@@ -78,9 +70,9 @@ def select(campaign: Campaign, shard: int) -> Path:
         path.stem,
         len(chosen),
         len(unit),
-        in_target[chosen].sum(),
-        disagreement[chosen].mean(),
-        disagreement.mean(),
+        candidates.in_target[chosen].sum(),
+        candidates.disagreement[chosen].mean(),
+        candidates.disagreement.mean(),
     )
     return path
 
@@ -91,35 +83,18 @@ def _selector(campaign: Campaign) -> Campaign:
     return campaign.selector
 
 
-def _judge(
-    campaign: Campaign, selector: Campaign, physical: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the ensemble's disagreement about each candidate, and whether any member finds the target there."""
+def _judge(campaign: Campaign, selector: Campaign, physical: NDArray[np.float64]) -> Candidates:
+    """Return what the ensemble says of each candidate."""
     from mechscreen.emulators.ensemble import combine_members
 
     ensemble = load_campaign_ensemble(selector)
+    normalised = campaign.space.normalise(physical)
     disagreement = np.empty(len(physical), np.float32)
     in_target = np.zeros(len(physical), bool)
     for start in range(0, len(physical), _BATCH):
         part = slice(start, start + _BATCH)
-        said = ensemble.predict_members(campaign.space.normalise(physical[part]))
+        said = ensemble.predict_members(normalised[part])
         disagreement[part] = combine_members(said, "vote").disagreement
         for own in said:
             in_target[part] |= np.isin(campaign.objective(own["profiles"], own["log_peaks"]), campaign.targets)
-    return disagreement, in_target
-
-
-def _draw(
-    disagreement: NDArray[np.float32], in_target: NDArray[np.bool_], size: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return which `size` candidates are selected, ascending."""
-
-    def draw(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-        weights = disagreement[rows].astype(np.float64) + _LEAST
-        return rng.choice(rows, min(most, len(rows)), replace=False, p=weights / weights.sum(), shuffle=False)
-
-    first = np.flatnonzero(in_target)
-    if len(first):
-        first = draw(first, int(MOST_TARGETS * size))
-    rest = np.setdiff1d(np.arange(len(disagreement)), first)
-    return np.sort(np.concatenate([first, draw(rest, size - len(first))]))
+    return Candidates(normalised, disagreement, in_target)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
-from mechscreen.errors import InputError
-from mechscreen.isolation import Abandoned, CallFailed, Isolated, Raised, TimedOut
+from mechscreen.errors import InputError, ModelError
+from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Simulations, get_model
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
@@ -42,6 +42,24 @@ _BLOCK_SECONDS = 1.0
 _LARGEST_BLOCK = 64
 _REASON_LENGTH = 200
 
+_MISTAKES = (
+    "AttributeError",
+    "FileNotFoundError",
+    "ImportError",
+    "IndexError",
+    "KeyError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotImplementedError",
+    "SyntaxError",
+    "TypeError",
+    "UnboundLocalError",
+    "WrongSolution",
+)
+"""What is raised by mistakes of the code rather than by a sample."""
+_ENOUGH_ALIKE = 8
+"""So many first samples that fail alike, by one of these, show that all will."""
+
 
 def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Simulate the samples of one shard and write it; a call that all ranks make.
@@ -54,6 +72,8 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
     ------
     InputError
         If there is no such shard in the campaign.
+    ModelError
+        If the first samples all fail alike by a mistake of the model's code.
     StorageError
         If the shard cannot be written.
     Interrupted
@@ -73,7 +93,6 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
         identity=campaign.identity("simulations"),
-        sensitivity=campaign.simulations.sensitivity,
     )
     run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
@@ -109,6 +128,9 @@ def simulate_table(
     """
     instance = get_model(model, **(options or {}))
     parameters = read_parameters(table, instance.space, normalised=normalised)
+    outside = instance.space.outside(parameters)
+    if outside and ranks.is_root:
+        log.warning("%s: %d of %d parameter sets lie outside the model's own ranges", table, outside, len(parameters))
     identity = Identity(
         {
             "model.name": neutral_name(model),
@@ -171,7 +193,6 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         "log_peaks": (n, outputs),
         "status": (n,),
         "reasons": (n,),
-        **({"sensitivity": (n, outputs)} if campaign.simulations.sensitivity else {}),
     }
     for name, shape in expected.items():
         if file[name].shape != shape:
@@ -301,15 +322,18 @@ class _Simulation(Resumable):
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Simulate what is missing; return on rank 0 whether all was done."""
-        with _simulating(self.task, deadline) as simulator:
+        with simulating(
+            self.task.model, self.task.model_name, self.task.model_options, self.task.sample_time_limit, deadline
+        ) as simulator:
             work = partial(_simulate_block, self.task, simulator)
             if not ranks.is_root:
                 return ranks.hand_out((), work, lambda block, parts: None)
-            blocks = _Blocks(np.flatnonzero(~self._done), ranks.size)
+            blocks, mistake = _Blocks(np.flatnonzero(~self._done), ranks.size), _Mistake(self.task, self._done)
             with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
 
                 def collect(block: NDArray[np.int64], parts: _Parts) -> None:
                     for some, result in parts:
+                        mistake.look_at(result)
                         self._insert(some, {name: getattr(result, name) for name in self.task.results})
                         progress.advance(len(some))
                         blocks.note(result.seconds / len(some))
@@ -386,7 +410,43 @@ class _Blocks:
         return 1 << max(0, int(wanted).bit_length() - 1)
 
 
-_Simulator = Callable[..., Simulations]
+class _Mistake:
+    """Tells a mistake of the model's code from samples that fail."""
+
+    def __init__(self, task: Task, done: NDArray[np.bool_]) -> None:
+        self._task = task
+        self._looking = not done.any()
+        self._enough = min(_ENOUGH_ALIKE, len(done))
+        self._reasons: list[str] = []
+
+    def look_at(self, block: _Block) -> None:
+        """Look at the first samples that are done.
+
+        Raises
+        ------
+        ModelError
+            If all of them failed alike, by what is no fault of theirs.
+        """
+        if not self._looking:
+            return
+        self._reasons += block.reasons
+        reason = self._reasons[0]
+        alike = set(self._reasons) == {reason} and (block.status == Status.ERROR).all()
+        self._looking = bool(alike) and (reason.partition(":")[0] in _MISTAKES or "broadcast" in reason)
+        if self._looking and len(self._reasons) >= self._enough:
+            raise ModelError(
+                f"{self._task.label}: model '{self._task.model_name}' fails for each of the first {len(self._reasons)} "
+                f"samples: {reason}; mend its code{_ABOUT_FOLDERS if reason.startswith('FileNotFoundError') else ''}"
+            )
+
+
+_ABOUT_FOLDERS = (
+    " (solve() runs in a folder of its own: make paths absolute in the constructor, or take them from the folder that "
+    f"the environment variable {STARTED_IN} names)"
+)
+
+
+Simulator = Callable[..., Simulations]
 """Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
 
 Raises `CallFailed` where the samples are at fault, and `Abandoned` where the deadline does not allow to wait.
@@ -394,9 +454,18 @@ Raises `CallFailed` where the samples are at fault, and `Abandoned` where the de
 
 
 @contextmanager
-def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
-    """Yield how the samples of a task are simulated: in a process of its own, or here."""
-    model = task.model
+def simulating(
+    model: Model, name: str, options: Mapping[str, Any], sample_time_limit: float, deadline: Deadline = NEVER
+) -> Iterator[Simulator]:
+    """Yield how a model's samples are simulated: in a process of its own, or here.
+
+    Parameters
+    ----------
+    name, options
+        By which a campaign names `model`.
+    sample_time_limit
+        Seconds that a call may take in a process of its own; twice as long for the sensitivity.
+    """
     if not model.isolated:
 
         def here(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
@@ -410,8 +479,8 @@ def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
         yield here
         return
     # The class of a registered name need not be registered in another process.
-    spec = task.model_name if ":" in task.model_name else f"{type(model).__module__}:{type(model).__qualname__}"
-    with Isolated(f"model '{task.model_name}'", partial(get_model, spec, **task.model_options)) as isolated:
+    spec = name if ":" in name else f"{type(model).__module__}:{type(model).__qualname__}"
+    with Isolated(f"model '{name}'", partial(get_model, spec, **options)) as isolated:
 
         def elsewhere(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
             solutions = 2 if sensitivity else 1
@@ -420,14 +489,14 @@ def _simulating(task: Task, deadline: Deadline) -> Iterator[_Simulator]:
                 parameters,
                 seeds=seeds,
                 sensitivity=sensitivity,
-                seconds=solutions * task.sample_time_limit,
+                seconds=solutions * sample_time_limit,
                 give_up=deadline.overdue,
             )
 
         yield elsewhere
 
 
-def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) -> _Parts:
+def _simulate_block(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> _Parts:
     """Simulate samples; if that fails, one by one, so that only those at fault fail.
 
     Those that the deadline did not allow are missing.
@@ -442,7 +511,7 @@ def _simulate_block(task: Task, simulator: _Simulator, rows: NDArray[np.int64]) 
     return done
 
 
-def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) -> _Block:
+def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Block:
     start = time.perf_counter()
     try:
         return _attempt(task, simulator, row, task.sensitivity)
@@ -466,7 +535,7 @@ def _simulate_sample(task: Task, simulator: _Simulator, row: NDArray[np.int64]) 
     )
 
 
-def _attempt(task: Task, simulator: _Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
+def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
     start = time.perf_counter()
     result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
     return _Block(
@@ -500,6 +569,8 @@ def _tell_failures(task: Task, status: NDArray[np.uint8], reasons: NDArray[np.ob
             code.name,
             given[counts.argmax()],
         )
+    if len(status) and (status != Status.OK).all():
+        log.error("%s: NOT ONE of the %d samples could be simulated", task.label, len(status))
 
 
 def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:

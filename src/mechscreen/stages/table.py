@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen.campaign import Campaign
-from mechscreen.stages.report import figure_inputs, figure_names
+from mechscreen.stages.report import figure_names, get_figure
 
 Files = Mapping[str, Path | list[Path]]
 
@@ -188,11 +188,6 @@ def _sample(campaign: Campaign) -> int:
     return _profile(campaign) + (dimensions + outputs + 2) * _DOUBLE
 
 
-def _simulation(campaign: Campaign, speeds: Speeds) -> float:
-    """Return the core-seconds of a simulation as the campaign asks for it."""
-    return speeds.sample * (2 if campaign.simulations.sensitivity else 1)
-
-
 def _rows(campaign: Campaign) -> tuple[float, float]:
     """Return the expected numbers of training and test samples."""
     split, count = campaign.dataset.split, campaign.simulations.count
@@ -239,7 +234,7 @@ def _select_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 def _simulate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     size = campaign.simulations.shard_size
     return Cost(
-        size * _simulation(campaign, speeds),
+        size * speeds.sample,
         1000,
         memory_of_job=3 * size * _sample(campaign),
         disk=campaign.simulations.count * _sample(campaign),
@@ -334,7 +329,7 @@ def _gather_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     checked = min(campaign.validation.limit * len(campaign.targets), campaign.screen.blocks * _hits(campaign))
     return Cost(
-        checked * _simulation(campaign, speeds),
+        checked * speeds.sample,
         1500,
         memory_of_rank=checked * _profile(campaign),
         memory_of_job=4 * checked * _profile(campaign),
@@ -443,7 +438,7 @@ TABLE: tuple[Row, ...] = (
         "figures",
         "report",
         targets=lambda campaign: {name: campaign.paths.figure(name) for name in figure_names(campaign)},
-        inputs=figure_inputs,
+        inputs=lambda campaign, name: get_figure(campaign, name).inputs(campaign),
         cost=_draw_cost,
     ),
     Row(

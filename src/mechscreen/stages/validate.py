@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.metrics import rmse
-from mechscreen.models.base import Status
+from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.sampling import sample_seeds

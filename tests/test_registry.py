@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from mechscreen.errors import MechscreenError, ModelError
-from mechscreen.plugins import load_object
+from mechscreen.registry import load_object
 
 
 def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path):

@@ -1,0 +1,1 @@
+"""The networks that a campaign can choose from, one module each. Imports nothing heavy."""

@@ -1,0 +1,267 @@
+"""The figures of a campaign's report: what each shows, what it is drawn from, and how its arrays come from the results.
+
+Imports nothing heavy; the modules that draw are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mechscreen.figures import CampaignFigure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mechscreen.campaign import Campaign
+    from mechscreen.stages.results import Results
+
+
+class Hits(CampaignFigure):
+    """Hits and what the model makes of them."""
+
+    title = "Hits and what the model makes of them"
+    text = (
+        "Emulated profiles of hits (orange, dashed) and the model's own simulations of the same parameters (black). "
+        "They are taken at equal steps from the least to the largest error of all validated hits, so that the last "
+        "are the worst. Ticked: the error is within the limit and the simulation is of the same class; all others "
+        "have a cross and a red title. Where a profile runs along a radius, the disc beside it shows it from above: "
+        "left half emulated, right half simulated, bright where the value is high."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the validated hits."""
+        return {"hits": campaign.paths.validation_hits}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import hits
+
+        found, order = results.hits, results.order
+        outputs = [results.outputs[k] for k in order]
+        emulated, simulated = found["emulated_profiles"][:, order], found["profiles"][:, order]
+        error, stands = found["rmse"], found["confirmed"] & found["same_class"]
+        figure = hits.draw(emulated, simulated, error, results.verdicts, stands, outputs)
+        return figure, hits.caption(error, stands, outputs)
+
+
+class Planes(CampaignFigure):
+    """Where the target lies in parameter space."""
+
+    title = "Where the target lies in parameter space"
+    text = (
+        "A panel for every two parameters. The colour is the density of the target relative to all samples of the "
+        "screen: 1 is as frequent as on the whole, 3 is three times as frequent, 0 is absent. The diagonal shows "
+        "the same for each parameter alone, with a dashed line at 1. Axes run over the campaign's range of a "
+        "parameter, whose ends are marked."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether the screen varies another number of parameters than two."""
+        return len(campaign.screen_space.varied) != 2
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the summary of the screen."""
+        return {"summary": campaign.paths.screen_summary}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import planes
+
+        target, total = results.target_planes
+        arguments = (results.varied, target, total, results.target)
+        return planes.draw(*arguments), planes.caption(*arguments)
+
+
+class Plane(CampaignFigure):
+    """The classes over the two parameters that vary."""
+
+    title = "The classes over the two parameters that vary"
+    text = (
+        "Colour: the class that most samples of a cell have; white: no sample. The legend has their shares of all "
+        "samples. Dashed: a least-squares line through the target's samples; of four (either parameter over the other, "
+        "or over its inverse) the one that explains the means in the bins best."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether the screen varies two parameters alone."""
+        return len(campaign.screen_space.varied) == 2
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the summary of the screen."""
+        return {"summary": campaign.paths.screen_summary}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import plane
+        from mechscreen.figures.text import number
+
+        counts = results.screen["planes"][:, 0]
+        x, y = results.varied
+        relation = None
+        if results.relations:
+            x, y, relation = results.relations[0]
+            counts = counts if x is results.varied[0] else counts.swapaxes(1, 2)
+        held = ", ".join(f"{p.name} {number(p.low)}" for p in results.campaign.screen_space if p.fixed)
+        figure = plane.draw(x, y, counts, results.classes, relation)
+        return figure, plane.caption(x, y, counts, results.target, relation, held)
+
+
+class Marginals(CampaignFigure):
+    """The classes along each parameter."""
+
+    title = "The classes along each parameter"
+    text = (
+        "Frequency of each class along each parameter, relative to its frequency on the whole (dashed: 1). A class "
+        "that does not depend on a parameter stays on the dashed line."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the summary of the screen."""
+        return {"summary": campaign.paths.screen_summary}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import planes
+
+        counts, names = results.screen["planes"], results.class_names
+        figure = planes.draw_marginals(results.varied, counts, names, results.objective)
+        return figure, planes.marginals_caption(counts, names)
+
+
+class Accuracy(CampaignFigure):
+    """Emulated against simulated values."""
+
+    title = "Emulated against simulated values"
+    text = (
+        "Test split, which no network has seen. Left: every point of every profile, each profile divided by its own"
+        " maximum; the colour counts the points of a cell. Right: the logarithm of those maxima. A perfect emulator"
+        " stays on the line."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the predictions of the test split."""
+        return {"predictions": campaign.paths.predictions}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import accuracy
+
+        test = results.predictions
+        arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
+        return accuracy.draw(*arrays, results.outputs), accuracy.caption(*arrays)
+
+
+class Profiles(CampaignFigure):
+    """Example profiles of the test split."""
+
+    title = "Example profiles of the test split"
+    text = (
+        "Simulations (black) and their emulations (orange, dashed). From left to right stand the samples of the "
+        "least error, the quartiles and the largest error of each row, so that no column is a choice of good "
+        "examples."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the predictions of the test split."""
+        return {"predictions": campaign.paths.predictions}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import profiles
+
+        test, classes, outputs = results.predictions, results.classes, results.outputs
+        figure = profiles.draw(test["profiles"], test["predicted_profiles"], test["labels"], classes, outputs)
+        return figure, profiles.caption(test["labels"], classes, outputs)
+
+
+class Disagreement(CampaignFigure):
+    """Disagreement of the members against error."""
+
+    title = "Disagreement of the members against error"
+    text = (
+        "Disagreement of the ensemble's members, which the screen knows, against the error of the ensemble, which "
+        "only a simulation can tell; both are RMSE of profiles. Grey: test samples. Black: means of 15 bins, "
+        "equally wide on the logarithmic axis, with standard errors (none where a bin holds one sample). The screen"
+        " discards what lies right of the dashed limit."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the predictions of the test split."""
+        return {"predictions": campaign.paths.predictions}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import disagreement
+
+        test = results.predictions
+        arguments = (test["disagreement"], test["error"], results.campaign.screen.disagreement_limit)
+        return disagreement.draw(*arguments), disagreement.caption(*arguments)
+
+
+class Novelty(CampaignFigure):
+    """How good, and how new, the hits are."""
+
+    title = "How good, and how new, the hits are"
+    text = (
+        "Left: RMSE between the emulated profile of each validated hit and the model's own; what lies right of the "
+        "dashed limit is not confirmed. Right: RMSE between the simulated profile of each confirmed hit and the "
+        "profile of the training split that is nearest to it; small values are patterns that the simulations held "
+        "already."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the validated hits."""
+        return {"hits": campaign.paths.validation_hits}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import novelty
+
+        found = results.hits
+        arguments = (
+            found["rmse"],
+            found["nearest_distance"][found["confirmed"]],
+            results.campaign.validation.rmse_limit,
+        )
+        return novelty.draw(*arguments), novelty.caption(*arguments)
+
+
+class Training(CampaignFigure):
+    """Training."""
+
+    title = "Training"
+    text = (
+        "Loss on the training split while the weights change, and errors on the validation split at the end of each"
+        " epoch. A circle marks the epoch whose weights are kept, the one of the least profile RMSE."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the members' histories."""
+        return {"histories": [campaign.paths.member(k) / "history.csv" for k in range(campaign.emulators.members)]}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import training
+
+        return training.draw(results.histories), training.caption(results.histories)
