@@ -180,7 +180,9 @@ def state():
 # Loggers come to be at import; they are compared where they were there before.
 before, modules = state(), dict(sys.modules)
 import mechscreen
-names = [m.name for m in pkgutil.walk_packages(mechscreen.__path__, "mechscreen.") if m.name != "mechscreen.__main__"]
+# The one runs the command line. The other, by which Python finds people's own files, is imported when there is one.
+apart = {"mechscreen.__main__", "mechscreen.own"}
+names = [m.name for m in pkgutil.walk_packages(mechscreen.__path__, "mechscreen.") if m.name not in apart]
 for name in names:
     importlib.import_module(name)
 after = state()

@@ -12,8 +12,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
-from mechscreen.extras import what_to_install
-
 EXIT_INPUT = 2
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the environment is at fault, and the same command may go on once it is mended."""
@@ -123,9 +121,6 @@ def as_told(error: BaseException) -> MechscreenError | None:
     """
     if isinstance(error, MechscreenError):
         return error
-    if isinstance(error, ModuleNotFoundError):
-        advice = what_to_install(error)
-        return None if advice is None else InputError(advice)
     if isinstance(error, OSError) and error.errno in ADVICE.keys() - _OF_PATH:
         return StorageError(error.filename or "a file", "read or written", error.errno)
     return None
