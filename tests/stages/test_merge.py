@@ -106,7 +106,7 @@ def test_manifest_tells_what_there_is_and_what_was_dropped(campaign):
     assert {entry["file"] for entry in manifest["files"]} == {path.name for path in folder.glob("*.h5")}
     for entry in manifest["files"]:
         assert entry["sha256"] == storage.sha256(folder / entry["file"])
-        file = storage.read(folder / entry["file"], "dataset", manifest["campaign"])
+        file = storage.read(folder / entry["file"], "dataset", campaign.identity("dataset"))
         assert len(file["index"]) == entry["rows"]
         assert file["parameter_names"].tolist() == ["a", "b", "c"]
 
@@ -324,11 +324,11 @@ def test_a_training_set_of_another_campaign_or_a_damaged_one_is_refused(campaign
     this = campaign()
     merge(this)
     other = this.model_copy(update={"seed": 12})
-    with pytest.raises(FileError, match=rf"manifest\.json: written by campaign {this.fingerprint('dataset')} \(this"):
+    with pytest.raises(FileError, match=r"manifest\.json: made with seed = 11, this campaign says 12; remove it"):
         load_split(other, "train")
     flip(this.paths.dataset_shard("test", 0))
     with pytest.raises(FileError, match=r"test-00000\.h5: is damaged"):
         load_split(this, "test")
     storage.write_text(this.paths.manifest, "[]")
-    with pytest.raises(FileError, match=r"manifest\.json: written by campaign None"):
+    with pytest.raises(FileError, match=r"manifest\.json: is no record of 'dataset'"):
         load_split(this, "test")

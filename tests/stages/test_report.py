@@ -284,12 +284,12 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
     shutil.rmtree(finished.paths.figures)
     finished.paths.report.unlink()
     other = changed(finished, seed=8)
-    with pytest.raises(FileError, match=r"summary\.h5: written by campaign"):
+    with pytest.raises(FileError, match=r"summary\.h5: made with seed = 7, this campaign says 8"):
         draw(other, "planes")
-    with pytest.raises(FileError, match="written by campaign"):
+    with pytest.raises(FileError, match="made with seed = 7, this campaign says 8"):
         report(other)
     finished.paths.metrics.write_text('{"campaign": "0123456789ab"}')
-    with pytest.raises(FileError, match=r"metrics\.json: written by campaign 0123456789ab"):
+    with pytest.raises(FileError, match=r"metrics\.json: is no record of 'metrics'"):
         report(finished)
     finished.paths.figure("training").unlink()
     history = finished.paths.member(1) / "history.csv"

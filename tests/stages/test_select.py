@@ -160,7 +160,10 @@ def test_the_target_the_candidates_and_the_networks_are_part_of_the_fingerprint(
         ({"selection": {"campaign": "none"}}, r"'selection.campaign': no campaign 'none' in .*; run it first"),
         ({"name": "bumps"}, r"'selection.campaign': bumps → bumps is a circle"),
         ({"seed": 7}, r"'selection.campaign': 'bumps' has the seed 7 too"),
-        ({"model": {"options": {}}}, r"'selection.campaign': the section 'model' of 'bumps' differs"),
+        (
+            {"model": {"options": {}}},
+            r"'selection.campaign': the model of 'bumps' differs: model.options.narrowest = 2.5",
+        ),
     ],
 )
 def test_a_campaign_that_cannot_select_is_refused(second, changes, message):

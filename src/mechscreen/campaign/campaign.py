@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Set
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -336,6 +336,12 @@ class Campaign(Configuration):
     def _identities(self) -> dict[Stage, Identity]:
         return {}
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with some fields changed; its identities are its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("_identities", None)
+        return copy
+
     def _counted(self, stages: Set[Stage]) -> Iterator[tuple[str, Any]]:
         """Yield what counts for some stages."""
         codes: dict[str, Code] = {"model": self.about.model, "screen.objective": self.about.objective}
@@ -406,6 +412,7 @@ def json_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+@cache
 def _defaults() -> dict[str, Any]:
     return defaults_of(Campaign)
 
