@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen import storage
+from mechscreen.errors import StorageError
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
 from mechscreen.runs.folder import PlannedRule, read_plan
@@ -126,7 +127,7 @@ def _rule_status(root: Path, rule: PlannedRule) -> RuleStatus:
     done = 0
     for job, target in rule.targets.items():
         log = log_file(root, rule.verb, job)
-        begun, finished = storage.exists(log), storage.exists(root / target)
+        begun, finished = _is_file(log), _is_file(root / target)
         if begun and storage.is_held(log):
             running.append(log)
         elif finished:
@@ -136,6 +137,14 @@ def _rule_status(root: Path, rule: PlannedRule) -> RuleStatus:
         done += finished
     seconds = statistics.median(durations) if durations else rule.seconds
     return RuleStatus(rule, tuple(running), tuple(stopped), done, seconds)
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is a plain file: a pipe in its place says nothing, and would be waited for."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise StorageError(path, "looked at", error.errno or 0) from None
 
 
 def _seconds(benchmark: Path) -> list[float]:
