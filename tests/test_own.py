@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mechscreen import own
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 from mechscreen.registry import load_object
 
 
@@ -89,9 +89,9 @@ def test_a_folder_on_the_path_is_imported_from_as_ever(folder, monkeypatch):
 
 
 def test_a_neighbour_that_is_missing_or_broken_is_told(folder):
-    with pytest.raises(InputError, match="ModuleNotFoundError: No module named 'no_neighbour_of_the_tests'"):
+    with pytest.raises(ModelError, match="ModuleNotFoundError: No module named 'no_neighbour_of_the_tests'"):
         value(folder("one", sibling="from no_neighbour_of_the_tests import value"))
-    with pytest.raises(InputError, match="ZeroDivisionError"):
+    with pytest.raises(ModelError, match="ZeroDivisionError"):
         value(folder("two", sibling="from neighbour_of_the_tests import value", neighbour_of_the_tests="1 / 0"))
 
 

@@ -44,6 +44,8 @@ def test_the_networks_of_an_ensemble_do_not_warn_of_one_another():
     """TensorFlow takes the functions of several networks for one that is traced again and again."""
     program = """
 import numpy as np
+from mechscreen.emulators.quiet import be_quiet
+be_quiet()
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.prediction import KerasPredictor
 from mechscreen.emulators.samples import Samples

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mechscreen import storage
-from mechscreen.errors import InputError
+from mechscreen.errors import ModelError
 from mechscreen.models.outputs import Status
 from mechscreen.stages.simulate import KIND, simulate_table
 
@@ -65,7 +65,7 @@ def test_a_model_may_use_a_pool_of_processes_however_they_start(simulated, how, 
 )
 @pytest.mark.parametrize(("n", "of"), [(6, 6), (40, 8)])
 def test_a_mistake_of_the_code_ends_it_before_anything_is_written(simulated, tmp_path, how, message, n, of):
-    with pytest.raises(InputError, match=f"Mistaken' fails for each of the first {of} samples: {message}"):
+    with pytest.raises(ModelError, match=f"Mistaken' fails for each of the first {of} samples: {message}"):
         simulated("Mistaken", n, how=how)
     assert {path.name for path in tmp_path.iterdir()} == {"sets.csv"}
 
