@@ -168,13 +168,13 @@ def test_an_evaluation_of_other_members_does_not_count(trained, ensemble_folder,
     assert load_ensemble(ensemble_folder).ensemble.combine == "vote"
     assert "has other members than those that were evaluated (ensemble.json)" in caplog.text
     (ensemble_folder / "ensemble.json").write_text('{"combine": "median"}')
-    with pytest.raises(InputError, match=r"ensemble\.json: does not hold what evaluate writes"):
+    with pytest.raises(FileError, match=r"ensemble\.json: does not hold what evaluate writes"):
         load_ensemble(ensemble_folder)
 
 
 def test_a_campaign_on_the_networks_of_another_does_not_say_how_these_are_combined(trained, ensemble_folder):
     owner = trained()
-    storage.write_text(owner.paths.campaign, owner.to_yaml())
+    owner.record()
     evaluate(owner)
     before = (ensemble_folder / "ensemble.json").read_bytes()
     other = owner.model_copy(
