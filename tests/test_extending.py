@@ -164,7 +164,7 @@ np.testing.assert_array_equal(hits["labels"] == 1, np.exp(hits["log_peaks"][:, 0
 assert campaign.emulators.architecture.multiplications(2, 1, 6) == 27
 assert figure_names(campaign)[-1] == "peaks"
 assert draw(campaign, "peaks").is_file()
-storage.write_text(campaign.paths.campaign, campaign.to_yaml())
+campaign.record()
 chosen = storage.read(select(Campaign.load("second.yaml"), 0), "selection")
 unit = sample_unit("uniform", 2, 0, 100, 2, "selection")
 np.testing.assert_array_equal(chosen["parameters"], campaign.space.physical(unit[:10], levels=True))

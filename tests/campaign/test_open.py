@@ -9,7 +9,7 @@ import pytest
 
 from campaigns import STRIPE
 from mechscreen.campaign import STAGES, Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import MechscreenError
 
 
 @pytest.fixture
@@ -24,10 +24,9 @@ def test_a_moved_folder_is_opened_from_anywhere_without_the_users_code(recorded,
     shutil.rmtree(recorded.paths.root)
     code = (
         "import sys, importlib.util as u\n"
-        "from mechscreen import plugins\n"
+        "from mechscreen import registry\n"
         "def fails(*arguments): raise SystemExit('the code of a user was asked for')\n"
-        "plugins.load_object = fails\n"
-        "import mechscreen.models.base as base; base.load_object = fails\n"
+        "registry.load_object = fails\n"
         "from mechscreen.campaign import Campaign, STAGES\n"
         "c = Campaign.open(sys.argv[1])\n"
         "assert not any('stripe' in name for name in sys.modules)\n"
@@ -61,7 +60,7 @@ def test_a_folder_opened_from_within_finds_its_neighbours(recorded, monkeypatch)
     ("spoil", "expected"),
     [
         (lambda root: (root / "campaign.yaml").unlink(), "holds no campaign"),
-        (lambda root: (root / "model.json").unlink(), r"model\.json: cannot be read"),
+        (lambda root: (root / "model.json").unlink(), r"model\.json: does not exist"),
         (lambda root: (root / "model.json").write_text("{}"), r"model\.json: does not describe a model"),
         (lambda root: (root / "model.json").write_text("{"), r"model\.json: not valid JSON"),
     ],
@@ -69,5 +68,5 @@ def test_a_folder_opened_from_within_finds_its_neighbours(recorded, monkeypatch)
 )
 def test_a_folder_that_cannot_be_opened_says_why(recorded, spoil, expected):
     spoil(recorded.paths.root)
-    with pytest.raises(InputError, match=expected):
+    with pytest.raises(MechscreenError, match=expected):
         Campaign.open(recorded.paths.root)

@@ -107,7 +107,7 @@ def make_campaigns(folder):
         "validation": {"limit": 6, "rmse_limit": 1.0},
     }
     first = Campaign.from_dict(values)
-    storage.write_text(first.paths.campaign, first.to_yaml())
+    first.record()
     values |= {"name": "next", "seed": 8, "selection": {"campaign": "tiny", "candidates": 4}}
     return first, Campaign.from_dict(values)
 

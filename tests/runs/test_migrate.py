@@ -14,7 +14,7 @@ import yaml
 from campaigns import BIN, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError
+from mechscreen.errors import MechscreenError
 from mechscreen.runs import migrate as command
 from mechscreen.stages.merge import SPLITS, load_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
@@ -131,7 +131,7 @@ def test_results_of_format_1_are_refused_with_the_way_on_and_left_as_they_are(ol
         "continue": lambda: simulate(campaign, 2),
         "run": campaign.record,
     }
-    with pytest.raises(InputError, match=r"mechscreen migrate results/"):
+    with pytest.raises(MechscreenError, match=r"mechscreen migrate results/"):
         uses[use]()
     assert contents() == before
 
