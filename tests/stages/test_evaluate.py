@@ -90,10 +90,8 @@ def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
 
 def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=r"emulators\.training\.epochs = 15, this campaign says 3;"):
         evaluate(ours)
-    for campaign in (ours, trained()):
-        assert campaign.fingerprint("emulators") in str(caught.value)
 
 
 def test_a_missing_member_is_named(trained):

@@ -255,20 +255,16 @@ def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
 
 
 def test_a_training_set_of_another_campaign_is_refused_naming_both(trained):
-    ours, theirs = trained(dataset={"shard_size": 100}), trained()
-    with pytest.raises(InputError) as caught:
-        train(ours, 0)
-    for campaign in (ours, theirs):
-        assert campaign.fingerprint("dataset") in str(caught.value)
-    assert "merge again" in str(caught.value)
+    with pytest.raises(
+        InputError, match=r"manifest\.json: made with dataset\.shard_size = 200, this campaign says 100"
+    ):
+        train(trained(dataset={"shard_size": 100}), 0)
 
 
 def test_the_record_of_another_campaign_is_refused_naming_both(trained):
     ours = trained(emulators={"training": {"epochs": 3}})
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=r"emulators\.training\.epochs = 15, this campaign says 3;"):
         read_record(ours.paths.member(0), ours.identity("emulators"))
-    for campaign in (ours, trained()):
-        assert campaign.fingerprint("emulators") in str(caught.value)
 
 
 def test_a_member_that_the_campaign_does_not_have_is_refused(trained):
