@@ -415,6 +415,7 @@ WELL_FORMED = [
         "plan broken.yaml",
         "status results/tiny",
         "recover results/tiny",
+        "migrate results/tiny",
         "doctor --profile none --results results",
         "schema",
         "--version",

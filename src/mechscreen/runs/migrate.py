@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,9 @@ from mechscreen.campaign import Campaign, Identity, Stage, read_mapping
 from mechscreen.errors import InputError
 from mechscreen.runs import driver, format_1
 from mechscreen.version import __version__
+
+_SNAKEFILES = tuple(map(Path, ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")))
+"""Where Snakemake looks."""
 
 _ROWS = 4096
 """Rows of an array that are in memory at a time, so that files may be larger than it."""
@@ -54,6 +58,11 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
         return
     if driver.is_alive(folder):
         raise InputError(f"{folder}: a run is at work on it; wait until it has ended, or end it first")
+    if not any(path.is_file() for path in ([snakefile] if snakefile else _SNAKEFILES)):
+        raise InputError(
+            f"{snakefile or 'Snakefile'}: is not there; call this in the folder in which Snakemake runs, or name the "
+            "workflow's file by --snakefile"
+        )
     conversion = _Conversion(Campaign.load_in(folder), values)
     counts = {"converted": 0, "done before": 0}
     for path, stage in _files(folder):
@@ -70,10 +79,10 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
     touch = _touch(conversion.campaign, snakefile)
     noted = subprocess.run([sys.executable, "-m", *touch], capture_output=True, text=True)
     if noted.returncode:
-        last = "\n".join((noted.stdout + noted.stderr).strip().splitlines()[-5:])
+        last = " | ".join((noted.stdout + noted.stderr).strip().splitlines()[-3:])
         raise InputError(
             f"{folder}: is converted, but Snakemake could not take note and would make everything anew; before the "
-            f"next run, where you run it: {' '.join(touch)}\n{last}"
+            f"next run, where you run it: {shlex.join(touch)} ({last})"
         )
 
 

@@ -114,7 +114,8 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
     records = [read_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record["campaign"] != records[0]["campaign"]:
-            difference = Identity(records[0]["identity"]).difference(record["identity"]) or record["campaign"]
+            difference = Identity(records[0]["identity"]).difference(record["identity"])
+            difference = difference or f"{record['campaign']}, not {records[0]['campaign']}"
             raise InputError(
                 f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
                 "campaign: remove the members of the other"
