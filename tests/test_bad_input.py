@@ -416,6 +416,7 @@ WELL_FORMED = [
         "status results/tiny",
         "recover results/tiny",
         "migrate results/tiny",
+        "init new",
         "doctor --profile none --results results",
         "schema",
         "--version",
