@@ -58,11 +58,16 @@ def test_selected_are_candidates_with_more_disagreement(first, second):
     said = load_campaign_ensemble(first).predict_members(first.space.normalise(pool))
     disagreement = combine_members(said, "vote").disagreement
     np.testing.assert_allclose(file["disagreement"], disagreement[place], rtol=1e-4, atol=1e-6)
-    # How much more is chance: they are few, and networks differ from processor to processor.
     assert file["disagreement"].mean() > disagreement.mean()
     rings = get_objective("rings", distance=12)
     of_any = np.any([rings(own["profiles"], own["log_peaks"]) == 2 for own in said], axis=0)
     np.testing.assert_array_equal(file["in_target"], of_any[place])
+    # Of those beside the target, in proportion to the disagreement: their mean is its square's over its own.
+    d, drawn = disagreement[~of_any].astype(float), file["disagreement"][~of_any[place]]
+    mean = np.average(d, weights=d)
+    error = np.sqrt(np.average((d - mean) ** 2, weights=d) / len(drawn))
+    assert abs(drawn.mean() - mean) < 4 * error
+    assert mean - d.mean() > error, "the two can be told apart"
 
 
 def test_candidates_of_the_target_come_first_and_fill_half_a_shard_at_most(second):
