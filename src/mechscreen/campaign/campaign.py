@@ -163,11 +163,7 @@ class Campaign(Configuration):
         campaign._folder = root
         if about is not None:
             campaign.__dict__["about"] = about
-        try:
-            campaign.check()
-        except (InputError, ModelError) as error:
-            raise type(error)(f"{source}: {error}") from None
-        return campaign
+        return campaign._checked(source)
 
     def record(self) -> None:
         """Write the resolved configuration, and what model and objective are, into the campaign's folder.

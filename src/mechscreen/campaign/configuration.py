@@ -38,12 +38,7 @@ class Configuration(Section):
         InputError
             One line for each thing that is wrong: path of the key, value, what is allowed, the nearest valid name.
         """
-        configuration = cls.parse(values, source)
-        try:
-            configuration.check()
-        except (InputError, ModelError) as error:
-            raise type(error)(f"{source}: {error}") from None
-        return configuration
+        return cls.parse(values, source)._checked(source)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str) -> Self:
@@ -65,6 +60,13 @@ class Configuration(Section):
             If the file cannot be read, is not YAML, or fails `from_dict`.
         """
         return cls.from_dict(read_mapping(path), source=str(path))
+
+    def _checked(self, source: str) -> Self:
+        try:
+            self.check()
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{source}: {error}") from None
+        return self
 
     def check(self) -> None:
         """See that there is what the values name.
