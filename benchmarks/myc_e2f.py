@@ -30,7 +30,7 @@ from scipy.stats import gaussian_kde
 
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import confusion, r_squared
-from mechscreen.figures import style
+from mechscreen.figures import pairs, style
 from mechscreen.models import myc_e2f_kernel, myc_e2f_reference
 from mechscreen.models.base import Simulations
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
@@ -152,11 +152,12 @@ def representation() -> None:
     from mechscreen.emulators.networks import build_network
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.settings import AlignedSettings
+    from mechscreen.models.distances import Distance
 
     settings = AlignedSettings()
     found = MycE2FModel(trajectories=1000).simulate(random_sets(300, "representation"))
     ok = found.status == 0
-    samples = Samples(np.zeros((ok.sum(), 1)), found.profiles[ok], found.log_peaks[ok], np.array(GRIDS))
+    samples = Samples(np.zeros((ok.sum(), 1)), found.profiles[ok], found.log_peaks[ok], Distance.of(MODEL.outputs))
     layer = alignment(build_network(settings, samples))
     assert layer is not None
     curves = layer.represent(samples)["curves"]
@@ -377,8 +378,8 @@ def _draw_emulated(truth: Array, emulated: Array, error: Array, r2: list[float])
             ax.set_title(f"RMSE {error[i, k]:.3f}", fontsize=7)
             ax.tick_params(labelsize=7)
         panels[0].set_ylabel(f"{NAMES[k]}, R² {r2[k]:.3f}", fontsize=8)
-        panels[1].set_xlabel(style.grid_label(output), fontsize=8)
-    style.profile_legend(figure)
+        panels[1].set_xlabel(output.axes[0], fontsize=8)
+    pairs.legend(figure, pairs.pairs(MODEL.outputs, (truth, 0 * error), (emulated, 0 * error)))
     return figure
 
 

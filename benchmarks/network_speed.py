@@ -57,11 +57,17 @@ def noise(count: int, dimensions: int = 13, outputs: int = 1, points: int = POIN
     return Samples(*(rng.random(shape, dtype=np.float32) for shape in shapes))
 
 
+def shape_of(network: Any) -> tuple[int, int, int]:
+    """Parameters, outputs and points."""
+    dimensions, outputs, (_, points) = network_shape(network)
+    return dimensions, outputs, points
+
+
 def measure_dense(campaign: Campaign) -> None:
     """Predict, write, label; compare with the test split."""
     test = to_samples(campaign, load_split(campaign, "test"))
     network = load_network(campaign.paths.member(0) / "model.keras")
-    parameters, said = noise(SETS, *network_shape(network)).parameters, {}
+    parameters, said = noise(SETS, *shape_of(network)).parameters, {}
     exact = in_float32(network)
     predictors = {"Keras, float32, batches of 4096": KerasPredictor(exact, 4096)}
     if exact is not network:
@@ -147,7 +153,7 @@ def measure_aligned(campaign: Campaign) -> None:
     """Predict, and train for an epoch of some batches, each with XLA and without."""
     path, batch = campaign.paths.member(0) / "model.keras", campaign.emulators.training.batch_size
     samples = to_samples(campaign, load_split(campaign, "train")).take(np.arange(64 * batch))
-    parameters = noise(SETS // 4, *network_shape(load_network(path))).parameters
+    parameters = noise(SETS // 4, *shape_of(load_network(path))).parameters
 
     def report(what: str, count: int, took: float) -> None:
         print(f"aligned, {what}: {count / took:,.0f} a second, {1e3 * took / count:.3f} ms each", flush=True)

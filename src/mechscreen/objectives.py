@@ -1,14 +1,18 @@
-"""What is looked for in a profile: arrays in, class labels out.
+"""What is looked for in a model's outputs: arrays in, class labels out.
 
-An objective is called with profiles (n, outputs, points), each normalised to its own maximum, and log_peaks
-(n, outputs), and returns one integer label per sample, an index into its `class_names`. An ensemble's profiles have a
-maximum near 1; a mean of members that disagree about the place of a peak has a lower one.
+An objective returns one integer label per sample, an index into its `class_names`. It is called in one of two ways, as
+the number of its arguments says. With one: ``objective(outputs)``, a mapping from the name of each output to what the
+model says of it, (n, *shape), in its unit. With two, for models whose outputs are profiles of equally many points:
+``objective(profiles, log_peaks)``, profiles (n, outputs, points), each scaled as its output says (divided by its own
+maximum, mostly), and log_peaks (n, outputs), the logarithms of these maxima. An ensemble's profiles have a maximum near
+1; a mean of members that disagree about the place of a peak has a lower one.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -18,13 +22,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, ModelError
+from mechscreen.models import Outputs
 from mechscreen.registry import OBJECTIVES, check_options, construct
 
 IntArray = NDArray[np.int64]
 
 
 class Objective(Protocol):
-    """Anything that labels profiles."""
+    """Anything that labels samples."""
 
     @property
     def version(self) -> str:
@@ -34,8 +39,8 @@ class Objective(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """Name of each class; label k is the class ``class_names[k]``."""
 
-    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
-        """Label profiles (n, outputs, points) with log_peaks (n, outputs); return (n,) labels."""
+    def __call__(self, *arrays: Any) -> IntArray:
+        """Label the outputs of n samples, by name or as profiles and log peaks; return (n,) labels."""
 
 
 def get_objective(spec: str, /, **options: Any) -> Objective:
@@ -43,8 +48,8 @@ def get_objective(spec: str, /, **options: Any) -> Objective:
 
     Names are those of the built-in objectives (`Rings`, `Modes`), and of those that installed packages add (entry
     points of the group ``mechscreen.objectives``). A class is made with the options. A function is called as
-    ``function(profiles, log_peaks, **options)`` and returns (n,) integers 0 … len(classes) − 1; the option `classes`,
-    the names of its classes, is not passed on.
+    ``function(outputs, **options)`` or ``function(profiles, log_peaks, **options)`` and returns (n,) integers
+    0 … len(classes) − 1; the option `classes`, the names of its classes, is not passed on.
 
     Raises
     ------
@@ -58,7 +63,90 @@ def get_objective(spec: str, /, **options: Any) -> Objective:
     return UserObjective(spec, found, options)
 
 
-class Rings:
+class Labelling:
+    """An objective for a model's outputs: labels what is stored or predicted of them.
+
+    Raises
+    ------
+    InputError
+        If the objective cannot label such outputs.
+    """
+
+    def __init__(self, objective: Objective, outputs: Outputs) -> None:
+        self.objective = objective
+        self._outputs = outputs
+        self._by_name = not isinstance(objective, _OfOneOutput) and _takes_names(
+            objective.function if isinstance(objective, UserObjective) else objective
+        )
+        self._check()
+
+    def _check(self) -> None:
+        outputs, objective = self._outputs, self.objective
+        if isinstance(objective, _OfOneOutput):
+            if objective.output >= len(outputs):
+                names = ", ".join(f"{number} ({output.name})" for number, output in enumerate(outputs))
+                raise InputError(f"no output {objective.output}; the model's are {names}")
+            output = outputs[objective.output]
+            if output.scale != "peak" or len(output.grids) != 1:
+                raise InputError(
+                    f"'{output.name}' is no profile that is scaled by its peak, which is what this objective looks at; "
+                    "write a function of your own (docs/own-objective.md)"
+                )
+        elif not self._by_name and not outputs.uniform:
+            shapes = ", ".join(f"'{output.name}' {output.shape}" for output in outputs)
+            raise InputError(
+                "takes profiles and log peaks, which are for outputs of equally many points, and the model's are "
+                f"{shapes}; write it as a function of the outputs: outputs['{outputs[0].name}'] is (n, *shape)"
+            )
+
+    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
+        """Label n samples, (n,).
+
+        Parameters
+        ----------
+        profiles, log_peaks
+            (n, *outputs.shape) and (n, outputs), as they are stored and predicted.
+        """
+        if isinstance(self.objective, _OfOneOutput):
+            return self.objective.label(self._outputs.flat(profiles, self.objective.output))
+        if self._by_name:
+            return self.objective(self._outputs.by_name(profiles, log_peaks))
+        return self.objective(profiles, log_peaks)
+
+
+def _takes_names(objective: Callable[..., Any]) -> bool:
+    """Return whether an objective takes the outputs by name: one argument, beside those that are options."""
+    try:
+        parameters = list(inspect.signature(objective).parameters.values())
+    except (TypeError, ValueError):  # functions that are not written in Python need not say
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in positional if p.default is p.empty]
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return len(needed) == 1 and not several and "log_peaks" not in [p.name for p in positional]
+
+
+class _OfOneOutput(ABC):
+    """An objective that looks at the shape of one output alone."""
+
+    output: int
+
+    @abstractmethod
+    def label(self, profiles: NDArray[Any]) -> IntArray:
+        """Return (n,) labels for the profiles of that output, (n, points)."""
+
+    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
+        """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
+        values: NDArray[Any] = np.asarray(profiles)
+        if values.ndim != 3 or self.output >= values.shape[1]:
+            raise InputError(
+                f"objective '{type(self).__name__.lower()}' looks at output {self.output} of profiles "
+                f"(n, outputs, points); these have shape {values.shape}"
+            )
+        return self.label(values[:, self.output])
+
+
+class Rings(_OfOneOutput):
     """Number of rings: pairs of peaks of the profile mirrored at the centre (Wang et al. 2019).
 
     The profile (`points` values, centre first) is mirrored to 2·points − 1 values; its peaks are those of
@@ -89,14 +177,13 @@ class Rings:
         self._prominence = float(prominence)
         self.output = int(output)
 
-    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
-        """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
-        chosen = _one_output("rings", self.output, profiles)
-        off_centre, _ = mirrored_peaks(chosen, self._distance, self._prominence)
+    def label(self, profiles: NDArray[Any]) -> IntArray:
+        """Return (n,) labels for profiles (n, points)."""
+        off_centre, _ = mirrored_peaks(profiles, self._distance, self._prominence)
         return np.minimum(off_centre // 2, len(self.class_names) - 1)
 
 
-class Modes:
+class Modes(_OfOneOutput):
     """Number of modes of a density: maxima with a dip on both sides, those at either end of the grid included.
 
     A maximum that is at least `height` of the profile's is a mode if, on the way to a higher one, the profile falls by
@@ -127,20 +214,9 @@ class Modes:
         self._height = float(height)
         self.output = int(output)
 
-    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
-        """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
-        return np.clip(count_modes(_one_output("modes", self.output, profiles), self._dip, self._height), 1, 3) - 1
-
-
-def _one_output(name: str, output: int, profiles: ArrayLike) -> NDArray[Any]:
-    """Return the profiles of one output, (n, points)."""
-    values: NDArray[Any] = np.asarray(profiles)
-    if values.ndim != 3 or output >= values.shape[1]:
-        raise InputError(
-            f"objective '{name}' looks at output {output} of profiles (n, outputs, points); "
-            f"these have shape {values.shape}"
-        )
-    return values[:, output]
+    def label(self, profiles: NDArray[Any]) -> IntArray:
+        """Return (n,) labels for profiles (n, points)."""
+        return np.clip(count_modes(profiles, self._dip, self._height), 1, 3) - 1
 
 
 class UserObjective:
@@ -165,7 +241,7 @@ class UserObjective:
         self.version = str(getattr(function, "version", "1"))
         """The function's own attribute, if it has one."""
 
-    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
+    def __call__(self, *arrays: Any) -> IntArray:
         """Return the function's labels, (n,).
 
         Raises
@@ -173,10 +249,11 @@ class UserObjective:
         ModelError
             If they are not n integers that `class_names` has names for.
         """
-        n = len(np.asarray(log_peaks))
+        first = arrays[0]
+        n = len(next(iter(first.values())) if isinstance(first, Mapping) else first)
         if n == 0:  # of nothing, many ways to write a function return an array of another type
             return np.empty(0, np.int64)
-        labels = np.asarray(self.function(profiles, log_peaks))
+        labels = np.asarray(self.function(*arrays))
         if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
             raise ModelError(
                 f"objective '{self.spec}' returned {labels.dtype} values of shape {labels.shape} for {n} samples; "
@@ -192,9 +269,9 @@ class UserObjective:
 
 
 def _options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a function after profiles and log peaks."""
+    """Return the parameters of a function after the arrays."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())[2:]
+        parameters = list(inspect.signature(function).parameters.values())[1 if _takes_names(function) else 2 :]
     except (TypeError, ValueError):  # functions that are not written in Python need not say
         return {}
     return {parameter.name: parameter for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DISAGREEMENT_BINS = 200
-"""Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ."""
+"""Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ; more is in the last."""
 
 
 def plane_pairs(dimensions: int) -> NDArray[np.int64]:
@@ -139,7 +139,7 @@ class Hits:
     labels, disagreement
         (n,), class and disagreement of the ensemble.
     profiles, log_peaks
-        (n, outputs, points) and (n, outputs), as the ensemble predicts them.
+        (n, *shape) and (n, outputs), as the ensemble predicts them.
     """
 
     index: NDArray[np.int64]
@@ -150,14 +150,14 @@ class Hits:
     log_peaks: NDArray[np.float32]
 
     @classmethod
-    def none(cls, parameters: int, outputs: int, points: int) -> Self:
+    def none(cls, parameters: int, outputs: int, shape: tuple[int, ...]) -> Self:
         """Return no rows."""
         return cls(
             np.empty(0, np.int64),
             np.empty((0, parameters)),
             np.empty(0, np.int64),
             np.empty(0, np.float32),
-            np.empty((0, outputs, points), np.float32),
+            np.empty((0, *shape), np.float32),
             np.empty((0, outputs), np.float32),
         )
 

@@ -5,6 +5,8 @@ from mechscreen.emulators.aligned import alignment, curves
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings
+from mechscreen.models import Output
+from mechscreen.models.distances import Distance
 
 SETTINGS = AlignedSettings(width=8, blocks=1)
 
@@ -20,7 +22,8 @@ def densities(n=200):
     integral = (profiles * np.gradient(grids, axis=1)).sum(axis=2)
     log_peaks = np.log(peaks / integral)
     parameters = rng.random((n, 3)).astype(np.float32)
-    return Samples(parameters, (profiles / peaks[:, :, None]).astype(np.float32), log_peaks.astype(np.float32), grids)
+    outputs = Distance.of([Output(str(k), grid, compare="shape") for k, grid in enumerate(grids)])
+    return Samples(parameters, (profiles / peaks[:, :, None]).astype(np.float32), log_peaks.astype(np.float32), outputs)
 
 
 TOLD = densities()
@@ -77,7 +80,7 @@ def test_a_profile_that_is_placed_beyond_its_grid_ends_at_its_last_point(layer):
     moments[..., 0], moments[..., 1] = layer.LIMIT, -layer.LIMIT
     profiles, log_areas = (np.asarray(values) for values in layer([moments, shapes]))
     assert profiles[..., -1].max() == 1
-    least = np.gradient(TOLD.grids, axis=1).min(axis=1)
+    least = np.gradient(np.array([output.grid for output in TOLD.distance.outputs]), axis=1).min(axis=1)
     assert (log_areas[0] > np.log(least) - 1e-5).all()
 
 

@@ -1,4 +1,5 @@
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -158,8 +159,12 @@ def test_where_tensorflow_does_not_run_the_networks_openvino_refuses_them(networ
 def test_a_network_that_openvino_cannot_convert_is_told_with_a_way_on(monkeypatch):
     recurrent = build_network(LSTMSettings(embedding=4, units=5, feedback=2), SAMPLES)
     monkeypatch.setattr(OpenVINOPredictor, "loops", True)
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
     with pytest.raises(InputError, match=r"cannot convert the network 'lstm' \(.*\); take emulators.backend: keras"):
         make_predictor(recurrent, 16, backend="openvino")
+    # OpenVINO would have silenced every warning to come.
+    assert (root.level, list(root.handlers)) == before
 
 
 def test_dense_layers_are_not_compiled_by_keras():

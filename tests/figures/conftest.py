@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from mechscreen.figures.pairs import pairs
 from mechscreen.models import Output
 
 POINTS = 101
@@ -17,6 +18,17 @@ class Samples:
     simulated_peaks: np.ndarray
     emulated_peaks: np.ndarray
     outputs: tuple[Output, ...]
+
+    @property
+    def pairs(self):
+        """The outputs as figures take them."""
+        both = ((self.simulated, self.simulated_peaks), (self.emulated, self.emulated_peaks))
+        return pairs(self.outputs, *both)
+
+    @property
+    def errors(self):
+        """RMSE of each output, (n, outputs)."""
+        return np.sqrt(np.mean((self.simulated - self.emulated) ** 2, axis=2))
 
 
 @pytest.fixture
@@ -31,7 +43,15 @@ def samples():
         shift = rng.normal(0, 0.02, (n, outputs, 1))
         peaks = rng.normal(0, 2, (n, outputs))
         described = [
-            Output(f"gene {k}", 10 * x, unit="nM", grid_name="radius" if k == 0 else "depth", grid_unit="mm")
+            Output(
+                f"gene {k}",
+                10 * x,
+                unit="nM",
+                grid_name="radius" if k == 0 else "depth",
+                grid_unit="mm",
+                compare="shape",
+                view="disc" if k == 0 else "line",
+            )
             for k in range(outputs)
         ]
         return Samples(

@@ -14,6 +14,7 @@ from matplotlib.image import imread
 
 from mechscreen.figures import explorer
 from mechscreen.figures.page import Page, render
+from mechscreen.figures.pairs import pairs
 from mechscreen.models import Output, Parameter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -23,9 +24,14 @@ PARAMETERS = [
     Parameter("half</script>", 0.0, 80.0),
 ]
 OUTPUTS = [
-    Output("first", np.linspace(0, 5, 301), grid_name="radius", grid_unit="cm"),
-    Output("second", np.arange(301)),
+    Output("first", np.linspace(0, 5, 301), grid_name="radius", grid_unit="cm", compare="shape"),
+    Output("second", np.arange(301), compare="shape"),
 ]
+
+
+def shown(simulated, emulated):
+    nothing = np.zeros(simulated.shape[:2])
+    return pairs(OUTPUTS, (simulated, nothing), (emulated, nothing))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def page():
         for k in range(30)
     ]
     densities = {"3 rings": random.random((1, 8, 8)) * 3}
-    data = explorer.data(PARAMETERS, [0, 2], densities, OUTPUTS, hits, simulated, emulated)
+    data = explorer.data(PARAMETERS, [0, 2], densities, shown(simulated, emulated), hits)
     return Page("hits & more", "", [], [], [], explorer=data), hits
 
 
@@ -123,7 +129,7 @@ def test_the_shade_is_the_chosen_density_over_the_chosen_plane(tmp_path, then, n
     hits = [{"sample": 1, "parameters": [0.5] * 4, "rmse": 0.01, "disagreement": 0.02, "emulated": "3 rings",
              "simulated": "3 rings", "confirmed": True, "stands": True}]  # fmt: skip
     profiles = random.random((1, 2, 301))
-    data = explorer.data(parameters, [0, 1, 2, 3], densities, OUTPUTS, hits, profiles, profiles)
+    data = explorer.data(parameters, [0, 1, 2, 3], densities, shown(profiles, profiles), hits)
     document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data), then=CHOOSE + then)
     (encoded,) = re.findall(r'<image href="data:image/png;base64,([^"]*)"', document)
     red = 255 * imread(io.BytesIO(base64.b64decode(encoded)))[::-1, :, 0]  # rows from below
@@ -153,7 +159,8 @@ def test_profiles_are_kept_to_a_part_in_five_hundred(page):
     values = json.loads(page[0].explorer)
     assert values["varied"] == [0, 2]
     assert values["first"] == [0, 2]
-    levels = np.frombuffer(base64.b64decode(values["profiles"]), np.uint8).reshape(30, 2, 2, 101)
+    of_outputs = [np.frombuffer(base64.b64decode(o["levels"]), np.uint8).reshape(30, 2, 101) for o in values["outputs"]]
+    levels = np.stack(of_outputs, axis=1)
     simulated = np.random.default_rng(2).random((2, 30, 2, 301))[0, ..., ::3]
     ok = np.arange(30) != 7
     np.testing.assert_allclose(levels[ok, :, 0] / 254, simulated[ok], atol=1 / 500)
@@ -161,9 +168,9 @@ def test_profiles_are_kept_to_a_part_in_five_hundred(page):
 
 
 def test_a_page_holds_a_thousand_hits_at_most_from_the_first_to_the_last():
-    assert explorer.choose(0).tolist() == []
-    assert explorer.choose(3).tolist() == [0, 1, 2]
-    many = explorer.choose(54_321)
+    assert explorer.choose(0, OUTPUTS).tolist() == []
+    assert explorer.choose(3, OUTPUTS).tolist() == [0, 1, 2]
+    many = explorer.choose(54_321, OUTPUTS)
     assert (len(many), many[0], many[-1]) == (1000, 0, 54_320)
 
 

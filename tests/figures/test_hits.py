@@ -5,7 +5,7 @@ from mechscreen.figures import hits
 
 
 def draw(s, rmse, stands, verdicts=None):
-    return hits.draw(s.emulated, s.simulated, rmse, verdicts or ["ring"] * len(rmse), stands, s.outputs)
+    return hits.draw(s.pairs, rmse, verdicts or ["ring"] * len(rmse), stands)
 
 
 def discs(figure):
@@ -34,7 +34,7 @@ def test_the_hits_shown_reach_from_the_best_to_the_failed_ones(samples, shown):
     assert "failed (too stiff)" in texts
     assert "✗ RMSE not defined" in texts
     assert f"✓ RMSE {np.nanmin(rmse):.3g}" in texts
-    assert f"{(rmse <= 0.1).sum()} of the 30 are ticked" in hits.caption(rmse, rmse <= 0.1, s.outputs)
+    assert f"{(rmse <= 0.1).sum()} of the 30 are ticked" in hits.caption(rmse, rmse <= 0.1, s.pairs)
 
 
 def test_only_profiles_along_a_radius_become_discs(samples, shown):
@@ -50,14 +50,14 @@ def test_many_outputs_are_cut_and_the_caption_says_so(samples, shown):
     s = samples(3, outputs=10)
     rmse = np.full(3, 0.05)
     shown(draw(s, rmse, rmse < 0.1))
-    assert "4 of 10 outputs" in hits.caption(rmse, rmse < 0.1, s.outputs)
+    assert "4 of 10 outputs" in hits.caption(rmse, rmse < 0.1, s.pairs)
 
 
 def test_no_hit_is_said(samples, shown):
     s = samples(0)
     none = np.zeros(0)
     assert "No hits" in shown(draw(s, none, none < 1))
-    assert "none" in hits.caption(none, none < 1, s.outputs)
+    assert "none" in hits.caption(none, none < 1, s.pairs)
 
 
 def test_a_disc_is_its_profile_along_every_radius():

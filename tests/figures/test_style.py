@@ -56,14 +56,6 @@ def _lab(linear):
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
 
 
-@pytest.mark.parametrize("name", ["", "radius"])
-def test_grid_label_names_the_unit_only_where_there_is_one(name):
-    from mechscreen.models import Output
-
-    output = Output("gene", np.arange(3.0), grid_name=name, grid_unit="mm" if name else "")
-    assert style.grid_label(output) == ("radius [mm]" if name else "position")
-
-
 def test_an_output_to_be_cropped_is_shown_where_it_is_not_near_zero():
     grid = np.linspace(0, 300, 601)
     narrow, zero = np.exp(-(((grid - 40) / 2) ** 2)), np.zeros(601)

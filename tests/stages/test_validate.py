@@ -15,7 +15,7 @@ from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split
-from mechscreen.stages.validate import nearest_profiles
+from mechscreen.stages.validate import nearest
 
 
 @pytest.fixture
@@ -181,13 +181,13 @@ def test_novelty_is_the_distance_to_the_nearest_training_profile(screened):
 
 
 @pytest.mark.parametrize("others", [1, 700, 3000])
-def test_nearest_profiles_are_those_of_scipy(others):
+def test_the_nearest_are_those_of_scipy(others):
     rng = np.random.default_rng(others)
     a = rng.random((40, 2, 30)).astype(np.float32)
     b = rng.random((others, 2, 30)).astype(np.float32)
     b[others // 2] = a[7]
     distances = cdist(a.reshape(40, -1), b.reshape(others, -1)) / np.sqrt(60)
-    distance, place = nearest_profiles(a, b)
+    distance, place = nearest(a.reshape(40, -1), b.reshape(others, -1))
     np.testing.assert_array_equal(place, distances.argmin(axis=1))
     np.testing.assert_allclose(distance, distances.min(axis=1), rtol=1e-9, atol=1e-12)
     assert distance[7] == 0

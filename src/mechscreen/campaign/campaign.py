@@ -29,11 +29,11 @@ from mechscreen.campaign.sections import (
 )
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO
 from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.models import Model, Output, ParameterSpace, get_model
+from mechscreen.models import Model, Outputs, ParameterSpace, get_model
 from mechscreen.registry import ACQUISITIONS
 
 if TYPE_CHECKING:
-    from mechscreen.objectives import Objective
+    from mechscreen.objectives import Labelling, Objective
 
 _LONGEST_PART = 200
 
@@ -205,12 +205,10 @@ class Campaign(Configuration):
         if not self.screen_space.varied:
             raise InputError("'screen': every parameter is held fixed; let at least one vary")
         _ = self.targets
-        outputs = [output.name for output in self.outputs]
-        if self.about.objective.output >= len(outputs):
-            raise InputError(
-                f"'screen.objective.options': no output {self.about.objective.output}; the model's are "
-                f"{', '.join(f'{number} ({name})' for number, name in enumerate(outputs))}"
-            )
+        try:
+            self.emulators.architecture.check_outputs(self.outputs)
+        except ValueError as error:
+            raise InputError(f"'emulators.architecture': {error}") from None
 
     @cached_property
     def model_instance(self) -> Model:
@@ -218,8 +216,17 @@ class Campaign(Configuration):
         return get_model(self.model.name, **self.model.options)
 
     @cached_property
-    def objective(self) -> Objective:
-        """The labelling of profiles that the screen looks through; loads it."""
+    def objective(self) -> Labelling:
+        """What labels the outputs that the screen looks through; loads it."""
+        from mechscreen.objectives import Labelling
+
+        try:
+            return Labelling(self._objective, self.outputs)
+        except InputError as error:
+            raise InputError(f"'screen.objective': {error}") from None
+
+    @cached_property
+    def _objective(self) -> Objective:
         from mechscreen.objectives import get_objective
 
         return get_objective(self.screen.objective.name, **self.screen.objective.options)
@@ -237,14 +244,14 @@ class Campaign(Configuration):
             self.model_instance,
             self.model.name,
             self.model.options,
-            self.objective,
+            self._objective,
             looked_for.name,
             looked_for.options,
             None if self.selection is None else self.selection.acquisition,
         )
 
     @property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> Outputs:
         """The model's outputs."""
         return self.about.outputs
 

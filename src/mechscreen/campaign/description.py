@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from pydantic import Field, ValidationError
 
 from mechscreen.campaign.configuration import Section
 from mechscreen.campaign.sources import files_of, neutral_name, source_of
-from mechscreen.models import Model, Output, Parameter, ParameterSpace
+from mechscreen.models import Model, Output, Outputs, Parameter, ParameterSpace
 from mechscreen.registry import ACQUISITIONS, MODELS, OBJECTIVES
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Description(Section):
                 isolated=bool(model.isolated),
                 title=model.name,
                 parameters=tuple(asdict(parameter) for parameter in model.space),
-                outputs=tuple({**asdict(output), "grid": np.asarray(output.grid).tolist()} for output in model.outputs),
+                outputs=tuple(output.to_record() for output in model.outputs),
             ),
             objective=ObjectiveCode(
                 name=neutral_name(objective_spec),
@@ -139,9 +138,9 @@ class Description(Section):
         return ParameterSpace([Parameter(**_with_levels(parameter)) for parameter in self.model.parameters])
 
     @cached_property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> Outputs:
         """The model's outputs."""
-        return tuple(Output(**{**output, "grid": np.array(output["grid"])}) for output in self.model.outputs)
+        return Outputs(map(Output.from_record, self.model.outputs))
 
 
 def _with_levels(parameter: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,8 +64,7 @@ class Aligned(keras.layers.Layer):
 
     def adapt(self, samples: Samples) -> NDArray[np.float64]:
         """Take grids, means and deviations from the training set; return its log integrals, (n, outputs)."""
-        outputs = samples.log_peaks.shape[1]
-        grids = np.tile(np.arange(self.points), (outputs, 1)) if samples.grids is None else samples.grids
+        grids = np.array([output.grid for output in samples.distance.outputs])
         self.grids.assign(grids)
         self.steps.assign(np.gradient(grids, axis=1))
         logs, log_areas = zip(*(self._log_moments(samples.profiles[rows]) for rows in _parts(samples)), strict=True)

@@ -14,6 +14,7 @@ from mechscreen.emulators.networks import network_shape
 from mechscreen.emulators.prediction import AUTO, make_predictor
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO, Combine, Precision
 from mechscreen.errors import InputError
+from mechscreen.models.distances import Distance
 
 FloatArray = NDArray[np.float32]
 
@@ -28,12 +29,13 @@ class Prediction:
     Attributes
     ----------
     profiles
-        (n, outputs, points), in [0, 1]; their maxima are near 1, and lower where members disagree and their mean is
-        taken.
+        (n, outputs, points), or (n, values) where outputs differ in shape (`mechscreen.models.Outputs`), scaled as the
+        outputs say. Those that are divided by their maxima are in [0, 1]; their maxima are near 1, and lower where
+        members disagree and their mean is taken.
     log_peaks
-        (n, outputs), natural logarithms of the maxima in the model's units.
+        (n, outputs), natural logarithms of the maxima in the model's units; 0 where nothing is divided by.
     disagreement
-        (n,), mean RMSE between the profiles of two members; 0 where there is one member.
+        (n,), mean distance between two members; 0 where there is one member.
     """
 
     profiles: FloatArray
@@ -47,8 +49,8 @@ class Prediction:
 class Ensemble:
     """Networks that were trained on the same samples from different seeds.
 
-    A member's score is the mean RMSE from its profiles to those of the other members (for a sample of several outputs,
-    the mean over these); the disagreement is the mean of the scores (Wang et al. 2019).
+    A member's score is the mean distance from what it says to what the other members say; the disagreement is the mean
+    of the scores (Wang et al. 2019, whose distance is the RMSE of profiles).
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ class Ensemble:
         cache. The last batch is filled up, so a row's prediction does not depend on the rows around it.
     precision, backend
         Of the members' products, and what computes them (`mechscreen.emulators.prediction.make_predictor`).
+    distance
+        What the outputs are, and how they are compared; profiles by their shapes unless given.
 
     Attributes
     ----------
@@ -83,6 +87,7 @@ class Ensemble:
         batch_size: int = 512,
         precision: Precision = "float32",
         backend: str = AUTO,
+        distance: Distance | None = None,
     ) -> None:
         shapes = [network_shape(member) for member in members]
         if not shapes:
@@ -92,13 +97,14 @@ class Ensemble:
         for number, shape in enumerate(shapes):
             if shape != shapes[0]:
                 raise InputError(
-                    f"member {number} of the ensemble has (parameters, outputs, points) {shape}; member 0 has "
+                    f"member {number} of the ensemble has (parameters, outputs, shape) {shape}; member 0 has "
                     f"{shapes[0]}; put networks of one campaign together"
                 )
         self.members = tuple(members)
         self.combine = combine
         self.batch_size = batch_size
-        self.dimensions, self.outputs, self.points = shapes[0]
+        self.dimensions, self.outputs, self.shape = shapes[0]
+        self.distance = distance or Distance.of_shapes(*self.shape)
         self._predictors = [make_predictor(member, batch_size, precision, backend) for member in members]
         self.backend = self._predictors[0].name
 
@@ -112,17 +118,18 @@ class Ensemble:
         """
         values = self._check(normalised)
         n, size = len(values), self.batch_size
-        profiles = np.empty((n, self.outputs, self.points), np.float32)
+        profiles = np.empty((n, *self.shape), np.float32)
         log_peaks = np.empty((n, self.outputs), np.float32)
         disagreement = np.empty(n, np.float32)
-        said_profiles = np.empty((len(self.members), min(n, size), self.outputs, self.points), np.float32)
-        said_log_peaks = np.empty(said_profiles.shape[:-1], np.float32)
+        said_profiles = np.empty((len(self.members), min(n, size), *self.shape), np.float32)
+        said_log_peaks = np.empty((*said_profiles.shape[:2], self.outputs), np.float32)
+        combine = _Combination(self.distance, self.combine)
         for start in range(0, n, size):
             part = slice(start, min(start + size, n))
             said = said_profiles[:, : part.stop - start], said_log_peaks[:, : part.stop - start]
             for predictor, own_profiles, own_log_peaks in zip(self._predictors, *said, strict=True):
                 predictor.fill(values[part], own_profiles, own_log_peaks)
-            _combine(*said, self.combine == "vote", profiles[part], log_peaks[part], disagreement[part])
+            combine(*said, profiles[part], log_peaks[part], disagreement[part])
         return Prediction(profiles, log_peaks, disagreement)
 
     def predict_first(self, normalised: ArrayLike) -> dict[str, FloatArray]:
@@ -144,22 +151,49 @@ class Ensemble:
         return values
 
 
-def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Combine) -> Prediction:
+def combine_members(
+    said: Sequence[Mapping[str, FloatArray]], combine: Combine, distance: Distance | None = None
+) -> Prediction:
     """Combine what members say, as `Ensemble` does.
 
     Parameters
     ----------
     said
-        Per member ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}``.
+        Per member ``{"profiles": (n, *shape), "log_peaks": (n, outputs)}``.
+    distance
+        As for `Ensemble`.
     """
+    together = _Combination(distance or Distance.of_shapes(*said[0]["profiles"].shape[1:]), combine)
     profiles, log_peaks = (np.empty_like(said[0][name]) for name in ("profiles", "log_peaks"))
     disagreement = np.empty(len(profiles), np.float32)
     # Some rows at a time: the arrays of all members may take much of the memory already.
     for start in range(0, len(profiles), _ROWS):
         part = slice(start, start + _ROWS)
-        stacked = (np.stack([own[name][part] for own in said]) for name in ("profiles", "log_peaks"))
-        _combine(*stacked, combine == "vote", profiles[part], log_peaks[part], disagreement[part])
+        of_profiles, of_log_peaks = (np.stack([own[name][part] for own in said]) for name in ("profiles", "log_peaks"))
+        together(of_profiles, of_log_peaks, profiles[part], log_peaks[part], disagreement[part])
     return Prediction(profiles, log_peaks, disagreement)
+
+
+class _Combination:
+    """How what members say becomes one prediction, and how far they disagree."""
+
+    def __init__(self, distance: Distance, combine: Combine) -> None:
+        self._vote = combine == "vote"
+        self._how = distance.outputs.starts, distance.of_peaks, distance.deviations
+
+    def __call__(
+        self,
+        profiles: FloatArray,
+        log_peaks: FloatArray,
+        combined: FloatArray,
+        combined_log_peaks: FloatArray,
+        disagreement: FloatArray,
+    ) -> None:
+        """Combine profiles (members, n, *shape) and log peaks (members, n, outputs) into the last three arrays."""
+        flat = profiles.reshape(*profiles.shape[:2], -1)
+        _combine(
+            flat, log_peaks, *self._how, self._vote, combined.reshape(flat.shape[1:]), combined_log_peaks, disagreement
+        )
 
 
 # Sums may be reordered; values that are not finite stay what they are, so that a screen sees them.
@@ -167,13 +201,20 @@ def combine_members(said: Sequence[Mapping[str, FloatArray]], combine: Combine) 
 def _combine(
     profiles: FloatArray,
     log_peaks: FloatArray,
+    starts: NDArray[np.int64],
+    of_peaks: NDArray[np.bool_],
+    units: NDArray[np.float64],
     vote: bool,
     combined: FloatArray,
     combined_log_peaks: FloatArray,
     disagreement: FloatArray,
 ) -> None:
-    """Combine profiles (members, n, outputs, points) and log peaks (members, n, outputs) into the last three arrays."""
-    members, n, outputs, points = profiles.shape
+    """Combine profiles (members, n, values) and log peaks (members, n, outputs) into the last three arrays.
+
+    `starts` (outputs + 1,), `of_peaks` and `units` (outputs,) are those of a `Distance`.
+    """
+    members, n, values = profiles.shape
+    outputs = len(units)
     scores = np.empty(members)
     for i in range(n):
         scores[:] = 0.0
@@ -182,9 +223,15 @@ def _combine(
                 distance = 0.0
                 for o in range(outputs):
                     squares = np.float32(0.0)
-                    for p in range(points):
-                        squares += (profiles[a, i, o, p] - profiles[b, i, o, p]) ** 2
-                    distance += np.sqrt(squares / points)
+                    if of_peaks[o]:
+                        largest = max(log_peaks[a, i, o], log_peaks[b, i, o])
+                        of_a, of_b = np.exp(log_peaks[a, i, o] - largest), np.exp(log_peaks[b, i, o] - largest)
+                        for p in range(starts[o], starts[o + 1]):
+                            squares += (of_a * profiles[a, i, p] - of_b * profiles[b, i, p]) ** 2
+                    else:
+                        for p in range(starts[o], starts[o + 1]):
+                            squares += (profiles[a, i, p] - profiles[b, i, p]) ** 2
+                    distance += np.sqrt(squares / (starts[o + 1] - starts[o])) / units[o]
                 scores[a] += distance / outputs
                 scores[b] += distance / outputs
         best = 0
@@ -196,10 +243,10 @@ def _combine(
             combined[i] = profiles[best, i]
             combined_log_peaks[i] = log_peaks[best, i]
         else:
+            for p in range(values):
+                total = np.float32(0.0)
+                for a in range(members):
+                    total += profiles[a, i, p]
+                combined[i, p] = total / members
             for o in range(outputs):
-                for p in range(points):
-                    total = np.float32(0.0)
-                    for a in range(members):
-                        total += profiles[a, i, o, p]
-                    combined[i, o, p] = total / members
                 combined_log_peaks[i, o] = log_peaks[:, i, o].mean()

@@ -1,7 +1,8 @@
-"""How far predicted profiles and peaks are from simulated ones.
+"""How far predicted outputs are from simulated ones.
 
 Profiles are arrays (n, outputs, points), log peaks (n, outputs). What is computed for each sample is the mean over its
-outputs. The measures are those of Wang et al. (2019), supplementary table 4.
+outputs. The measures of profiles are those of Wang et al. (2019), supplementary table 4; for outputs of any shape there
+are `mechscreen.models.distances.Distance` and `explained`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mechscreen.models.distances import Distance
 
 Array = NDArray[Any]
 
@@ -61,11 +64,46 @@ def r_squared(truth: Array, predicted: Array) -> float:
     return 1.0 - _sum_of_squares(a, b) / total if total > 0 else float("nan")
 
 
+USELESS = 0.1
+"""Share of an output's variation that an emulator must explain to be of use: with less it is hardly better, and below
+zero worse, than one that always says the mean."""
+
+
+def explained(
+    truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array, distance: Distance
+) -> Array:
+    """Return R² of each output, (outputs,); NaN where it does not vary.
+
+    It is one minus the mean square distance of the prediction from the truth, over that of the truth's own mean: for
+    values that are learnt as they are, the coefficient of determination, about the mean at each point.
+    """
+    shape = np.shape(truth)
+    if not len(truth):
+        return np.full(len(distance.outputs), np.nan)
+    mean = np.broadcast_to(np.mean(truth, axis=0, dtype=np.float64), shape)
+    mean_log_peaks = np.broadcast_to(np.mean(log_peaks, axis=0, dtype=np.float64), np.shape(log_peaks))
+    wrong = np.square(distance.by_output(truth, log_peaks, predicted, predicted_log_peaks)).mean(axis=0)
+    varies = np.square(distance.by_output(truth, log_peaks, mean, mean_log_peaks)).mean(axis=0)
+    return np.where(varies > 1e-14, 1 - wrong / np.maximum(varies, 1e-300), np.nan)
+
+
 def summarise(
-    truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array
+    truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array, distance: Distance | None = None
 ) -> dict[str, float | int | None]:
-    """Return the measures of a set of samples: means over the samples, and R² of all values; None where undefined."""
-    errors = rmse(truth, predicted)
+    """Return the measures of a set of samples: means over the samples, and R² of all values; None where undefined.
+
+    The RMSE is that of `distance`, of the profiles' shapes unless given. The measures of profiles are undefined for
+    outputs that are none.
+    """
+    if distance is None:
+        distance = Distance.of_shapes(*np.shape(truth)[1:])
+    errors = distance(truth, log_peaks, predicted, predicted_log_peaks)
+    outputs = distance.outputs
+    by_peak = [k for k, output in enumerate(outputs) if output.scale == "peak"]
+    if not (outputs.uniform and outputs.all_by_peak and outputs[0].size > 1):
+        # Nothing to compare as profiles.
+        truth = predicted = np.zeros((0, 1, 2))
+    log_peaks, predicted_log_peaks = log_peaks[:, by_peak], predicted_log_peaks[:, by_peak]
     values: dict[str, float] = {
         "rmse": _mean(errors),
         "rmse_median": float(np.median(errors)) if errors.size else float("nan"),

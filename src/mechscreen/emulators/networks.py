@@ -1,7 +1,8 @@
 """The networks: Keras models from normalised parameters to profiles and logarithms of peaks.
 
-Every network maps an array (n, dimensions) to ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}``. They
-are built from Keras's own layers and the ones registered below, so that a saved one loads in Keras's safe mode.
+Every network maps an array (n, dimensions) to ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}``; where
+outputs differ in shape, profiles are (n, values), one output after the other (`mechscreen.models.Outputs`). They are
+built from Keras's own layers and the ones registered below, so that a saved one loads in Keras's safe mode.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from mechscreen.registry import NETWORKS
 
 layers = keras.layers
 ops = keras.ops
+
+_ROWS = 1024
+"""Samples that are worked on at once."""
 
 FEATURE_DEVIATION = 0.25
 """Standard deviation that the dense network's features are scaled to; smaller ones make it start out smoother."""
@@ -84,9 +88,56 @@ def policy(precision: str) -> Iterator[None]:
 
 def in_units_of(values: NDArray[Any], name: str, features: Any, seeds: Iterator[int]) -> Any:
     """Return a linear map of the features with mean and deviation of some values of the training set, (n, outputs)."""
-    mean, deviation = moments(values)
+    return _rescaled(*moments(values), name, features, seeds)
+
+
+def log_peaks_of(samples: Samples, features: Any, seeds: Iterator[int]) -> Any:
+    """Return a linear map of the features to log peaks, (n, outputs); 0 for outputs that are not scaled by theirs."""
+    mean, deviation = moments(samples.log_peaks)
+    by_peak = np.array([output.scale == "peak" for output in samples.distance.outputs])
+    return _rescaled(np.where(by_peak, mean, 0), np.where(by_peak, deviation, 0), "log_peaks", features, seeds)
+
+
+def values_of(samples: Samples, features: Any, seeds: Iterator[int]) -> Any:
+    """Return a map of the features to all values of a sample, in the shape of `samples.profiles`.
+
+    What is scaled by its peak is a sigmoid of a linear map; other outputs are a linear map, in units of their standard
+    deviations around their mean curves in the training set.
+    """
+    outputs, shape = samples.distance.outputs, samples.profiles.shape[1:]
+    if all(output.varies and output.scale == "peak" for output in outputs):
+        flat = layer(sum(outputs.sizes), "points", seeds, "sigmoid", dtype="float32")(features)
+        return layers.Reshape(shape, dtype="float32", name="profiles")(flat)
+    means, parts = _mean_values(samples), []
+    for k, output in enumerate(outputs):
+        name = f"output{k}"
+        if not output.varies:
+            # A number by its peak is one, whatever the parameters.
+            parts.append(_rescaled(np.ones(1), np.zeros(1), name, features, seeds))
+        elif output.scale == "peak":
+            parts.append(layer(output.size, name, seeds, "sigmoid", dtype="float32")(features))
+        else:
+            mean = means[outputs.starts[k] : outputs.starts[k + 1]]
+            parts.append(_rescaled(mean, np.full_like(mean, samples.distance.deviations[k]), name, features, seeds))
+    together = layers.Concatenate(dtype="float32", name="outputs")(parts) if len(parts) > 1 else parts[0]
+    return layers.Reshape(shape, dtype="float32", name="profiles")(together)
+
+
+def _mean_values(samples: Samples) -> NDArray[np.float64]:
+    """Return the mean of every value, (values,); some samples at a time, since they may be read as they are indexed."""
+    total = np.zeros(sum(samples.distance.outputs.sizes))
+    for start in range(0, len(samples), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(samples)))
+        total += samples.distance.outputs.side_by_side(samples.profiles[rows]).sum(axis=0, dtype=np.float64)
+    return total / len(samples)
+
+
+def _rescaled(
+    mean: NDArray[np.float64], deviation: NDArray[np.float64], name: str, features: Any, seeds: Iterator[int]
+) -> Any:
+    """Return a linear map of the features, in units of some deviations around some means, (n, values)."""
     initial = keras.initializers.GlorotUniform(next(seeds))
-    standard = layers.Dense(values.shape[1], kernel_initializer=initial, dtype="float32", name=f"standard_{name}")
+    standard = layers.Dense(len(mean), kernel_initializer=initial, dtype="float32", name=f"standard_{name}")
     return layers.Rescaling(deviation.tolist(), mean.tolist(), dtype="float32", name=name)(standard(features))
 
 
@@ -153,10 +204,10 @@ def load_network(path: Path) -> Any:
             raise FileError(path, f"not a network that can be loaded safely ({error})", "train it again") from error
 
 
-def network_shape(network: Any) -> tuple[int, int, int]:
-    """Return (dimensions, outputs, points) of a network."""
-    _, outputs, points = network.output["profiles"].shape
-    return int(network.input_shape[1]), int(outputs), int(points)
+def network_shape(network: Any) -> tuple[int, int, tuple[int, ...]]:
+    """Return the number of parameters and of outputs of a network, and the shape of its profiles of a sample."""
+    shape = tuple(map(int, network.output["profiles"].shape[1:]))
+    return int(network.input_shape[1]), int(network.output["log_peaks"].shape[1]), shape
 
 
 def in_float32(network: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, ClassVar
 
@@ -41,6 +43,18 @@ def _openvino() -> tuple[Any, Any]:
         ) from None
 
     return openvino, openvino.Core()
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Put the root logger back as it was: OpenVINO lets it tell errors alone, to the end where a conversion fails."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 class Predictor(ABC):
@@ -83,7 +97,7 @@ class Predictor(ABC):
         from mechscreen.emulators.networks import kind_of, network_shape
 
         self.check(kind_of(network), precision)
-        self.dimensions, self.outputs, self.points = network_shape(network)
+        self.dimensions, self.outputs, self.shape = network_shape(network)
         self.batch_size = batch_size
         self._predict = self._prepare(network, precision)
 
@@ -111,10 +125,10 @@ class Predictor(ABC):
         """Return what maps normalised parameters (batch size, d) to ``{"profiles": …, "log_peaks": …}``."""
 
     def __call__(self, parameters: NDArray[Any]) -> dict[str, FloatArray]:
-        """Return ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}`` for normalised (n, d)."""
+        """Return ``{"profiles": (n, *shape), "log_peaks": (n, outputs)}`` for normalised (n, d)."""
         n = len(parameters)
         result = {
-            "profiles": np.empty((n, self.outputs, self.points), np.float32),
+            "profiles": np.empty((n, *self.shape), np.float32),
             "log_peaks": np.empty((n, self.outputs), np.float32),
         }
         for start in range(0, n, self.batch_size):
@@ -183,7 +197,8 @@ class OpenVINOPredictor(Predictor):
             return [said[name] for name in names]
 
         try:
-            model = ov.convert_model(call.get_concrete_function())
+            with _root_logger_kept():
+                model = ov.convert_model(call.get_concrete_function())
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mechscreen.models.distances import Distance
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,21 @@ class Samples:
     parameters
         (n, d), normalised.
     profiles
-        (n, outputs, points), each divided by its maximum.
+        (n, outputs, points), or (n, values) where outputs differ in shape (`mechscreen.models.Outputs`); scaled.
     log_peaks
-        (n, outputs), natural logarithms of those maxima.
-    grids
-        (outputs, points), the points that the profiles stand on; equal steps unless given.
+        (n, outputs), natural logarithms of the maxima that profiles were divided by; 0 where they were not.
+    distance
+        What the outputs are, and how they are compared; profiles by their shapes, on equal steps, unless given.
     """
 
     parameters: NDArray[np.float32]
     profiles: NDArray[np.float32]
     log_peaks: NDArray[np.float32]
-    grids: NDArray[np.float64] | None = None
+    distance: Distance = cast("Distance", None)  # noqa: RUF009 - filled below
+
+    def __post_init__(self) -> None:
+        if self.distance is None:
+            object.__setattr__(self, "distance", Distance.of_shapes(*self.profiles.shape[1:]))
 
     def __len__(self) -> int:
         return len(self.parameters)

@@ -91,9 +91,9 @@ class TrainingSettings(BaseModel):
     clip_norm: float = Field(5.0, gt=0, description="Gradients are scaled down to this global norm.")
     loss: Literal["rmse", "mse", "cross_entropy"] = Field(
         "rmse",
-        description="rmse: root mean square error of a profile, plus 0.02 times the error of its log peak; mse or "
-        "cross_entropy: as in the paper, summed over the points of a profile, plus the squared error of its log peak; "
-        "the aligned network takes rmse.",
+        description="rmse: root mean square error of an output, plus 0.5 times the error of its log peak (0.02 where "
+        "shapes alone are compared); mse or cross_entropy: as in the paper, summed over the points of a profile, plus "
+        "the squared error of its log peak; the aligned network, and outputs of other scales or shapes, take rmse.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation error; null: never."

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backend import keras
-from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import kind_of, worth_compiling
 from mechscreen.emulators.prediction import KerasPredictor
 from mechscreen.emulators.samples import Samples
@@ -84,7 +83,7 @@ class Training:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch (from 1) whose weights have the least validation RMSE of profiles; 0 before the first."""
+        """The epoch (from 1) whose weights have the least validation RMSE (`Samples.distance`); 0 before the first."""
         if not self.history:
             return 0
         return 1 + int(np.argmin([row["validation_rmse"] for row in self.history]))
@@ -123,14 +122,18 @@ class Training:
         if watch.stopped:
             self.restore(self._state)
             return False
-        predicted = self._predictor(self.validation.parameters)
+        validation = self.validation
+        predicted = self._predictor(validation.parameters)
         with np.errstate(over="ignore"):  # what is too large is told below
-            log_peak_rmse = np.sqrt(np.mean((self.validation.log_peaks - predicted["log_peaks"]) ** 2))
+            log_peak_rmse = np.sqrt(np.mean((validation.log_peaks - predicted["log_peaks"]) ** 2))
+            distance = validation.distance(
+                validation.profiles, validation.log_peaks, predicted["profiles"], predicted["log_peaks"]
+            )
         row = {
             "epoch": self.epoch + 1,
             "learning_rate": float(keras.ops.convert_to_numpy(self._fit.network.optimizer.learning_rate)),
             "loss": float(fitted.history["loss"][0]),
-            "validation_rmse": float(rmse(self.validation.profiles, predicted["profiles"]).mean()),
+            "validation_rmse": float(distance.mean()),
             "validation_log_peak_rmse": float(log_peak_rmse),
             "seconds": time.perf_counter() - start,
         }

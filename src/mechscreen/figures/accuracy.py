@@ -11,13 +11,66 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mechscreen.emulators.metrics import r_squared
+from mechscreen.emulators.metrics import USELESS
+from mechscreen.emulators.metrics import r_squared as of_values
 from mechscreen.figures import style
+from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import correlation, count, number
 from mechscreen.models import Output
 
 # Beyond so many, points hide one another and cells are counted instead.
 _MOST_POINTS = 3000
+
+
+_COLUMNS = 3
+
+
+@style.styled
+def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figure:
+    """Draw emulated against simulated values of outputs of any kind, a panel for each.
+
+    Parameters
+    ----------
+    shown
+        The outputs of the n test samples.
+    r_squared
+        Of each output, about the mean at each point (`mechscreen.emulators.metrics.explained`); None where undefined.
+    """
+    columns = min(_COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(style.WIDTH * columns / _COLUMNS, 2.6 * rows))
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, pair, r2 in zip(panels, shown, r_squared, strict=False):
+        x, y = pair.simulated.ravel(), pair.emulated.ravel()
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        logarithmic = pair.output.scale == "log"
+        if logarithmic:
+            low, high = low / 1.1, high * 1.1
+            ax.set(xscale="log", yscale="log")
+        else:
+            margin = 0.03 * ((high - low) or 1.0)
+            low, high = low - margin, high + margin
+        if len(x) > _MOST_POINTS and not logarithmic:
+            _density(ax, x, y, (low, high, low, high))
+        else:
+            chosen = slice(None, None, max(1, len(x) // _MOST_POINTS))
+            ax.scatter(x[chosen], y[chosen], s=5, alpha=0.5, lw=0, color=style.BLUE)
+        _diagonal(ax, low, high, f"simulated {pair.label}", "emulated")
+        useless = r2 is not None and r2 < USELESS
+        quality = "does not vary" if r2 is None else f"R² = {correlation(r2)}"
+        ax.set_title(f"{pair.output.name}: {quality}", loc="left", color=style.VERMILION if useless else "black")
+    for ax in panels[len(shown) :]:
+        ax.set_axis_off()
+    return figure
+
+
+def caption_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> str:
+    """Return the numbers of this run; arguments as for `draw_each`."""
+    useless = [pair.output.name for pair, r2 in zip(shown, r_squared, strict=True) if r2 is not None and r2 < USELESS]
+    text = f"{count(len(shown[0].simulated), 'test sample')}."
+    if useless:
+        text += f" The emulators are worthless for {', '.join(useless)} (red): hardly better than the mean."
+    return text
 
 
 @style.styled
@@ -79,7 +132,7 @@ def caption(
 
 def _quality(truth: NDArray[Any], estimate: NDArray[Any]) -> str:
     rmse = float(np.sqrt(np.mean(np.square(truth - estimate, dtype=float))))
-    return f"R² = {correlation(r_squared(truth, estimate))}, RMSE = {number(rmse)}"
+    return f"R² = {correlation(of_values(truth, estimate))}, RMSE = {number(rmse)}"
 
 
 def _density(ax: Axes, x: NDArray[Any], y: NDArray[Any], extent: tuple[float, float, float, float]) -> Any:

@@ -26,7 +26,8 @@ class Hits(CampaignFigure):
         "They are taken at equal steps from the least to the largest error of all validated hits, so that the last "
         "are the worst. Ticked: the error is within the limit and the simulation is of the same class; all others "
         "have a cross and a red title. Where a profile runs along a radius, the disc beside it shows it from above: "
-        "left half emulated, right half simulated, bright where the value is high."
+        "left half emulated, right half simulated, bright where the value is high. Fields stand side by side, in the "
+        "same colours; of numbers, the ring is emulated and the dot in it, or beside it, simulated."
     )
 
     @classmethod
@@ -39,12 +40,10 @@ class Hits(CampaignFigure):
         """Return picture and caption."""
         from mechscreen.figures import hits
 
-        found, order = results.hits, results.order
-        outputs = [results.outputs[k] for k in order]
-        emulated, simulated = found["emulated_profiles"][:, order], found["profiles"][:, order]
+        found, shown = results.hits, results.hit_pairs()
         error, stands = found["rmse"], found["confirmed"] & found["same_class"]
-        figure = hits.draw(emulated, simulated, error, results.verdicts, stands, outputs)
-        return figure, hits.caption(error, stands, outputs)
+        figure = hits.draw(shown, error, results.verdicts, stands)
+        return figure, hits.caption(error, stands, shown)
 
 
 class Planes(CampaignFigure):
@@ -144,24 +143,29 @@ class Accuracy(CampaignFigure):
 
     title = "Emulated against simulated values"
     text = (
-        "Test split, which no network has seen. Left: every point of every profile, each profile divided by its own"
-        " maximum; the colour counts the points of a cell. Right: the logarithm of those maxima. A perfect emulator"
-        " stays on the line."
+        "Test split, which no network has seen. Of profiles, left: every point of every profile, each profile divided"
+        " by its own maximum; the colour counts the points of a cell; right: the logarithm of those maxima. Of other "
+        "outputs, a panel for each, every value; R² is about the mean at each point. A perfect emulator stays on the "
+        "line."
     )
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
-        """Return the predictions of the test split."""
-        return {"predictions": campaign.paths.predictions}
+        """Return the predictions of the test split, and the figures on them."""
+        return {"predictions": campaign.paths.predictions, "metrics": campaign.paths.metrics}
 
     @classmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:
         """Return picture and caption."""
         from mechscreen.figures import accuracy
 
-        test = results.predictions
-        arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
-        return accuracy.draw(*arrays, results.outputs), accuracy.caption(*arrays)
+        test, outputs = results.predictions, results.outputs
+        if outputs.uniform and outputs.all_by_peak and outputs[0].size > 1:
+            arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
+            return accuracy.draw(*arrays, outputs), accuracy.caption(*arrays)
+        shown = results.test_pairs()
+        r_squared = [results.r_squared(output) for output in outputs]
+        return accuracy.draw_each(shown, r_squared), accuracy.caption_each(shown, r_squared)
 
 
 class Profiles(CampaignFigure):
@@ -175,6 +179,11 @@ class Profiles(CampaignFigure):
     )
 
     @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether an output is more than a number."""
+        return any(output.view != "number" for output in campaign.outputs)
+
+    @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
         """Return the predictions of the test split."""
         return {"predictions": campaign.paths.predictions}
@@ -184,9 +193,13 @@ class Profiles(CampaignFigure):
         """Return picture and caption."""
         from mechscreen.figures import profiles
 
-        test, classes, outputs = results.predictions, results.classes, results.outputs
-        figure = profiles.draw(test["profiles"], test["predicted_profiles"], test["labels"], classes, outputs)
-        return figure, profiles.caption(test["labels"], classes, outputs)
+        places = [k for k, output in enumerate(results.outputs) if output.view != "number"]
+        test, shown = results.predictions, results.test_pairs(places)
+        errors = results.distance.by_output(
+            test["profiles"], test["log_peaks"], test["predicted_profiles"], test["predicted_log_peaks"]
+        )
+        figure = profiles.draw(shown, errors[:, places], test["labels"], results.classes)
+        return figure, profiles.caption(test["labels"], results.classes, shown)
 
 
 class Disagreement(CampaignFigure):
@@ -195,7 +208,7 @@ class Disagreement(CampaignFigure):
     title = "Disagreement of the members against error"
     text = (
         "Disagreement of the ensemble's members, which the screen knows, against the error of the ensemble, which "
-        "only a simulation can tell; both are RMSE of profiles. Grey: test samples. Black: means of 15 bins, "
+        "only a simulation can tell; both are RMSE, as under “Outputs”. Grey: test samples. Black: means of 15 bins, "
         "equally wide on the logarithmic axis, with standard errors (none where a bin holds one sample). The screen"
         " discards what lies right of the dashed limit."
     )
@@ -220,10 +233,9 @@ class Novelty(CampaignFigure):
 
     title = "How good, and how new, the hits are"
     text = (
-        "Left: RMSE between the emulated profile of each validated hit and the model's own; what lies right of the "
-        "dashed limit is not confirmed. Right: RMSE between the simulated profile of each confirmed hit and the "
-        "profile of the training split that is nearest to it; small values are patterns that the simulations held "
-        "already."
+        "Left: RMSE between what was emulated of each validated hit and what the model says; what lies right of the "
+        "dashed limit is not confirmed. Right: RMSE between the simulation of each confirmed hit and the sample of the "
+        "training split that is nearest to it; small values are what the simulations held already."
     )
 
     @classmethod
@@ -251,7 +263,7 @@ class Training(CampaignFigure):
     title = "Training"
     text = (
         "Loss on the training split while the weights change, and errors on the validation split at the end of each"
-        " epoch. A circle marks the epoch whose weights are kept, the one of the least profile RMSE."
+        " epoch. A circle marks the epoch whose weights are kept, the one of the least RMSE."
     )
 
     @classmethod

@@ -6,7 +6,9 @@
   const SVG = "http://www.w3.org/2000/svg";
   const hits = data.hits, parameters = data.parameters;
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const densities = data.shades.map((shade) => bytes(shade.levels)), profiles = bytes(data.profiles);
+  const densities = data.shades.map((shade) => bytes(shade.levels));
+  const numbers = data.outputs.filter((o) => o.view === "number"), drawn = data.outputs.filter((o) => o.view !== "number");
+  for (const o of drawn) o.levels = bytes(o.levels);
   const BOX = { width: 340, height: 300, left: 62, right: 12, top: 12, bottom: 46 };
 
   function element(parent, name, attributes = {}, text = null) {
@@ -82,19 +84,61 @@
     element(plane, "circle", { cx: px(hit.parameters[i]), cy: py(hit.parameters[j]), r: 8, class: "chosen" });
   }
 
-  function drawProfile() {
-    const hit = hits[chosen], o = Number(output.value), shown = data.outputs[o];
-    const points = shown.grid.length, stride = data.outputs.length * 2 * points;
-    frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel },
-      { low: 0, high: 1, label: shown.label });
+  const ways = [[0, "simulated"], [1, "emulated"]];
+
+  // The levels of an output of the chosen hit, one way; nothing where the simulation failed.
+  function levelsOf(shown, way, size) {
+    const start = (2 * chosen + way) * size, values = shown.levels.subarray(start, start + size);
+    return values[0] === 255 ? null : values;
+  }
+
+  function drawLines(shown) {
+    const points = shown.grid.length;
+    frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel }, shown);
     const px = scaled(shown.grid[0], shown.grid[points - 1], inner.x0, inner.x1);
     const py = scaled(0, 1, inner.y0, inner.y1 + 8);
-    for (const [way, name] of [[0, "simulated"], [1, "emulated"]]) {
-      const start = chosen * stride + (2 * o + way) * points, values = profiles.subarray(start, start + points);
-      if (values[0] === 255) continue;
+    for (const [way, name] of ways) {
+      const values = levelsOf(shown, way, points);
+      if (values === null) continue;
       const path = Array.from(values, (v, k) => `${k ? "L" : "M"}${px(shown.grid[k]).toFixed(1)} ${py(v / 254).toFixed(1)}`);
       element(chart, "path", { d: path.join(""), class: name });
     }
+  }
+
+  // From the least to the largest value, like the figures (cividis, in three steps).
+  const shades = [[0, 34, 78], [124, 123, 120], [254, 232, 56]];
+
+  function drawImages(shown) {
+    chart.replaceChildren();
+    const { rows, columns } = shown, side = (BOX.width - 3 * BOX.right) / 2, height = side * Math.min(1.5, rows / columns);
+    for (const [way, name] of ways) {
+      const x = BOX.right + way * (side + BOX.right), values = levelsOf(shown, way, rows * columns);
+      element(chart, "text", { x: x + side / 2, y: 26, "text-anchor": "middle", class: "label" }, name);
+      if (values === null) continue;
+      const canvas = document.createElement("canvas");
+      canvas.width = columns;
+      canvas.height = rows;
+      const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
+      values.forEach((value, k) => {
+        const place = 4 * ((rows - 1 - Math.floor(k / columns)) * columns + k % columns);
+        const at = 2 * value / 254, from = Math.min(1, Math.floor(at));
+        for (let c = 0; c < 3; c++)
+          image.data[place + c] = shades[from][c] + (at - from) * (shades[from + 1][c] - shades[from][c]);
+        image.data[place + 3] = 255;
+      });
+      context.putImageData(image, 0, 0);
+      element(chart, "image", { href: canvas.toDataURL(), x, y: 34, width: side, height,
+        preserveAspectRatio: "none", style: "image-rendering: pixelated", class: name });
+    }
+    element(chart, "text", { x: BOX.width / 2, y: height + 52, "text-anchor": "middle", class: "label" },
+      `${shown.label}: dark ${short(shown.low)}, bright ${short(shown.high)}`);
+    element(chart, "text", { x: BOX.width / 2, y: height + 70, "text-anchor": "middle" },
+      `along: ${shown.axes[1]}; up: ${shown.axes[0]}`);
+  }
+
+  function drawProfile() {
+    const hit = hits[chosen], shown = drawn[Number(output.value)];
+    if (shown) (shown.view === "image" ? drawImages : drawLines)(shown);
     const rows = root.querySelector("tbody");
     rows.replaceChildren();
     const row = (name, value) => {
@@ -104,6 +148,10 @@
     };
     row("RMSE", hit.rmse === null ? "simulation failed" : short(hit.rmse));
     row("disagreement", short(hit.disagreement));
+    for (const o of numbers) {
+      const [simulated, emulated] = o.values[chosen].map((value) => (value === null ? "failed" : short(value)));
+      row(o.label, `simulated ${simulated}, emulated ${emulated}`);
+    }
     parameters.forEach((p, j) => row(p.unit ? `${p.name} [${p.unit}]` : p.name, short(hit.parameters[j])));
     root.querySelector(".title").textContent = `Hit ${chosen + 1} of ${hits.length}: sample ${hit.sample}`;
     root.querySelector(".verdict").textContent =
@@ -132,8 +180,10 @@
   }
   data.shades.forEach((s, k) => element(shade, "option", { value: k }, s.name));
   shade.addEventListener("change", drawPlane);
-  data.outputs.forEach((o, k) => element(output, "option", { value: k }, o.name));
-  output.parentElement.hidden = data.outputs.length === 1;
+  drawn.forEach((o, k) => element(output, "option", { value: k }, o.name));
+  output.parentElement.hidden = drawn.length < 2;
+  chart.toggleAttribute("hidden", drawn.length === 0);
+  root.querySelector(".key").hidden = !drawn.some((o) => o.view !== "image");
   output.addEventListener("change", drawProfile);
   root.querySelector(".previous").addEventListener("click", () => choose(chosen - 1));
   root.querySelector(".next").addEventListener("click", () => choose(chosen + 1));

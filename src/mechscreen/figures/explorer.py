@@ -15,34 +15,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.figures.style import grid_label, profile_label, shown_points
+from mechscreen.figures.pairs import Pair
+from mechscreen.figures.style import shown_points
 from mechscreen.figures.text import plain
 from mechscreen.models import Output, Parameter
 from mechscreen.tally import plane_pairs
 
 MOST = 1000
-"""Hits that a page holds."""
+"""Hits that a page holds, at most."""
 
-_POINTS = 128
+_BYTES = 4_000_000
+"""What their outputs may take of a page."""
+
+_POINTS, _PIXELS = 128, 32
+"""Points of a profile, and of an axis of a field, that a page holds, at most."""
 _MISSING = 255
 """Value of a profile that is not there; the others go from 0 to 254."""
 
 
-def choose(hits: int) -> NDArray[np.int64]:
-    """Return which of so many hits a page holds: all, or `MOST` at equal steps."""
-    return (
-        np.unique(np.linspace(0, hits - 1, min(hits, MOST)).round().astype(np.int64)) if hits else np.empty(0, np.int64)
-    )
+def choose(hits: int, outputs: Sequence[Output]) -> NDArray[np.int64]:
+    """Return which of so many hits a page holds: all, or as many as it has room for, at equal steps."""
+    each = 2 * sum(min(output.size, _PIXELS**2 if output.view == "image" else _POINTS) for output in outputs)
+    most = min(hits, MOST, max(1, _BYTES // each))
+    return np.unique(np.linspace(0, hits - 1, most).round().astype(np.int64)) if hits else np.empty(0, np.int64)
 
 
 def data(
     parameters: Sequence[Parameter],
     varied: Sequence[int],
     densities: Mapping[str, NDArray[Any]],
-    outputs: Sequence[Output],
+    shown: Sequence[Pair],
     hits: Sequence[dict[str, Any]],
-    simulated: NDArray[Any],
-    emulated: NDArray[Any],
 ) -> str:
     """Return the JSON that the page's script reads.
 
@@ -58,13 +61,9 @@ def data(
     hits
         What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement,
         emulated, simulated (both in words), confirmed, stands (confirmed with the class that was emulated).
-    simulated, emulated
-        (hits, outputs, points), NaN where a simulation failed.
+    shown
+        The outputs of these hits.
     """
-    both = np.stack([simulated, emulated], axis=2)
-    places = [_places(output, both[:, k]) for k, output in enumerate(outputs)]
-    both = np.stack([both[:, k][..., place] for k, place in enumerate(places)], axis=1)
-    levels = np.where(np.isfinite(both), np.clip(np.nan_to_num(both), 0, 1) * 254, _MISSING)
     target = next(iter(densities.values()))
     values = {
         "parameters": [
@@ -74,17 +73,8 @@ def data(
         "first": _first(varied, target),
         "bins": target.shape[-1],
         "shades": [_shade(name, density) for name, density in densities.items()],
-        "outputs": [
-            {
-                "name": output.name,
-                "label": profile_label(output),
-                "gridLabel": grid_label(output),
-                "grid": [float(f"{x:.6g}") for x in output.grid[place]],
-            }
-            for output, place in zip(outputs, places, strict=True)
-        ],
+        "outputs": [_output(pair) for pair in shown],
         "hits": list(hits),
-        "profiles": _base64(levels),
     }
     # "</script>" inside a name would end the element that holds this.
     return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
@@ -119,8 +109,38 @@ def script() -> str:
     return resources.files("mechscreen.figures").joinpath("explorer.js").read_text(encoding="utf-8")
 
 
+def _output(pair: Pair) -> dict[str, Any]:
+    """Return what the page holds of an output: numbers as they are, else levels between its limits, (hits, 2, …)."""
+    output, (low, high) = pair.output, pair.limits
+    both = np.stack([pair.simulated, pair.emulated], axis=1)
+    about: dict[str, Any] = {"name": output.name, "label": pair.label, "view": output.view}
+    if output.view == "number":
+        values = both.reshape(len(both), 2)
+        return {**about, "values": [[_short(value) for value in row] for row in values]}
+    if output.view == "image":
+        rows, columns = (_thinned(0, size - 1, _PIXELS) for size in output.shape)
+        both = both[:, :, rows[:, None], columns]
+        about |= {"rows": len(rows), "columns": len(columns), "axes": list(output.axes)}
+    else:
+        place = _places(output, both)
+        both = both[..., place]
+        about |= {"gridLabel": output.axes[0], "grid": [float(f"{x:.6g}") for x in output.grid[place]]}
+    level = (np.nan_to_num(both) - low) / ((high - low) or 1.0)
+    levels = np.where(np.isfinite(both), np.clip(level, 0, 1) * 254, _MISSING)
+    return {**about, "low": _short(low), "high": _short(high), "levels": _base64(levels)}
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.4g}") if np.isfinite(value) else None
+
+
+def _thinned(first: int, last: int, most: int) -> NDArray[np.int64]:
+    """Return so many places from the first to the last, at nearly equal steps; all, if they are no more."""
+    return np.unique(np.linspace(first, last, min(most, last - first + 1)).round().astype(np.int64))
+
+
 def _places(output: Output, profiles: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the points of an output's grid that the page holds; for all outputs equally many."""
+    """Return the points of an output's grid that the page holds."""
     first, last = shown_points(output, profiles)
     steps = len(output.grid) - 1
     count = 1 + steps // max(1, math.ceil(steps / (_POINTS - 1)))

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mechscreen.figures import style
+from mechscreen.figures import pairs, style
+from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import count, number
-from mechscreen.models import Output
 
 _DISC_PIXELS = 161
 _HITS, _COLUMNS = 12, 3
@@ -23,21 +23,19 @@ _HITS_OF_SEVERAL, _OUTPUTS = 4, 4
 
 @style.styled
 def draw(
-    emulated: NDArray[Any],
-    simulated: NDArray[Any],
+    shown: Sequence[Pair],
     rmse: NDArray[Any],
     verdicts: Sequence[str],
     stands: NDArray[Any],
-    outputs: Sequence[Output],
 ) -> Figure:
     """Draw up to 12 hits; 4 where the model has several outputs, of which the first 4 are shown.
 
     Parameters
     ----------
-    emulated, simulated
-        (n, outputs, points), normalised profiles of the validated hits; simulated ones are NaN where the model failed.
+    shown
+        The outputs of the n validated hits, that which matters most first.
     rmse
-        (n,), between the two; NaN where the model failed.
+        (n,), between emulation and simulation; NaN where the model failed.
     verdicts
         (n,), class of each simulated profile, or why there is none.
     stands
@@ -45,45 +43,53 @@ def draw(
     """
     if not len(rmse):
         return style.message("No hits to show: the screen found none, or none was validated.")
-    chosen = _chosen(rmse, len(outputs))
-    shown = outputs[:_OUTPUTS]
+    chosen = _chosen(rmse, len(shown))
+    shown = [pair.take(chosen) for pair in shown[:_OUTPUTS]]
     # A panel per hit, or a row of panels per hit.
-    cells = [(i, k) for i in chosen for k in range(len(shown))]
+    cells = [(i, k) for i in range(len(chosen)) for k in range(len(shown))]
     columns = len(shown) if len(shown) > 1 else min(_COLUMNS, len(chosen))
     rows = -(-len(cells) // columns)
 
-    has_disc = [_is_disc(shown[place % len(shown)]) for place in range(columns)]
+    has_disc = [shown[place % len(shown)].output.view == "disc" for place in range(columns)]
     widths = [width for disc in has_disc for width in ((1.55, 1.0) if disc else (2.0,))]
     places = np.cumsum([0, *(2 if disc else 1 for disc in has_disc)])
     figure = Figure(figsize=(min(style.WIDTH, 0.6 + 0.95 * sum(widths)), 0.6 + 1.45 * rows))
     grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
     for place, (i, k) in enumerate(cells):
         row, column = divmod(place, columns)
-        output = shown[k]
+        pair, hit = shown[k], chosen[i]
+        output = pair.output
         ax = figure.add_subplot(grid[row, places[column]])
-        style.profiles(ax, output, simulated[i, k], emulated[i, k])
+        pairs.draw(ax, pair, i)
         if k == 0:
             # The sign says what the colour says, to those who do not see it.
-            sign, colour = ("✓", "black") if stands[i] else ("✗", style.VERMILION)
-            verdict = textwrap.shorten(f"simulated: {verdicts[i]}", 40, placeholder=" …")
-            ax.set_title(f"{sign} RMSE {number(rmse[i])}\n{verdict}", loc="left", fontsize=8, color=colour)
-        if column == 0 or len(shown) > 1:
-            ax.set_ylabel(style.profile_label(output))
-        if place + columns >= len(cells):
-            ax.set_xlabel(style.grid_label(output))
-        if _is_disc(output):
-            _disc(figure.add_subplot(grid[row, places[column] + 1]), emulated[i, k], simulated[i, k])
-    style.profile_legend(figure)
+            sign, colour = ("✓", "black") if stands[hit] else ("✗", style.VERMILION)
+            verdict = textwrap.shorten(f"simulated: {verdicts[hit]}", 40, placeholder=" …")
+            # Over the narrow panel of an image or a number, a title in one piece would run into the next.
+            title = f"{sign} RMSE {number(rmse[hit])}\n{verdict}"
+            ax.set_title(title, loc="left", fontsize=8, color=colour, pad=14 if output.view == "image" else None)
+        if output.view == "image":
+            ax.text(0.5, -0.02, pairs.image_label(pair, i), transform=ax.transAxes, ha="center", va="top", fontsize=7)
+        elif output.view == "number":
+            ax.set_xlabel(pair.label)
+        else:
+            if column == 0 or len(shown) > 1:
+                ax.set_ylabel(pair.label)
+            if place + columns >= len(cells):
+                ax.set_xlabel(output.axes[0])
+        if output.view == "disc":
+            _disc(figure.add_subplot(grid[row, places[column] + 1]), pair.take([i]))
+    pairs.legend(figure, shown)
     return figure
 
 
-def caption(rmse: NDArray[Any], stands: NDArray[Any], outputs: Sequence[Output]) -> str:
+def caption(rmse: NDArray[Any], stands: NDArray[Any], shown: Sequence[Pair]) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
     if not len(rmse):
         return "There is none to show."
-    text = f"Shown: {len(_chosen(rmse, len(outputs)))} of {count(len(rmse), 'validated hit')}"
-    if len(outputs) > _OUTPUTS:
-        text += f", with {_OUTPUTS} of {len(outputs)} outputs"
+    text = f"Shown: {len(_chosen(rmse, len(shown)))} of {count(len(rmse), 'validated hit')}"
+    if len(shown) > _OUTPUTS:
+        text += f", with {_OUTPUTS} of {len(shown)} outputs"
     return f"{text}; {int(stands.sum()):,} of the {len(rmse):,} are ticked."
 
 
@@ -102,14 +108,12 @@ def _chosen(rmse: NDArray[Any], outputs: int) -> NDArray[np.int64]:
     return style.spread(np.where(np.isnan(rmse), np.inf, rmse), np.linspace(0, 1, min(most, len(rmse))))
 
 
-def _is_disc(output: Output) -> bool:
-    return output.grid_name == "radius"
-
-
-def _disc(ax: Axes, emulated: NDArray[Any], simulated: NDArray[Any]) -> None:
-    image = rotate(simulated)
+def _disc(ax: Axes, pair: Pair) -> None:
+    """Draw a sample from above."""
+    image = rotate(pair.simulated[0])
     half = image.shape[1] // 2
-    image[:, :half] = rotate(emulated)[:, :half]
-    ax.imshow(image, vmin=0, vmax=1, interpolation="bilinear")
+    image[:, :half] = rotate(pair.emulated[0])[:, :half]
+    low, high = pair.limits
+    ax.imshow(image, vmin=min(low, 0), vmax=high, interpolation="bilinear")
     ax.axvline(half, color="white", lw=0.6, alpha=0.8)
     ax.set_axis_off()

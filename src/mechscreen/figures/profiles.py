@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mechscreen.emulators.metrics import rmse
-from mechscreen.figures import style
+from mechscreen.figures import pairs, style
+from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import count, number
-from mechscreen.models import Output
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _HEADINGS = ("least error", "1st quartile", "median", "3rd quartile", "largest error")
@@ -21,49 +20,55 @@ _HEADINGS = ("least error", "1st quartile", "median", "3rd quartile", "largest e
 
 @style.styled
 def draw(
-    simulated: NDArray[Any],
-    emulated: NDArray[Any],
+    shown: Sequence[Pair],
+    errors: NDArray[Any],
     labels: NDArray[Any],
     class_names: Sequence[str],
-    outputs: Sequence[Output],
 ) -> Figure:
     """Draw a row of examples for every class that occurs (one output), or for every output (several).
 
     Parameters
     ----------
-    simulated, emulated
-        (n, outputs, points), profiles normalised to their maxima.
+    shown
+        The outputs of n test samples that are more than a number.
+    errors
+        (n, outputs shown), of each.
     labels
         (n,), class of each simulated sample, an index into `class_names`.
     """
-    rows = _rows(len(simulated), labels, class_names, outputs)
+    rows = _rows(len(labels), labels, class_names, shown)
     if not rows:
         return style.message("No profiles to show: the test split is empty.")
     figure = Figure(figsize=(style.WIDTH, 0.75 + 1.15 * len(rows)))
-    axes = figure.subplots(len(rows), len(_QUANTILES), sharey=True, squeeze=False)
-    same_grid = len({style.grid_label(output) for output in outputs}) == 1
+    axes = figure.subplots(len(rows), len(_QUANTILES), sharey="row", squeeze=False)
+    same_grid = len({pair.output.axes for pair in shown}) == 1
     for row, (heading, members, k) in enumerate(rows):
-        errors = rmse(simulated[members, k : k + 1], emulated[members, k : k + 1])
-        places = _placed(style.spread(errors, _QUANTILES))
+        pair, of_row = shown[k].take(members), errors[members, k]
+        places = _placed(style.spread(of_row, _QUANTILES))
         for ax, i in zip(axes[row], places, strict=True):
             if i is None:
                 ax.set_axis_off()
                 continue
-            style.profiles(ax, outputs[k], simulated[members[i], k], emulated[members[i], k])
-            ax.set_title(f"RMSE {number(errors[i])}", fontsize=8)
-            if row == len(rows) - 1 or not same_grid:
-                ax.set_xlabel(style.grid_label(outputs[k]))
+            pairs.draw(ax, pair, i)
+            image = pair.output.view == "image"
+            ax.set_title(f"RMSE {number(of_row[i])}", fontsize=8, pad=12 if image else None)
+            if image:
+                about: Mapping[str, Any] = {"transform": ax.transAxes, "ha": "center", "va": "top", "fontsize": 6}
+                ax.text(0.5, -0.02, pairs.image_label(pair, i), **about)
+            elif row == len(rows) - 1 or not same_grid:
+                ax.set_xlabel(pair.output.axes[0])
         axes[row, 0].set_ylabel(heading)
     for ax, heading in zip(axes[0], _HEADINGS, strict=True):
         ax.annotate(heading, (0.5, 1.0), (0, 18), "axes fraction", "offset points", ha="center", va="bottom")
-    figure.supylabel(style.profile_label(outputs[0]) if len(outputs) == 1 else "value / max", fontsize=9)
-    style.profile_legend(figure)
+    labels_of_values = {"value / max" if pair.output.compare == "shape" else "value" for pair in shown}
+    figure.supylabel(shown[0].label if len(shown) == 1 else " or ".join(sorted(labels_of_values)), fontsize=9)
+    pairs.legend(figure, shown)
     return figure
 
 
-def caption(labels: NDArray[Any], class_names: Sequence[str], outputs: Sequence[Output]) -> str:
+def caption(labels: NDArray[Any], class_names: Sequence[str], shown: Sequence[Pair]) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
-    if len(outputs) > 1:
+    if len(shown) > 1:
         return f"A row for every output. {count(len(labels), 'test sample')}."
     numbers = np.bincount(labels, minlength=len(class_names))
     absent = [name for name, n in zip(class_names, numbers, strict=True) if not n]
@@ -72,15 +77,19 @@ def caption(labels: NDArray[Any], class_names: Sequence[str], outputs: Sequence[
 
 
 def _rows(
-    n: int, labels: NDArray[Any], class_names: Sequence[str], outputs: Sequence[Output]
+    n: int, labels: NDArray[Any], class_names: Sequence[str], shown: Sequence[Pair]
 ) -> list[tuple[str, NDArray[Any], int]]:
     """Return heading, sample numbers and output of each row."""
-    if len(outputs) > 1:
-        return [(output.name, np.arange(n), k) for k, output in enumerate(outputs) if n]
+    if len(shown) > 1:
+        return [(_heading(pair), np.arange(n), k) for k, pair in enumerate(shown) if n]
     classes = [(name, np.flatnonzero(labels == k)) for k, name in enumerate(class_names)]
     return [
         (f"{textwrap.fill(name, 16)}\nn = {len(members):,}", members, 0) for name, members in classes if len(members)
     ]
+
+
+def _heading(pair: Pair) -> str:
+    return textwrap.fill(pair.output.name if pair.output.compare == "shape" else pair.label, 16)
 
 
 def _placed(chosen: NDArray[Any]) -> list[int | None]:

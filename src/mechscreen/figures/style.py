@@ -14,7 +14,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
@@ -115,25 +114,18 @@ def read_metadata(png: bytes) -> dict[str, str]:
         return {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
 
 
-def grid_label(output: Output) -> str:
-    """Label of the axis that an output's profile stands on."""
-    name = output.grid_name or "position"
-    return f"{name} [{output.grid_unit}]" if output.grid_unit else name
-
-
-def profile_label(output: Output) -> str:
-    """Label of the axis of a profile that is divided by its own maximum, hence without a unit."""
-    return f"{output.name} / max"
-
-
 def shown_points(output: Output, profiles: NDArray[Any]) -> tuple[int, int]:
     """Return the first and the last point of the grid that a figure of some profiles (…, points) shows.
 
     All of them; where the output is to be cropped, those at which a profile is not near zero, and a margin.
     """
     last = len(output.grid) - 1
-    alive = np.flatnonzero((np.nan_to_num(profiles).reshape(-1, last + 1) >= _NEAR_ZERO).any(axis=0))
-    if not output.crop or not len(alive):
+    if not output.crop:
+        return 0, last
+    values = np.abs(np.nan_to_num(profiles).reshape(-1, last + 1))
+    near_zero = _NEAR_ZERO * values.max(axis=1, initial=0, keepdims=True)
+    alive = np.flatnonzero(((values > 0) & (values >= near_zero)).any(axis=0))
+    if not len(alive):
         return 0, last
     low, high = output.grid[alive[0]], output.grid[alive[-1]]
     margin = _MARGIN * max(high - low, output.grid[min(alive[-1] + 1, last)] - high)
@@ -142,20 +134,19 @@ def shown_points(output: Output, profiles: NDArray[Any]) -> tuple[int, int]:
 
 
 def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArray[Any]) -> None:
-    """Draw one normalised profile, both ways; few ticks, for a small panel."""
+    """Draw one profile, both ways; few ticks, for a small panel."""
     first, last = shown_points(output, np.stack([simulated, emulated]))
     ax.plot(output.grid, simulated, **SIMULATED)
     ax.plot(output.grid, emulated, **EMULATED)
     ax.set_xlim(float(output.grid[first]), float(output.grid[last]))
-    ax.set_ylim(-0.05, 1.12)
-    ax.set_yticks([0, 1])
+    if output.compare == "shape":
+        ax.set_ylim(-0.05, 1.12)
+        ax.set_yticks([0, 1])
+    elif output.scale == "log":
+        ax.set_yscale("log")
+    else:
+        ax.locator_params(axis="y", nbins=3)
     ax.locator_params(axis="x", nbins=3)
-
-
-def profile_legend(figure: Figure) -> None:
-    """Say above the panels which line of `profiles` is which."""
-    lines = [Line2D([], [], label="simulation", **SIMULATED), Line2D([], [], label="emulator", **EMULATED)]
-    figure.legend(handles=lines, loc="outside upper right", ncols=2)
 
 
 def log_axis(axis: Axis) -> None:

@@ -1,4 +1,4 @@
-"""What a mechanistic model is: named parameters in, profiles out."""
+"""What a mechanistic model is: named parameters in, numbers, profiles and fields out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.models.outputs import FloatArray, Output, scale_profiles
+from mechscreen.models.distances import Distance
+from mechscreen.models.outputs import FloatArray, Output, Outputs
 from mechscreen.registry import MODELS, construct
 
 
@@ -187,12 +188,13 @@ class Solution:
     Attributes
     ----------
     profiles
-        (n, outputs, points), in the model's units; NaN where a sample could not be solved.
+        In the model's units; NaN where a sample could not be solved. Of each output by its name, an array (n, *shape);
+        or one array (n, outputs, points), where all outputs have as many points.
     reasons
         Per sample, why it could not be solved; "" where it could. Empty if the solver has none to give.
     """
 
-    profiles: FloatArray
+    profiles: FloatArray | Mapping[str, ArrayLike]
     reasons: Sequence[str] = ()
 
 
@@ -203,16 +205,18 @@ class Simulations:
     Attributes
     ----------
     profiles
-        (n, outputs, points), each divided by its own maximum; NaN where `status` is not OK.
+        (n, outputs, points) where all outputs have as many points, else (n, values), one output after the other
+        (`mechscreen.models.Outputs`): values divided by their own maximum, or as the output's scale says; NaN where
+        `status` is not OK.
     log_peaks
-        (n, outputs), natural logarithm of that maximum.
+        (n, outputs), natural logarithm of that maximum; 0 where nothing was divided by.
     status
         (n,), values of `Status`.
     reasons
         (n,), why a sample failed; "" where it did not.
     sensitivity
-        (n, outputs), RMSE between each profile and the one for parameters changed by a relative ±`NUDGE`; NaN where
-        either failed. None unless it was asked for.
+        (n, outputs), distance (`mechscreen.models.distances.Distance`, all deviations 1) between each output and the
+        one for parameters changed by a relative ±`NUDGE`; NaN where either failed. None unless it was asked for.
     """
 
     profiles: FloatArray
@@ -244,7 +248,7 @@ class Model(ABC):
     space
         The parameters and their ranges.
     outputs
-        The profiles, one `Output` each; all have the same number of points.
+        What it returns: numbers, profiles and fields, one `Output` each.
     isolated
         Campaigns run it in a process of its own, so that a sample that hangs or crashes is recorded and ends nothing
         else. False for a model whose `solve` always ends.
@@ -305,7 +309,9 @@ class Model(ABC):
         if not sensitivity:
             return result
         neighbours = _scaled(self.solve(_nudge(values, sample_seeds), sample_seeds), self.outputs, n)
-        distance = np.sqrt(np.mean((neighbours.profiles - result.profiles) ** 2, axis=2))
+        distance = Distance.of(self.outputs).by_output(
+            result.profiles, result.log_peaks, neighbours.profiles, neighbours.log_peaks
+        )
         return replace(result, sensitivity=distance)
 
 
@@ -319,13 +325,21 @@ def _scaled(solution: Solution, outputs: Sequence[Output], n: int) -> Simulation
     """Return what a solver gave as simulations: profiles by their peaks, and a status and a reason for each sample."""
     if not isinstance(solution, Solution):
         raise WrongSolution(f"the model's solve() must return Solution(profiles), not {type(solution).__name__}")
-    raw = np.asarray(solution.profiles, dtype=float)
-    shape = (n, len(outputs), len(outputs[0].grid))
-    if raw.shape != shape:
-        raise WrongSolution(f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {shape}")
+    outputs = Outputs(outputs)
+    if isinstance(solution.profiles, Mapping):
+        try:
+            raw = outputs.join(solution.profiles, n)
+        except ValueError as error:
+            raise WrongSolution(f"the model's solve() returned {error}") from None
+    else:
+        raw = np.asarray(solution.profiles, dtype=float)
+    if raw.shape != (n, *outputs.shape):
+        raise WrongSolution(
+            f"the model's solve() returned profiles of shape {raw.shape}; its outputs say {(n, *outputs.shape)}"
+        )
     if len(solution.reasons) not in (0, n):
         raise WrongSolution(f"the model's solve() returned {len(solution.reasons)} reasons for {n} samples")
-    profiles, log_peaks, status, found = scale_profiles(raw, outputs)
+    profiles, log_peaks, status, found = outputs.scaled(raw)
     given = list(solution.reasons) or [""] * n
     reasons = tuple((own or why) if code else "" for own, why, code in zip(given, found, status, strict=True))
     return Simulations(profiles, log_peaks, status, reasons)
@@ -358,16 +372,8 @@ def _check_outputs(model: Model, spec: str) -> None:
     """See that the outputs are as `Model` says."""
     if not model.outputs:
         raise ModelError(f"model '{spec}' has no outputs; give it at least one Output")
-    points = [np.size(output.grid) for output in model.outputs]
-    if len(set(points)) > 1:
-        raise ModelError(f"model '{spec}': its outputs have {points} points; all must have the same number")
+    names = [output.name for output in model.outputs]
+    if len(set(names)) != len(names):
+        raise ModelError(f"model '{spec}': its outputs are named {names}; give each a name of its own")
     for output in model.outputs:
-        grid = np.asarray(output.grid, dtype=float)
-        if grid.ndim != 1 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-            raise ModelError(
-                f"model '{spec}', output '{output.name}': its grid must be finite and ascending, (points,)"
-            )
-        if not 0 <= output.floor < math.inf:
-            raise ModelError(
-                f"model '{spec}', output '{output.name}': its floor is {output.floor}; give the least value that counts"
-            )
+        output.check(f"model '{spec}'")

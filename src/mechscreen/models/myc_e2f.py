@@ -199,7 +199,9 @@ class MycE2FModel(Model):
     version: ClassVar[str] = "1"
     isolated: ClassVar[bool] = False
     outputs = tuple(
-        Output(f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True)
+        Output(
+            f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True, compare="shape"
+        )
         for name, (label, end) in VARIABLES.items()
     )
 

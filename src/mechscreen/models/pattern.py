@@ -129,7 +129,9 @@ class PatternModel(Model):
     isolated: ClassVar[bool] = False
     seconds = 0.015
     space = _space()
-    outputs = (Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius"),)
+    outputs = (
+        Output("mCherry", np.linspace(0.0, LENGTH, OUTPUT_POINTS), grid_name="radius", compare="shape", view="disc"),
+    )
 
     def __init__(
         self,

@@ -140,16 +140,18 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     from mechscreen.emulators.prediction import make_predictor
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.training import Training
+    from mechscreen.models.distances import Distance
 
     settings = campaign.emulators
     batch = settings.training.batch_size
-    outputs = campaign.model_instance.outputs
+    outputs = campaign.outputs
     rng = np.random.default_rng(0)
     n = _BATCHES * batch
     samples = Samples(
         rng.random((n, len(campaign.space)), np.float32),
-        rng.random((n, len(outputs), len(outputs[0].grid)), np.float32),
+        rng.random((n, *outputs.shape), np.float32),
         rng.random((n, len(outputs)), np.float32),
+        Distance.of(outputs),
     )
     network = build_network(settings.architecture, samples, precision=settings.training.precision)
     training = Training(network, samples, samples.take(np.arange(batch)), settings.training, seed=0)

@@ -12,6 +12,8 @@ from scipy import stats
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.models import Output
+from mechscreen.models.distances import Distance
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
 from mechscreen.stages.provenance import describe, provenance, record
@@ -41,13 +43,14 @@ def evaluate(campaign: Campaign) -> Path:
     """
     dataset = load_split(campaign, "test")
     from mechscreen.emulators.ensemble import combine_members
-    from mechscreen.emulators.metrics import rmse, summarise
+    from mechscreen.emulators.metrics import USELESS, explained, summarise
 
     ensemble = load_campaign_ensemble(campaign)
     test = to_samples(campaign, dataset)
     members = ensemble.predict_members(test.parameters)
-    said = combine_members(members, ensemble.combine)
-    error = rmse(test.profiles, said.profiles)
+    distance = test.distance
+    said = combine_members(members, ensemble.combine, distance)
+    error = distance(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted_labels = campaign.objective(said.profiles, said.log_peaks)
     storage.write(
@@ -63,19 +66,25 @@ def evaluate(campaign: Campaign) -> Path:
             "predicted_labels": predicted_labels,
             "disagreement": said.disagreement,
             "error": error,
-            "member_errors": np.stack([rmse(test.profiles, own["profiles"]) for own in members], axis=1),
+            "member_errors": np.stack(
+                [distance(test.profiles, test.log_peaks, own["profiles"], own["log_peaks"]) for own in members], axis=1
+            ),
             **describe(campaign),
         },
         {**provenance(campaign, "evaluation", KIND), "backend": ensemble.backend},
     )
+    r_squared = explained(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)
+    outputs = _by_output(test, said, r_squared)
     metrics = {
         **record(campaign, "evaluation", METRICS_KIND),
         "network": campaign.emulators.architecture.network,
         "combine": campaign.emulators.combine,
         "backend": ensemble.backend,
-        "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
-        "members": [summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"]) for own in members],
-        "outputs": _by_output(campaign, test, said),
+        "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance),
+        "members": [
+            summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"], distance) for own in members
+        ],
+        "outputs": outputs,
         "classes": _by_class(campaign, test, said, labels),
         "confusion": _confusion(campaign, labels, predicted_labels),
         "disagreement": _disagreement(campaign, said.disagreement, error),
@@ -83,20 +92,33 @@ def evaluate(campaign: Campaign) -> Path:
     }
     write_ensemble_record(campaign)
     storage.write_json(campaign.paths.metrics, metrics)
-    log.info("evaluate: %d test samples, mean RMSE of the profiles %.4f", len(test), error.mean())
+    log.info("evaluate: %d test samples, mean RMSE %.4f", len(test), error.mean())
+    for name, measured in outputs.items():
+        if measured["r2"] is not None and measured["r2"] < USELESS:
+            log.warning(
+                "evaluate: the emulators are WORTHLESS for output '%s': R² = %.2f, so that they hardly know more of it "
+                "than its mean; what they say of it, and hits that depend on it, mean nothing",
+                name,
+                measured["r2"],
+            )
     return campaign.paths.metrics
 
 
-def _by_output(campaign: Campaign, test: Samples, said: Prediction) -> dict[str, dict[str, Any]]:
+def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
     """Return the measures of each output alone, by its name."""
     from mechscreen.emulators.metrics import summarise
 
-    return {
-        output.name: summarise(
-            test.profiles[:, [k]], said.profiles[:, [k]], test.log_peaks[:, [k]], said.log_peaks[:, [k]]
+    distance = test.distance
+    found: dict[str, dict[str, Any]] = {}
+    for k, output in enumerate(distance.outputs):
+        alone = Distance.of([output], distance.deviations[[k]])
+        truth, predicted = (
+            distance.outputs.flat(values, k).reshape(-1, *alone.outputs.shape)
+            for values in (test.profiles, said.profiles)
         )
-        for k, output in enumerate(campaign.outputs)
-    }
+        measured = summarise(truth, predicted, test.log_peaks[:, [k]], said.log_peaks[:, [k]], alone)
+        found[output.name] = {**measured, "r2": _or_none(float(r_squared[k]))}
+    return found
 
 
 def _by_class(
@@ -108,7 +130,9 @@ def _by_class(
     classes = {}
     for label, name in enumerate(campaign.class_names):
         rows = labels == label
-        classes[name] = summarise(test.profiles[rows], said.profiles[rows], test.log_peaks[rows], said.log_peaks[rows])
+        classes[name] = summarise(
+            test.profiles[rows], said.profiles[rows], test.log_peaks[rows], said.log_peaks[rows], test.distance
+        )
     return classes
 
 
@@ -149,11 +173,11 @@ def _disagreement(campaign: Campaign, disagreement: NDArray[np.float32], error: 
 def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     """Return Sobol's indices of what the ensemble predicts over the campaign's ranges, with standard errors.
 
-    Of the class's number and of each log peak: the share of the variance that a parameter explains alone (first order),
-    and the one that is left where all others are known (total; Saltelli et al. 2010). None where a quantity does not
-    vary.
+    Of the class's number, and of each output's log peak, or mean where it is not scaled by its peak: the share of the
+    variance that a parameter explains alone (first order), and the one that is left where all others are known (total;
+    Saltelli et al. 2010). None where a quantity does not vary.
     """
-    space = campaign.space
+    space, outputs = campaign.space, campaign.outputs
     varied = list(space.varied)
 
     def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,7 +188,11 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
         # Profiles of all parameter sets together may be more than memory holds.
         for start in range(0, len(normalised), ensemble.batch_size):
             said = ensemble.predict(normalised[start : start + ensemble.batch_size])
-            parts.append(np.column_stack([campaign.objective(said.profiles, said.log_peaks), said.log_peaks]))
+            of_outputs = [
+                said.log_peaks[:, k] if output.scale == "peak" else outputs.flat(said.profiles, k).mean(axis=1)
+                for k, output in enumerate(outputs)
+            ]
+            parts.append(np.column_stack([campaign.objective(said.profiles, said.log_peaks), *of_outputs]))
         return np.concatenate(parts).T.astype(float)
 
     estimates = []
@@ -180,12 +208,20 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
     columns = {"first": mean[0], "first_error": error[0], "total": mean[1], "total_error": error[1]}
     return {
-        "quantities": ["class", *(f"ln peak of {output.name}" for output in campaign.outputs)],
+        "quantities": ["class", *map(_quantity, outputs)],
         "parameters": {
             space.names[j]: {name: [_or_none(float(x)) for x in values[:, k]] for name, values in columns.items()}
             for k, j in enumerate(varied)
         },
     }
+
+
+def _quantity(output: Output) -> str:
+    """Return what of an output its importance is told of."""
+    if output.scale == "peak":
+        return f"ln peak of {output.name}"
+    name = f"ln {output.name}" if output.scale == "log" else output.name
+    return f"mean of {name}" if output.shape else name
 
 
 def _or_none(value: float) -> float | None:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from mechscreen.campaign import STAGES, Campaign
+from mechscreen.emulators.metrics import USELESS
 from mechscreen.figures.page import Cell, KeyNumber, Table
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
+from mechscreen.models import Output
 from mechscreen.stages.hits import trust_order
 from mechscreen.stages.results import Results
 from mechscreen.stages.table import VERBS
@@ -37,13 +39,20 @@ def headline(results: Results) -> str:
     text += f"{count(found, 'hit') if found else 'no hit'} ({results.target})"
     if not found and discarded:
         text += f"; {discarded:,} more were discarded, since the members disagree"
+    useless = results.useless
+    warning = ""
+    if useless:
+        warning = (
+            f" The emulators are worthless for {' and '.join(useless)}: they hardly know more of it than its mean."
+        )
+        warning += " What is said of it, and hits that depend on it, mean nothing."
     if not validation["validated"]:
-        return text + "."
+        return f"{text}.{warning}"
     near, same = validation["confirmed"], validation["same_class"]
     return (
         f"{text}. Of {count(validation['validated'], 'hit')} simulated by the {results.campaign.about.model.title} "
-        f"model{_chosen(validation)}, {near['count']:,} came within RMSE {validation['rmse_limit']:g} of the emulated "
-        f"profile ({_interval(near)}), and {same['count']:,} were of the emulated class ({_interval(same)})."
+        f"model{_chosen(validation)}, {near['count']:,} came within RMSE {validation['rmse_limit']:g} of what was "
+        f"emulated ({_interval(near)}), and {same['count']:,} were of the emulated class ({_interval(same)}).{warning}"
     )
 
 
@@ -71,12 +80,8 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             f"{_selected(manifest)}{manifest['dropped']['count']:,} dropped; {samples['train']:,} train, "
             f"{samples['validation']:,} validate, {samples['test']:,} test",
         ),
-        KeyNumber("Test RMSE of a profile", number(ensemble["rmse"]), f"one network: {number(single)} (mean)"),
-        KeyNumber(
-            "Test R²",
-            f"{correlation(ensemble['r2_shape'])} profiles",
-            f"{correlation(ensemble['r2_peak'])} ln(peak)",
-        ),
+        KeyNumber("Test RMSE", number(ensemble["rmse"]), f"one network: {number(single)} (mean)"),
+        _quality(results),
         KeyNumber(
             "Parameter sets screened",
             f"{int(screen['samples']):,}",
@@ -122,6 +127,24 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     return numbers
 
 
+def _quality(results: Results) -> KeyNumber:
+    ensemble = results.metrics["ensemble"]
+    if ensemble["r2_shape"] is not None:
+        return KeyNumber(
+            "Test R²", f"{correlation(ensemble['r2_shape'])} profiles", f"{correlation(ensemble['r2_peak'])} ln(peak)"
+        )
+    return KeyNumber("Test R²", *_least_known(results))
+
+
+def _least_known(results: Results) -> tuple[str, str]:
+    """Return R² of the output that is emulated worst, and which it is."""
+    known = [(value, output.name) for output in results.outputs if (value := results.r_squared(output)) is not None]
+    if not known:
+        return correlation(None), "no output varies"
+    value, name = min(known)
+    return correlation(value), f"the worst of {count(len(results.outputs), 'output')}: {name}" if known[1:] else name
+
+
 def _selected(manifest: Mapping[str, Any]) -> str:
     """Return how many simulations an ensemble selected, if it did."""
     return f"{manifest['selected']:,} of them selected, " if manifest["selected"] else ""
@@ -131,14 +154,16 @@ def summary(results: Results) -> str:
     """Return the few lines that a run ends with."""
     manifest, metrics, screen = results.manifest, results.metrics, results.screen.attributes
     ensemble = metrics["ensemble"]
+    if ensemble["r2_shape"] is not None:
+        quality = f"R² {correlation(ensemble['r2_shape'])} (profiles), {correlation(ensemble['r2_peak'])} (ln peak)"
+    else:
+        quality = "R² {} ({})".format(*_least_known(results))
     lines = {
         "simulations": (
             f"{manifest['simulations']:,}, {_selected(manifest)}{manifest['dropped']['count']:,} of them dropped"
         ),
-        "test error": (
-            f"RMSE {number(ensemble['rmse'])} (one network: {number(_single(metrics))}), "
-            f"R² {correlation(ensemble['r2_shape'])} (profiles), {correlation(ensemble['r2_peak'])} (ln peak)"
-        ),
+        "test error": f"RMSE {number(ensemble['rmse'])} (one network: {number(_single(metrics))}), {quality}",
+        **({"WORTHLESS": f"the emulators, for {' and '.join(results.useless)}"} if results.useless else {}),
         "screened": count(int(screen["samples"]), "parameter set"),
         "hits": f"{int(screen['hits_found']):,} ({results.target})",
         **_stands(results.validation),
@@ -215,26 +240,54 @@ def _confusion_table(results: Results) -> Table:
 
 
 def _output_table(results: Results) -> Table:
-    # Of one output the text tells all; evaluations of earlier versions do not list it.
-    outputs = results.outputs if len(results.outputs) > 1 else ()
-    measured = results.metrics["outputs"] if outputs else {}
-    rows: list[list[Cell]] = [
-        [
-            output.name,
-            float(measured[output.name]["rmse"]),
-            float(measured[output.name]["rmse_90_percent"]),
-            correlation(measured[output.name]["r2_shape"]),
-            float(measured[output.name]["log_peak_rmse"]),
-            correlation(measured[output.name]["r2_peak"]),
-        ]
-        for output in outputs
-    ]
+    # Of one profile the text tells all; evaluations of earlier versions do not list it.
+    told = len(results.outputs) == 1 and results.metrics["ensemble"]["r2_shape"] is not None
+    outputs = () if told else results.outputs
+    rows: list[list[Cell]] = []
+    for output, deviation in zip(outputs, () if told else results.distance.deviations, strict=True):
+        measured = results.metrics["outputs"][output.name]
+        rows.append(
+            [
+                output.name,
+                float(measured["rmse"]),
+                float(measured["rmse_90_percent"]),
+                _unit_of_error(output, float(deviation)),
+                correlation(results.r_squared(output)),
+                "WORTHLESS" if output.name in results.useless else None,
+                correlation(measured["r2_shape"]),
+                measured["log_peak_rmse"],
+                correlation(measured["r2_peak"]),
+            ]
+        )
     return Table(
         "Outputs",
-        ["output", "test RMSE", "90 % of samples below", "R², profiles", "RMSE of ln(peak)", "R², ln(peak)"],
+        [
+            "output",
+            "test RMSE",
+            "90 % of samples below",
+            "in units of",
+            "R²",
+            "",
+            "R², shapes",
+            "RMSE of ln(peak)",
+            "R², ln(peak)",
+        ],
         rows,
-        "The ensemble on the test split, each output alone.",
+        "The ensemble on the test split, each output alone. R²: which share of its variation about the mean the "
+        f"emulators explain; with less than {USELESS:g} they are worthless for it. The RMSE of a sample, by which "
+        "hits are confirmed and members disagree, is the mean over the outputs.",
     )
+
+
+def _unit_of_error(output: Output, deviation: float) -> str:
+    """Return what an error of 1 is."""
+    if output.compare == "shape":
+        return "its maximum"
+    if output.scale == "peak":
+        return "the larger of two peaks"
+    if output.scale == "log":
+        return f"a factor of {np.exp(deviation):.3g} (a standard deviation)"
+    return f"{deviation:.3g} {output.unit}".strip() + " (a standard deviation)"
 
 
 def _parameter_table(results: Results) -> Table:
@@ -277,7 +330,7 @@ def _parameter_table(results: Results) -> Table:
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
         "range; positive towards large values. The largest come first. Share: Sobol's total index with its standard "
         "error, by the ensemble over the campaign's ranges: which part of the variance (of the class's number, of the "
-        "peak) is left where all other parameters are known.",
+        "output) is left where all other parameters are known.",
     )
 
 
@@ -335,7 +388,7 @@ def _verdict_table(results: Results) -> Table:
     if validation["beyond_limit"]["count"]:
         note += (
             f"Of {count(validation['beyond_limit']['count'], 'miss', 'misses')}, {unclear['count']:,} are "
-            "indeterminate: the model's own profile moves by more than that when the parameters change by 5·10⁻⁶ of "
+            "indeterminate: what the model says moves by more than that when the parameters change by 5·10⁻⁶ of "
             "their values."
         )
     return Table(
@@ -368,7 +421,7 @@ def _hit_table(results: Results) -> Table:
         ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *units],
         rows,
         f"The {len(rows)} of {count(len(found['index']), 'validated hit')} with the least RMSE between emulator and "
-        "model, the confirmed ones of the same class first. To training: RMSE to the nearest training profile. "
+        "model, the confirmed ones of the same class first. To training: RMSE to the nearest training sample. "
         f"Parameters in physical units. All of them: {results.campaign.paths.validation_table}.",
     )
 

@@ -39,26 +39,27 @@ def learn(campaign: Campaign) -> Path:
         raise InputError(f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from")
     test_set = load_split(campaign, "test")
     from mechscreen.emulators.ensemble import combine_members
-    from mechscreen.emulators.metrics import rmse, summarise
+    from mechscreen.emulators.metrics import summarise
     from mechscreen.figures import learning
     from mechscreen.figures.style import to_png
 
     test = to_samples(campaign, test_set)
+    truth, distance = (test.profiles, test.log_peaks), test.distance
     rows: list[dict[str, Any]] = []
     for size in sizes:
         ensemble = load_sized_ensemble(campaign, size)
         members = ensemble.predict_members(test.parameters)
-        said = combine_members(members, ensemble.combine)
-        error = rmse(test.profiles, said.profiles)
+        said = combine_members(members, ensemble.combine, distance)
+        error = distance(*truth, said.profiles, said.log_peaks)
         rows.append(
             {
                 "training_samples": size,
-                "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks),
+                "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance),
                 "wrong": float(np.mean(error > ERROR_LIMIT)),
-                "member_rmse": [float(rmse(test.profiles, own["profiles"]).mean()) for own in members],
+                "member_rmse": [float(distance(*truth, own["profiles"], own["log_peaks"]).mean()) for own in members],
             }
         )
-        log.info("learn: %d samples, mean RMSE of the profiles %.4f", size, error.mean())
+        log.info("learn: %d samples, mean RMSE %.4f", size, error.mean())
     storage.write_json(
         campaign.paths.learning_summary,
         {

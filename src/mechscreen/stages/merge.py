@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SPLITS, Campaign, Identity
 from mechscreen.errors import InputError
+from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
@@ -46,10 +47,8 @@ class Dataset:
         (n,), sample numbers in their campaign; ascending, but for those of a campaign before.
     parameters
         (n, d), physical values.
-    profiles
-        (n, outputs, points), each divided by its maximum.
-    log_peaks
-        (n, outputs), natural logarithm of that maximum.
+    profiles, log_peaks
+        (n, *outputs.shape) and (n, outputs), as `mechscreen.models.Simulations` has them.
     """
 
     index: NDArray[np.int64]
@@ -90,12 +89,15 @@ def merge(campaign: Campaign) -> Path:
             )
     paths = campaign.paths
     storage.remove(paths.manifest)
-    files = _write(campaign, counts)
+    files, deviations = _write(campaign, counts)
+    if before is not None:
+        # One unit for all that stands on the same first simulations.
+        deviations = before.get("deviations", deviations)
     kept = {entry["file"] for entry in files}
     for path in storage.listing(paths.dataset):
         if re.fullmatch(rf"({'|'.join(SPLITS)})-.*\.h5", path.name) and path.name not in kept:
             storage.remove(path)
-    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, before))
+    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, deviations, before))
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
     log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
     return paths.manifest
@@ -115,6 +117,18 @@ def split_files(campaign: Campaign, split: str) -> list[tuple[Path, Identity]]:
     folder, identity = campaign.paths.dataset, campaign.identity("dataset")
     entries = _read_manifest(campaign)["files"]
     return before + [(folder / entry["file"], identity) for entry in entries if entry["split"] == split]
+
+
+def load_distance(campaign: Campaign) -> Distance:
+    """Return how the campaign's outputs are compared, in units of their deviations over its training set.
+
+    Raises
+    ------
+    InputError
+        If the manifest is missing, wrong or of another campaign.
+    """
+    # Those of earlier versions were of profiles by their peaks alone.
+    return Distance.of(campaign.outputs, _read_manifest(campaign).get("deviations"))
 
 
 def load_split(campaign: Campaign, split: str) -> Dataset:
@@ -187,8 +201,9 @@ def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
     return assign_split(campaign.seed, shard * size, (shard + 1) * size, fractions)
 
 
-def _write(campaign: Campaign, counts: list[int]) -> list[dict[str, Any]]:
-    """Write the files of the training set; return the manifest's entry of each."""
+def _write(campaign: Campaign, counts: list[int]) -> tuple[list[dict[str, Any]], list[float]]:
+    """Write the files of the training set; return the manifest's entry of each, and the deviation of each output."""
+    scatters, outputs = [], campaign.outputs
     with ExitStack() as stack:
         writers = [
             stack.enter_context(_SplitWriter(campaign, split, count))
@@ -201,8 +216,10 @@ def _write(campaign: Campaign, counts: list[int]) -> list[dict[str, Any]]:
             for place, writer in enumerate(writers):
                 chosen = (splits == place) & (shard["status"] == Status.OK)
                 writer.append({name: shard[name][chosen] for name in _ARRAYS})
+                if writer.split == "train" and not outputs.all_by_peak:
+                    scatters.append(outputs.scatter(shard["profiles"][chosen]))
             progress.advance()
-    return [entry for writer in writers for entry in writer.files]
+    return [entry for writer in writers for entry in writer.files], outputs.deviations(scatters).tolist()
 
 
 class _SplitWriter:
@@ -212,7 +229,7 @@ class _SplitWriter:
         self.files: list[dict[str, Any]] = []
         """The manifest's entries of the files begun."""
         self._campaign = campaign
-        self._split = split
+        self.split = split
         self._to_come = count
         self._room = 0
         self._file = ExitStack()
@@ -244,19 +261,19 @@ class _SplitWriter:
         campaign = self._campaign
         rows = self._room = min(self._to_come, campaign.dataset.shard_size)
         self._to_come -= rows
-        path = campaign.paths.dataset_shard(self._split, len(self.files))
-        self.files.append({"file": path.name, "split": self._split, "rows": rows})
+        path = campaign.paths.dataset_shard(self.split, len(self.files))
+        self.files.append({"file": path.name, "split": self.split, "rows": rows})
         description = describe(campaign)
-        shape = description["grid"].shape
+        outputs = campaign.outputs
         self._writer = storage.Writer(
             path,
             {
                 "index": ((rows,), np.int64),
                 "parameters": ((rows, len(campaign.space)), np.float64),
-                "profiles": ((rows, *shape), np.float32),
-                "log_peaks": ((rows, shape[0]), np.float64),
+                "profiles": ((rows, *outputs.shape), np.float32),
+                "log_peaks": ((rows, len(outputs)), np.float64),
             },
-            {**provenance(campaign, "dataset", KIND), "split": self._split},
+            {**provenance(campaign, "dataset", KIND), "split": self.split},
             whole=description,
         )
         self._file.enter_context(self._writer)
@@ -267,6 +284,7 @@ def _manifest(
     counts: list[int],
     dropped: Counter[tuple[str, str]],
     files: list[dict[str, Any]],
+    deviations: list[float],
     before: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the manifest; its numbers count those of the campaign before, its files are the campaign's own."""
@@ -283,7 +301,8 @@ def _manifest(
         **record(campaign, "dataset", KIND),
         "parameters": list(campaign.space.names),
         "outputs": [output.name for output in campaign.outputs],
-        "points": len(campaign.outputs[0].grid),
+        "sizes": list(campaign.outputs.sizes),
+        "deviations": deviations,
         "simulations": before["simulations"] + campaign.simulations.count,
         "selected": before["selected"] + selected,
         "samples": {s: before["samples"].get(s, 0) + count for s, count in zip(SPLITS, counts, strict=True)},

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,7 +16,9 @@ from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.prediction import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
-from mechscreen.models import Output, Parameter, ParameterSpace
+from mechscreen.models import Output, Outputs, Parameter, ParameterSpace
+from mechscreen.models.distances import Distance
+from mechscreen.stages.merge import load_distance
 from mechscreen.stages.provenance import describe_outputs
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
@@ -57,13 +58,14 @@ class TrainedEnsemble:
     space
         The parameters, in the ranges that the ensemble was trained on.
     outputs
-        The profiles, with their grids.
+        What the model returns; ``outputs.by_name(said.profiles, said.log_peaks)`` has what `predict` said in its
+        units.
     """
 
-    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Sequence[Output]) -> None:
+    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Outputs) -> None:
         self.ensemble = ensemble
         self.space = space
-        self.outputs = tuple(outputs)
+        self.outputs = outputs
 
     def predict(self, parameters: ArrayLike, *, normalised: bool = False) -> Prediction:
         """Predict n parameter sets.
@@ -75,7 +77,8 @@ class TrainedEnsemble:
 
         Returns
         -------
-        An object with ``profiles`` (n, outputs, points), ``log_peaks`` (n, outputs) and ``disagreement`` (n,).
+        An object with ``profiles`` (n, outputs, points), or (n, values) where outputs differ in shape, ``log_peaks``
+        (n, outputs) and ``disagreement`` (n,).
 
         Raises
         ------
@@ -121,8 +124,10 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
                 "campaign: remove the members of the other"
             )
     settings = _evaluated_with(Path(directory), folders, records)
-    ensemble = _load_members(folders, combine or settings.combine, settings.precision, settings.backend)
-    return TrainedEnsemble(ensemble, _space(records[0]), _outputs(records[0]))
+    distance = _distance(records[0])
+    combine = combine or settings.combine
+    ensemble = _load_members(folders, distance, combine, settings.precision, settings.backend)
+    return TrainedEnsemble(ensemble, _space(records[0]), distance.outputs)
 
 
 def write_ensemble_record(campaign: Campaign) -> None:
@@ -186,7 +191,8 @@ def _load_checked(campaign: Campaign, members: int, samples: int | None = None) 
     for folder in folders:
         read_record(folder, campaign.identity("emulators"), samples)
     emulators = campaign.emulators
-    return _load_members(folders, emulators.combine, emulators.precision, emulators.backend)
+    distance = load_distance(campaign)
+    return _load_members(folders, distance, emulators.combine, emulators.precision, emulators.backend)
 
 
 def predict_table(
@@ -217,7 +223,6 @@ def predict_table(
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     trained = load_ensemble(directory, combine=combine)
     said = trained.predict(parameters)
-    outputs = _outputs(record)
     storage.write(
         out,
         {
@@ -227,7 +232,7 @@ def predict_table(
             "disagreement": said.disagreement,
             "parameter_names": [parameter["name"] for parameter in record["parameters"]],
             "parameter_units": [parameter["unit"] for parameter in record["parameters"]],
-            **describe_outputs(outputs),
+            **describe_outputs(trained.outputs),
         },
         {
             **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
@@ -263,23 +268,19 @@ def _member_folders(directory: Path) -> list[Path]:
 
 
 def _load_members(
-    folders: Sequence[Path], combine: Combine, precision: Precision = "float32", backend: str = AUTO
+    folders: Sequence[Path], distance: Distance, combine: Combine, precision: Precision, backend: str
 ) -> Ensemble:
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 
     networks = [load_network(folder / "model.keras") for folder in folders]
-    return Ensemble(networks, combine=combine, precision=precision, backend=backend)
+    return Ensemble(networks, combine=combine, precision=precision, backend=backend, distance=distance)
 
 
 def _space(record: Mapping[str, Any]) -> ParameterSpace:
     return ParameterSpace([Parameter(**parameter) for parameter in record["parameters"]])
 
 
-def _outputs(record: Mapping[str, Any]) -> list[Output]:
-    # Networks of earlier versions do not say what the points of a grid are.
-    about = ("name", "unit", "grid_name", "grid_unit", "crop")
-    return [
-        Output(grid=np.array(output["grid"]), **{key: output[key] for key in about if key in output})
-        for output in record["outputs"]
-    ]
+def _distance(record: Mapping[str, Any]) -> Distance:
+    outputs = Outputs(map(Output.from_record, record["outputs"]))
+    return Distance.of(outputs, [output.get("deviation", 1.0) for output in record["outputs"]])

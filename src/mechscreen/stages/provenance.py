@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign, Stage
-from mechscreen.models import Output, ParameterSpace
+from mechscreen.models import Output, Outputs, ParameterSpace
 from mechscreen.storage import FORMAT_VERSION
 from mechscreen.version import __version__
 
@@ -58,11 +58,25 @@ def describe(model: Described) -> dict[str, NDArray[Any]]:
 
 
 def describe_outputs(outputs: Sequence[Output]) -> dict[str, NDArray[Any]]:
-    """Return names and units of outputs and of their grids, and the grids, (outputs, points)."""
-    return {
+    """Return names, units and scales of outputs, and names, units and points of their grids.
+
+    The grids are (outputs, points) where all have as many points (a number has one); else the points of all axes, one
+    axis after the other, and beside them the shape of each output, (outputs, 2), zero where it has no such axis.
+    """
+    described = {
         "output_names": np.array([output.name for output in outputs]),
         "output_units": np.array([output.unit for output in outputs]),
-        "grid_names": np.array([output.grid_name for output in outputs]),
-        "grid_units": np.array([output.grid_unit for output in outputs]),
-        "grid": np.array([output.grid for output in outputs], dtype=float),
+        "output_scales": np.array([output.scale for output in outputs]),
+        "grid_names": np.array([_joined(output.grid_name) for output in outputs]),
+        "grid_units": np.array([_joined(output.grid_unit) for output in outputs]),
     }
+    if Outputs(outputs).uniform:
+        grids = [output.grids[0] if output.grids else np.zeros(1) for output in outputs]
+        return {**described, "grid": np.array(grids, dtype=float)}
+    axes = [grid for output in outputs for grid in output.grids]
+    shapes = [(*output.shape, 0, 0)[:2] for output in outputs]
+    return {**described, "grid": np.concatenate(axes), "output_shapes": np.array(shapes, dtype=np.int64)}
+
+
+def _joined(text: str | tuple[str, str]) -> str:
+    return text if isinstance(text, str) else ", ".join(text)

@@ -110,7 +110,7 @@ def _explorer(results: Results) -> str:
 
     found = results.hits
     rows = trust_order(found.arrays)
-    rows = rows[explorer.choose(len(rows))]
+    rows = rows[explorer.choose(len(rows), results.outputs)]
     if not len(rows) or not results.varied:
         return ""
     space = results.campaign.screen_space
@@ -131,10 +131,7 @@ def _explorer(results: Results) -> str:
     # Of the target, which may be several classes, and of every class that was found.
     counts = {results.target: target, **dict(zip(results.classes, results.screen["planes"], strict=True))}
     densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
-    order = results.order
-    outputs = [results.outputs[k] for k in order]
-    profiles = (found["profiles"][rows][:, order], found["emulated_profiles"][rows][:, order])
-    return explorer.data(list(space), list(space.varied), densities, outputs, hits, *profiles)
+    return explorer.data(list(space), list(space.varied), densities, results.hit_pairs(rows), hits)
 
 
 def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.models import Parameter
+from mechscreen.models import Output, Parameter
+from mechscreen.models.distances import Distance
 from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.stages import evaluate, merge, validate
 from mechscreen.stages.screen import SUMMARY_KIND
 from mechscreen.stages.train import read_history
 from mechscreen.tally import plane_pairs
+
+if TYPE_CHECKING:
+    from mechscreen.figures.pairs import Pair
 
 
 class Results:
@@ -26,6 +30,41 @@ class Results:
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self.outputs = campaign.outputs
+
+    @cached_property
+    def distance(self) -> Distance:
+        """How outputs are compared."""
+        return Distance.of(self.outputs, self.manifest.get("deviations"))
+
+    def test_pairs(self, places: Sequence[int] | None = None) -> list[Pair]:
+        """Return the outputs at some places, or all, of the test split, both ways."""
+        from mechscreen.figures.pairs import pairs
+
+        test = self.predictions
+        simulated, emulated = ((test[f"{by}profiles"], test[f"{by}log_peaks"]) for by in ("", "predicted_"))
+        return pairs(self.outputs, simulated, emulated, places)
+
+    def hit_pairs(self, rows: NDArray[Any] | slice = slice(None)) -> list[Pair]:
+        """Return the outputs of some validated hits, or all, both ways; first that which the objective looks at."""
+        from mechscreen.figures.pairs import pairs
+
+        hits = self.hits
+        simulated, emulated = ((hits[f"{by}profiles"][rows], hits[f"{by}log_peaks"][rows]) for by in ("", "emulated_"))
+        return pairs(self.outputs, simulated, emulated, self.order)
+
+    def r_squared(self, output: Output) -> float | None:
+        """R² of an output on the test split, about its mean; None where it does not vary, or was not measured."""
+        # Evaluations of earlier versions have none.
+        value: float | None = self.metrics.get("outputs", {}).get(output.name, {}).get("r2")
+        return value
+
+    @property
+    def useless(self) -> list[str]:
+        """Names of the outputs for which the emulators are no better than the mean, or hardly."""
+        from mechscreen.emulators.metrics import USELESS
+
+        known = [(output.name, self.r_squared(output)) for output in self.outputs]
+        return [name for name, value in known if value is not None and value < USELESS]
 
     @property
     def objective(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ SUMMARY_KIND, HITS_KIND = "screen summary", "screen hits"
 AUDIT = 0.01
 """Share of the samples that the first member passes over in a cascade, and that the whole ensemble looks at
 nevertheless."""
+
+_VALUES = 2**25
+"""Values that an ensemble predicts at once, at most; for outputs of up to 4096 values, a batch."""
 
 BATCH = 8192
 """Parameter sets that a rank looks at in one go. Batches are cut the same for any number of ranks, since the last bits
@@ -174,19 +178,42 @@ class Search:
 
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
-        screen = self.campaign.screen
         unit, physical = self.sample(start, stop)
-        normalised = self.campaign.space.normalise(physical)
         labels = np.empty(len(unit), np.int64)
         disagreement = np.full(len(unit), np.nan, np.float32)
-        looked = np.arange(len(unit))
         audited = np.zeros(len(unit), bool)
+        found = []
+        # What an ensemble says of all at once may be more than memory holds.
+        size = ensemble.batch_size * max(1, _VALUES // (math.prod(ensemble.shape) * ensemble.batch_size))
+        for first in range(0, len(unit), size):
+            part = slice(first, first + size)
+            of_part = labels[part], disagreement[part], audited[part]
+            found.append(self._label(ensemble, start + first, physical[part], *of_part))
+        limit = self.campaign.screen.disagreement_limit
+        counts.add(unit[:, self.varied], labels, disagreement, limit)
+        hit = np.isin(labels, self.targets) & (disagreement <= limit)
+        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
+        return self.no_hits().join(found)
+
+    def _label(
+        self,
+        ensemble: Ensemble,
+        start: int,
+        physical: NDArray[np.float64],
+        labels: NDArray[np.int64],
+        disagreement: NDArray[np.float32],
+        audited: NDArray[np.bool_],
+    ) -> Hits:
+        """Fill labels, disagreement and what was audited of the samples from `start` on, (n,); return the hits."""
+        screen = self.campaign.screen
+        normalised = self.campaign.space.normalise(physical)
+        looked = np.arange(len(physical))
         if screen.mode == "cascade":
             first = ensemble.predict_first(normalised)
             labels[:] = self.objective(first["profiles"], first["log_peaks"])
             candidate = np.isin(labels, self.candidates)
-            chance = sample_unit("uniform", self.campaign.seed, start, stop, 1, "audit")[:, 0]
-            audited = ~candidate & (chance < AUDIT)
+            chance = sample_unit("uniform", self.campaign.seed, start, start + len(physical), 1, "audit")[:, 0]
+            audited[:] = ~candidate & (chance < AUDIT)
             looked = np.flatnonzero(candidate | audited)
         said = ensemble.predict(normalised[looked])
         if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
@@ -195,18 +222,15 @@ class Search:
             )
         labels[looked] = self.objective(said.profiles, said.log_peaks)
         disagreement[looked] = said.disagreement
-        counts.add(unit[:, self.varied], labels, disagreement, screen.disagreement_limit)
-        hit = np.isin(labels, self.targets) & (disagreement <= screen.disagreement_limit)
-        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
-        found = hit[looked]
-        rows = looked[found]
+        hit = np.isin(labels[looked], self.targets) & (said.disagreement <= screen.disagreement_limit)
+        rows = looked[hit]
         return Hits(
             start + rows,
             physical[rows],
             labels[rows],
             disagreement[rows],
-            said.profiles[found],
-            said.log_peaks[found],
+            said.profiles[hit],
+            said.log_peaks[hit],
         )
 
     def no_counts(self) -> Counts:
@@ -216,7 +240,7 @@ class Search:
     def no_hits(self) -> Hits:
         """Return no hit, in arrays of the right shapes."""
         outputs = self.campaign.outputs
-        return Hits.none(len(self.campaign.space), len(outputs), len(outputs[0].grid))
+        return Hits.none(len(self.campaign.space), len(outputs), outputs.shape)
 
     def totals(self, counts: Counts) -> dict[str, int | float | str]:
         """Return attributes that say what was looked for, and how often it was found."""

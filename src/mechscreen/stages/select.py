@@ -94,7 +94,7 @@ def _judge(campaign: Campaign, selector: Campaign, physical: NDArray[np.float64]
     for start in range(0, len(physical), _BATCH):
         part = slice(start, start + _BATCH)
         said = ensemble.predict_members(normalised[part])
-        disagreement[part] = combine_members(said, "vote").disagreement
+        disagreement[part] = combine_members(said, "vote", ensemble.distance).disagreement
         for own in said:
             in_target[part] |= np.isin(campaign.objective(own["profiles"], own["log_peaks"]), campaign.targets)
     return Candidates(normalised, disagreement, in_target)

@@ -21,7 +21,7 @@ from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError, ModelError
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
-from mechscreen.models import Model, Simulations, get_model
+from mechscreen.models import Model, Outputs, Simulations, get_model
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
@@ -187,12 +187,12 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
     path = campaign.paths.shard(shard)
     file = storage.read(path, KIND, campaign.identity("simulations"))
     start, stop = campaign.simulations.sample_range(shard)
-    n, outputs, points = stop - start, len(campaign.outputs), len(campaign.outputs[0].grid)
+    n, outputs = stop - start, campaign.outputs
     expected = {
         "index": (n,),
         "parameters": (n, len(campaign.space)),
-        "profiles": (n, outputs, points),
-        "log_peaks": (n, outputs),
+        "profiles": (n, *outputs.shape),
+        "log_peaks": (n, len(outputs)),
         "status": (n,),
         "reasons": (n,),
     }
@@ -207,7 +207,9 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
     if not np.isin(status, [int(code) for code in Status]).all():
         raise storage.FileError(path, "holds a status that is none")
     ok = status == Status.OK
-    finite = np.isfinite(file["profiles"]).all(axis=(1, 2)) & np.isfinite(file["log_peaks"]).all(axis=1)
+    finite = np.isfinite(outputs.side_by_side(file["profiles"])).all(axis=1) & np.isfinite(file["log_peaks"]).all(
+        axis=1
+    )
     if not finite[ok].all():
         bad = start + int(np.flatnonzero(ok & ~finite)[0])
         raise storage.FileError(path, f"sample {bad} has status OK but is not finite")
@@ -249,6 +251,11 @@ class Task:
     attributes: dict[str, str | int | float]
     identity: Identity
     sensitivity: bool = False
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the model returns."""
+        return Outputs(self.model.outputs)
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -305,9 +312,9 @@ class _Simulation(Resumable):
     def begin(self) -> None:
         """Make room for the simulations."""
         task = self.task
-        n, outputs, points = len(task.index), len(task.model.outputs), len(task.model.outputs[0].grid)
+        n, outputs = len(task.index), len(task.outputs)
         self._done = np.zeros(n, dtype=bool)
-        self.profiles = np.full((n, outputs, points), np.nan, dtype=np.float32)
+        self.profiles = np.full((n, *task.outputs.shape), np.nan, dtype=np.float32)
         self.log_peaks = np.full((n, outputs), np.nan)
         self.status = np.zeros(n, dtype=np.uint8)
         self.reasons = np.full(n, "", dtype=object)
@@ -526,13 +533,13 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
         except CallFailed as error:
             failure = error
     log.debug("%s: sample %d failed", task.label, task.index[row[0]], exc_info=failure)
-    shape = (1, len(task.model.outputs), len(task.model.outputs[0].grid))
+    of_outputs = np.full((1, len(task.outputs)), np.nan)
     return _Block(
-        np.full(shape, np.nan, dtype=np.float32),
-        np.full(shape[:2], np.nan),
+        np.full((1, *task.outputs.shape), np.nan, dtype=np.float32),
+        of_outputs,
         np.array([Status.TIMEOUT if isinstance(failure, TimedOut) else Status.ERROR], dtype=np.uint8),
         (_reason(failure),),
-        np.full(shape[:2], np.nan),
+        of_outputs,
         time.perf_counter() - start,
     )
 

@@ -171,9 +171,9 @@ def _all_results(campaign: Campaign, job: str) -> Files:
 
 
 def shape_of(campaign: Campaign) -> tuple[int, int, int]:
-    """Return (dimensions, outputs, points) of a campaign's model."""
+    """Return (dimensions, outputs, points) of a campaign's model; points of an output are the mean over all."""
     outputs = campaign.outputs
-    return len(campaign.space), len(outputs), len(outputs[0].grid)
+    return len(campaign.space), len(outputs), math.ceil(sum(outputs.sizes) / len(outputs))
 
 
 def _profile(campaign: Campaign) -> int:

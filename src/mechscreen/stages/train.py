@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
-from mechscreen.stages.merge import Dataset, load_split, map_split
+from mechscreen.stages.merge import Dataset, load_distance, load_split, map_split
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.provenance import record as record_of
 
@@ -105,7 +104,7 @@ def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
         campaign.space.normalise(dataset.parameters).astype(np.float32),
         dataset.profiles,
         dataset.log_peaks.astype(np.float32),
-        np.array([output.grid for output in campaign.outputs], dtype=float),
+        load_distance(campaign),
     )
 
 
@@ -249,7 +248,10 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
                 {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
                 for p in campaign.space
             ],
-            "outputs": [{**asdict(output), "grid": output.grid.tolist()} for output in campaign.outputs],
+            "outputs": [
+                {**output.to_record(), "deviation": float(deviation)}
+                for output, deviation in zip(campaign.outputs, training.samples.distance.deviations, strict=True)
+            ],
             "keras_version": keras.__version__,
             "backend": keras.backend.backend(),
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from scipy.stats import binomtest
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
-from mechscreen.emulators.metrics import rmse
+from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
@@ -34,7 +33,7 @@ _NO_LABEL = -1
 """Label of a simulation that failed."""
 
 _CHUNK = 1024
-"""Training profiles, and hits, that are compared with one another at once."""
+"""Training samples, and hits, that are compared with one another at once."""
 
 
 def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
@@ -73,17 +72,19 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
         )
         _simulate(task, ranks, deadline)
         simulated = ranks.from_root(lambda: storage.read(task.path, simulate.KIND).arrays)
-        table = _compare(search, hits, simulated)
+        distance = ranks.from_root(lambda: merge.load_distance(campaign))
+        table = _compare(search, distance, hits, simulated)
         stands = table["confirmed"] & table["same_class"]
         of_misses = _of_misses(task, np.flatnonzero((table["status"] == Status.OK) & ~stands))
         if len(of_misses.index):
             _simulate(of_misses, ranks, deadline)
-        nearest, training = _compare_with_training(search, simulated["profiles"], ranks)
+        nearest, training = _compare_with_training(search, distance, simulated, ranks)
         if ranks.is_root:
             table |= nearest
             table["sensitivity"] = np.full(table["log_peaks"].shape, np.nan)
             if len(of_misses.index):
-                table["sensitivity"][of_misses.index] = storage.read(of_misses.path, simulate.KIND)["sensitivity"]
+                measured = storage.read(of_misses.path, simulate.KIND)["sensitivity"]
+                table["sensitivity"][of_misses.index] = measured / distance.deviations
             storage.write_json(campaign.paths.validation_summary, _summarise(search, table, screened, found, training))
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             storage.write(
@@ -103,30 +104,29 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
     return campaign.paths.validation_hits
 
 
-def nearest_profiles(profiles: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Find the nearest of the `others` for each profile.
+def nearest(points: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Find the nearest of the `others` for each point.
 
     Parameters
     ----------
-    profiles, others
-        (n, outputs, points) and (m, outputs, points), m > 0.
+    points, others
+        (n, coordinates) and (m, coordinates), m > 0 (`Distance.coordinates`).
 
     Returns
     -------
     distance
-        (n,), root mean square difference over all outputs and points; NaN where a profile is.
+        (n,), root mean square difference over the coordinates; NaN where one is.
     place
         (n,), row of `others`; the first of equals.
     """
-    values = math.prod(profiles.shape[1:])
-    distance = np.full(len(profiles), np.nan)
-    place = np.zeros(len(profiles), np.int64)
-    for first in range(0, len(profiles), _CHUNK):
+    distance = np.full(len(points), np.nan)
+    place = np.zeros(len(points), np.int64)
+    for first in range(0, len(points), _CHUNK):
         rows = slice(first, first + _CHUNK)
-        a = profiles[rows].reshape(-1, values).astype(np.float64)
+        a = points[rows].astype(np.float64)
         squares = np.full(len(a), np.inf)
         for start in range(0, len(others), _CHUNK):
-            b = others[start : start + _CHUNK].reshape(-1, values).astype(np.float64)
+            b = others[start : start + _CHUNK].astype(np.float64)
             # |a − b|² = |a|² − 2 a·b + |b|²; |a|² is the same for all b; cancellation does not matter in the search.
             partial = (b * b).sum(axis=1) - 2 * (a @ b.T)
             best = partial.argmin(axis=1)
@@ -194,13 +194,13 @@ def _simulate(task: simulate.Task, ranks: Ranks, deadline: Deadline) -> None:
 
 
 def _compare(
-    search: Search, hits: Mapping[str, NDArray[Any]], simulated: Mapping[str, NDArray[Any]]
+    search: Search, distance: Distance, hits: Mapping[str, NDArray[Any]], simulated: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Return a row for each hit: emulated, simulated, and how far these are apart (NaN where the simulation failed)."""
     ok = simulated["status"] == Status.OK
     labels = np.full(len(ok), _NO_LABEL)
     labels[ok] = search.objective(simulated["profiles"][ok], simulated["log_peaks"][ok])
-    error = rmse(simulated["profiles"], hits["profiles"])
+    error = distance(simulated["profiles"], simulated["log_peaks"], hits["profiles"], hits["log_peaks"])
     return {
         "index": hits["index"],
         "parameters": hits["parameters"],
@@ -221,19 +221,20 @@ def _compare(
 
 
 def _compare_with_training(
-    search: Search, profiles: NDArray[Any], ranks: Ranks
+    search: Search, distance_of: Distance, simulated: Mapping[str, NDArray[Any]], ranks: Ranks
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
-    """Return, on rank 0, the nearest training sample of each profile, and the number of training samples by class."""
+    """Return, on rank 0, the nearest training sample of each hit, and the number of training samples by class."""
     campaign = search.campaign
+    hits = distance_of.coordinates(simulated["profiles"], simulated["log_peaks"])
     files = ranks.from_root(lambda: merge.split_files(campaign, "train"))
-    distance = np.full(len(profiles), np.inf)
-    index = np.full(len(profiles), -1, np.int64)
+    distance = np.full(len(hits), np.inf)
+    index = np.full(len(hits), -1, np.int64)
     classes = np.zeros(len(search.campaign.class_names), np.int64)
 
     def work(part: tuple[Path, Identity]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         file = storage.read(part[0], merge.KIND, part[1])
         labels = search.objective(file["profiles"], file["log_peaks"])
-        near, place = nearest_profiles(profiles, file["profiles"])
+        near, place = nearest(hits, distance_of.coordinates(file["profiles"], file["log_peaks"]))
         return near, file["index"][place], np.bincount(labels, minlength=len(classes))
 
     if not ranks.is_root:

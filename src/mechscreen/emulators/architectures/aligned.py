@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mechscreen.emulators.architectures.base import Fit, Network
+from mechscreen.emulators.architectures.base import Fit, Network, need_profiles
 
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.settings import Precision, TrainingSettings
+    from mechscreen.models import Outputs
 
 
 class AlignedSettings(Network):
@@ -43,6 +44,10 @@ class AlignedSettings(Network):
             raise ValueError("training.loss: mse and cross_entropy compare points; the aligned network takes rmse")
         if precision == "bfloat16":
             raise ValueError("precision: bfloat16 rounds the place of a peak; the aligned network takes float32")
+
+    def check_outputs(self, outputs: Outputs) -> None:
+        """See that the outputs are profiles of equally many points; errors as for `Network.check_outputs`."""
+        need_profiles(self.network, outputs)
 
     def outputs(self, inputs: Any, samples: Samples, seeds: Iterator[int], precision: str) -> dict[str, Any]:
         """Return profiles and log peaks.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.settings import Precision, TrainingSettings
+    from mechscreen.models import Outputs
 
 
 class Fit(NamedTuple):
@@ -30,6 +31,22 @@ class Fit(NamedTuple):
     targets: dict[str, Any]
     losses: dict[str, Any]
     weights: dict[str, float]
+
+
+def need_profiles(network: str, outputs: Outputs) -> None:
+    """See that outputs are profiles of equally many points, scaled by their peaks.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    for output in outputs:
+        if output.scale != "peak" or len(output.grids) != 1 or output.size < 2 or not outputs.uniform:
+            raise ValueError(
+                f"the {network} network says profiles of equally many points that are scaled by their peaks, and "
+                f"'{output.name}' has the shape {output.shape} and the scale {output.scale}; take network: dense"
+            )
 
 
 class Network(BaseModel, ABC):
@@ -78,9 +95,18 @@ class Network(BaseModel, ABC):
             If not; the message begins with the key.
         """
 
+    def check_outputs(self, outputs: Outputs) -> None:
+        """See that the network can say such outputs.
+
+        Raises
+        ------
+        ValueError
+            If not; the message says what it can.
+        """
+
     @abstractmethod
     def outputs(self, inputs: Any, samples: Samples, seeds: Iterator[int], precision: str) -> dict[str, Any]:
-        """Return ``{"profiles": (n, outputs, points), "log_peaks": (n, outputs)}`` as Keras tensors.
+        """Return ``{"profiles": (n, *samples.profiles.shape[1:]), "log_peaks": (n, outputs)}`` as Keras tensors.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The dense network: residual blocks, and a linear map from the last features to all points."""
+"""The dense network: residual blocks, and a linear map from the last features to all values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DenseSettings(Network):
-    """A feed-forward network of residual blocks: fast, and the one to screen with."""
+    """A feed-forward network of residual blocks: fast, for outputs of any shape, and the one to screen with."""
 
     network: Literal["dense"] = Field("dense", description="Residual feed-forward network.")
     width: int = Field(512, ge=1, le=16384, description="Neurons of every hidden layer.")
@@ -29,10 +29,8 @@ class DenseSettings(Network):
         """Return profiles and log peaks."""
         from mechscreen.emulators import networks
 
-        _, outputs, points = samples.profiles.shape
         with networks.policy(precision):
             features = networks.residual_features(self.width, self.blocks, inputs, samples, seeds)
-            flat = networks.layer(outputs * points, "points", seeds, "sigmoid", dtype="float32")(features)
-            profiles = networks.layers.Reshape((outputs, points), dtype="float32", name="profiles")(flat)
-        log_peaks = networks.in_units_of(samples.log_peaks, "log_peaks", features, seeds)
+            profiles = networks.values_of(samples, features, seeds)
+        log_peaks = networks.log_peaks_of(samples, features, seeds)
         return {"profiles": profiles, "log_peaks": log_peaks}

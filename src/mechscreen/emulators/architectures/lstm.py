@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mechscreen.emulators.architectures.base import Network
+from mechscreen.emulators.architectures.base import Network, need_profiles
 
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.settings import Precision, TrainingSettings
+    from mechscreen.models import Outputs
 
 
 class LSTMSettings(Network):
@@ -43,6 +44,10 @@ class LSTMSettings(Network):
         """See that the network can predict in this precision; errors as for `Network.check`."""
         if precision == "bfloat16":
             raise ValueError("precision: the lstm network predicts in the precision of its training; leave this out")
+
+    def check_outputs(self, outputs: Outputs) -> None:
+        """See that the outputs are profiles of equally many points; errors as for `Network.check_outputs`."""
+        need_profiles(self.network, outputs)
 
     def outputs(self, inputs: Any, samples: Samples, seeds: Iterator[int], precision: str) -> dict[str, Any]:
         """Return profiles and log peaks: an embedding, and an LSTM over the points from the edge to the centre."""

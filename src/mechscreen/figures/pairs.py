@@ -1,0 +1,158 @@
+"""Outputs of samples, simulated and emulated side by side, as figures show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from mechscreen.figures import style
+from mechscreen.models import Output, Outputs
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One output of n samples.
+
+    Attributes
+    ----------
+    simulated, emulated
+        (n, *output.shape): divided by their maxima where these do not count, else in the output's unit; NaN where a
+        simulation failed.
+    """
+
+    output: Output
+    simulated: NDArray[Any]
+    emulated: NDArray[Any]
+
+    @property
+    def label(self) -> str:
+        """Label of the axis of its values."""
+        return value_label(self.output)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and largest value of all samples; 0 and 1 where they are divided by their maxima."""
+        if self.output.compare == "shape":
+            return 0.0, 1.0
+        both = np.concatenate([self.simulated.ravel(), self.emulated.ravel()])
+        both = both[np.isfinite(both)]
+        return (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
+
+    def take(self, rows: ArrayLike) -> Pair:
+        """Return some of the samples."""
+        chosen = np.asarray(rows, dtype=np.intp)
+        return Pair(self.output, self.simulated[chosen], self.emulated[chosen])
+
+
+def pairs(
+    outputs: Sequence[Output],
+    simulated: tuple[ArrayLike, ArrayLike],
+    emulated: tuple[ArrayLike, ArrayLike],
+    order: Sequence[int] | None = None,
+) -> list[Pair]:
+    """Return the outputs of n samples, in some order, from their profiles and log peaks."""
+    places = Outputs(outputs)
+
+    def shown(k: int, profiles: ArrayLike, log_peaks: ArrayLike) -> NDArray[Any]:
+        by_shape = places[k].compare == "shape"
+        return places.of(profiles, k) if by_shape else places.in_units(profiles, log_peaks, k)
+
+    return [
+        Pair(places[k], shown(k, *simulated), shown(k, *emulated))
+        for k in (range(len(places)) if order is None else order)
+    ]
+
+
+def value_label(output: Output) -> str:
+    """Label of the axis of an output's values; those that are divided by their maximum have no unit."""
+    if output.compare == "shape":
+        return f"{output.name} / max"
+    return f"{output.name} [{output.unit}]" if output.unit else output.name
+
+
+def draw(ax: Axes, pair: Pair, i: int) -> None:
+    """Draw an output of sample i both ways; few ticks, for a small panel."""
+    if pair.output.view == "image":
+        _images(ax, pair, i)
+    elif pair.output.view == "number":
+        _numbers(ax, pair, i)
+    else:
+        style.profiles(ax, pair.output, pair.simulated[i], pair.emulated[i])
+
+
+def legend(figure: Figure, shown: Sequence[Pair]) -> None:
+    """Say above the panels which of `draw` is which."""
+    marks = []
+    if any(pair.output.view in ("line", "disc") for pair in shown):
+        marks += [Line2D([], [], label="simulation", **style.SIMULATED)]
+        marks += [Line2D([], [], label="emulator", **style.EMULATED)]
+    if any(pair.output.view == "number" for pair in shown):
+        marks += [Line2D([], [], label="simulation", **_DOT), Line2D([], [], label="emulator", **_RING)]
+    if marks:
+        figure.legend(handles=marks, loc="outside upper right", ncols=len(marks))
+
+
+_DOT: Mapping[str, Any] = {"marker": "o", "markersize": 5, "color": "black", "linestyle": "none"}
+_RING: Mapping[str, Any] = {
+    "marker": "o",
+    "markersize": 9,
+    "markerfacecolor": "none",
+    "markeredgecolor": style.ORANGE,
+    "markeredgewidth": 1.6,
+    "linestyle": "none",
+}
+
+
+def _numbers(ax: Axes, pair: Pair, i: int) -> None:
+    """Draw two numbers on an axis that holds those of all samples."""
+    low, high = pair.limits
+    if pair.output.scale == "linear":
+        margin = 0.08 * ((high - low) or 1.0)
+        ax.set_xlim(low - margin, high + margin)
+        ax.locator_params(axis="x", nbins=3)
+    else:
+        ax.set_xscale("log")
+        ax.set_xlim(low / 1.2, high * 1.2)
+    ax.plot(float(np.squeeze(pair.simulated[i])), 0, **_DOT)
+    ax.plot(float(np.squeeze(pair.emulated[i])), 0, **_RING)
+    ax.axhline(0, color="0.8", linewidth=0.7, zorder=0)
+    ax.set_ylim(-1, 1)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+_GAP = 0.06
+"""Share of an image's width between the two."""
+
+
+def _images(ax: Axes, pair: Pair, i: int) -> None:
+    """Draw the simulated field and, to its right, the emulated one, in the same colours."""
+    two = np.stack([pair.simulated[i], pair.emulated[i]])
+    known = two[np.isfinite(two)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    rows, columns = pair.output.grids
+    width, height = float(np.ptp(columns)) or 1.0, float(np.ptp(rows)) or 1.0
+    for place, image in enumerate(two):
+        left = place * (1 + _GAP) * width
+        ax.imshow(image, extent=(left, left + width, 0, height), origin="lower", vmin=low, vmax=high, aspect="auto")
+        ax.text(left + width / 2, 1.02 * height, ("simulated", "emulated")[place], ha="center", va="bottom", fontsize=7)
+    ax.set_xlim(0, (2 + _GAP) * width)
+    ax.set_ylim(0, height)
+    ax.set_aspect("equal" if 0.2 < width / height < 5 else "auto")
+    ax.set_axis_off()
+
+
+def image_label(pair: Pair, i: int) -> str:
+    """Return what the colours of sample i stand for, which its panel has no room for."""
+    two = np.stack([pair.simulated[i], pair.emulated[i]])
+    known = two[np.isfinite(two)]
+    if not known.size:
+        return pair.label
+    return f"{pair.label}\ndark {known.min():.3g}, bright {known.max():.3g}"
