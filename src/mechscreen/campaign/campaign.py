@@ -145,15 +145,15 @@ class Campaign(Configuration):
         return cls._in(root, values, Description.read(root / "model.json"))
 
     @classmethod
-    def load_in(cls, folder: str | Path) -> Self:
-        """Load the configuration of a folder of results of any format, wherever that is, with the code that it names.
+    def load_in(cls, folder: Path, values: Mapping[str, Any]) -> Self:
+        """Validate the configuration of a folder of results, wherever that is, with the code that it names.
 
         Raises
         ------
         InputError
-            As for `load`.
+            As for `from_dict`.
         """
-        return cls._in(Path(folder), read_mapping(Path(folder) / "campaign.yaml"), None)
+        return cls._in(folder, values, None)
 
     @classmethod
     def _in(cls, root: Path, values: Mapping[str, Any], about: Description | None) -> Self:
