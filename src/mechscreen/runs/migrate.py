@@ -51,7 +51,7 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
         stands on is of format 1 still, or Snakemake fails.
     """
     resolved = folder / "campaign.yaml"
-    if not resolved.is_file():
+    if not storage.exists(resolved):
         raise InputError(f"{folder}: holds no campaign (no campaign.yaml); give a folder such as results/demo")
     values = read_mapping(resolved)
     if "edition" in values:
