@@ -142,7 +142,8 @@ def test_half_of_the_options_of_simulate_are_refused(tmp_path):
     assert "--parameters and --out" in done.stderr
 
 
-def test_too_little_memory_ends_with_one_message(tmp_path):
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_too_little_memory_ends_with_one_message(tmp_path, ranks):
     model = tmp_path / "greedy.py"
     model.write_text(
         "import numpy as np\nfrom mechscreen import Model, Output, Parameter, ParameterSpace\n\n\n"
@@ -151,8 +152,10 @@ def test_too_little_memory_ends_with_one_message(tmp_path):
         "    def solve(self, parameters, seeds):\n        raise MemoryError('Unable to allocate 1 PiB')\n"
     )
     (tmp_path / "sets.csv").write_text("a\n0.5\n")
-    done = run("simulate", "--model", f"{model}:Greedy", "--parameters", "sets.csv", "--out", "o.h5", folder=tmp_path)
+    table = ("--parameters", "sets.csv", "--out", "o.h5")
+    done = run("simulate", "--model", f"{model}:Greedy", *table, ranks=ranks, folder=tmp_path)
     assert done.returncode == 1
-    assert "mechscreen: out of memory: Unable to allocate 1 PiB; give the job more memory" in done.stderr
+    told = "mechscreen: out of memory: Unable to allocate 1 PiB; give the job more memory"
+    assert done.stderr.splitlines().count(told) == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "o.h5").exists()

@@ -38,6 +38,13 @@ def test_a_mistake_of_the_code_is_not_told(error):
     assert as_told(error) is None
 
 
+def test_too_little_memory_is_told_and_ends_with_1():
+    told = as_told(MemoryError("Unable to allocate 1 PiB"))
+    assert told.exit_code == 1
+    assert str(told) == "out of memory: Unable to allocate 1 PiB; give the job more memory"
+    assert str(as_told(MemoryError())) == "out of memory: there was not enough of it; give the job more memory"
+
+
 def test_a_path_that_is_none_is_the_users_mistake_and_a_lost_disk_is_not():
     missing = unreadable(PATH, FileNotFoundError(errno.ENOENT, "No such file or directory"), "give a CSV file")
     assert isinstance(missing, InputError)

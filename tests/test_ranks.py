@@ -194,6 +194,28 @@ with us.together():
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_too_little_memory_of_one_rank_ends_all_with_one_message(run, rank):
+    code, output, errors = run(
+        2,
+        f"""
+def work(block):
+    if rank == {rank} and block > 5:
+        raise MemoryError("Unable to allocate 1 PiB")
+    time.sleep(0.02)
+    return block, rank
+
+us.hand_out(range(1000) if rank == 0 else (), work, collect)
+print("went on")
+""",
+    )
+    assert code == 1
+    assert "went on" not in output
+    said = [line for line in errors.splitlines() if "memory" in line]
+    assert said == ["mechscreen: out of memory: Unable to allocate 1 PiB; give the job more memory"]
+    assert "Traceback" not in errors
+
+
 def test_interruption_passes_through_on_all_ranks(run):
     code, output, _ = run(
         2,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -495,3 +496,30 @@ def test_rows_of_an_array_that_is_not_there_are_refused(path):
     storage.write(path, ARRAYS, ORIGIN)
     with pytest.raises(FileError, match="holds no array 'profile'"):
         storage.map_rows([(path, Origin())], "profile", "simulations")
+
+
+def test_a_text_is_written_where_it_differs_and_its_time_stays_where_it_does_not(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    storage.update_text(path, "name: é\n")
+    os.utime(path, (0, 0))
+    storage.update_text(path, "name: é\n")
+    assert (path.read_text(encoding="utf-8"), path.stat().st_mtime) == ("name: é\n", 0)
+    storage.update_text(path, "name: x\n")
+    assert path.read_text() == "name: x\n"
+    path.write_bytes(b"\xff")
+    storage.update_text(path, "name: x\n")
+    assert path.read_text() == "name: x\n"
+
+
+def test_a_text_that_cannot_be_read_is_not_written_over(tmp_path, monkeypatch):
+    path = tmp_path / "campaign.yaml"
+    path.write_text("name: x\n")
+
+    def fails(*arguments, **options):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", fails)
+        with pytest.raises(storage.StorageError):
+            storage.update_text(path, "name: y\n")
+    assert path.read_text() == "name: x\n"

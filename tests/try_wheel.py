@@ -63,6 +63,8 @@ def build(folder: Path) -> Path:
     assert contents(wheel) == contents(again), "the sdist makes another wheel"
     for path in ("Snakefile", "workflow/rules/common.smk", "cluster_profiles/slurm/config.yaml", "examples/stripe.py"):
         assert contents(wheel)[f"mechscreen/_shipped/{path}"] == (ROOT / path).read_bytes(), path
+    for path in (ROOT / "src/mechscreen/figures").glob("*.*"):
+        assert f"mechscreen/figures/{path.name}" in contents(wheel), path
     assert not [path for path in contents(wheel) if "dysts" in path or "__pycache__" in path]
     say(f"{wheel.name}: {wheel.stat().st_size / 1e3:.0f} kB")
     return wheel

@@ -15,7 +15,7 @@ import click
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import InputError, MechscreenError, StorageError, as_told, nearest
+from mechscreen.errors import InputError, MechscreenError, OutOfMemoryError, StorageError, as_told, nearest
 from mechscreen.extras import what_to_install
 from mechscreen.progress import printable
 from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
@@ -582,7 +582,7 @@ def main() -> None:
     be_quiet()
     try:
         cli()
-    except (MechscreenError, OSError) as error:
+    except (MechscreenError, OSError, MemoryError) as error:
         told = as_told(error)
         if told is None:
             raise
@@ -596,17 +596,12 @@ def main() -> None:
         if _rank() == 0:
             print(f"mechscreen: {stopped}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNFINISHED)
-    except MemoryError as error:
-        # It says something of the machine, so that a retry with more memory may help.
-        reason = str(error) or "there was not enough of it"
-        print(f"mechscreen: out of memory: {reason}; give the job more memory", file=sys.stderr, flush=True)
-        sys.exit(EXIT_WRONG)
 
 
 def _end(error: MechscreenError) -> NoReturn:
-    # All ranks meet the same wrong input, and one on each node says it; a disk may fail for one of them.
+    # All ranks meet the same wrong input, and one on each node says it; a disk or memory may fail for one of them.
     first = _from_launcher("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0
-    if first or isinstance(error, StorageError):
+    if first or isinstance(error, StorageError | OutOfMemoryError):
         text = "\n".join(map(printable, str(error).split("\n")))
         print(f"mechscreen: {text}", file=sys.stderr, flush=True)
     sys.exit(error.exit_code)

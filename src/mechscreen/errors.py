@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
+EXIT_MEMORY = 1
 EXIT_INPUT = 2
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the environment is at fault, and the same command may go on once it is mended."""
@@ -73,6 +74,18 @@ class StorageError(MechscreenError):
         self.errno = number
 
 
+class OutOfMemoryError(MechscreenError):
+    """A `MemoryError` as people are told it.
+
+    It says something of the machine, so that a retry with more memory may help.
+    """
+
+    exit_code = EXIT_MEMORY
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"out of memory: {reason or 'there was not enough of it'}; give the job more memory")
+
+
 ADVICE = {
     errno.ENOSPC: "no space left on the disk; free some and run again, or use another results folder",
     errno.EDQUOT: "the disk quota is used up; free some and run again, or use another results folder",
@@ -117,10 +130,12 @@ def unreadable(path: Path, error: OSError, remedy: str) -> MechscreenError:
 def as_told(error: BaseException) -> MechscreenError | None:
     """Return an error as people are told it; None where it is a mistake of the code, which needs its traceback.
 
-    Errors of the file system reach libraries too, which raise them as they are.
+    Errors of the file system and of memory reach libraries too, which raise them as they are.
     """
     if isinstance(error, MechscreenError):
         return error
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(str(error))
     if isinstance(error, OSError) and error.errno in ADVICE.keys() - _OF_PATH:
         return StorageError(error.filename or "a file", "read or written", error.errno)
     return None

@@ -164,8 +164,8 @@ class Ranks:
         """End all ranks when this one raises, instead of leaving the others waiting for it.
 
         The traceback goes to standard error with the rank's number, and the job ends with exit code 1; for what people
-        are told (`mechscreen.errors`), only the message, and its own code. With a single process, the exception passes
-        through.
+        are told (`mechscreen.errors.as_told`), only the message, and its own code. With a single process, the exception
+        passes through.
         """
         try:
             yield

@@ -413,6 +413,22 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def update_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8), atomically; one that holds the same already stays as it is, with its time.
+
+    Raises
+    ------
+    StorageError
+        If the environment does not let it be read or written.
+    """
+    try:
+        if read_text(path) == text:
+            return
+    except FileError:
+        pass
+    write_text(path, text)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write a JSON file, atomically."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

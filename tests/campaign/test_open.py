@@ -1,15 +1,18 @@
 """A campaign opened from its folder."""
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from campaigns import STRIPE
-from mechscreen.campaign import STAGES, Campaign
-from mechscreen.errors import MechscreenError
+from mechscreen.campaign import STAGES, Campaign, sources
+from mechscreen.errors import MechscreenError, StorageError
 
 
 @pytest.fixture
@@ -70,3 +73,49 @@ def test_a_folder_that_cannot_be_opened_says_why(recorded, spoil, expected):
     spoil(recorded.paths.root)
     with pytest.raises(MechscreenError, match=expected):
         Campaign.open(recorded.paths.root)
+
+
+@pytest.fixture
+def lose(monkeypatch):
+    """Return a function that lets the file system tell nothing of the files of one name."""
+
+    def lose(name, number):
+        stat = Path.stat
+
+        def fails(self, **options):
+            if self.name == name:
+                raise OSError(number, os.strerror(number), str(self))
+            return stat(self, **options)
+
+        monkeypatch.setattr(Path, "stat", fails)
+
+    return lose
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EACCES, errno.EIO])
+def test_a_campaign_that_cannot_be_looked_at_is_not_taken_for_absent(recorded, lose, number):
+    above = {**STRIPE, "results": recorded.results, "name": "plane", "base": "small"}
+    lose("campaign.yaml", number)
+    for use in (
+        lambda: Campaign.open(recorded.paths.root),
+        lambda: Campaign.from_dict(above).paths,
+        recorded.refuse_old_results,
+    ):
+        with pytest.raises(StorageError, match=r"campaign.yaml: cannot be read: "):
+            use()
+
+
+def test_a_source_that_cannot_be_looked_at_is_not_left_out(tmp_path, lose):
+    (tmp_path / "model.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("")
+    table = tmp_path / "rates.csv"
+    table.write_text("1")
+    spec = f"{tmp_path / 'model.py'}:Model"
+    assert set(sources.source_of(spec)) == {"model.py", "helper.py"}
+    assert set(sources.files_of(spec, {"rates": str(table), "no_name": "a/\0", "word": "rates"})) == {str(table)}
+    lose("helper.py", errno.ESTALE)
+    with pytest.raises(StorageError, match=r"helper\.py: cannot be read: the network file system lost it"):
+        sources.source_of(spec)
+    lose("rates.csv", errno.EACCES)
+    with pytest.raises(StorageError, match=r"rates\.csv: cannot be read: permission denied"):
+        sources.files_of(spec, {"rates": str(table)})

@@ -78,3 +78,34 @@ def shown():
         return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
 
     return texts
+
+
+@pytest.fixture
+def assert_nothing_is_cut():
+    """Return a function that draws a figure as a PNG, and sees that all of its texts are inside."""
+
+    def check(figure):
+        from io import BytesIO
+
+        from matplotlib.text import Text
+        from PIL import Image
+
+        from mechscreen.figures import style
+
+        with Image.open(BytesIO(style.to_png(figure, {}))) as picture:
+            pixels = np.asarray(picture.convert("L"))
+        edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+        assert min(edge.min() for edge in edges) == 255, "something goes on beyond the edge of the picture"
+        # What stands out of the figure is in the picture all the same, which is that much larger: a little, no more.
+        width, height = figure.get_size_inches() * style.DPI
+        assert pixels.shape[0] <= 1.35 * height
+        assert pixels.shape[1] <= 1.35 * width
+        figure.draw_without_rendering()
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+        boxes = [text.get_window_extent() for text in texts if text.axes is None or text.axes.get_visible()]
+        assert boxes
+        wide, high = pixels.shape[1] / style.DPI, pixels.shape[0] / style.DPI
+        assert max(box.width for box in boxes) <= wide * figure.dpi
+        assert max(box.height for box in boxes) <= high * figure.dpi
+
+    return check

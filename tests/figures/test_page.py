@@ -2,7 +2,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mechscreen.figures import style
@@ -43,6 +43,7 @@ class Elements(HTMLParser):
         self.texts.append(data)
 
 
+@example("<b>{{ 7 * 7 }}</b>{% raw %}{# not a template #}")
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1))
 def test_any_text_stays_text(text):
     plain, strange = Elements(render(page())), Elements(render(page(text)))
@@ -64,3 +65,15 @@ def test_numbers_are_set_apart_from_words():
     assert '<td class="number">3</td>' in html
     assert '<td class="number">0.25</td>' in html
     assert "<td></td>" in html
+
+
+def test_a_heading_stands_like_the_first_cell_below_it():
+    html = render(page())
+    assert '<th scope="col">text</th>' in html
+    assert '<th scope="col" class="number">n</th>' in html
+
+
+def test_a_table_without_rows_has_its_headings_alone():
+    parsed = Elements(render(Page("", "", [], [], [Table("empty", ["first", "second"], [])])))
+    assert {"empty", "first", "second"} <= set(parsed.texts)
+    assert "td" not in parsed.tags

@@ -57,3 +57,16 @@ def test_target_without_enough_samples_has_no_line(screened, shown):
     shown(figure)
     assert not [line for ax in figure.axes for line in ax.lines]
     assert "too few samples for a line" in plane.caption(X, Y, screened[0], "2 rings", None, "β 3")
+
+
+def test_long_names_are_not_cut_off_at_the_edges(screened, shown, assert_nothing_is_cut):
+    counts, relation = screened
+    long = "stripe of the second gene shifted towards the posterior half, with a shoulder and more"
+    x, y = (
+        Parameter(f"a_rather_long_name_{p.name}", p.low, p.high, unit="molecules/µm³", meaning=long) for p in (X, Y)
+    )
+    figure = plane.draw(x, y, counts, [f"{long} {k}" for k in range(3)], relation)
+    assert_nothing_is_cut(figure)
+    assert f"{long} 2".replace(" ", "") in "".join(shown(figure).split())
+    (ax,) = (ax for ax in figure.axes if ax.images)
+    assert ax.get_position().width > 0.4

@@ -115,3 +115,34 @@ def test_a_class_without_enough_samples_has_no_curve(screened, shown):
     assert "stripes" in texts
     assert "three (fewer than" in planes.marginals_caption(counts, ("none", "two", "three"))
     assert "No class" in shown(planes.draw_marginals(parameters(13), counts[2:], ("three",), "stripes"))
+
+
+LONG = "stripe of the second gene shifted towards the posterior half, with a shoulder and more"
+
+
+def long_parameters(d):
+    return [
+        Parameter(f"a_rather_long_parameter_name_{j}", 0.125 * j, 1234.5 + j, unit="molecules per µm³", meaning=LONG)
+        for j in range(d)
+    ]
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5, 7, 13])
+@pytest.mark.parametrize("names", ["long", "short"])
+def test_planes_are_not_cut_off_at_the_edges(d, names, shown, assert_nothing_is_cut):
+    unit = np.random.default_rng(9).random((20_000, d))
+    those = long_parameters(d) if names == "long" else parameters(d)
+    figure = planes.draw(those, histograms(unit[unit[:, 0] > 0.5]), histograms(unit), LONG if names == "long" else "3")
+    assert_nothing_is_cut(figure)
+    if names == "long":
+        assert LONG.replace(" ", "") in "".join(shown(figure).split()), "the target is named in full"
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 8])
+def test_curves_along_parameters_are_not_cut_off_at_the_edges(d, shown, assert_nothing_is_cut):
+    unit = np.random.default_rng(9).random((20_000, d))
+    counts = np.stack([histograms(unit[unit[:, 0] > 0.5]), histograms(unit[unit[:, 0] <= 0.5])])
+    figure = planes.draw_marginals(long_parameters(d), counts, (f"{LONG} 1", f"{LONG} 2"), LONG)
+    assert_nothing_is_cut(figure)
+    assert f"{LONG} 2".replace(" ", "") in "".join(shown(figure).split())
+    assert figure.axes[0].get_position().width > 0.1

@@ -71,3 +71,21 @@ def test_an_output_to_be_cropped_is_shown_where_it_is_not_near_zero():
     first, last = style.shown_points(cropped, spike)
     assert first == 0
     assert 0 < last < 5
+
+
+def test_a_picture_is_as_large_as_its_figure_unless_something_would_be_cut_off():
+    from io import BytesIO
+
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    def size(text):
+        figure = Figure(figsize=(2, 1), layout="none")
+        figure.text(0.5, 0.5, text, fontsize=9)
+        with Image.open(BytesIO(style.to_png(figure, {}))) as picture:
+            return picture.size
+
+    assert size("short") == (2 * style.DPI, style.DPI)
+    width, height = size("long " * 20)
+    assert width > 2 * 2 * style.DPI
+    assert height == style.DPI

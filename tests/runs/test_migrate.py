@@ -20,7 +20,7 @@ from mechscreen.stages.merge import SPLITS, load_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.results import Results
 from mechscreen.stages.screen import Search
-from mechscreen.stages.simulate import PARTIAL_KIND, read_shard, simulate
+from mechscreen.stages.simulate import PARTIAL_KIND, read_shard, selected_parameters, simulate
 
 RESULTS = Path("results/small")
 
@@ -33,6 +33,14 @@ def old(tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(ROOT / "examples")  # a model is registered from one file only
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def rounds(old):
+    """That folder with two rounds of selection after the first campaign."""
+    with tarfile.open(ROOT / "tests/data/format-1/rounds.tar.gz") as archive:
+        archive.extractall(old, filter="data")
+    return [Path("results") / name for name in ("small", "second", "third")]
 
 
 def migrate(said=None, results=RESULTS):
@@ -53,8 +61,8 @@ def arrays():
     return found
 
 
-def contents():
-    return {path: path.read_bytes() for path in RESULTS.rglob("*") if path.is_file()}
+def contents(folder=RESULTS):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_converted_results_are_read_by_every_stage_and_hold_the_same_arrays(old, without_snakemake):
@@ -116,6 +124,55 @@ def test_a_file_of_another_configuration_is_moved_aside_and_named(old, without_s
     named = [line for line in said if "was not made by the campaign as campaign.yaml has it; moved to" in line]
     assert {Path(line.split(":")[0]).name for line in named} == {"hits.h5", "summary.json"}
     assert (RESULTS / "validation/hits.h5.bad").exists()
+
+
+def test_rounds_of_selection_are_converted_one_after_the_other(rounds, without_snakemake):
+    first = json.loads((RESULTS / "dataset/manifest.json").read_text())["samples"]["train"]
+    said = []
+    for folder in rounds:
+        migrate(said, folder)
+    assert "20 files converted" in said[0]
+    assert [line.partition(";")[0] for line in said[1:]] == [
+        f"results/{n}: 5 files converted" for n in ("second", "third")
+    ]
+    for folder in rounds[1:]:
+        campaign = Campaign.open(folder)
+        shard = read_shard(campaign, 0)
+        np.testing.assert_array_equal(shard["parameters"], selected_parameters(campaign, 0))
+        assert {path.suffix for path in folder.rglob("*.*")} <= {".h5", ".json", ".yaml"}
+    # All of them are for training, after those of the campaigns before.
+    assert [len(load_split(Campaign.open(folder), "train")) for folder in rounds] == [first, first + 10, first + 20]
+
+
+def test_a_round_whose_selector_is_another_one_by_now_is_moved_aside(rounds, without_snakemake):
+    for folder in rounds[:2]:
+        migrate(results=folder)
+    values = yaml.safe_load((rounds[1] / "campaign.yaml").read_text())
+    values["emulators"]["training"]["epochs"] = 2
+    (rounds[1] / "campaign.yaml").write_text(yaml.safe_dump(values))
+    said = []
+    migrate(said, rounds[2])
+    assert (rounds[2] / "selection/shard-00000.h5.bad").exists()
+    assert sum("was not made by the campaign as campaign.yaml has it" in line for line in said) == 5
+
+
+def test_a_round_is_converted_after_the_campaign_that_selected_it(rounds):
+    before = contents(rounds[1])
+    with pytest.raises(MechscreenError, match="mechscreen migrate results/small"):
+        migrate(results=rounds[1])
+    assert contents(rounds[1]) == before
+
+
+def test_samples_with_a_sensitivity_are_kept_and_the_key_is_left_out(rounds, without_snakemake):
+    with h5py.File(rounds[1] / "simulations/shard-00000.h5") as file:
+        measured = file["sensitivity"][()]
+    for folder in rounds[:2]:
+        assert "sensitivity" in (folder / "campaign.yaml").read_text()
+        migrate(results=folder)
+        assert "sensitivity" not in (folder / "campaign.yaml").read_text()
+    with h5py.File(rounds[1] / "simulations/shard-00000.h5") as file:
+        np.testing.assert_array_equal(file["sensitivity"][()], measured)
+    assert len(read_shard(Campaign.open(rounds[1]), 0)["index"]) == 10
 
 
 @pytest.mark.parametrize("use", ["open", "read", "merge", "simulate", "continue", "run"])

@@ -97,6 +97,12 @@ def test_manifest_tells_what_there_is_and_what_was_dropped(campaign):
     assert counts == {status.name: int((arrays["status"][~usable] == status).sum()) for status in Status}
     unsolved = [entry for entry in manifest["dropped"]["reasons"] if entry["status"] == "NOT_FINITE"]
     assert [entry["reason"] for entry in unsolved] == ["does not converge"]
+    # That of the trial model holds the parameter, which differs from sample to sample.
+    (raised,) = [entry for entry in manifest["dropped"]["reasons"] if entry["status"] == "ERROR"]
+    first = np.flatnonzero(arrays["status"] == Status.ERROR)[0]
+    a = arrays["parameters"][first, 0]
+    assert raised["reason"] == f"ValueError: a = {a:.3f} is too small for <object object at 0x…>"
+    assert raised["count"] > 1
     assert manifest["parameters"] == ["a", "b", "c"]
     assert manifest["outputs"] == ["sine", "cosine"]
     assert manifest["points"] == 20

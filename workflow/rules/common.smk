@@ -52,16 +52,22 @@ def stop(error):
 
 
 def write_resolved(path, configuration):
-    from mechscreen.storage import write_text
+    from mechscreen.storage import update_text
 
-    text = configuration.to_yaml()
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    try:
+        update_text(path, configuration.to_yaml())
+    except MechscreenError as error:
+        stop(error)
 
 
 def print_summary(paths):
-    if paths.summary.is_file():
-        print(f"\n{paths.summary.read_text(encoding='utf-8')}", file=sys.stderr)
+    from mechscreen.storage import exists, read_text
+
+    try:
+        if exists(paths.summary):
+            print(f"\n{read_text(paths.summary)}", file=sys.stderr)
+    except MechscreenError as error:
+        print(f"mechscreen: {error}", file=sys.stderr)
 
 
 def print_failures(root):

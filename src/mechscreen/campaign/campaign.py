@@ -135,9 +135,11 @@ class Campaign(Configuration):
         InputError
             If the folder holds no campaign, one of an earlier format, or one whose files contradict one another.
         """
+        from mechscreen.storage import exists
+
         root = Path(folder)
         resolved = root / "campaign.yaml"
-        if not resolved.is_file():
+        if not exists(resolved):
             raise InputError(f"{root}: holds no campaign (no campaign.yaml); give a folder such as results/demo")
         values = read_mapping(resolved)
         _refuse_format_1(root, values)
@@ -145,15 +147,15 @@ class Campaign(Configuration):
         return cls._in(root, values, Description.read(root / "model.json"))
 
     @classmethod
-    def load_in(cls, folder: str | Path) -> Self:
-        """Load the configuration of a folder of results of any format, wherever that is, with the code that it names.
+    def load_in(cls, folder: Path, values: Mapping[str, Any]) -> Self:
+        """Validate the configuration of a folder of results, wherever that is, with the code that it names.
 
         Raises
         ------
         InputError
-            As for `load`.
+            As for `from_dict`.
         """
-        return cls._in(Path(folder), read_mapping(Path(folder) / "campaign.yaml"), None)
+        return cls._in(folder, values, None)
 
     @classmethod
     def _in(cls, root: Path, values: Mapping[str, Any], about: Description | None) -> Self:
@@ -178,13 +180,10 @@ class Campaign(Configuration):
 
     def write_description(self) -> None:
         """Write what `record` writes, whatever is there."""
-        from mechscreen.storage import write_text
+        from mechscreen.storage import update_text
 
-        paths = self.paths
-        self.about.write(paths.description)
-        text = self.to_yaml()
-        if not paths.campaign.is_file() or paths.campaign.read_text(encoding="utf-8") != text:
-            write_text(paths.campaign, text)
+        self.about.write(self.paths.description)
+        update_text(self.paths.campaign, self.to_yaml())
 
     def refuse_old_results(self) -> None:
         """See that the campaign's folder, if there is one, holds no results of an earlier format.
@@ -194,7 +193,9 @@ class Campaign(Configuration):
         InputError
             If it does, with the way on.
         """
-        if self.paths.campaign.is_file():
+        from mechscreen.storage import exists
+
+        if exists(self.paths.campaign):
             _refuse_format_1(self.paths.root, read_mapping(self.paths.campaign))
 
     def check(self) -> None:
@@ -386,12 +387,14 @@ class Campaign(Configuration):
 
     def _beside(self, name: str, key: str) -> Path:
         """Return the folder of another campaign, named at a key, which stands beside this one's."""
+        from mechscreen.storage import exists
+
         if self._folder is None:
             folder = Path(self.results) / name
         else:
             folder = self._folder.parent / name if self._folder.name else self._folder.absolute().parent / name
         path = folder / "campaign.yaml"
-        if not path.is_file():
+        if not exists(path):
             raise InputError(f"{key}: no campaign '{name}' in {folder.parent} ({path} is missing); run it first")
         return folder
 

@@ -128,9 +128,7 @@ class Description(Section):
         """Write it as JSON, unless the file says the same."""
         from mechscreen import storage
 
-        text = self.model_dump_json(indent=2) + "\n"
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            storage.write_text(path, text)
+        storage.update_text(path, self.model_dump_json(indent=2) + "\n")
 
     @cached_property
     def space(self) -> ParameterSpace:

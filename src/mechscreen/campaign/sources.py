@@ -61,7 +61,7 @@ def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
 
 def files_of(spec: str, options: Mapping[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of each file that the options of a user's object name, by what stands there."""
-    return {text: sha256(Path(text)) for text in _texts(options) if _is_file(text)} if ":" in spec else {}
+    return {text: sha256(Path(text)) for text in _texts(options) if _names_file(text)} if ":" in spec else {}
 
 
 def sha256(path: Path) -> str:
@@ -80,11 +80,18 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _is_file(text: str) -> bool:
-    # A mere word is an option's value, even where a file is called so.
-    with suppress(OSError, ValueError):
-        return ("/" in text or Path(text).suffix != "") and Path(text).is_file()
+def _names_file(text: str) -> bool:
+    # A mere word is an option's value, even where a file is called so; some texts can be no file's name.
+    with suppress(ValueError):
+        return ("/" in text or Path(text).suffix != "") and _is_file(Path(text))
     return False
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a file; if it cannot be told, neither can what a model is made of (`StorageError`)."""
+    from mechscreen.storage import exists
+
+    return exists(path) and path.is_file()
 
 
 def _distribution(package: str) -> metadata.Distribution | None:
@@ -130,5 +137,5 @@ def _resolve(name: str, folders: Iterable[Path]) -> Iterator[Path]:
         for end in range(len(parts) + 1):
             place = folder.joinpath(*parts[:end])
             for candidate in (place / "__init__.py", place.with_name(f"{place.name}.py") if end else None):
-                if candidate is not None and candidate.is_file():
+                if candidate is not None and _is_file(candidate):
                     yield candidate.resolve()

@@ -1,6 +1,7 @@
 """The part of the report that answers to a reader: planes, hits, and the profile of a chosen hit, both ways.
 
-It is plain JavaScript inside the page (``explorer.js``) on data inside the page; nothing is loaded.
+It is a section of the page (``explorer.html.j2``), hidden until plain JavaScript inside it (``explorer.js``) fills it
+from data inside the page; nothing is loaded.
 """
 
 from __future__ import annotations
@@ -78,30 +79,6 @@ def data(
     }
     # "</script>" inside a name would end the element that holds this.
     return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-
-
-def markup() -> str:
-    """Return the section of the page that the script fills; hidden until it runs."""
-    return """<section id="explorer" hidden>
-<h2>Look at the hits</h2>
-<p>Each mark is a validated hit: a blue circle where the model confirms it with the class that was emulated, else a
-cross. Click a mark to see its profile. The shade behind is the density, among all screened parameter sets, of what is
-chosen under “shade”: white where it is absent, darkest where it is <span class="darkest"></span> times as frequent as
-on the whole.</p>
-<p><label>along <select class="along"></select></label> <label>up <select class="up"></select></label>
-<label>shade <select class="shade"></select></label>
-<button type="button" class="previous">previous hit</button> <button type="button" class="next">next hit</button></p>
-<div class="panels">
-<svg class="plane" viewBox="0 0 340 300" role="img" aria-label="hits over the plane of two parameters"></svg>
-<div>
-<p><strong class="title"></strong><br><span class="verdict"></span></p>
-<p><label>output <select class="output"></select></label></p>
-<svg class="profile" viewBox="0 0 340 300" role="img" aria-label="profile of the chosen hit"></svg>
-<p class="key"><span class="simulated">——</span> simulation <span class="emulated">– – –</span> emulator</p>
-</div>
-<table><tbody></tbody></table>
-</div>
-</section>"""
 
 
 def script() -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen.figures import style
 from mechscreen.figures.text import count, number, percent, plain
+from mechscreen.figures.wrapping import wrap
 from mechscreen.models import Parameter
 from mechscreen.relations import Relation
 
@@ -31,7 +32,8 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
     relation
         A line to draw, y over x.
     """
-    figure = Figure(figsize=(style.WIDTH, 4.4))
+    width, height = style.WIDTH, 4.4
+    figure = Figure(figsize=(width, height))
     ax = figure.subplots()
     colours = [_COLOURS[k % len(_COLOURS)] for k in range(len(classes))]
     most = np.where(counts.sum(axis=0) > 0, counts.argmax(axis=0), -1)
@@ -45,7 +47,7 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
         interpolation="nearest",
     )
     handles: list[Any] = [
-        Patch(color=colours[k], label=f"{name}: {percent(float(counts[k].sum() / counts.sum()))}")
+        Patch(color=colours[k], label=f"{wrap(name, 0.2 * width)}: {percent(float(counts[k].sum() / counts.sum()))}")
         for k, name in enumerate(classes)
         if counts[k].any()
     ]
@@ -56,7 +58,8 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
         handles += ax.plot(
             values[inside], line[inside], color="black", lw=1.4, ls=(0, (4, 2)), label="line of the target"
         )
-    ax.set(xlim=(x.low, x.high), ylim=(y.low, y.high), xlabel=_described(x), ylabel=_described(y))
+    ax.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
+    ax.set(xlabel=wrap(_described(x), 0.5 * width), ylabel=wrap(_described(y), 0.75 * height))
     figure.legend(handles=handles, loc="outside right upper")
     return figure
 

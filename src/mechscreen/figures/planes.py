@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mechscreen.figures import style
 from mechscreen.figures.text import count
+from mechscreen.figures.wrapping import wrap
 from mechscreen.models import Parameter
 from mechscreen.tally import plane_pairs
 
@@ -27,6 +28,11 @@ _MOST_PARAMETERS = 13
 _MANY = 5
 # … and the empty half of the matrix has room for one plane enlarged.
 _ENLARGE_FROM = 7
+# Inches that a legend needs beside a name.
+_HANDLE = 0.4
+# Names longer than so many lines end with an ellipsis: as high as a panel; and what does not reach the next panels.
+_MOST_LINES = 5
+_MOST_LINES_ENLARGED = 3
 # Where cells hold fewer samples than that on average, they show chance rather than structure.
 _PER_CELL = 10
 _PER_STEP = 50
@@ -62,6 +68,7 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
     axes = figure.subplots(d, d, squeeze=False)
     left, bottom, rest = (0.95 if d >= _MANY else 0.8) / size, (0.95 if d >= _MANY else 0.6) / size, 1 - 0.15 / size
     figure.subplots_adjust(left=left, right=rest, top=rest, bottom=bottom, wspace=0.08, hspace=0.08)
+    panel = size * (rest - left) / d
     scale = Normalize(0, max(2.0, float(np.quantile(np.concatenate([r.ravel() for r in ratio.values()]), 0.995))))
     top = max(2.0, float(curves.max()) * 1.08)
     for row in range(d):
@@ -75,7 +82,16 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
                 _curve(ax, x, curves[row], top)
             else:
                 _cells(ax, x, y, ratio[column, row], scale)
-            _outer(ax, x, y, bottom=row == d - 1, left=column == 0, diagonal=row == column, many=d >= _MANY)
+            _outer(
+                ax,
+                x,
+                y,
+                bottom=row == d - 1,
+                left=column == 0,
+                diagonal=row == column,
+                many=d >= _MANY,
+                room=0.95 * panel,
+            )
             if row == d - 1 and d >= _MANY:
                 # Below the ticks, which are turned, by as much as in the next panel.
                 ax.xaxis.set_label_coords(0.5, -0.5 * d / (size * (rest - bottom)))
@@ -87,13 +103,18 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
         x, y = parameters[shown[column]], parameters[shown[row]]
         large = figure.add_axes((0.62, 0.62, 0.3, 0.3))
         _cells(large, x, y, ratio[column, row], scale)
-        large.set(xlabel=_described(x), ylabel=_described(y), title="the plane with the most structure, enlarged")
+        room = 0.3 * size
+        large.set(
+            xlabel=wrap(_described(x), room, _MOST_LINES_ENLARGED),
+            ylabel=wrap(_described(y), room, _MOST_LINES_ENLARGED),
+            title="the plane with the most structure, enlarged",
+        )
         bar = figure.add_axes((0.935, 0.62, 0.014, 0.3))
-        figure.colorbar(image, cax=bar, extend="max", label=f"{key}, relative to all samples")
+        figure.colorbar(image, cax=bar, extend="max", label=wrap(f"{key}, relative to all samples", room))
     else:
         bar = figure.add_axes((0.62, 0.86, 0.34, 0.03))
         figure.colorbar(image, cax=bar, orientation="horizontal", extend="max")
-        bar.set_title(f"{key},\nrelative to all samples")
+        bar.set_title(wrap(f"{key},\nrelative to all samples", 0.4 * size))
     return figure
 
 
@@ -132,8 +153,14 @@ def draw_marginals(
     if not drawn:
         return style.message("No class has enough samples to be drawn along the parameters.")
     columns = min(4, len(parameters))
-    rows = -(-(len(parameters) + 1) // columns)
-    figure = Figure(figsize=(style.WIDTH, 0.5 + 1.5 * rows))
+    room = 0.85 * (style.WIDTH - 0.6) / columns
+    names = [class_names[k] for k in drawn]
+    # The legend stands in a free panel, or below where its lines would be too long for one.
+    inside = all(wrap(name, room - _HANDLE) == name for name in names)
+    names = [wrap(name, style.WIDTH - 2 * _HANDLE) for name in names]
+    below = 0 if inside else 0.5 + 0.15 * "\n".join(names).count("\n")
+    rows = -(-(len(parameters) + inside) // columns)
+    figure = Figure(figsize=(style.WIDTH, 0.5 + 1.5 * rows + below))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     total = counts.sum(axis=0)
     top = 2.0
@@ -143,16 +170,22 @@ def draw_marginals(
         colour = style.CYCLE[place % len(style.CYCLE)]
         for ax, parameter, curve in zip(axes, parameters, curves, strict=False):
             edges = np.linspace(parameter.low, parameter.high, len(curve) + 1)
-            ax.stairs(curve, edges, baseline=None, lw=1.4, color=colour, label=class_names[k])
+            ax.stairs(curve, edges, baseline=None, lw=1.4, color=colour, label=names[place])
     for j, (ax, parameter) in enumerate(zip(axes, parameters, strict=False)):
         ax.axhline(1, color="0.5", lw=0.8, ls=(0, (3, 2)))
-        ax.set(xlabel=parameter.label, xlim=(parameter.low, parameter.high), ylim=(0, top * 1.05))
+        ax.set(
+            xlabel=wrap(parameter.label, room, _MOST_LINES), xlim=(parameter.low, parameter.high), ylim=(0, top * 1.05)
+        )
         ax.locator_params(axis="x", nbins=3)
         if j % columns == 0:
             ax.set_ylabel("relative\nfrequency")
     for ax in axes[len(parameters) :]:
         ax.set_axis_off()
-    axes[len(parameters)].legend(*axes[0].get_legend_handles_labels(), loc="center", title=objective)
+    legend = axes[0].get_legend_handles_labels()
+    if inside:
+        axes[len(parameters)].legend(*legend, loc="center", title=wrap(objective, room))
+    else:
+        figure.legend(*legend, loc="outside lower left", title=wrap(objective, style.WIDTH - _HANDLE))
     return figure
 
 
@@ -261,8 +294,10 @@ def _described(parameter: Parameter) -> str:
     return f"{parameter.label}: {parameter.meaning}" if parameter.meaning else parameter.label
 
 
-def _outer(ax: Axes, x: Parameter, y: Parameter, *, bottom: bool, left: bool, diagonal: bool, many: bool) -> None:
-    """Mark the ends of the ranges; name them on the left and bottom of the matrix only."""
+def _outer(
+    ax: Axes, x: Parameter, y: Parameter, *, bottom: bool, left: bool, diagonal: bool, many: bool, room: float
+) -> None:
+    """Mark the ends of the ranges; name them on the left and bottom of the matrix only, in lines of `room` inches."""
     for axis, parameter in ((ax.xaxis, x), (ax.yaxis, y)):
         axis.set_tick_params(length=2, pad=1.5, labelsize=7)
         axis.set_major_locator(FixedLocator([parameter.low, parameter.high]))
@@ -272,11 +307,12 @@ def _outer(ax: Axes, x: Parameter, y: Parameter, *, bottom: bool, left: bool, di
         # Its height is frequency, not the parameter.
         ax.yaxis.set_major_locator(FixedLocator([]))
     if bottom:
-        ax.set_xlabel(_on_two_lines(x) if many else x.label)
+        ax.set_xlabel(wrap(_on_two_lines(x) if many else x.label, room, _MOST_LINES))
         _align(ax.get_xticklabels(), "ha", ("left", "right"), rotation=90 if many else 0)
     if left:
         turn, side = (0, "right") if many else (90, "center")
-        ax.set_ylabel(_on_two_lines(y) if many else y.label, rotation=turn, ha=side, va="center", labelpad=4)
+        name = wrap(_on_two_lines(y) if many else y.label, room, _MOST_LINES)
+        ax.set_ylabel(name, rotation=turn, ha=side, va="bottom" if turn else "center", labelpad=4)
         if not diagonal:
             _align(ax.get_yticklabels(), "va", ("bottom", "top"), rotation=0)
 

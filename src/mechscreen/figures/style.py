@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.models import Output
@@ -44,6 +45,8 @@ _NEAR_ZERO, _MARGIN = 0.01, 0.15
 WIDTH = 7.2
 """Inches; what a report's column holds."""
 DPI = 200
+_PAD = 0.05
+"""Inches left free beside what stands out of a figure."""
 
 _SETTINGS = {
     "font.size": 9,
@@ -89,13 +92,14 @@ def message(text: str) -> Figure:
 def to_png(figure: Figure, metadata: Mapping[str, str]) -> bytes:
     """Return a PNG of at most 256 colours with texts inside it (`Title`, `Description`, …).
 
+    The picture is as large as the figure, or larger where something in it, such as a long name, would be cut off.
     The same figure gives the same bytes. The palette makes a file of smooth colours a third of its size.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches=_whole(figure))
     texts = PngInfo()
     for key, value in metadata.items():
         texts.add_itxt(key, value)
@@ -104,6 +108,15 @@ def to_png(figure: Figure, metadata: Mapping[str, str]) -> bytes:
         buffer = io.BytesIO()
         reduced.save(buffer, format="png", dpi=(DPI, DPI), pnginfo=texts)
     return buffer.getvalue()
+
+
+def _whole(figure: Figure) -> Bbox | None:
+    """Return the box in inches that holds all of a figure; None where its own does."""
+    figure.draw_without_rendering()
+    own, needed = figure.bbox_inches, figure.get_tightbbox()
+    if own.containsx(needed.x0) and own.containsx(needed.x1) and own.containsy(needed.y0) and own.containsy(needed.y1):
+        return None
+    return Bbox.union([own, needed.padded(_PAD)])
 
 
 def read_metadata(png: bytes) -> dict[str, str]:

@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _LINE = ("simulations", "dataset", "emulators", "evaluation", "screen", "validation")
 _OF_THE_WHOLE = ("members", "combine", "precision")
+_GONE = "sensitivity"
+"""Key of ``simulations`` that is none any more."""
+_LATER = ("backend",)
+"""Keys of ``emulators`` that came later."""
 
 Values = Mapping[str, Any]
 """Of a resolved ``campaign.yaml``."""
 
 
-def fingerprint(stage: str, values: Values, model_version: str, selector: Values | None) -> str:
+def fingerprint(stage: str, values: Values, model_version: str, selectors: Sequence[Values]) -> str:
     """Return the attribute ``campaign`` of a stage's files.
 
     Parameters
     ----------
-    selector
-        Values of the campaign that selected the simulations; None if none did.
+    selectors
+        Values of the campaign that selected the simulations, of the one that selected that one's, and so on; none if
+        none did.
     """
-    identity = _identity(stage, values, model_version, selector)
+    identity = _identity(stage, values, model_version, selectors)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def without_gone_keys(values: Values) -> Values:
+    """Return the values without the key that is none any more."""
+    simulations = values.get("simulations")
+    if not isinstance(simulations, Mapping):
+        return values  # for the validation to say
+    return {**values, "simulations": _without(simulations, _GONE)}
+
+
+def as_written(values: Values) -> Iterator[Values]:
+    """Yield what format 1 may have written of a campaign that is converted: with each value of the key that is gone."""
+    emulators = _without(values["emulators"], *_LATER)
+    for value in (False, True):
+        yield {**values, "simulations": {**values["simulations"], _GONE: value}, "emulators": emulators}
 
 
 def evaluated_by(values: Values) -> str:
@@ -33,20 +53,18 @@ def evaluated_by(values: Values) -> str:
     return json.dumps({**labelling, "disagreement_limit": screen["disagreement_limit"]}, sort_keys=True)
 
 
-def _identity(stage: str, values: Values, version: str, selector: Values | None) -> dict[str, Any]:
+def _identity(stage: str, values: Values, version: str, selectors: Sequence[Values]) -> dict[str, Any]:
     simulations, emulators, screen = values["simulations"], values["emulators"], values["screen"]
     if stage == "selection":
-        assert selector is not None
         return {
             "seed": values["seed"],
-            # A campaign that selects was itself never selected for, or its own selector is not known here.
-            "selector": fingerprint("evaluation", selector, version, None),
+            "selector": fingerprint("evaluation", selectors[0], version, selectors[1:]),
             "candidates": values["selection"]["candidates"],
             "objective": screen["objective"],
             "simulations": {key: simulations[key] for key in ("shard_size", "sampling")},
         }
     if stage == "simulations":
-        selected = {"selection": _identity("selection", values, version, selector)} if selector else {}
+        selected = {"selection": _identity("selection", values, version, selectors)} if selectors else {}
         return {
             "seed": values["seed"],
             "model": {**values["model"], "version": version},
@@ -61,7 +79,7 @@ def _identity(stage: str, values: Values, version: str, selector: Values | None)
         "validation": {"count": screen["count"], **values["validation"]},
     }
     before = _LINE[_LINE.index(stage) - 1]
-    return {"before": _identity(before, values, version, selector), stage: own[stage]}
+    return {"before": _identity(before, values, version, selectors), stage: own[stage]}
 
 
 def _without(section: Values, *keys: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,7 +51,7 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
         stands on is of format 1 still, or Snakemake fails.
     """
     resolved = folder / "campaign.yaml"
-    if not resolved.is_file():
+    if not storage.exists(resolved):
         raise InputError(f"{folder}: holds no campaign (no campaign.yaml); give a folder such as results/demo")
     values = read_mapping(resolved)
     if "edition" in values:
@@ -63,7 +64,7 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
             f"{snakefile or 'Snakefile'}: is not there; call this in the folder in which Snakemake runs, or name the "
             "workflow's file by --snakefile"
         )
-    conversion = _Conversion(Campaign.load_in(folder), values)
+    conversion = _Conversion(Campaign.load_in(folder, format_1.without_gone_keys(values)), values)
     counts = {"converted": 0, "done before": 0}
     for path, stage in _files(folder):
         try:
@@ -111,6 +112,8 @@ class _OtherOriginError(Exception):
 class _Conversion:
     campaign: Campaign
     values: Mapping[str, Any]
+    _expected: dict[str, set[str]] = field(default_factory=dict)
+    """Attribute ``campaign`` that a stage's files may have."""
 
     def convert(self, path: Path, stage: Stage) -> bool:
         """Convert a file; return False if it was converted before."""
@@ -153,12 +156,23 @@ class _Conversion:
 
     def _check(self, attributes: Mapping[str, Any], stage: str) -> None:
         """See that the configuration in the folder made a file."""
-        of_selector = self.campaign.selector
-        selector = None if of_selector is None else read_mapping(of_selector.paths.campaign)
-        expected = format_1.fingerprint(stage, self.values, self.campaign.about.model.version, selector)
+        if stage not in self._expected:
+            self._expected[stage] = set(self._fingerprints(stage))
         evaluated_by = format_1.evaluated_by(self.values)
-        if attributes["campaign"] != expected or attributes.get("evaluated_by", evaluated_by) != evaluated_by:
+        foreign = attributes["campaign"] not in self._expected[stage]
+        if foreign or attributes.get("evaluated_by", evaluated_by) != evaluated_by:
             raise _OtherOriginError
+
+    def _fingerprints(self, stage: str) -> Iterator[str]:
+        """Yield what format 1 calls the configuration; several where those of selectors, converted, may be several."""
+        selectors = []
+        before = self.campaign.selector
+        while before is not None:
+            selectors.append(read_mapping(before.paths.campaign))
+            before = before.selector
+        version = self.campaign.about.model.version
+        for chain in product(*map(format_1.as_written, selectors)):
+            yield format_1.fingerprint(stage, self.values, version, chain)
 
     def _attributes(self, attributes: Mapping[str, Any], identity: Identity) -> dict[str, Any]:
         dropped = ("format_version", "software_version", "evaluated_by")

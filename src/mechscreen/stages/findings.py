@@ -467,6 +467,7 @@ def _dropped_table(results: Results) -> Table:
         "Simulations dropped",
         ["status", "reason", "count"],
         [[item["status"].lower().replace("_", " "), item["reason"], item["count"]] for item in reasons],
+        "Of reasons that differ in their numbers alone, the first one stands for all, and the count is of all.",
     )
 
 

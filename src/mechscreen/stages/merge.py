@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
 from mechscreen.stages.provenance import describe, provenance, record
+from mechscreen.stages.reasons import Reasons
 from mechscreen.stages.simulate import read_shard
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 KIND = "dataset"
 
 _REASONS_KEPT = 20
-"""Reasons listed in the manifest; those of a model may differ from sample to sample."""
+"""Reasons listed in the manifest; those of a model may differ from sample to sample, and not in numbers alone."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def merge(campaign: Campaign) -> Path:
     total = campaign.simulations.count
     for split, count in zip(SPLITS, counts, strict=True):
         if count == 0 and (before is None or split == "train"):
-            most = "".join(f"; most often: {reason}" for (_, reason), _ in dropped.most_common(1))
+            most = "".join(f"; most often: {reason}" for _, reason, _ in dropped.listed()[:1])
             raise InputError(
                 f"merge: no sample is left for '{split}': of {total} simulations {sum(counts)} are usable{most}; "
                 "raise simulations.count or mend the model"
@@ -99,7 +99,7 @@ def merge(campaign: Campaign) -> Path:
             storage.remove(path)
     storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, deviations, before))
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
-    log.info("merge: %s samples; dropped %d of %d", used, sum(dropped.values()), total)
+    log.info("merge: %s samples; dropped %d of %d", used, dropped.total, total)
     return paths.manifest
 
 
@@ -162,10 +162,10 @@ def _read_manifest(campaign: Campaign) -> dict[str, Any]:
     return storage.read_record(campaign.paths.manifest, KIND, campaign.identity("dataset"))
 
 
-def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
-    """Return the number of usable samples of each split, and of the others by (status, reason)."""
+def _verify(campaign: Campaign) -> tuple[list[int], Reasons]:
+    """Return the number of usable samples of each split, and why the others are not."""
     counts = np.zeros(len(SPLITS), dtype=int)
-    dropped: Counter[tuple[str, str]] = Counter()
+    dropped = Reasons()
     problems = []
     with Progress(campaign.simulations.shards, "merge: verify", "shards") as progress:
         for number in range(campaign.simulations.shards):
@@ -177,10 +177,8 @@ def _verify(campaign: Campaign) -> tuple[list[int], Counter[tuple[str, str]]]:
                 status = shard["status"]
                 counts += np.bincount(_splits(campaign, number)[status == Status.OK], minlength=len(SPLITS))
                 failed = status != Status.OK
-                dropped.update(
-                    (Status(int(code)).name, str(reason))
-                    for code, reason in zip(status[failed], shard["reasons"][failed], strict=True)
-                )
+                for code, reason in zip(status[failed], shard["reasons"][failed], strict=True):
+                    dropped.add(Status(int(code)).name, str(reason))
             progress.advance()
     if problems:
         raise InputError(
@@ -282,7 +280,7 @@ class _SplitWriter:
 def _manifest(
     campaign: Campaign,
     counts: list[int],
-    dropped: Counter[tuple[str, str]],
+    dropped: Reasons,
     files: list[dict[str, Any]],
     deviations: list[float],
     before: Mapping[str, Any] | None,
@@ -291,12 +289,10 @@ def _manifest(
     selected = campaign.simulations.count
     if before is None:
         before, selected = {"simulations": 0, "selected": 0, "samples": {}, "dropped": {"count": 0, "reasons": []}}, 0
-    dropped_count = sum(dropped.values()) + before["dropped"]["count"]
-    dropped = dropped + Counter({(r["status"], r["reason"]): r["count"] for r in before["dropped"]["reasons"]})
-    reasons = [
-        {"status": status, "reason": reason, "count": count}
-        for (status, reason), count in sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    dropped_count = dropped.total + before["dropped"]["count"]
+    for entry in before["dropped"]["reasons"]:
+        dropped.add(entry["status"], entry["reason"], entry["count"])
+    reasons = [{"status": status, "reason": reason, "count": count} for status, reason, count in dropped.listed()]
     return {
         **record(campaign, "dataset", KIND),
         "parameters": list(campaign.space.names),

@@ -29,6 +29,7 @@ from mechscreen.registry import MODELS
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.reasons import Reasons
 from mechscreen.tables import read_parameters
 
 log = logging.getLogger(__name__)
@@ -569,14 +570,18 @@ def _tell_failures(task: Task, status: NDArray[np.uint8], reasons: NDArray[np.ob
         failed = status == code
         if code == Status.OK or not failed.any():
             continue
-        given, counts = np.unique(reasons[failed].astype(str), return_counts=True)
+        found = Reasons()
+        for reason in reasons[failed]:
+            found.add(code.name, str(reason))
+        _, example, alike = found.listed()[0]
         log.warning(
-            "%s: %d of %d samples have status %s, most often: %s",
+            "%s: %d of %d samples have status %s, most often: %s (%d alike)",
             task.label,
-            failed.sum(),
+            found.total,
             len(failed),
             code.name,
-            given[counts.argmax()],
+            example,
+            alike,
         )
     if len(status) and (status != Status.OK).all():
         log.error("%s: NOT ONE of the %d samples could be simulated", task.label, len(status))
