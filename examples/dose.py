@@ -62,5 +62,5 @@ class Dose(Model):
 
 
 def overshoots(outputs):
-    """Label a dose by whether the heart is faster than normal, by 2 a minute or more, after it was slower: 1, else 0."""
+    """Label a dose by whether the heart becomes faster than normal, by 2 a minute or more: 1, else 0."""
     return (outputs["heart rate"].max(axis=1) >= 2).astype(int)

@@ -20,8 +20,8 @@ class Membrane(Model):
         V = \frac{RT}{F} \ln \frac{[K]_o + p [Na]_o}{[K]_i + p [Na]_i}, \qquad
         g = g_K \left(1 + p \sqrt{[K]_o / K_{ref}}\right), \qquad \tau = C / g
 
-    K_ref is 5 mM. Its fourth output is the voltage that an amplifier reads at one moment without a cell: noise, which no parameter
-    determines.
+    K_ref is 5 mM. Its fourth output is the voltage that an amplifier reads at one moment without a cell: noise, which
+    no parameter determines.
     """
 
     name = "membrane"

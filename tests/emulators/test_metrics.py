@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mechscreen.emulators import metrics
+from mechscreen.models import Output, Outputs
+from mechscreen.models.distances import Distance
 
 RNG = np.random.default_rng(5)
 TRUTH = RNG.random((7, 2, 40))
@@ -115,3 +117,21 @@ def test_correlations_are_those_of_values_and_ranks_and_undefined_where_nothing_
     for a, b in ((d, np.ones(4)), (np.ones(4), e), (d[:1], e[:1])):
         curve = metrics.disagreement_curve(a, b)
         assert np.isnan([curve.pearson, curve.spearman]).all()
+
+
+def test_what_is_explained_is_r_squared_about_the_mean_at_each_point():
+    rng = np.random.default_rng(3)
+    outputs = Outputs((Output("v", np.arange(4.0), scale="linear"), Output("k")))
+    distance = Distance.of(outputs, [3.0, 0.5])
+    # A mean curve that is large beside what varies says nothing of what is known.
+    truth = rng.normal(size=(50, 5)) + np.array([100, 200, 300, 400, 5])
+    said = truth + 0.5 * rng.normal(size=truth.shape)
+    nothing = np.zeros((50, 2))
+    expected = [
+        1 - np.sum((truth[:, part] - said[:, part]) ** 2) / np.sum((truth[:, part] - truth[:, part].mean(axis=0)) ** 2)
+        for part in (slice(4), slice(4, 5))
+    ]
+    np.testing.assert_allclose(metrics.explained(truth, said, nothing, nothing, distance), expected, rtol=1e-9)
+    mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
+    np.testing.assert_allclose(metrics.explained(truth, mean, nothing, nothing, distance), 0, atol=1e-12)
+    assert np.isnan(metrics.explained(mean, said, nothing, nothing, distance)).all()

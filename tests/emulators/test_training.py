@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mechscreen.emulators.metrics import explained
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training
 from mechscreen.errors import InputError, ModelError
+from mechscreen.models import Output, Outputs
+from mechscreen.models.distances import Distance
 
 POINTS = 31
 NETWORKS = [
@@ -261,3 +264,59 @@ def test_a_killed_process_is_continued_by_another_to_the_same_weights(tmp_path):
         continued.restore(dict(state))
     assert continued.epoch == SETTINGS.epochs
     assert same(undisturbed()[0], continued)
+
+
+def test_of_a_number_by_its_peak_the_epoch_kept_is_the_one_that_knows_the_peak_best():
+    """Its profile is one whatever the parameters, so that the peak is all there is to learn."""
+    rng = np.random.default_rng(0)
+    x = rng.random((400, 1)).astype(np.float32)
+    distance = Distance.of([Output("y", np.array([0.0]))])
+    samples = Samples(x, np.ones((400, 1, 1), np.float32), np.log(1 + 9 * x), distance)
+    train, validation = samples.take(np.arange(300)), samples.take(np.arange(300, 400))
+    network = build_network(DenseSettings(width=32, blocks=1), train, seed=1)
+    job = Training(network, train, validation, TrainingSettings(epochs=25, batch_size=32), seed=1)
+    while not job.finished:
+        job.run_epoch()
+    peaks = [row["validation_log_peak_rmse"] for row in job.history]
+    assert peaks[job.best_epoch - 1] <= 1.1 * min(peaks)
+    assert job.best_epoch > 10
+    # And the error told is that of the values, relative to the larger one.
+    job.use_best_weights()
+    said = network.predict(validation.parameters, verbose=0)
+    np.testing.assert_array_equal(said["profiles"], 1)
+    y, again = np.exp(validation.log_peaks), np.exp(said["log_peaks"])
+    error = (np.abs(y - again) / np.maximum(y, again)).mean()
+    assert job.history[job.best_epoch - 1]["validation_rmse"] == pytest.approx(error, rel=1e-3)
+
+
+def test_signed_and_logarithmic_outputs_are_learnt_beside_profiles():
+    rng = np.random.default_rng(1)
+    x = rng.random((600, 2)).astype(np.float32)
+    signed, decades = Output("v", np.arange(5.0), scale="linear"), Output("k", scale="log")
+    outputs = Outputs((signed, decades, Output("p", np.arange(8.0))))
+    wave = 20 * np.sin(3 * x[:, :1] + np.arange(5.0)) - 40
+    bump = np.exp(-((np.arange(8.0) - 7 * x[:, 1:]) ** 2) / 8) * (1 + x[:, :1])
+    raw = outputs.join({"v": wave, "k": np.exp(6 * x[:, 0] - 3), "p": bump}, 600)
+    profiles, log_peaks, status, _ = outputs.scaled(raw)
+    assert not status.any()
+    distance = Distance.of(outputs, outputs.deviations([outputs.scatter(profiles)]))
+    samples = Samples(x, profiles.astype(np.float32), log_peaks.astype(np.float32), distance)
+    train, validation = samples.take(np.arange(500)), samples.take(np.arange(500, 600))
+    network = build_network(DenseSettings(width=64, blocks=1), train, seed=2)
+    settings = TrainingSettings(epochs=30, batch_size=32, learning_rate=0.01)
+    job = Training(network, train, validation, settings, seed=2)
+    while not job.finished:
+        job.run_epoch()
+    job.use_best_weights()
+    said = network.predict(validation.parameters, verbose=0)
+    np.testing.assert_array_equal(said["log_peaks"][:, :2], 0)
+    found = explained(validation.profiles, said["profiles"], validation.log_peaks, said["log_peaks"], distance)
+    assert (found > 0.97).all(), found
+
+
+def test_cross_entropy_is_refused_for_what_is_not_between_zero_and_one():
+    distance = Distance.of([Output("v", np.arange(5.0), scale="linear")])
+    samples = Samples(*(np.zeros((9, *shape), np.float32) for shape in ((2,), (1, 5), (1,))), distance)
+    network = build_network(DenseSettings(width=8, blocks=1), samples)
+    with pytest.raises(InputError, match=r"emulators\.training\.loss: cross_entropy compares profiles"):
+        Training(network, samples, samples, TrainingSettings(loss="cross_entropy"), seed=0)

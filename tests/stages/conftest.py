@@ -25,7 +25,7 @@ class Bumps(Model):
             Parameter("scale", 1.0, 20.0, levels=(1.0, 20.0)),
         ]
     )
-    outputs = (Output("signal", np.arange(61.0)),)
+    outputs = (Output("signal", np.arange(61.0), compare="shape"),)
 
     def __init__(self, narrowest=0.0):
         self.narrowest = narrowest

@@ -105,7 +105,7 @@ def test_manifest_tells_what_there_is_and_what_was_dropped(campaign):
     assert raised["count"] > 1
     assert manifest["parameters"] == ["a", "b", "c"]
     assert manifest["outputs"] == ["sine", "cosine"]
-    assert manifest["points"] == 20
+    assert manifest["sizes"] == [20, 20]
     assert manifest["simulations"] == 400
     assert manifest["campaign"] == campaign.fingerprint("dataset")
     folder = campaign.paths.dataset

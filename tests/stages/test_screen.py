@@ -407,9 +407,13 @@ def test_unknown_target_or_block_is_named(trained, campaign):
 
 
 def test_ensemble_that_predicts_nan_is_refused(campaign):
+    ensemble = load_campaign_ensemble(campaign)
+
     class Broken:
+        batch_size, shape = ensemble.batch_size, ensemble.shape
+
         def predict(self, normalised):
-            said = load_campaign_ensemble(campaign).predict(normalised)
+            said = ensemble.predict(normalised)
             said.log_peaks[5] = np.nan
             return said
 

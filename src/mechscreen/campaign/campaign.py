@@ -219,10 +219,13 @@ class Campaign(Configuration):
     @cached_property
     def objective(self) -> Labelling:
         """What labels the outputs that the screen looks through; loads it."""
+        return self._label(self.outputs)
+
+    def _label(self, outputs: Outputs) -> Labelling:
         from mechscreen.objectives import Labelling
 
         try:
-            return Labelling(self._objective, self.outputs)
+            return Labelling(self._objective, outputs)
         except InputError as error:
             raise InputError(f"'screen.objective': {error}") from None
 
@@ -241,7 +244,7 @@ class Campaign(Configuration):
                 ACQUISITIONS.get(self.selection.acquisition)
             except (InputError, ModelError) as error:
                 raise type(error)(f"'selection.acquisition': {error}") from None
-        return Description.of(
+        found = Description.of(
             self.model_instance,
             self.model.name,
             self.model.options,
@@ -250,6 +253,8 @@ class Campaign(Configuration):
             looked_for.options,
             None if self.selection is None else self.selection.acquisition,
         )
+        self._label(found.outputs)
+        return found
 
     @property
     def outputs(self) -> Outputs:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen.emulators.metrics import USELESS
 from mechscreen.emulators.metrics import r_squared as of_values
-from mechscreen.figures import style
+from mechscreen.figures import style, wrapping
 from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import correlation, count, number
 from mechscreen.models import Output
@@ -55,10 +55,14 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
         else:
             chosen = slice(None, None, max(1, len(x) // _MOST_POINTS))
             ax.scatter(x[chosen], y[chosen], s=5, alpha=0.5, lw=0, color=style.BLUE)
-        _diagonal(ax, low, high, f"simulated {pair.label}", "emulated")
+        _diagonal(ax, low, high, "simulated", "emulated")
+        if logarithmic:
+            for axis in (ax.xaxis, ax.yaxis):
+                style.log_axis_in_short(axis, low, high)
         useless = r2 is not None and r2 < USELESS
         quality = "does not vary" if r2 is None else f"R² = {correlation(r2)}"
-        ax.set_title(f"{pair.output.name}: {quality}", loc="left", color=style.VERMILION if useless else "black")
+        title = wrapping.wrap(f"{pair.label}\n{quality}", style.WIDTH / _COLUMNS - 0.6, 3, "axes.titlesize")
+        ax.set_title(title, loc="left", color=style.VERMILION if useless else "black")
     for ax in panels[len(shown) :]:
         ax.set_axis_off()
     return figure

@@ -185,8 +185,8 @@ class Profiles(CampaignFigure):
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
-        """Return the predictions of the test split."""
-        return {"predictions": campaign.paths.predictions}
+        """Return the predictions of the test split, and the manifest, which has the units of errors."""
+        return {"predictions": campaign.paths.predictions, "manifest": campaign.paths.manifest}
 
     @classmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:

@@ -94,7 +94,8 @@
 
   function drawLines(shown) {
     const points = shown.grid.length;
-    frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel }, shown);
+    frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel },
+      { low: shown.low[chosen], high: shown.high[chosen], label: shown.label });
     const px = scaled(shown.grid[0], shown.grid[points - 1], inner.x0, inner.x1);
     const py = scaled(0, 1, inner.y0, inner.y1 + 8);
     for (const [way, name] of ways) {
@@ -131,7 +132,7 @@
         preserveAspectRatio: "none", style: "image-rendering: pixelated", class: name });
     }
     element(chart, "text", { x: BOX.width / 2, y: height + 52, "text-anchor": "middle", class: "label" },
-      `${shown.label}: dark ${short(shown.low)}, bright ${short(shown.high)}`);
+      `${shown.label}: dark ${short(shown.low[chosen])}, bright ${short(shown.high[chosen])}`);
     element(chart, "text", { x: BOX.width / 2, y: height + 70, "text-anchor": "middle" },
       `along: ${shown.axes[1]}; up: ${shown.axes[0]}`);
   }

@@ -87,24 +87,30 @@ def script() -> str:
 
 
 def _output(pair: Pair) -> dict[str, Any]:
-    """Return what the page holds of an output: numbers as they are, else levels between its limits, (hits, 2, …)."""
-    output, (low, high) = pair.output, pair.limits
+    """Return what the page holds of an output: numbers as they are, else levels between limits, (hits, 2, …)."""
+    output = pair.output
     both = np.stack([pair.simulated, pair.emulated], axis=1)
     about: dict[str, Any] = {"name": output.name, "label": pair.label, "view": output.view}
     if output.view == "number":
         values = both.reshape(len(both), 2)
         return {**about, "values": [[_short(value) for value in row] for row in values]}
+    limits = np.tile(pair.limits, (len(both), 1))
     if output.view == "image":
         rows, columns = (_thinned(0, size - 1, _PIXELS) for size in output.shape)
         both = both[:, :, rows[:, None], columns]
         about |= {"rows": len(rows), "columns": len(columns), "axes": list(output.axes)}
+        # Of each sample its own, as in the figures; what is emulated is always known.
+        flat = both.reshape(len(both), 2 * len(rows) * len(columns))
+        limits = np.stack([np.nanmin(flat, axis=1), np.nanmax(flat, axis=1)], axis=1)
     else:
         place = _places(output, both)
         both = both[..., place]
         about |= {"gridLabel": output.axes[0], "grid": [float(f"{x:.6g}") for x in output.grid[place]]}
-    level = (np.nan_to_num(both) - low) / ((high - low) or 1.0)
+    low, high = limits.T.reshape(2, len(both), *(1,) * (both.ndim - 1))
+    level = (np.nan_to_num(both) - low) / np.where(high > low, high - low, 1)
     levels = np.where(np.isfinite(both), np.clip(level, 0, 1) * 254, _MISSING)
-    return {**about, "low": _short(low), "high": _short(high), "levels": _base64(levels)}
+    about |= {name: [_short(value) for value in limits[:, k]] for k, name in enumerate(("low", "high"))}
+    return {**about, "levels": _base64(levels)}
 
 
 def _short(value: float) -> float | None:

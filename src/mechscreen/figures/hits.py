@@ -90,7 +90,7 @@ def caption(rmse: NDArray[Any], stands: NDArray[Any], shown: Sequence[Pair]) -> 
     text = f"Shown: {len(_chosen(rmse, len(shown)))} of {count(len(rmse), 'validated hit')}"
     if len(shown) > _OUTPUTS:
         text += f", with {_OUTPUTS} of {len(shown)} outputs"
-    return f"{text}; {int(stands.sum()):,} of the {len(rmse):,} are ticked."
+    return f"{text}; {int(stands.sum()):,} of the {len(rmse):,} are ticked.{pairs.about_fields(shown)}"
 
 
 def rotate(profile: NDArray[Any], pixels: int = _DISC_PIXELS) -> NDArray[Any]:

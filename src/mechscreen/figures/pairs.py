@@ -120,6 +120,7 @@ def _numbers(ax: Axes, pair: Pair, i: int) -> None:
     else:
         ax.set_xscale("log")
         ax.set_xlim(low / 1.2, high * 1.2)
+        style.log_axis_in_short(ax.xaxis, low / 1.2, high * 1.2)
     ax.plot(float(np.squeeze(pair.simulated[i])), 0, **_DOT)
     ax.plot(float(np.squeeze(pair.emulated[i])), 0, **_RING)
     ax.axhline(0, color="0.8", linewidth=0.7, zorder=0)
@@ -146,7 +147,22 @@ def _images(ax: Axes, pair: Pair, i: int) -> None:
     ax.set_xlim(0, (2 + _GAP) * width)
     ax.set_ylim(0, height)
     ax.set_aspect("equal" if 0.2 < width / height < 5 else "auto")
-    ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def about_fields(shown: Sequence[Pair]) -> str:
+    """Return a sentence on what lies along and up the images, which have no room for it; "" where there is none."""
+    told = []
+    for pair in shown:
+        if pair.output.view == "image":
+            (up, rows), (along, columns) = zip(pair.output.axes, pair.output.grids, strict=True)
+            told.append(
+                f"{pair.output.name}: {along} from {columns[0]:g} to {columns[-1]:g} along, {up} from {rows[0]:g} to "
+                f"{rows[-1]:g} up"
+            )
+    return f" Fields: {'; '.join(told)}." if told else ""
 
 
 def image_label(pair: Pair, i: int) -> str:

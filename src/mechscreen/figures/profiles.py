@@ -59,7 +59,8 @@ def draw(
                 ax.set_xlabel(pair.output.axes[0])
         axes[row, 0].set_ylabel(heading)
     for ax, heading in zip(axes[0], _HEADINGS, strict=True):
-        ax.annotate(heading, (0.5, 1.0), (0, 18), "axes fraction", "offset points", ha="center", va="bottom")
+        above = 32 if shown[rows[0][2]].output.view == "image" else 18
+        ax.annotate(heading, (0.5, 1.0), (0, above), "axes fraction", "offset points", ha="center", va="bottom")
     labels_of_values = {"value / max" if pair.output.compare == "shape" else "value" for pair in shown}
     figure.supylabel(shown[0].label if len(shown) == 1 else " or ".join(sorted(labels_of_values)), fontsize=9)
     pairs.legend(figure, shown)
@@ -69,11 +70,12 @@ def draw(
 def caption(labels: NDArray[Any], class_names: Sequence[str], shown: Sequence[Pair]) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
     if len(shown) > 1:
-        return f"A row for every output. {count(len(labels), 'test sample')}."
+        return f"A row for every output. {count(len(labels), 'test sample')}.{pairs.about_fields(shown)}"
     numbers = np.bincount(labels, minlength=len(class_names))
     absent = [name for name, n in zip(class_names, numbers, strict=True) if not n]
-    text = f"A row for every class of the simulated profile; {count(len(labels), 'test sample')}"
-    return f"{text}, none of the class {' or '.join(absent)}." if absent else f"{text}."
+    text = f"A row for every class of the simulation; {count(len(labels), 'test sample')}"
+    text += f", none of the class {' or '.join(absent)}." if absent else "."
+    return text + pairs.about_fields(shown)
 
 
 def _rows(

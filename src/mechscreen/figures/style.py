@@ -14,10 +14,11 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.figures.text import number
 from mechscreen.models import Output
 
 P = ParamSpec("P")
@@ -167,6 +168,18 @@ def log_axis(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def log_axis_in_short(axis: Axis, low: float, high: float, most: int = 3) -> None:
+    """Label a short logarithmic axis at a few of 1, 2 and 5, or of the powers of ten."""
+    powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    candidates = [10 ** powers[:, None] * steps for steps in (np.array([1.0]), np.array([1.0, 2.0, 5.0]))]
+    tens, fine = (ticks[(low <= ticks) & (ticks <= high)] for ticks in candidates)
+    ticks = tens if len(tens) >= 2 else fine
+    ticks = ticks[:: max(1, -(-len(ticks) // most))]
+    axis.set_major_locator(FixedLocator(ticks.tolist() or [low, high]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_locator(NullLocator())
 
 
 def spread(values: NDArray[Any], quantiles: ArrayLike) -> NDArray[np.int64]:

@@ -123,7 +123,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     if distance is not None:
         new = f"median RMSE of confirmed hits; {validation['training_target']:,} of the "
         new += f"{count(validation['training_samples'], 'training sample')} are of the target"
-        numbers.append(KeyNumber("Distance to the nearest training profile", number(distance), new))
+        numbers.append(KeyNumber("Distance to the nearest training sample", number(distance), new))
     return numbers
 
 
