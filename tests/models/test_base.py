@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mechscreen import Model, Output, Parameter, Solution, get_model
 from mechscreen.errors import InputError, MechscreenError, ModelError
-from mechscreen.models import ParameterSpace, Status, model_names
+from mechscreen.models import Outputs, ParameterSpace, Status, model_names
 from mechscreen.models.base import WrongSolution
 from mechscreen.registry import MODELS
 
@@ -114,7 +114,10 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
     ("outputs", "message"),
     [
         ((), "has no outputs"),
-        ((Output("a", np.arange(5.0)), Output("b", np.arange(4.0))), r"\[5, 4\] points; all must have the same number"),
+        (
+            (Output("a", np.arange(5.0)), Output("a")),
+            r"its outputs are named \['a', 'a'\]; give each a name of its own",
+        ),
         ((Output("a", np.array([0.0, 2.0, 1.0])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.array([0.0, 1.0, np.nan])),), "'a': its grid must be finite and ascending"),
         ((Output("a", np.zeros((2, 2))),), "'a': its grid must be finite and ascending"),
@@ -122,7 +125,7 @@ def test_a_wrong_change_of_a_range_is_refused(changes, message):
         ((Output("a", np.arange(3.0), floor=np.nan),), "'a': its floor is nan; give the least value that counts"),
     ],
 )
-def test_a_model_whose_outputs_cannot_stand_side_by_side_is_refused(monkeypatch, outputs, message):
+def test_a_model_whose_outputs_make_no_sense_is_refused(monkeypatch, outputs, message):
     monkeypatch.setattr(Ramp, "outputs", outputs)
     with pytest.raises(ModelError, match=message):
         get_model(Ramp.name)
@@ -140,7 +143,7 @@ def test_failed_samples_are_rows_with_a_status_and_a_reason():
     assert result.reasons == (
         "",
         "too large",
-        "output 'y' is -1 at point 0: clip rounding in solve(), or shift it, or take its exponential",
+        "output 'y' is -1 at point 0: clip rounding in solve(), or give it scale='linear' if it may be negative",
         "output 'z' is zero everywhere; give it a floor (Output(..., floor=...)) if it may be",
     )
     assert np.isnan(result.profiles[1:]).all()
@@ -256,3 +259,53 @@ def test_sensitivity_is_how_far_the_profile_of_slightly_different_parameters_lie
     alone = Decay().simulate(rates[3:, None], seeds=[3], sensitivity=True)
     np.testing.assert_array_equal(alone.sensitivity[0], result.sensitivity[3])
     assert Decay().simulate(rates[:, None]).sensitivity is None
+
+
+class Mixed(Model):
+    """A number with a sign, a series and a field, returned by name."""
+
+    name = "mixed-for-tests"
+    version = "1"
+    space = ParameterSpace([Parameter("a", 0.0, 1.0)])
+    outputs = (
+        Output("number", unit="mV"),
+        Output("series", np.arange(3.0)),
+        Output("field", (np.arange(2.0), np.arange(4.0)), scale="linear"),
+    )
+    left_out = ""
+
+    def solve(self, parameters, seeds):
+        a = parameters[:, 0]
+        values = {
+            "number": -a,
+            "series": 1 + a[:, None] * np.arange(3.0),
+            "field": a[:, None, None] * np.arange(-4.0, 4.0).reshape(2, 4),
+        }
+        return Solution({name: array for name, array in values.items() if name != self.left_out})
+
+
+def test_outputs_that_differ_in_shape_are_returned_by_name():
+    model = Mixed()
+    result = model.simulate([[0.0], [0.5]])
+    assert (result.profiles.shape, result.log_peaks.shape) == ((2, 1 + 3 + 8), (2, 3))
+    by_name = Outputs(model.outputs).by_name(result.profiles, result.log_peaks)
+    assert by_name["number"].tolist() == [0, -0.5]
+    np.testing.assert_allclose(by_name["series"][1], [1, 1.5, 2])
+    assert by_name["field"][1].tolist() == [[-2, -1.5, -1, -0.5], [0, 0.5, 1, 1.5]]
+
+
+def test_a_sensitivity_is_told_in_the_units_of_each_output():
+    result = Mixed().simulate([[0.5]], sensitivity=True)
+    changed = 5e-6 * 0.5
+    np.testing.assert_allclose(result.sensitivity[0, 0], changed, rtol=1e-6)
+    np.testing.assert_allclose(
+        result.sensitivity[0, 2], changed * np.sqrt(np.mean(np.arange(-4.0, 4.0) ** 2)), rtol=1e-6
+    )
+
+
+def test_an_output_that_solve_leaves_out_is_a_mistake_of_the_code(monkeypatch):
+    monkeypatch.setattr(Mixed, "left_out", "series")
+    with pytest.raises(
+        WrongSolution, match=r"outputs \['field', 'number'\]; the model's are \['field', 'number', 'series'\]"
+    ):
+        Mixed().simulate([[0.5]])

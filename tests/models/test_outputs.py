@@ -89,6 +89,11 @@ def test_a_number_is_linear_a_profile_goes_by_its_peak_and_each_says_how_it_is_s
     assert (FIELD.axes, PLAIN.axes, NUMBER.axes) == (("y [mm]", "x [mm]"), ("position",), ())
 
 
+def test_a_single_point_is_shown_as_a_number():
+    assert Output("y", np.array([0.0])).view == "number"
+    assert Output("y", (np.zeros(1), np.zeros(1))).view == "number"
+
+
 def test_outputs_of_as_many_points_stand_side_by_side_and_all_others_one_after_the_other():
     assert Outputs((PLAIN, FLOORED)).shape == (2, 3)
     assert Outputs((NUMBER, DECADES)).shape == (2, 1)

@@ -113,7 +113,7 @@ _RING: Mapping[str, Any] = {
 def _numbers(ax: Axes, pair: Pair, i: int) -> None:
     """Draw two numbers on an axis that holds those of all samples."""
     low, high = pair.limits
-    if pair.output.scale == "linear":
+    if pair.output.scale != "log":
         margin = 0.08 * ((high - low) or 1.0)
         ax.set_xlim(low - margin, high + margin)
         ax.locator_params(axis="x", nbins=3)

@@ -23,7 +23,7 @@ UNDERSHOOT = 1e-6
 zero."""
 
 _VIEWS: Mapping[int, tuple[View, ...]] = {0: ("number",), 1: ("line", "disc"), 2: ("image",)}
-"""How outputs of so many axes can be shown, the way they are shown unless they say otherwise first."""
+"""How outputs of so many axes can be shown."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Output:
             text = getattr(self, name)
             set_field(self, name, text if isinstance(text, str) else tuple(text))
         set_field(self, "scale", self.scale or ("peak" if grids else "linear"))
-        set_field(self, "view", self.view or _VIEWS.get(len(grids), ("image",))[0])
+        set_field(self, "view", self.view or self._views[0])
 
     @property
     def grids(self) -> tuple[FloatArray, ...]:
@@ -110,6 +110,12 @@ class Output:
         """Whether it is more than one number by its peak, which is all that is to be known of it then."""
         return self.scale != "peak" or self.size > 1
 
+    @property
+    def _views(self) -> tuple[View, ...]:
+        """How it can be shown; the way it is unless it says otherwise first."""
+        own = _VIEWS.get(len(self.grids), ("image",))
+        return ("number", *own) if self.grids and self.size == 1 else own
+
     def check(self, where: str) -> None:
         """See that it makes sense.
 
@@ -133,9 +139,8 @@ class Output:
             raise ModelError(f"{where}: a number has no shape beside its peak; give it scale='linear' or scale='log'")
         if self.compare not in ("values", "shape") or (self.compare == "shape" and self.scale != "peak"):
             raise ModelError(f"{where}: compare must be 'values', or, with scale='peak', 'shape'; not '{self.compare}'")
-        if self.view not in _VIEWS[len(self.grids)]:
-            valid = ", ".join(_VIEWS[len(self.grids)])
-            raise ModelError(f"{where}: cannot be shown as '{self.view}' (valid: {valid})")
+        if self.view not in self._views:
+            raise ModelError(f"{where}: cannot be shown as '{self.view}' (valid: {', '.join(self._views)})")
         if not 0 <= self.floor < math.inf:
             raise ModelError(f"{where}: its floor is {self.floor}; give the least value that counts")
 
