@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Method = Literal["uniform", "sobol"]
+Sampling = Literal["uniform", "sobol"]
 
 _WORDS_PER_COUNT = 4
 """64-bit words that Philox4x64 makes of each value of its counter."""
@@ -23,7 +23,9 @@ _SEQUENCE_LENGTH = 2**27
 """Points of one Sobol sequence; the next ones come from an independent scrambling of it."""
 
 
-def sample_unit(method: Method, seed: int, start: int, stop: int, dimensions: int, stream: str) -> NDArray[np.float64]:
+def sample_unit(
+    method: Sampling, seed: int, start: int, stop: int, dimensions: int, stream: str
+) -> NDArray[np.float64]:
     """Return samples ``start … stop − 1`` as points of the unit cube.
 
     Parameters

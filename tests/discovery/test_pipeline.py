@@ -8,7 +8,7 @@ import pytest
 from discovery_study.cases import get_case
 from mechscreen import InputError
 from mechscreen.discovery import Knowledge, Polynomial, Undetermined, discover
-from mechscreen.discovery.search import Search, regress
+from mechscreen.discovery.search import SupportSearch, regress
 
 ROWS = [
     ("over-damped", {}, 2),
@@ -165,7 +165,7 @@ class TestExactStarts:
             assert len(full.support) == search.problem.columns.count
             return search._try_single_moves(full)
 
-        monkeypatch.setattr(Search, "run", run)
+        monkeypatch.setattr(SupportSearch, "run", run)
         self.check_decay(self.discover_decay())
 
     def test_an_equilibrium_is_not_left_without_a_cause(self):

@@ -18,7 +18,7 @@ def page(text="text"):
         numbers=[KeyNumber(text, text, text)],
         pictures=[Picture("hits", text, text, PNG)],
         tables=[Table(text, [text, "n"], [[text, 3], [None, 0.25]], text)],
-        provenance=[Table(text, [text], [[text]])],
+        origin=[Table(text, [text], [[text]])],
         configuration=text,
     )
 

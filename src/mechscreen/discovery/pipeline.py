@@ -23,7 +23,7 @@ from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library, Polynomial
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
 from mechscreen.discovery.odenet import train
-from mechscreen.discovery.search import Candidate, Search, regress
+from mechscreen.discovery.search import Candidate, SupportSearch, regress
 from mechscreen.discovery.selection import neighbour_costs
 from mechscreen.errors import InputError, nearest
 
@@ -91,7 +91,7 @@ def discover(
     guesses = _guess_hidden(states, grid, data, scales, scaled_anchors, statements)
     if method == "odenet":
         return _train(problem, guesses[0], noise, structure, data, scales, units, scaled_anchors, statements, began)
-    search = Search(problem, guesses, noise, structure.locked)
+    search = SupportSearch(problem, guesses, noise, structure.locked)
     best = search.run()
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
@@ -176,7 +176,7 @@ def _term_scales(library: Library, data: Trajectories, scales: Scales) -> FloatA
     return np.concatenate([monomials, np.where(size > 0, size, 1.0)])
 
 
-def _refine(best: Candidate, search: Search) -> tuple[Collocation, Candidate]:
+def _refine(best: Candidate, search: SupportSearch) -> tuple[Collocation, Candidate]:
     """Halve the node spacing until the coefficients move by less than a tenth of their standard errors."""
     problem = search.problem
     for _ in range(4):
@@ -257,7 +257,7 @@ def _train(
 
 
 def _report(
-    problem: Collocation, best: Candidate, search: Search, structure: Structure, data: Trajectories, scales: Scales,
+    problem: Collocation, best: Candidate, search: SupportSearch, structure: Structure, data: Trajectories, scales: Scales,
     units: FloatArray, knowledge: Knowledge, began: float,
 ) -> DiscoveredModel:  # fmt: skip
     """Bring the result into the data's units and judge it."""
@@ -316,7 +316,7 @@ def _report(
 
 
 def _neighbours(
-    best: Candidate, search: Search, structure: Structure, library: Library, quadratic: Quadratic
+    best: Candidate, search: SupportSearch, structure: Structure, library: Library, quadratic: Quadratic
 ) -> tuple[tuple[Alternative, ...], float]:
     """Supports one move away, by the quadratic model, and the chosen support's share of the probability among them."""
     target = quadratic.hessian @ best.fit.beta - quadratic.gradient

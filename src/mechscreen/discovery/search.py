@@ -46,7 +46,7 @@ class Candidate:
         return tuple(int(i) for i in self.fit.active)
 
 
-class Search:
+class SupportSearch:
     """Support search for one problem; all quantities dimensionless.
 
     A candidate is fitted by annealing: from loose constraints, where the states follow the data, to tight ones, where

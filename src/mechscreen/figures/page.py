@@ -68,7 +68,7 @@ class Page:
     numbers: Sequence[KeyNumber]
     pictures: Sequence[Picture]
     tables: Sequence[Table]
-    provenance: Sequence[Table] = field(default=())
+    origin: Sequence[Table] = field(default=())
     configuration: str = ""
     explorer: str = ""
     """The JSON that `mechscreen.figures.explorer.data` makes; "" where there is no hit to look at."""

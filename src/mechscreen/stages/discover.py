@@ -267,7 +267,7 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
             numbers=numbers,
             pictures=[Picture("discovery", "Data, fit and forecast", discovery.CAPTION, picture)],
             tables=tables,
-            provenance=[
+            origin=[
                 Table(
                     "Made by",
                     ["what", "value"],

@@ -503,7 +503,7 @@ def _or_none(text: str) -> float | None:
         return None
 
 
-def provenance(campaign: Campaign) -> list[Table]:
+def origin(campaign: Campaign) -> list[Table]:
     """Return what the results can be traced by."""
     return [
         Table(

@@ -93,7 +93,7 @@ def report(campaign: Campaign) -> Path:
         numbers=findings.key_numbers(results),
         pictures=pictures,
         tables=findings.tables(results),
-        provenance=findings.provenance(campaign),
+        origin=findings.origin(campaign),
         configuration=campaign.to_yaml(),
         explorer=_explorer(results),
     )

@@ -271,7 +271,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Block:
+class _Simulated:
     """Simulations of some samples."""
 
     profiles: NDArray[np.float32]
@@ -282,7 +282,7 @@ class _Block:
     seconds: float
 
 
-_Parts = list[tuple[NDArray[np.int64], _Block]]
+_Parts = list[tuple[NDArray[np.int64], _Simulated]]
 """Rows of a task, and the simulations of these."""
 
 
@@ -429,7 +429,7 @@ class _Mistake:
         self._enough = min(_ENOUGH_ALIKE, len(done))
         self._reasons: list[str] = []
 
-    def look_at(self, block: _Block) -> None:
+    def look_at(self, block: _Simulated) -> None:
         """Look at the first samples that are done.
 
         Raises
@@ -521,7 +521,7 @@ def _simulate_block(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -
     return done
 
 
-def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Block:
+def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Simulated:
     start = time.perf_counter()
     try:
         return _attempt(task, simulator, row, task.sensitivity)
@@ -535,7 +535,7 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
             failure = error
     log.debug("%s: sample %d failed", task.label, task.index[row[0]], exc_info=failure)
     of_outputs = np.full((1, len(task.outputs)), np.nan)
-    return _Block(
+    return _Simulated(
         np.full((1, *task.outputs.shape), np.nan, dtype=np.float32),
         of_outputs,
         np.array([Status.TIMEOUT if isinstance(failure, TimedOut) else Status.ERROR], dtype=np.uint8),
@@ -545,10 +545,10 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
     )
 
 
-def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Block:
+def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Simulated:
     start = time.perf_counter()
     result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
-    return _Block(
+    return _Simulated(
         result.profiles.astype(np.float32),
         result.log_peaks,
         result.status,
