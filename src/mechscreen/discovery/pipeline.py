@@ -257,8 +257,8 @@ def _train(
 
 
 def _report(
-    problem: Collocation, best: Candidate, search: SupportSearch, structure: Structure, data: Trajectories, scales: Scales,
-    units: FloatArray, knowledge: Knowledge, began: float,
+    problem: Collocation, best: Candidate, search: SupportSearch, structure: Structure, data: Trajectories,
+    scales: Scales, units: FloatArray, knowledge: Knowledge, began: float,
 ) -> DiscoveredModel:  # fmt: skip
     """Bring the result into the data's units and judge it."""
     fit, columns, library = best.fit, structure.columns, problem.library
