@@ -50,15 +50,20 @@ def main() -> None:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     arguments = parser.parse_args()
-    before, after = (dict(arrays(folder)) for folder in (arguments.before, arguments.after))
+    lines = compare(arguments.before, arguments.after)
+    print("\n".join(lines))
+    sys.exit(1 if len(lines) > 1 else 0)
+
+
+def compare(before_folder: Path, after_folder: Path) -> list[str]:
+    """Return a line for each array that differs, and how many are the same."""
+    before, after = (dict(arrays(folder)) for folder in (before_folder, after_folder))
     lines = [f"{name}: only before" for name in before.keys() - after.keys()]
     lines += [f"{name}: only after" for name in after.keys() - before.keys()]
     common = before.keys() & after.keys()
     found = {name: difference(before[name], after[name]) for name in common}
     lines += [f"{name}: {text}" for name, text in found.items() if text]
-    print("\n".join(sorted(lines)))
-    print(f"{sum(not text for text in found.values())} of {len(common)} common arrays are the same")
-    sys.exit(bool(lines))
+    return [*sorted(lines), f"{sum(not text for text in found.values())} of {len(common)} common arrays are the same"]
 
 
 if __name__ == "__main__":
