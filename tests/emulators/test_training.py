@@ -299,7 +299,7 @@ def test_signed_and_logarithmic_outputs_are_learnt_beside_profiles():
     raw = outputs.join({"v": wave, "k": np.exp(6 * x[:, 0] - 3), "p": bump}, 600)
     profiles, log_peaks, status, _ = outputs.scaled(raw)
     assert not status.any()
-    distance = Distance.of(outputs, outputs.deviations([outputs.scatter(profiles)]))
+    distance = Distance.of(outputs, outputs.deviations(outputs.scatter(profiles)))
     samples = Samples(x, profiles.astype(np.float32), log_peaks.astype(np.float32), distance)
     train, validation = samples.take(np.arange(500)), samples.take(np.arange(500, 600))
     network = build_network(DenseSettings(width=64, blocks=1), train, seed=2)

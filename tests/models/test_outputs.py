@@ -150,7 +150,7 @@ def test_deviations_are_those_of_numpy_over_the_samples_however_these_come():
     outputs = Outputs((NUMBER, SIGNED, Output("dead", scale="linear"), PLAIN))
     values = random.normal(size=(50, sum(outputs.sizes))) * np.arange(1, 10) + 30
     values[:, 5] = 4.0
-    found = outputs.deviations([outputs.scatter(values[:13]), outputs.scatter(values[13:])])
+    found = outputs.deviations(outputs.scatter(values[:13]) + outputs.scatter(values[13:]))
     expected = np.sqrt(values[:, 1:5].var(axis=0).mean())
     np.testing.assert_allclose(found, [values[:, 0].std(), expected, 1, 1])
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -420,3 +421,10 @@ def test_ensemble_that_predicts_nan_is_refused(campaign):
     search = stage.Search(campaign)
     with pytest.raises(ModelError, match="not finite; train it again"):
         search.look_at(Broken(), 0, 100, search.no_counts())
+
+
+def test_a_screen_needs_the_members_alone_and_no_training_set(campaign):
+    whole = screen_block(campaign, 0).read_bytes()
+    campaign.paths.block(0).unlink()
+    shutil.rmtree(campaign.paths.dataset)
+    assert screen_block(campaign, 0).read_bytes() == whole

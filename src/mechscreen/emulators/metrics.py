@@ -69,6 +69,11 @@ USELESS = 0.1
 zero worse, than one that always says the mean."""
 
 
+def is_useless(r2: float | None) -> bool:
+    """Return whether an emulator that explains so much of an output is of no use for it; None: there is nothing to."""
+    return r2 is not None and r2 < USELESS
+
+
 def explained(
     truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array, distance: Distance
 ) -> Array:
@@ -100,7 +105,7 @@ def summarise(
     errors = distance(truth, log_peaks, predicted, predicted_log_peaks)
     outputs = distance.outputs
     by_peak = [k for k, output in enumerate(outputs) if output.scale == "peak"]
-    if not (outputs.uniform and outputs.all_by_peak and outputs[0].size > 1):
+    if not outputs.are_profiles:
         # Nothing to compare as profiles.
         truth = predicted = np.zeros((0, 1, 2))
     log_peaks, predicted_log_peaks = log_peaks[:, by_peak], predicted_log_peaks[:, by_peak]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mechscreen.emulators.metrics import USELESS
+from mechscreen.emulators.metrics import is_useless
 from mechscreen.emulators.metrics import r_squared as of_values
 from mechscreen.figures import style, wrapping
 from mechscreen.figures.pairs import Pair
@@ -59,10 +59,9 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
         if logarithmic:
             for axis in (ax.xaxis, ax.yaxis):
                 style.log_axis_in_short(axis, low, high)
-        useless = r2 is not None and r2 < USELESS
         quality = "does not vary" if r2 is None else f"R² = {correlation(r2)}"
         title = wrapping.wrap(f"{pair.label}\n{quality}", style.WIDTH / _COLUMNS - 0.6, 3, "axes.titlesize")
-        ax.set_title(title, loc="left", color=style.VERMILION if useless else "black")
+        ax.set_title(title, loc="left", color=style.VERMILION if is_useless(r2) else "black")
     for ax in panels[len(shown) :]:
         ax.set_axis_off()
     return figure
@@ -70,7 +69,7 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
 
 def caption_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> str:
     """Return the numbers of this run; arguments as for `draw_each`."""
-    useless = [pair.output.name for pair, r2 in zip(shown, r_squared, strict=True) if r2 is not None and r2 < USELESS]
+    useless = [pair.output.name for pair, r2 in zip(shown, r_squared, strict=True) if is_useless(r2)]
     text = f"{count(len(shown[0].simulated), 'test sample')}."
     if useless:
         text += f" The emulators are worthless for {', '.join(useless)} (red): hardly better than the mean."

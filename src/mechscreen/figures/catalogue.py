@@ -160,7 +160,7 @@ class Accuracy(CampaignFigure):
         from mechscreen.figures import accuracy
 
         test, outputs = results.predictions, results.outputs
-        if outputs.uniform and outputs.all_by_peak and outputs[0].size > 1:
+        if outputs.are_profiles:
             arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
             return accuracy.draw(*arrays, outputs), accuracy.caption(*arrays)
         shown = results.test_pairs()

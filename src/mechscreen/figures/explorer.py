@@ -38,7 +38,7 @@ def choose(hits: int, outputs: Sequence[Output]) -> NDArray[np.int64]:
     """Return which of so many hits a page holds: all, or as many as it has room for, at equal steps."""
     each = 2 * sum(min(output.size, _PIXELS**2 if output.view == "image" else _POINTS) for output in outputs)
     most = min(hits, MOST, max(1, _BYTES // each))
-    return np.unique(np.linspace(0, hits - 1, most).round().astype(np.int64)) if hits else np.empty(0, np.int64)
+    return _thinned(0, hits - 1, most) if hits else np.empty(0, np.int64)
 
 
 def data(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, Literal, Self
@@ -216,6 +216,11 @@ class Outputs(tuple[Output, ...]):
         """Whether every output is scaled by its peak."""
         return all(output.scale == "peak" for output in self)
 
+    @property
+    def are_profiles(self) -> bool:
+        """Whether all are profiles of equally many points, more than one, that are scaled by their peaks."""
+        return self.uniform and self.all_by_peak and self[0].size > 1
+
     def flat(self, values: ArrayLike, k: int) -> NDArray[Any]:
         """Return the values of output k, (n, its size), of the values of n samples; no copy."""
         array = np.asarray(values)
@@ -307,17 +312,15 @@ class Outputs(tuple[Output, ...]):
         flat = self.side_by_side(profiles).astype(np.float64)
         return Scatter(len(flat), flat.sum(axis=0), np.square(flat).sum(axis=0))
 
-    def deviations(self, scatters: Iterable[Scatter]) -> FloatArray:
+    def deviations(self, scatter: Scatter) -> FloatArray:
         """Return the unit in which each output's errors are told, (outputs,), from samples' sums.
 
         The standard deviation over samples, the root of its mean square over the points; 1 where an output does not
         vary, and for those that are scaled by their peaks, whose errors have that for their unit.
         """
-        n, total, squares = 0, np.zeros(sum(self.sizes)), np.zeros(sum(self.sizes))
-        for sums in scatters:
-            n, total, squares = n + sums.n, total + sums.total, squares + sums.squares
-        mean = total / max(n, 1)
-        variance = np.maximum(squares / max(n, 1) - mean**2, 0)
+        n = max(scatter.n, 1)
+        mean = scatter.total / n
+        variance = np.maximum(scatter.squares / n - mean**2, 0)
         found = np.ones(len(self))
         for k, output in enumerate(self):
             part = slice(self.starts[k], self.starts[k + 1])
@@ -335,6 +338,9 @@ class Scatter:
     n: int
     total: FloatArray
     squares: FloatArray
+
+    def __add__(self, other: Scatter) -> Scatter:
+        return Scatter(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
 
 _Problem = tuple[Output, Status, NDArray[np.bool_], FloatArray]

@@ -43,7 +43,7 @@ def evaluate(campaign: Campaign) -> Path:
     """
     dataset = load_split(campaign, "test")
     from mechscreen.emulators.ensemble import combine_members
-    from mechscreen.emulators.metrics import USELESS, explained, summarise
+    from mechscreen.emulators.metrics import explained, is_useless, summarise
 
     ensemble = load_campaign_ensemble(campaign)
     test = to_samples(campaign, dataset)
@@ -94,7 +94,7 @@ def evaluate(campaign: Campaign) -> Path:
     storage.write_json(campaign.paths.metrics, metrics)
     log.info("evaluate: %d test samples, mean RMSE %.4f", len(test), error.mean())
     for name, measured in outputs.items():
-        if measured["r2"] is not None and measured["r2"] < USELESS:
+        if is_useless(measured["r2"]):
             log.warning(
                 "evaluate: the emulators are WORTHLESS for output '%s': R² = %.2f, so that they hardly know more of it "
                 "than its mean; what they say of it, and hits that depend on it, mean nothing",

@@ -201,7 +201,8 @@ def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
 
 def _write(campaign: Campaign, counts: list[int]) -> tuple[list[dict[str, Any]], list[float]]:
     """Write the files of the training set; return the manifest's entry of each, and the deviation of each output."""
-    scatters, outputs = [], campaign.outputs
+    outputs = campaign.outputs
+    scatter = outputs.scatter(np.empty((0, *outputs.shape)))
     with ExitStack() as stack:
         writers = [
             stack.enter_context(_SplitWriter(campaign, split, count))
@@ -213,11 +214,12 @@ def _write(campaign: Campaign, counts: list[int]) -> tuple[list[dict[str, Any]],
             splits = _splits(campaign, number)
             for place, writer in enumerate(writers):
                 chosen = (splits == place) & (shard["status"] == Status.OK)
-                writer.append({name: shard[name][chosen] for name in _ARRAYS})
+                arrays = {name: shard[name][chosen] for name in _ARRAYS}
+                writer.append(arrays)
                 if writer.split == "train" and not outputs.all_by_peak:
-                    scatters.append(outputs.scatter(shard["profiles"][chosen]))
+                    scatter += outputs.scatter(arrays["profiles"])
             progress.advance()
-    return [entry for writer in writers for entry in writer.files], outputs.deviations(scatters).tolist()
+    return [entry for writer in writers for entry in writer.files], outputs.deviations(scatter).tolist()
 
 
 class _SplitWriter:

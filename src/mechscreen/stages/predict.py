@@ -18,7 +18,6 @@ from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Outputs, Parameter, ParameterSpace
 from mechscreen.models.distances import Distance
-from mechscreen.stages.merge import load_distance
 from mechscreen.stages.provenance import describe_outputs
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
@@ -188,10 +187,9 @@ def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:
 
 def _load_checked(campaign: Campaign, members: int, samples: int | None = None) -> Ensemble:
     folders = [campaign.paths.member(number, samples) for number in range(members)]
-    for folder in folders:
-        read_record(folder, campaign.identity("emulators"), samples)
+    records = [read_record(folder, campaign.identity("emulators"), samples) for folder in folders]
     emulators = campaign.emulators
-    distance = load_distance(campaign)
+    distance = Distance.of(campaign.outputs, _deviations(records[0]))
     return _load_members(folders, distance, emulators.combine, emulators.precision, emulators.backend)
 
 
@@ -283,4 +281,9 @@ def _space(record: Mapping[str, Any]) -> ParameterSpace:
 
 def _distance(record: Mapping[str, Any]) -> Distance:
     outputs = Outputs(map(Output.from_record, record["outputs"]))
-    return Distance.of(outputs, [output.get("deviation", 1.0) for output in record["outputs"]])
+    return Distance.of(outputs, _deviations(record))
+
+
+def _deviations(record: Mapping[str, Any]) -> list[float]:
+    # Networks of earlier versions learnt profiles by their peaks alone.
+    return [output.get("deviation", 1.0) for output in record["outputs"]]

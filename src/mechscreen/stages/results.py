@@ -61,10 +61,9 @@ class Results:
     @property
     def useless(self) -> list[str]:
         """Names of the outputs for which the emulators are no better than the mean, or hardly."""
-        from mechscreen.emulators.metrics import USELESS
+        from mechscreen.emulators.metrics import is_useless
 
-        known = [(output.name, self.r_squared(output)) for output in self.outputs]
-        return [name for name, value in known if value is not None and value < USELESS]
+        return [output.name for output in self.outputs if is_useless(self.r_squared(output))]
 
     @property
     def objective(self) -> str:
