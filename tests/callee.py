@@ -66,6 +66,17 @@ class Callee:
         fork.join()
         return fork.exitcode, program.wait()
 
+    def how_newborns_take(self, number, count):
+        """Return what ends forks that are sent a signal before they run."""
+        context = multiprocessing.get_context("fork")
+        forks = [context.Process(target=time.sleep, args=(3,)) for _ in range(count)]
+        for fork in forks:
+            fork.start()
+            os.kill(fork.pid, number)
+        for fork in forks:
+            fork.join()
+        return {fork.exitcode for fork in forks}
+
     def notice(self, number, then, group=False):
         """Send a notice to this process, or to all of its group while a program runs, and then return or fail."""
         if group:

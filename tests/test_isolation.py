@@ -226,6 +226,10 @@ def test_what_a_call_starts_can_be_ended(isolated, number):
     assert program == -number
 
 
+def test_a_process_that_a_call_has_just_forked_can_be_ended(isolated):
+    assert isolated.call("how_newborns_take", signal.SIGTERM, 200, seconds=PATIENT) == {-signal.SIGTERM}
+
+
 @pytest.mark.parametrize(("then", "group"), [("fail", False), ("fail", True), ("return", True)])
 def test_a_call_that_a_notice_may_have_spoilt_is_abandoned_and_not_told_as_its_own_fault(isolated, then, group):
     with pytest.raises(Abandoned):

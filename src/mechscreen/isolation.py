@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -296,24 +297,32 @@ class _Notices:
 
     They are handled by doing nothing. Ignored, they would be ignored by all that the process starts, and
     `multiprocessing.Pool`, for one, ends its workers by SIGTERM and waits for them; handlers end at the start of
-    another program, and are taken back in forks of this one.
+    another program, and are taken back in forks of this one. A fork begins with notices blocked, since one that came
+    before they are taken back would be lost.
     """
 
     def __init__(self) -> None:
         self.seen = 0
+        self._forking = threading.local()
         for number in _NOTICES:
             signal.signal(number, self._note)
             signal.siginterrupt(number, False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOTICES)
-        os.register_at_fork(after_in_child=_heed_notices)
+        os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._heed)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.seen += 1
 
+    def _block(self) -> None:
+        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
 
-def _heed_notices() -> None:
-    for number in _NOTICES:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    def _unblock(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
+
+    def _heed(self) -> None:
+        for number in _NOTICES:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        self._unblock()
 
 
 def _has_children() -> bool:
