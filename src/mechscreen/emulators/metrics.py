@@ -94,7 +94,7 @@ def explained(
 
 def summarise(
     truth: Array, predicted: Array, log_peaks: Array, predicted_log_peaks: Array, distance: Distance | None = None
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """Return the measures of a set of samples: means over the samples, and R² of all values; None where undefined.
 
     The RMSE is that of `distance`, of the profiles' shapes unless given. The measures of profiles are undefined for

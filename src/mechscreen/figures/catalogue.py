@@ -41,7 +41,7 @@ class Hits(CampaignFigure):
         from mechscreen.figures import hits
 
         found, shown = results.hits, results.hit_pairs()
-        error, stands = found["rmse"], found["confirmed"] & found["same_class"]
+        error, stands = found.rmse, found.stands
         figure = hits.draw(shown, error, results.verdicts, stands)
         return figure, hits.caption(error, stands, shown)
 
@@ -103,7 +103,7 @@ class Plane(CampaignFigure):
         from mechscreen.figures import plane
         from mechscreen.figures.text import number
 
-        counts = results.screen["planes"][:, 0]
+        counts = results.screen.planes[:, 0]
         x, y = results.varied
         relation = None
         if results.relations:
@@ -133,7 +133,7 @@ class Marginals(CampaignFigure):
         """Return picture and caption."""
         from mechscreen.figures import planes
 
-        counts, names = results.screen["planes"], results.class_names
+        counts, names = results.screen.planes, results.class_names
         figure = planes.draw_marginals(results.varied, counts, names, results.objective)
         return figure, planes.marginals_caption(counts, names)
 
@@ -161,7 +161,7 @@ class Accuracy(CampaignFigure):
 
         test, outputs = results.predictions, results.outputs
         if outputs.are_profiles:
-            arrays = (test["profiles"], test["predicted_profiles"], test["log_peaks"], test["predicted_log_peaks"])
+            arrays = (test.profiles, test.predicted_profiles, test.log_peaks, test.predicted_log_peaks)
             return accuracy.draw(*arrays, outputs), accuracy.caption(*arrays)
         shown = results.test_pairs()
         r_squared = [results.r_squared(output) for output in outputs]
@@ -196,10 +196,10 @@ class Profiles(CampaignFigure):
         places = [k for k, output in enumerate(results.outputs) if output.view != "number"]
         test, shown = results.predictions, results.test_pairs(places)
         errors = results.distance.by_output(
-            test["profiles"], test["log_peaks"], test["predicted_profiles"], test["predicted_log_peaks"]
+            test.profiles, test.log_peaks, test.predicted_profiles, test.predicted_log_peaks
         )
-        figure = profiles.draw(shown, errors[:, places], test["labels"], results.classes)
-        return figure, profiles.caption(test["labels"], results.classes, shown)
+        figure = profiles.draw(shown, errors[:, places], test.labels, results.classes)
+        return figure, profiles.caption(test.labels, results.classes, shown)
 
 
 class Disagreement(CampaignFigure):
@@ -224,7 +224,7 @@ class Disagreement(CampaignFigure):
         from mechscreen.figures import disagreement
 
         test = results.predictions
-        arguments = (test["disagreement"], test["error"], results.campaign.screen.disagreement_limit)
+        arguments = (test.disagreement, test.error, results.campaign.screen.disagreement_limit)
         return disagreement.draw(*arguments), disagreement.caption(*arguments)
 
 
@@ -250,8 +250,8 @@ class Novelty(CampaignFigure):
 
         found = results.hits
         arguments = (
-            found["rmse"],
-            found["nearest_distance"][found["confirmed"]],
+            found.rmse,
+            found.nearest_distance[found.confirmed],
             results.campaign.validation.rmse_limit,
         )
         return novelty.draw(*arguments), novelty.caption(*arguments)

@@ -6,11 +6,13 @@ import math
 import re
 import unicodedata
 
+UNDEFINED = "not defined"
 
-def number(value: float) -> str:
-    """Return three significant digits."""
-    if not math.isfinite(value):
-        return "not defined"
+
+def number(value: float | None) -> str:
+    """Return three significant digits; None and NaN where it is not defined."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
     text = f"{value:.3g}"
     if "e" not in text:
         return text
@@ -23,7 +25,7 @@ def number(value: float) -> str:
 
 def correlation(value: float | None) -> str:
     """Return an R² with four decimals; None and NaN where it is not defined."""
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:.4f}"
+    return UNDEFINED if value is None or not math.isfinite(value) else f"{value:.4f}"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
@@ -31,8 +33,10 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def percent(share: float) -> str:
-    """Return a share in per cent, with as many digits as tell it from 0 and 100 %."""
+def percent(share: float | None) -> str:
+    """Return a share in per cent, with as many digits as tell it from 0 and 100 %; None where it is not defined."""
+    if share is None:
+        return UNDEFINED
     value = 100 * share
     edge = min(value, 100 - value)
     digits = 1 if edge >= 0.1 or edge <= 0 else min(6, 1 - math.floor(math.log10(edge)))

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from mechscreen import storage
 from mechscreen.errors import InputError
-from mechscreen.runs.records import Record, read_record
-from mechscreen.storage import FileError
+from mechscreen.runs.records import read_record
+from mechscreen.storage import FileError, Record
 
 if TYPE_CHECKING:
     import psutil

@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.runs.forecast import forecast
-from mechscreen.runs.records import Record, read_record
+from mechscreen.runs.records import read_record
+from mechscreen.storage import Record
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MOST_BYTES = 2**28
@@ -67,7 +67,7 @@ def plan_file(root: Path) -> Path:
 
 def write_plan(campaign: Campaign, asked: Collection[str] = ()) -> None:
     """Write the plan of a campaign into its folder; `asked` are the targets, rules or files, of the run that starts."""
-    storage.write_json(plan_file(campaign.paths.root), _planned(campaign, asked).model_dump(mode="json"))
+    _planned(campaign, asked).write(plan_file(campaign.paths.root))
 
 
 def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:

@@ -8,17 +8,11 @@ import stat
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mechscreen.errors import FileError, StorageError
 from mechscreen.progress import printable
-
-
-class Record(BaseModel):
-    """What such a file says: of the types that are declared, unchangeable; keys of later versions are passed over."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
-
+from mechscreen.storage import Record, first_problem
 
 _REMEDY = "the next run of Snakemake writes it anew"
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -41,10 +35,8 @@ def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(key) for key in first["loc"])
-        problem = f"{place[:100]}: {first['msg'][:200]}" if place else first["msg"][:200]
-        raise FileError(path, f"not a record of mechscreen ({printable(problem)})", _REMEDY) from None
+        problem = printable(first_problem(error))
+        raise FileError(path, f"not a record of mechscreen ({problem})", _REMEDY) from None
 
 
 def read_plain(path: Path, most_bytes: int) -> bytes:

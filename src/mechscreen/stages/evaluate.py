@@ -10,13 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
+from mechscreen.schemas.evaluation import (
+    Confusion,
+    DisagreementBins,
+    DisagreementMeasures,
+    Importance,
+    Indices,
+    Measures,
+    Metrics,
+    OutputMeasures,
+    Predictions,
+)
+from mechscreen.schemas.model import ModelArrays
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
-from mechscreen.stages.provenance import describe, provenance, record
+from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.train import to_samples
 
 if TYPE_CHECKING:
@@ -24,8 +35,6 @@ if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
 
 log = logging.getLogger(__name__)
-
-KIND, METRICS_KIND = "predictions", "metrics"
 
 REPEATS, POINTS = 8, 1024
 """Estimates of the parameters' importance, whose scatter gives their errors, and points of each (a power of two)."""
@@ -53,63 +62,61 @@ def evaluate(campaign: Campaign) -> Path:
     error = distance(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted_labels = campaign.objective(said.profiles, said.log_peaks)
-    storage.write(
-        campaign.paths.predictions,
-        {
-            "index": dataset.index,
-            "parameters": dataset.parameters,
-            "profiles": test.profiles,
-            "log_peaks": test.log_peaks,
-            "labels": labels,
-            "predicted_profiles": said.profiles,
-            "predicted_log_peaks": said.log_peaks,
-            "predicted_labels": predicted_labels,
-            "disagreement": said.disagreement,
-            "error": error,
-            "member_errors": np.stack(
-                [distance(test.profiles, test.log_peaks, own["profiles"], own["log_peaks"]) for own in members], axis=1
-            ),
-            **describe(campaign),
-        },
-        {**provenance(campaign, "evaluation", KIND), "backend": ensemble.backend},
-    )
+    Predictions(
+        backend=ensemble.backend,
+        index=dataset.index,
+        parameters=dataset.parameters,
+        profiles=test.profiles,
+        log_peaks=test.log_peaks,
+        labels=labels,
+        predicted_profiles=said.profiles,
+        predicted_log_peaks=said.log_peaks,
+        predicted_labels=predicted_labels,
+        disagreement=said.disagreement,
+        error=error,
+        member_errors=np.stack(
+            [distance(test.profiles, test.log_peaks, own["profiles"], own["log_peaks"]) for own in members], axis=1
+        ),
+        about=ModelArrays.of(campaign),
+    ).write(campaign.paths.predictions, provenance(campaign, "evaluation"))
     r_squared = explained(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)
     outputs = _by_output(test, said, r_squared)
-    metrics = {
-        **record(campaign, "evaluation", METRICS_KIND),
-        "network": campaign.emulators.architecture.network,
-        "combine": campaign.emulators.combine,
-        "backend": ensemble.backend,
-        "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance),
-        "members": [
-            summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"], distance) for own in members
+    metrics = Metrics(
+        **record(campaign, "evaluation"),
+        network=campaign.emulators.architecture.network,
+        combine=campaign.emulators.combine,
+        backend=ensemble.backend,
+        ensemble=Measures(**summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)),
+        members=[
+            Measures(**summarise(test.profiles, own["profiles"], test.log_peaks, own["log_peaks"], distance))
+            for own in members
         ],
-        "outputs": outputs,
-        "classes": _by_class(campaign, test, said, labels),
-        "confusion": _confusion(campaign, labels, predicted_labels),
-        "disagreement": _disagreement(campaign, said.disagreement, error),
-        "importance": _importance(campaign, ensemble),
-    }
+        outputs=outputs,
+        classes=_by_class(campaign, test, said, labels),
+        confusion=_confusion(campaign, labels, predicted_labels),
+        disagreement=_disagreement(campaign, said.disagreement, error),
+        importance=_importance(campaign, ensemble),
+    )
     write_ensemble_record(campaign)
-    storage.write_json(campaign.paths.metrics, metrics)
+    metrics.write(campaign.paths.metrics)
     log.info("evaluate: %d test samples, mean RMSE %.4f", len(test), error.mean())
     for name, measured in outputs.items():
-        if is_useless(measured["r2"]):
+        if is_useless(measured.r2):
             log.warning(
                 "evaluate: the emulators are WORTHLESS for output '%s': R² = %.2f, so that they hardly know more of it "
                 "than its mean; what they say of it, and hits that depend on it, mean nothing",
                 name,
-                measured["r2"],
+                measured.r2,
             )
     return campaign.paths.metrics
 
 
-def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
+def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) -> dict[str, OutputMeasures]:
     """Return the measures of each output alone, by its name."""
     from mechscreen.emulators.metrics import summarise
 
     distance = test.distance
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, OutputMeasures] = {}
     for k, output in enumerate(distance.outputs):
         alone = Distance.of([output], distance.deviations[[k]])
         truth, predicted = (
@@ -117,60 +124,62 @@ def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) 
             for values in (test.profiles, said.profiles)
         )
         measured = summarise(truth, predicted, test.log_peaks[:, [k]], said.log_peaks[:, [k]], alone)
-        found[output.name] = {**measured, "r2": _or_none(float(r_squared[k]))}
+        found[output.name] = OutputMeasures(**measured, r2=_or_none(float(r_squared[k])))
     return found
 
 
-def _by_class(
-    campaign: Campaign, test: Samples, said: Prediction, labels: NDArray[np.int64]
-) -> dict[str, dict[str, Any]]:
+def _by_class(campaign: Campaign, test: Samples, said: Prediction, labels: NDArray[np.int64]) -> dict[str, Measures]:
     """Return the measures of the samples of each class, by its name."""
     from mechscreen.emulators.metrics import summarise
 
     classes = {}
     for label, name in enumerate(campaign.class_names):
         rows = labels == label
-        classes[name] = summarise(
+        measured = summarise(
             test.profiles[rows], said.profiles[rows], test.log_peaks[rows], said.log_peaks[rows], test.distance
         )
+        classes[name] = Measures(**measured)
     return classes
 
 
-def _confusion(campaign: Campaign, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
+def _confusion(campaign: Campaign, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Confusion:
     """Return how many samples of each class (rows) the ensemble takes for each class (columns)."""
     from mechscreen.emulators.metrics import confusion
 
     names = campaign.class_names
-    return {
-        "classes": list(names),
-        "counts": confusion(labels, predicted, len(names)).tolist(),
-        "same_class": float((labels == predicted).mean()),
-    }
+    return Confusion(
+        classes=list(names),
+        counts=confusion(labels, predicted, len(names)).tolist(),
+        same_class=float((labels == predicted).mean()),
+    )
 
 
-def _disagreement(campaign: Campaign, disagreement: NDArray[np.float32], error: NDArray[np.float64]) -> dict[str, Any]:
+def _disagreement(
+    campaign: Campaign, disagreement: NDArray[np.float32], error: NDArray[np.float64]
+) -> DisagreementMeasures:
     """Return what the screen's limit keeps and discards, and how disagreement and error go together."""
     from mechscreen.emulators.metrics import disagreement_curve
 
     limit = campaign.screen.disagreement_limit
     kept = disagreement <= limit
     curve = disagreement_curve(disagreement, error)
-    values = {
-        "limit": limit,
-        "kept": float(kept.mean()),
-        "rmse_kept": float(error[kept].mean()) if kept.any() else None,
-        "rmse_discarded": float(error[~kept].mean()) if not kept.all() else None,
-        "pearson": _or_none(curve.pearson),
-        "spearman": _or_none(curve.spearman),
-    }
-    bins = {
-        name: [_or_none(float(value)) for value in getattr(curve, name)]
-        for name in ("disagreement", "error", "standard_error", "count")
-    }
-    return {**values, "bins": bins}
+    return DisagreementMeasures(
+        limit=limit,
+        kept=float(kept.mean()),
+        rmse_kept=float(error[kept].mean()) if kept.any() else None,
+        rmse_discarded=float(error[~kept].mean()) if not kept.all() else None,
+        pearson=_or_none(curve.pearson),
+        spearman=_or_none(curve.spearman),
+        bins=DisagreementBins(
+            disagreement=_listed(curve.disagreement),
+            error=_listed(curve.error),
+            standard_error=_listed(curve.standard_error),
+            count=_listed(curve.count),
+        ),
+    )
 
 
-def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
+def _importance(campaign: Campaign, ensemble: Ensemble) -> Importance:
     """Return Sobol's indices of what the ensemble predicts over the campaign's ranges, with standard errors.
 
     Of the class's number, and of each output's log peak, or mean where it is not scaled by its peak: the share of the
@@ -206,14 +215,18 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> dict[str, Any]:
     # SciPy leaves the axis of the parameters out where there is one.
     found = np.reshape(estimates, (REPEATS, 2, -1, len(varied)))
     mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
-    columns = {"first": mean[0], "first_error": error[0], "total": mean[1], "total_error": error[1]}
-    return {
-        "quantities": ["class", *map(_quantity, outputs)],
-        "parameters": {
-            space.names[j]: {name: [_or_none(float(x)) for x in values[:, k]] for name, values in columns.items()}
+    return Importance(
+        quantities=["class", *map(_quantity, outputs)],
+        parameters={
+            space.names[j]: Indices(
+                first=_listed(mean[0][:, k]),
+                first_error=_listed(error[0][:, k]),
+                total=_listed(mean[1][:, k]),
+                total_error=_listed(error[1][:, k]),
+            )
             for k, j in enumerate(varied)
         },
-    }
+    )
 
 
 def _quantity(output: Output) -> str:
@@ -222,6 +235,10 @@ def _quantity(output: Output) -> str:
         return f"ln peak of {output.name}"
     name = f"ln {output.name}" if output.scale == "log" else output.name
     return f"mean of {name}" if output.shape else name
+
+
+def _listed(values: NDArray[Any]) -> list[float | None]:
+    return [_or_none(float(value)) for value in values]
 
 
 def _or_none(value: float) -> float | None:

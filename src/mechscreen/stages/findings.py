@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,9 @@ from mechscreen.figures.page import Cell, KeyNumber, Table
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
-from mechscreen.stages.hits import trust_order
+from mechscreen.schemas.dataset import Manifest
+from mechscreen.schemas.evaluation import Indices, Metrics
+from mechscreen.schemas.validation import Share, ValidationSummary
 from mechscreen.stages.results import Results
 from mechscreen.stages.table import VERBS
 
@@ -33,9 +34,9 @@ def title(results: Results) -> str:
 
 def headline(results: Results) -> str:
     """Return what was found, in a sentence or two."""
-    screen, validation = results.screen.attributes, results.validation
-    found, discarded = int(screen["hits_found"]), int(screen["hits_discarded"])
-    text = f"Among {int(screen['samples']):,} parameter sets, the emulators found "
+    screen, validation = results.screen, results.validation
+    found, discarded = screen.totals.hits_found, screen.totals.hits_discarded
+    text = f"Among {screen.samples:,} parameter sets, the emulators found "
     text += f"{count(found, 'hit') if found else 'no hit'} ({results.target})"
     if not found and discarded:
         text += f"; {discarded:,} more were discarded, since the members disagree"
@@ -46,92 +47,92 @@ def headline(results: Results) -> str:
             f" The emulators are worthless for {' and '.join(useless)}: they hardly know more of it than its mean."
         )
         warning += " What is said of it, and hits that depend on it, mean nothing."
-    if not validation["validated"]:
+    if not validation.validated:
         return f"{text}.{warning}"
-    near, same = validation["confirmed"], validation["same_class"]
+    near, same = validation.confirmed, validation.same_class
     return (
-        f"{text}. Of {count(validation['validated'], 'hit')} simulated by the {results.campaign.about.model.title} "
-        f"model{_chosen(validation)}, {near['count']:,} came within RMSE {validation['rmse_limit']:g} of what was "
-        f"emulated ({_interval(near)}), and {same['count']:,} were of the emulated class ({_interval(same)}).{warning}"
+        f"{text}. Of {count(validation.validated, 'hit')} simulated by the {results.campaign.about.model.title} "
+        f"model{_chosen(validation)}, {near.count:,} came within RMSE {validation.rmse_limit:g} of what was "
+        f"emulated ({_interval(near)}), and {same.count:,} were of the emulated class ({_interval(same)}).{warning}"
     )
 
 
-def _chosen(validation: Mapping[str, Any]) -> str:
+def _chosen(validation: ValidationSummary) -> str:
     """Return how the hits that were simulated were chosen, in brackets, where they are not all."""
-    return "" if validation["selection"] == "all hits" else f" ({validation['selection']})"
+    return "" if validation.selection == "all hits" else f" ({validation.selection})"
 
 
-def _interval(share: Mapping[str, Any]) -> str:
-    low, high = share["interval"]
-    return f"{percent(share['share'])}, 95 % interval {percent(low)} to {percent(high)}"
+def _interval(share: Share) -> str:
+    low, high = share.interval or (None, None)
+    return f"{percent(share.share)}, 95 % interval {percent(low)} to {percent(high)}"
 
 
 def key_numbers(results: Results) -> list[KeyNumber]:
     """Return the numbers that come first."""
     manifest, metrics, validation = results.manifest, results.metrics, results.validation
-    screen = results.screen.attributes
-    samples = manifest["samples"]
-    ensemble, single = metrics["ensemble"], _single(metrics)
-    kept = int(results.screen["trusted"].sum()) / max(1, int(results.screen["disagreement_levels"].sum()))
+    screen, totals = results.screen, results.screen.totals
+    samples = manifest.samples
+    ensemble, single = metrics.ensemble, _single(metrics)
+    kept = int(screen.trusted.sum()) / max(1, int(screen.disagreement_levels.sum()))
     numbers = [
         KeyNumber(
             "Simulations",
-            f"{manifest['simulations']:,}",
-            f"{_selected(manifest)}{manifest['dropped']['count']:,} dropped; {samples['train']:,} train, "
+            f"{manifest.simulations:,}",
+            f"{_selected(manifest)}{manifest.dropped.count:,} dropped; {samples['train']:,} train, "
             f"{samples['validation']:,} validate, {samples['test']:,} test",
         ),
-        KeyNumber("Test RMSE", number(ensemble["rmse"]), f"one network: {number(single)} (mean)"),
+        KeyNumber("Test RMSE", number(ensemble.rmse), f"one network: {number(single)} (mean)"),
         _quality(results),
         KeyNumber(
             "Parameter sets screened",
-            f"{int(screen['samples']):,}",
-            f"{percent(1 - kept)} discarded: disagreement above {screen['disagreement_limit']:g}",
+            f"{screen.samples:,}",
+            f"{percent(1 - kept)} discarded: disagreement above {totals.disagreement_limit:g}",
         ),
         KeyNumber(
             f"Hits ({results.target})",
-            f"{int(screen['hits_found']):,}",
-            f"{int(screen['hits_discarded']):,} more discarded for disagreement",
+            f"{totals.hits_found:,}",
+            f"{totals.hits_discarded:,} more discarded for disagreement",
         ),
     ]
-    if "recall" in screen:
+    if totals.recall is not None:
         numbers.append(
             KeyNumber(
                 "Hits that the cascade finds",
-                percent(float(screen["recall"])),
-                f"95 % interval {percent(float(screen['recall_low']))} to {percent(float(screen['recall_high']))}, by "
-                f"{count(int(results.screen['audit'][0]), 'audited sample')}; the whole ensemble looked at "
-                f"{percent(int(results.screen['disagreement_levels'].sum()) / int(screen['samples']))} of all",
+                percent(totals.recall),
+                f"95 % interval {percent(totals.recall_low)} to {percent(totals.recall_high)}, by "
+                f"{count(int(screen.audit[0]), 'audited sample')}; the whole ensemble looked at "
+                f"{percent(int(screen.disagreement_levels.sum()) / screen.samples)} of all",
             )
         )
-    if not validation["validated"]:
+    if not validation.validated:
         return numbers
-    near, same, both = (validation[name] for name in ("confirmed", "same_class", "confirmed_and_same_class"))
-    total = f"of {count(validation['validated'], 'simulated hit')}"
+    near, same, both = validation.confirmed, validation.same_class, validation.confirmed_and_same_class
+    total = f"of {count(validation.validated, 'simulated hit')}"
     numbers += [
         KeyNumber(
-            f"Confirmed: RMSE at most {validation['rmse_limit']:g}",
-            percent(near["share"]),
-            f"{near['count']:,} {total}; {_interval(near)}",
+            f"Confirmed: RMSE at most {validation.rmse_limit:g}",
+            percent(near.share),
+            f"{near.count:,} {total}; {_interval(near)}",
         ),
         KeyNumber(
             "Same class when simulated",
-            percent(same["share"]),
-            f"{same['count']:,} {total}; {_interval(same)}; both: {both['count']:,}",
+            percent(same.share),
+            f"{same.count:,} {total}; {_interval(same)}; both: {both.count:,}",
         ),
     ]
-    distance = validation["nearest_training_distance"]["median"]
+    distance = validation.nearest_training_distance.median
     if distance is not None:
-        new = f"median RMSE of confirmed hits; {validation['training_target']:,} of the "
-        new += f"{count(validation['training_samples'], 'training sample')} are of the target"
+        new = f"median RMSE of confirmed hits; {validation.training_target:,} of the "
+        new += f"{count(validation.training_samples, 'training sample')} are of the target"
         numbers.append(KeyNumber("Distance to the nearest training sample", number(distance), new))
     return numbers
 
 
 def _quality(results: Results) -> KeyNumber:
-    ensemble = results.metrics["ensemble"]
-    if ensemble["r2_shape"] is not None:
+    ensemble = results.metrics.ensemble
+    if ensemble.r2_shape is not None:
         return KeyNumber(
-            "Test R²", f"{correlation(ensemble['r2_shape'])} profiles", f"{correlation(ensemble['r2_peak'])} ln(peak)"
+            "Test R²", f"{correlation(ensemble.r2_shape)} profiles", f"{correlation(ensemble.r2_peak)} ln(peak)"
         )
     return KeyNumber("Test R²", *_least_known(results))
 
@@ -145,48 +146,46 @@ def _least_known(results: Results) -> tuple[str, str]:
     return correlation(value), f"the worst of {count(len(results.outputs), 'output')}: {name}" if known[1:] else name
 
 
-def _selected(manifest: Mapping[str, Any]) -> str:
+def _selected(manifest: Manifest) -> str:
     """Return how many simulations an ensemble selected, if it did."""
-    return f"{manifest['selected']:,} of them selected, " if manifest["selected"] else ""
+    return f"{manifest.selected:,} of them selected, " if manifest.selected else ""
 
 
 def summary(results: Results) -> str:
     """Return the few lines that a run ends with."""
-    manifest, metrics, screen = results.manifest, results.metrics, results.screen.attributes
-    ensemble = metrics["ensemble"]
-    if ensemble["r2_shape"] is not None:
-        quality = f"R² {correlation(ensemble['r2_shape'])} (profiles), {correlation(ensemble['r2_peak'])} (ln peak)"
+    manifest, metrics, screen = results.manifest, results.metrics, results.screen
+    ensemble = metrics.ensemble
+    if ensemble.r2_shape is not None:
+        quality = f"R² {correlation(ensemble.r2_shape)} (profiles), {correlation(ensemble.r2_peak)} (ln peak)"
     else:
         quality = "R² {} ({})".format(*_least_known(results))
     lines = {
-        "simulations": (
-            f"{manifest['simulations']:,}, {_selected(manifest)}{manifest['dropped']['count']:,} of them dropped"
-        ),
-        "test error": f"RMSE {number(ensemble['rmse'])} (one network: {number(_single(metrics))}), {quality}",
+        "simulations": (f"{manifest.simulations:,}, {_selected(manifest)}{manifest.dropped.count:,} of them dropped"),
+        "test error": f"RMSE {number(ensemble.rmse)} (one network: {number(_single(metrics))}), {quality}",
         **({"WORTHLESS": f"the emulators, for {' and '.join(results.useless)}"} if results.useless else {}),
-        "screened": count(int(screen["samples"]), "parameter set"),
-        "hits": f"{int(screen['hits_found']):,} ({results.target})",
+        "screened": count(screen.samples, "parameter set"),
+        "hits": f"{screen.totals.hits_found:,} ({results.target})",
         **_stands(results.validation),
         "report": str(results.campaign.paths.report),
     }
     return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in lines.items()), ""])
 
 
-def _stands(validation: Mapping[str, Any]) -> dict[str, str]:
+def _stands(validation: ValidationSummary) -> dict[str, str]:
     """Return the lines of the summary on what the model makes of the hits."""
-    if not validation["validated"]:
+    if not validation.validated:
         return {"confirmed": "none, since there is no hit"}
-    near, same = validation["confirmed"], validation["same_class"]
-    total = f"of {count(validation['validated'], 'simulated hit')}"
+    near, same = validation.confirmed, validation.same_class
+    total = f"of {count(validation.validated, 'simulated hit')}"
     return {
-        "confirmed": f"{near['count']:,} {total} within RMSE {validation['rmse_limit']:g}: {_interval(near)}",
-        "same class": f"{same['count']:,} {total}: {_interval(same)}",
+        "confirmed": f"{near.count:,} {total} within RMSE {validation.rmse_limit:g}: {_interval(near)}",
+        "same class": f"{same.count:,} {total}: {_interval(same)}",
     }
 
 
-def _single(metrics: Mapping[str, Any]) -> float:
+def _single(metrics: Metrics) -> float:
     """Return the mean test RMSE of one network."""
-    return float(np.mean([member["rmse"] for member in metrics["members"]]))
+    return float(np.mean([member.rmse for member in metrics.members if member.rmse is not None]))
 
 
 def tables(results: Results) -> list[Table]:
@@ -207,15 +206,15 @@ def tables(results: Results) -> list[Table]:
 
 
 def _class_table(results: Results) -> Table:
-    training = results.validation["training_classes"]
-    screened, trusted = results.screen["classes"], results.screen["trusted"]
+    training = results.validation.training_classes
+    screened, trusted = results.screen.classes, results.screen.trusted
     rows = []
     for name, called, n, kept in zip(
         results.class_names, results.classes, screened.tolist(), trusted.tolist(), strict=True
     ):
         mark = "target" if name in results.campaign.screen.objective.target else None
         shares = [percent(a / max(b, 1)) for a, b in ((training[name], sum(training.values())), (n, screened.sum()))]
-        error = results.metrics["classes"][name]["rmse"]
+        error = results.metrics.classes[name].rmse
         rows.append([called, training[name], shares[0], error, n, shares[1], kept, mark])
     return Table(
         "Classes",
@@ -228,35 +227,35 @@ def _class_table(results: Results) -> Table:
 
 def _confusion_table(results: Results) -> Table:
     names = results.classes
-    counts = np.array(results.metrics["confusion"]["counts"])
+    counts = np.array(results.metrics.confusion.counts)
     seen = [k for k in range(len(names)) if counts[k].any() or counts[:, k].any()]
     return Table(
         "Classes of the test split, simulated and emulated",
         ["simulated", *(f"emulated: {names[k]}" for k in seen)],
         [[names[i], *(int(counts[i, k]) for k in seen)] for i in seen],
-        f"The ensemble names the class of {percent(results.metrics['confusion']['same_class'])} of the test samples as "
+        f"The ensemble names the class of {percent(results.metrics.confusion.same_class)} of the test samples as "
         "the simulation does.",
     )
 
 
 def _output_table(results: Results) -> Table:
     # Of one profile the text tells all; evaluations of earlier versions do not list it.
-    told = len(results.outputs) == 1 and results.metrics["ensemble"]["r2_shape"] is not None
+    told = len(results.outputs) == 1 and results.metrics.ensemble.r2_shape is not None
     outputs = () if told else results.outputs
     rows: list[list[Cell]] = []
     for output, deviation in zip(outputs, () if told else results.distance.deviations, strict=True):
-        measured = results.metrics["outputs"][output.name]
+        measured = results.metrics.outputs[output.name]
         rows.append(
             [
                 output.name,
-                float(measured["rmse"]),
-                float(measured["rmse_90_percent"]),
+                measured.rmse,
+                measured.rmse_90_percent,
                 _unit_of_error(output, float(deviation)),
                 correlation(results.r_squared(output)),
                 "WORTHLESS" if output.name in results.useless else None,
-                correlation(measured["r2_shape"]),
-                measured["log_peak_rmse"],
-                correlation(measured["r2_peak"]),
+                correlation(measured.r2_shape),
+                measured.log_peak_rmse,
+                correlation(measured.r2_peak),
             ]
         )
     return Table(
@@ -297,7 +296,7 @@ def _parameter_table(results: Results) -> Table:
     if len(target) and target.sum():
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
-    importance = results.metrics["importance"]["parameters"]
+    importance = results.metrics.importance.parameters
     # The class, and the peak of the output that it is read off.
     shown = (0, 1 + results.order[0])
     rows: list[list[Cell]] = [
@@ -324,7 +323,7 @@ def _parameter_table(results: Results) -> Table:
             "unit",
             "target's lean",
             "share in the class",
-            f"share in the {results.metrics['importance']['quantities'][shown[1]]}",
+            f"share in the {results.metrics.importance.quantities[shown[1]]}",
         ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
@@ -334,11 +333,11 @@ def _parameter_table(results: Results) -> Table:
     )
 
 
-def _indices(entry: Mapping[str, Sequence[float | None]] | None, shown: Sequence[int]) -> list[Cell]:
+def _indices(entry: Indices | None, shown: Sequence[int]) -> list[Cell]:
     """Return the total indices of the quantities at some places, with errors."""
     if entry is None:
         return [None] * len(shown)
-    pairs = ((entry["total"][k], entry["total_error"][k]) for k in shown)
+    pairs = ((entry.total[k], entry.total_error[k]) for k in shown)
     return [None if value is None or error is None else f"{value:.3f} ± {error:.3f}" for value, error in pairs]
 
 
@@ -372,22 +371,22 @@ def _relation_table(results: Results) -> Table:
 
 def _verdict_table(results: Results) -> Table:
     validation = results.validation
-    if not validation["validated"]:
+    if not validation.validated:
         return Table("What the model makes of the hits", [], [])
-    trusted = dict(zip(results.class_names, results.screen["trusted"].tolist(), strict=True))
+    trusted = dict(zip(results.class_names, results.screen.trusted.tolist(), strict=True))
     rows: list[list[Cell]] = []
-    for name, shares in validation["emulated_classes"].items():
-        near, same = shares["confirmed"], shares["same_class"]
-        if shares["validated"]:
-            stands = [near["count"], _interval(near), same["count"], _interval(same)]
-            rows.append([results.called(name), trusted[name], shares["validated"], *stands])
-    error, unclear = validation["rmse"], validation["indeterminate"]
-    note = f"Confirmed: RMSE at most {validation['rmse_limit']:g}. "
-    if error["sd"] is not None:
-        note += f"RMSE of all: mean {number(error['mean'])}, standard deviation {number(error['sd'])}. "
-    if validation["beyond_limit"]["count"]:
+    for name, shares in validation.emulated_classes.items():
+        near, same = shares.confirmed, shares.same_class
+        if shares.validated:
+            stands: list[Cell] = [near.count, _interval(near), same.count, _interval(same)]
+            rows.append([results.called(name), trusted[name], shares.validated, *stands])
+    error, unclear = validation.rmse, validation.indeterminate
+    note = f"Confirmed: RMSE at most {validation.rmse_limit:g}. "
+    if error.sd is not None:
+        note += f"RMSE of all: mean {number(error.mean)}, standard deviation {number(error.sd)}. "
+    if validation.beyond_limit.count:
         note += (
-            f"Of {count(validation['beyond_limit']['count'], 'miss', 'misses')}, {unclear['count']:,} are "
+            f"Of {count(validation.beyond_limit.count, 'miss', 'misses')}, {unclear.count:,} are "
             "indeterminate: what the model says moves by more than that when the parameters change by 5·10⁻⁶ of "
             "their values."
         )
@@ -401,17 +400,17 @@ def _verdict_table(results: Results) -> Table:
 
 def _hit_table(results: Results) -> Table:
     found = results.hits
-    order = trust_order(found.arrays)[:_TOP_HITS]
+    order = found.by_trust[:_TOP_HITS]
     space, verdicts = results.campaign.space, results.verdicts
     rows = [
         [
-            str(found["index"][i]),
-            float(found["rmse"][i]),
-            "yes" if found["confirmed"][i] else "no",
+            str(found.index[i]),
+            float(found.rmse[i]),
+            "yes" if found.confirmed[i] else "no",
             verdicts[i],
-            float(found["disagreement"][i]),
-            float(found["nearest_distance"][i]),
-            *map(float, found["parameters"][i]),
+            float(found.disagreement[i]),
+            float(found.nearest_distance[i]),
+            *map(float, found.parameters[i]),
         ]
         for i in order
     ]
@@ -420,7 +419,7 @@ def _hit_table(results: Results) -> Table:
         "Hits that stand best",
         ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *units],
         rows,
-        f"The {len(rows)} of {count(len(found['index']), 'validated hit')} with the least RMSE between emulator and "
+        f"The {len(rows)} of {count(len(found), 'validated hit')} with the least RMSE between emulator and "
         "model, the confirmed ones of the same class first. To training: RMSE to the nearest training sample. "
         f"Parameters in physical units. All of them: {results.campaign.paths.validation_table}.",
     )
@@ -428,7 +427,7 @@ def _hit_table(results: Results) -> Table:
 
 def _member_table(results: Results) -> Table:
     rows: list[list[Cell]] = []
-    for k, (history, measured) in enumerate(zip(results.histories, results.metrics["members"], strict=True)):
+    for k, (history, measured) in enumerate(zip(results.histories, results.metrics.members, strict=True)):
         best = int(np.argmin(history["validation_rmse"]))
         rows.append(
             [
@@ -436,15 +435,15 @@ def _member_table(results: Results) -> Table:
                 len(history["epoch"]),
                 int(history["epoch"][best]),
                 float(history["validation_rmse"][best]),
-                float(measured["rmse"]),
-                correlation(measured["r2_shape"]),
-                correlation(measured["r2_peak"]),
+                measured.rmse,
+                correlation(measured.r2_shape),
+                correlation(measured.r2_peak),
                 duration(float(history["seconds"].sum())),
             ]
         )
-    ensemble = results.metrics["ensemble"]
-    quality = [correlation(ensemble[name]) for name in ("r2_shape", "r2_peak")]
-    rows.append(["ensemble", None, None, None, float(ensemble["rmse"]), *quality, None])
+    ensemble = results.metrics.ensemble
+    quality = [correlation(ensemble.r2_shape), correlation(ensemble.r2_peak)]
+    rows.append(["ensemble", None, None, None, ensemble.rmse, *quality, None])
     return Table(
         f"Members of the {results.campaign.emulators.architecture.network} ensemble",
         [
@@ -462,11 +461,11 @@ def _member_table(results: Results) -> Table:
 
 
 def _dropped_table(results: Results) -> Table:
-    reasons = results.manifest["dropped"]["reasons"]
+    reasons = results.manifest.dropped.reasons
     return Table(
         "Simulations dropped",
         ["status", "reason", "count"],
-        [[item["status"].lower().replace("_", " "), item["reason"], item["count"]] for item in reasons],
+        [[item.status.lower().replace("_", " "), item.reason, item.count] for item in reasons],
         "Of reasons that differ in their numbers alone, the first one stands for all, and the count is of all.",
     )
 

@@ -4,55 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, unreadable
 from mechscreen.progress import printable
+from mechscreen.schemas.validation import ValidatedHits
 
 _NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
 
 
-def trust_order(table: Mapping[str, NDArray[Any]]) -> NDArray[np.intp]:
-    """Return the rows of validated hits by trust.
-
-    First those that the model confirms with the class that was emulated, then those of another class, then the rest;
-    in each, the smallest error first.
-    """
-    confirmed = table["confirmed"]
-    return np.lexsort((table["rmse"], ~confirmed, ~(confirmed & table["same_class"])))
-
-
-def to_csv(campaign: Campaign, table: Mapping[str, NDArray[Any]]) -> str:
-    """Return the CSV of validated hits, by trust; parameters in physical units, empty where nothing was measured.
-
-    Parameters
-    ----------
-    table
-        Columns of ``validation/hits.h5``.
-    """
+def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
+    """Return the CSV of validated hits, by trust; parameters in physical units, empty where nothing was measured."""
     names = campaign.class_names
-    sensitivity = table["sensitivity"].max(axis=1)
-    columns = {**table, "sensitivity": sensitivity}
+    columns = {name: getattr(table, name) for name in _NUMBERS} | {"sensitivity": table.sensitivity.max(axis=1)}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *campaign.space.names])
-    for i in trust_order(table):
-        label = int(table["labels"][i])
+    for i in table.by_trust:
+        label = int(table.labels[i])
         writer.writerow(
             [
-                int(table["index"][i]),
-                names[table["emulated_labels"][i]],
-                names[label] if label >= 0 else f"failed: {table['reasons'][i]}",
-                "yes" if table["confirmed"][i] else "no",
+                int(table.index[i]),
+                names[table.emulated_labels[i]],
+                names[label] if label >= 0 else f"failed: {table.reasons[i]}",
+                "yes" if table.confirmed[i] else "no",
                 *("" if np.isnan(columns[name][i]) else f"{columns[name][i]:.4g}" for name in _NUMBERS),
-                *(f"{value:.8g}" for value in table["parameters"][i]),
+                *(f"{value:.8g}" for value in table.parameters[i]),
             ]
         )
     return stream.getvalue()

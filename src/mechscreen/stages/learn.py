@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.schemas.evaluation import LearningCurve, Measures, SizeMeasures
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_sized_ensemble
 from mechscreen.stages.provenance import record
 from mechscreen.stages.train import to_samples
 
 log = logging.getLogger(__name__)
-
-KIND = "learning curve"
 
 ERROR_LIMIT = 0.3
 """RMSE of a profile beyond which Wang et al. (2019), Fig. 2c, count a prediction as wrong."""
@@ -45,34 +43,31 @@ def learn(campaign: Campaign) -> Path:
 
     test = to_samples(campaign, test_set)
     truth, distance = (test.profiles, test.log_peaks), test.distance
-    rows: list[dict[str, Any]] = []
+    rows: list[SizeMeasures] = []
     for size in sizes:
         ensemble = load_sized_ensemble(campaign, size)
         members = ensemble.predict_members(test.parameters)
         said = combine_members(members, ensemble.combine, distance)
         error = distance(*truth, said.profiles, said.log_peaks)
         rows.append(
-            {
-                "training_samples": size,
-                "ensemble": summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance),
-                "wrong": float(np.mean(error > ERROR_LIMIT)),
-                "member_rmse": [float(distance(*truth, own["profiles"], own["log_peaks"]).mean()) for own in members],
-            }
+            SizeMeasures(
+                training_samples=size,
+                ensemble=Measures(**summarise(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)),
+                wrong=float(np.mean(error > ERROR_LIMIT)),
+                member_rmse=[float(distance(*truth, own["profiles"], own["log_peaks"]).mean()) for own in members],
+            )
         )
         log.info("learn: %d samples, mean RMSE %.4f", size, error.mean())
-    storage.write_json(
-        campaign.paths.learning_summary,
-        {
-            **record(campaign, "learning", KIND),
-            "network": campaign.emulators.architecture.network,
-            "combine": campaign.emulators.combine,
-            "test_samples": len(test),
-            "error_limit": ERROR_LIMIT,
-            "sizes": rows,
-        },
-    )
-    errors = np.array([row["ensemble"]["rmse"] for row in rows])
-    figure = learning.draw(np.array(sizes), errors, np.array([row["member_rmse"] for row in rows]))
+    LearningCurve(
+        **record(campaign, "learning"),
+        network=campaign.emulators.architecture.network,
+        combine=campaign.emulators.combine,
+        test_samples=len(test),
+        error_limit=ERROR_LIMIT,
+        sizes=rows,
+    ).write(campaign.paths.learning_summary)
+    errors = np.array([row.ensemble.rmse for row in rows])
+    figure = learning.draw(np.array(sizes), errors, np.array([row.member_rmse for row in rows]))
     metadata = {"Title": "Error over training samples", "Description": learning.caption(np.array(sizes), errors)}
     with storage.replacing(campaign.paths.learning_figure) as temporary:
         temporary.write_bytes(to_png(figure, metadata))

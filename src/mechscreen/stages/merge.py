@@ -25,13 +25,13 @@ from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.sampling import assign_split
-from mechscreen.stages.provenance import describe, provenance, record
+from mechscreen.schemas.dataset import Dropped, Manifest, Reason, SplitEntry, SplitShard
+from mechscreen.schemas.model import ModelArrays
+from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.reasons import Reasons
 from mechscreen.stages.simulate import read_shard
 
 log = logging.getLogger(__name__)
-
-KIND = "dataset"
 
 _REASONS_KEPT = 20
 """Reasons listed in the manifest; those of a model may differ from sample to sample, and not in numbers alone."""
@@ -77,7 +77,7 @@ def merge(campaign: Campaign) -> Path:
         makes just these again. If too few usable samples remain.
     """
     # First, since shards take time: is there what they are to be added to?
-    before = None if campaign.selector is None else _read_manifest(campaign.selector)
+    before = None if campaign.selector is None else read_manifest(campaign.selector)
     counts, dropped = _verify(campaign)
     total = campaign.simulations.count
     for split, count in zip(SPLITS, counts, strict=True):
@@ -92,12 +92,12 @@ def merge(campaign: Campaign) -> Path:
     files, deviations = _write(campaign, counts)
     if before is not None:
         # One unit for all that stands on the same first simulations.
-        deviations = before.get("deviations", deviations)
-    kept = {entry["file"] for entry in files}
+        deviations = before.deviations or deviations
+    kept = {entry.file for entry in files}
     for path in storage.listing(paths.dataset):
         if re.fullmatch(rf"({'|'.join(SPLITS)})-.*\.h5", path.name) and path.name not in kept:
             storage.remove(path)
-    storage.write_json(paths.manifest, _manifest(campaign, counts, dropped, files, deviations, before))
+    _manifest(campaign, counts, dropped, files, deviations, before).write(paths.manifest)
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
     log.info("merge: %s samples; dropped %d of %d", used, dropped.total, total)
     return paths.manifest
@@ -115,8 +115,19 @@ def split_files(campaign: Campaign, split: str) -> list[tuple[Path, Identity]]:
     """
     before = [] if campaign.selector is None else split_files(campaign.selector, split)
     folder, identity = campaign.paths.dataset, campaign.identity("dataset")
-    entries = _read_manifest(campaign)["files"]
-    return before + [(folder / entry["file"], identity) for entry in entries if entry["split"] == split]
+    entries = read_manifest(campaign).files
+    return before + [(folder / entry.file, identity) for entry in entries if entry.split == split]
+
+
+def read_manifest(campaign: Campaign) -> Manifest:
+    """Return what the campaign's training set holds.
+
+    Raises
+    ------
+    InputError
+        If the manifest is missing, wrong or of another campaign.
+    """
+    return Manifest.read(campaign.paths.manifest, campaign.identity("dataset"))
 
 
 def load_distance(campaign: Campaign) -> Distance:
@@ -128,7 +139,7 @@ def load_distance(campaign: Campaign) -> Distance:
         If the manifest is missing, wrong or of another campaign.
     """
     # Those of earlier versions were of profiles by their peaks alone.
-    return Distance.of(campaign.outputs, _read_manifest(campaign).get("deviations"))
+    return Distance.of(campaign.outputs, read_manifest(campaign).deviations)
 
 
 def load_split(campaign: Campaign, split: str) -> Dataset:
@@ -144,7 +155,7 @@ def load_split(campaign: Campaign, split: str) -> Dataset:
 
 def map_split(campaign: Campaign, split: str) -> Dataset:
     """Open one split of the training set, whose profiles are read as they are indexed; errors as for `load_split`."""
-    profiles = storage.map_rows(split_files(campaign, split), "profiles", KIND)
+    profiles = storage.map_rows(split_files(campaign, split), "profiles", SplitShard.kind)
     rest = _load_arrays(campaign, split, [name for name in _ARRAYS if name != "profiles"])
     return Dataset(**rest, profiles=cast("NDArray[np.float32]", profiles))
 
@@ -152,14 +163,10 @@ def map_split(campaign: Campaign, split: str) -> Dataset:
 def _load_arrays(campaign: Campaign, split: str, names: Iterable[str]) -> dict[str, Any]:
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for path, identity in split_files(campaign, split):
-        with storage.open_file(path, KIND, identity) as file:
+        with SplitShard.open(path, identity, d=len(campaign.space), shape=campaign.outputs.shape) as file:
             for name in pieces:
-                pieces[name].append(file[name][:])
+                pieces[name].append(getattr(file, name)[:])
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
-
-
-def _read_manifest(campaign: Campaign) -> dict[str, Any]:
-    return storage.read_record(campaign.paths.manifest, KIND, campaign.identity("dataset"))
 
 
 def _verify(campaign: Campaign) -> tuple[list[int], Reasons]:
@@ -174,10 +181,10 @@ def _verify(campaign: Campaign) -> tuple[list[int], Reasons]:
             except storage.FileError as error:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
-                status = shard["status"]
+                status = shard.status
                 counts += np.bincount(_splits(campaign, number)[status == Status.OK], minlength=len(SPLITS))
                 failed = status != Status.OK
-                for code, reason in zip(status[failed], shard["reasons"][failed], strict=True):
+                for code, reason in zip(status[failed], shard.reasons[failed], strict=True):
                     dropped.add(Status(int(code)).name, str(reason))
             progress.advance()
     if problems:
@@ -199,7 +206,7 @@ def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
     return assign_split(campaign.seed, shard * size, (shard + 1) * size, fractions)
 
 
-def _write(campaign: Campaign, counts: list[int]) -> tuple[list[dict[str, Any]], list[float]]:
+def _write(campaign: Campaign, counts: list[int]) -> tuple[list[SplitEntry], list[float]]:
     """Write the files of the training set; return the manifest's entry of each, and the deviation of each output."""
     outputs = campaign.outputs
     scatter = outputs.scatter(np.empty((0, *outputs.shape)))
@@ -213,8 +220,8 @@ def _write(campaign: Campaign, counts: list[int]) -> tuple[list[dict[str, Any]],
             shard = read_shard(campaign, number)
             splits = _splits(campaign, number)
             for place, writer in enumerate(writers):
-                chosen = (splits == place) & (shard["status"] == Status.OK)
-                arrays = {name: shard[name][chosen] for name in _ARRAYS}
+                chosen = (splits == place) & (shard.status == Status.OK)
+                arrays = {name: getattr(shard, name)[chosen] for name in _ARRAYS}
                 writer.append(arrays)
                 if writer.split == "train" and not outputs.all_by_peak:
                     scatter += outputs.scatter(arrays["profiles"])
@@ -226,12 +233,12 @@ class _SplitWriter:
     """Writes the samples of a split into files of `dataset.shard_size` rows; a context manager."""
 
     def __init__(self, campaign: Campaign, split: str, count: int) -> None:
-        self.files: list[dict[str, Any]] = []
-        """The manifest's entries of the files begun."""
+        self.files: list[SplitEntry] = []
+        """The manifest's entries of the files that are full."""
         self._campaign = campaign
         self.split = split
         self._to_come = count
-        self._room = 0
+        self._room = self._rows = 0
         self._file = ExitStack()
         self._writer: storage.Writer
 
@@ -247,7 +254,10 @@ class _SplitWriter:
             first = last
             if self._room == 0:
                 self._file.close()
-                self.files[-1]["sha256"] = storage.sha256(self._writer.path)
+                path = self._writer.path
+                self.files.append(
+                    SplitEntry(file=path.name, split=self.split, rows=self._rows, sha256=storage.sha256(path))
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -259,22 +269,15 @@ class _SplitWriter:
 
     def _begin(self) -> None:
         campaign = self._campaign
-        rows = self._room = min(self._to_come, campaign.dataset.shard_size)
+        rows = self._room = self._rows = min(self._to_come, campaign.dataset.shard_size)
         self._to_come -= rows
         path = campaign.paths.dataset_shard(self.split, len(self.files))
-        self.files.append({"file": path.name, "split": self.split, "rows": rows})
-        description = describe(campaign)
         outputs = campaign.outputs
-        self._writer = storage.Writer(
+        self._writer = SplitShard.writer(
             path,
-            {
-                "index": ((rows,), np.int64),
-                "parameters": ((rows, len(campaign.space)), np.float64),
-                "profiles": ((rows, *outputs.shape), np.float32),
-                "log_peaks": ((rows, len(outputs)), np.float64),
-            },
-            {**provenance(campaign, "dataset", KIND), "split": self.split},
-            whole=description,
+            provenance(campaign, "dataset"),
+            {"n": rows, "d": len(campaign.space), "shape": outputs.shape, "outputs": len(outputs)},
+            {"split": self.split, "about": ModelArrays.of(campaign)},
         )
         self._file.enter_context(self._writer)
 
@@ -283,27 +286,30 @@ def _manifest(
     campaign: Campaign,
     counts: list[int],
     dropped: Reasons,
-    files: list[dict[str, Any]],
+    files: list[SplitEntry],
     deviations: list[float],
-    before: Mapping[str, Any] | None,
-) -> dict[str, Any]:
+    before: Manifest | None,
+) -> Manifest:
     """Return the manifest; its numbers count those of the campaign before, its files are the campaign's own."""
-    selected = campaign.simulations.count
-    if before is None:
-        before, selected = {"simulations": 0, "selected": 0, "samples": {}, "dropped": {"count": 0, "reasons": []}}, 0
-    dropped_count = dropped.total + before["dropped"]["count"]
-    for entry in before["dropped"]["reasons"]:
-        dropped.add(entry["status"], entry["reason"], entry["count"])
-    reasons = [{"status": status, "reason": reason, "count": count} for status, reason, count in dropped.listed()]
-    return {
-        **record(campaign, "dataset", KIND),
-        "parameters": list(campaign.space.names),
-        "outputs": [output.name for output in campaign.outputs],
-        "sizes": list(campaign.outputs.sizes),
-        "deviations": deviations,
-        "simulations": before["simulations"] + campaign.simulations.count,
-        "selected": before["selected"] + selected,
-        "samples": {s: before["samples"].get(s, 0) + count for s, count in zip(SPLITS, counts, strict=True)},
-        "dropped": {"count": dropped_count, "reasons": reasons[:_REASONS_KEPT]},
-        "files": files,
-    }
+    total, simulations, selected = dropped.total, campaign.simulations.count, 0
+    samples = dict(zip(SPLITS, counts, strict=True))
+    if before is not None:
+        total += before.dropped.count
+        for entry in before.dropped.reasons:
+            dropped.add(entry.status, entry.reason, entry.count)
+        selected = before.selected + simulations
+        simulations += before.simulations
+        samples = {split: before.samples[split] + count for split, count in samples.items()}
+    reasons = [Reason(status=status, reason=reason, count=count) for status, reason, count in dropped.listed()]
+    return Manifest(
+        **record(campaign, "dataset"),
+        parameters=list(campaign.space.names),
+        outputs=[output.name for output in campaign.outputs],
+        sizes=list(campaign.outputs.sizes),
+        deviations=deviations,
+        simulations=simulations,
+        selected=selected,
+        samples=samples,
+        dropped=Dropped(count=total, reasons=reasons[:_REASONS_KEPT]),
+        files=files,
+    )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.prediction import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
-from mechscreen.models import Output, Outputs, Parameter, ParameterSpace
+from mechscreen.models import Outputs, ParameterSpace
 from mechscreen.models.distances import Distance
-from mechscreen.stages.provenance import describe_outputs
+from mechscreen.schemas.emulators import EnsembleRecord, MemberRecord, PredictedTable
+from mechscreen.schemas.model import ModelArrays
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble, Prediction
 
 log = logging.getLogger(__name__)
-
-KIND = "predicted table"
-
-
-class EnsembleRecord(BaseModel):
-    """How an ensemble was evaluated: ``ensemble.json`` beside its members.
-
-    Attributes
-    ----------
-    members
-        SHA-256 of each member's network, by the name of its folder.
-    combine, precision, backend
-        As in the campaign's section ``emulators``.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    members: dict[str, str]
-    combine: Combine
-    precision: Precision
-    backend: str
 
 
 class TrainedEnsemble:
@@ -115,18 +95,18 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
     folders = _member_folders(Path(directory))
     records = [read_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
-        if record["campaign"] != records[0]["campaign"]:
-            difference = Identity(records[0]["identity"]).difference(record["identity"])
-            difference = difference or f"{record['campaign']}, not {records[0]['campaign']}"
+        if record.campaign != records[0].campaign:
+            difference = Identity(records[0].identity).difference(record.identity)
+            difference = difference or f"{record.campaign}, not {records[0].campaign}"
             raise InputError(
                 f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
                 "campaign: remove the members of the other"
             )
     settings = _evaluated_with(Path(directory), folders, records)
-    distance = _distance(records[0])
+    distance = records[0].distance
     combine = combine or settings.combine
     ensemble = _load_members(folders, distance, combine, settings.precision, settings.backend)
-    return TrainedEnsemble(ensemble, _space(records[0]), distance.outputs)
+    return TrainedEnsemble(ensemble, records[0].space, distance.outputs)
 
 
 def write_ensemble_record(campaign: Campaign) -> None:
@@ -134,23 +114,22 @@ def write_ensemble_record(campaign: Campaign) -> None:
     if campaign.base is not None:
         return
     folders = [campaign.paths.member(number) for number in range(campaign.emulators.members)]
-    record = EnsembleRecord(
+    EnsembleRecord(
         members=_hashes(folders, [read_record(folder) for folder in folders]),
         combine=campaign.emulators.combine,
         precision=campaign.emulators.precision,
         backend=campaign.emulators.backend,
-    )
-    storage.write_json(_record_path(campaign.paths.emulators), record.model_dump(mode="json"))
+    ).write(_record_path(campaign.paths.emulators))
 
 
-def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> EnsembleRecord:
+def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[MemberRecord]) -> EnsembleRecord:
     """Return how the members were evaluated; where they were not, what suits their number, and tell so."""
     path = _record_path(directory)
     members = _hashes(folders, records)
     reason = "was not evaluated yet"
     if storage.exists(path):
         try:
-            record = EnsembleRecord.model_validate(storage.read_json(path))
+            record = EnsembleRecord.model_validate_json(storage.read_text(path))
         except ValidationError:
             raise storage.FileError(path, "does not hold what evaluate writes") from None
         if record.members == members:
@@ -165,8 +144,8 @@ def _record_path(directory: Path) -> Path:
     return directory / "ensemble.json"
 
 
-def _hashes(folders: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {folder.name: record["model_sha256"] for folder, record in zip(folders, records, strict=True)}
+def _hashes(folders: Sequence[Path], records: Sequence[MemberRecord]) -> dict[str, str]:
+    return {folder.name: record.model_sha256 for folder, record in zip(folders, records, strict=True)}
 
 
 def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
@@ -189,7 +168,7 @@ def _load_checked(campaign: Campaign, members: int, samples: int | None = None) 
     folders = [campaign.paths.member(number, samples) for number in range(members)]
     records = [read_record(folder, campaign.identity("emulators"), samples) for folder in folders]
     emulators = campaign.emulators
-    distance = Distance.of(campaign.outputs, _deviations(records[0]))
+    distance = Distance.of(campaign.outputs, records[0].deviations)
     return _load_members(folders, distance, emulators.combine, emulators.precision, emulators.backend)
 
 
@@ -213,33 +192,32 @@ def predict_table(
     folders = _member_folders(directory)
     record = read_record(folders[0])
     # The table is read before the networks, whose library takes seconds to load.
-    parameters = read_parameters(table, _space(record), normalised=normalised)
+    parameters = read_parameters(table, record.space, normalised=normalised)
     if storage.exists(out):
         try:
-            storage.verify(out, KIND)
+            PredictedTable.verify(out)
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     trained = load_ensemble(directory, combine=combine)
     said = trained.predict(parameters)
-    storage.write(
+    PredictedTable(
+        members=len(folders),
+        combine=trained.ensemble.combine,
+        backend=trained.ensemble.backend,
+        parameters=parameters,
+        profiles=said.profiles,
+        log_peaks=said.log_peaks,
+        disagreement=said.disagreement,
+        about=ModelArrays.of(trained),
+    ).write(
         out,
         {
-            "parameters": parameters,
-            "profiles": said.profiles,
-            "log_peaks": said.log_peaks,
-            "disagreement": said.disagreement,
-            "parameter_names": [parameter["name"] for parameter in record["parameters"]],
-            "parameter_units": [parameter["unit"] for parameter in record["parameters"]],
-            **describe_outputs(trained.outputs),
-        },
-        {
-            **{name: record[name] for name in ("campaign", "campaign_name", "model", "model_version")},
-            "identity": Identity(record["identity"]).as_json,
-            "seed": record["seed"],
-            "kind": KIND,
-            "members": len(folders),
-            "combine": trained.ensemble.combine,
-            "backend": trained.ensemble.backend,
+            **Identity(record.identity).attributes,
+            "campaign": record.campaign,
+            "campaign_name": record.campaign_name,
+            "model": record.model,
+            "model_version": record.model_version,
+            "seed": record.seed,
         },
     )
     log.info("predict: %d parameter sets → %s", len(parameters), out)
@@ -273,17 +251,3 @@ def _load_members(
 
     networks = [load_network(folder / "model.keras") for folder in folders]
     return Ensemble(networks, combine=combine, precision=precision, backend=backend, distance=distance)
-
-
-def _space(record: Mapping[str, Any]) -> ParameterSpace:
-    return ParameterSpace([Parameter(**parameter) for parameter in record["parameters"]])
-
-
-def _distance(record: Mapping[str, Any]) -> Distance:
-    outputs = Outputs(map(Output.from_record, record["outputs"]))
-    return Distance.of(outputs, _deviations(record))
-
-
-def _deviations(record: Mapping[str, Any]) -> list[float]:
-    # Networks of earlier versions learnt profiles by their peaks alone.
-    return [output.get("deviation", 1.0) for output in record["outputs"]]

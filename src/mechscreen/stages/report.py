@@ -106,10 +106,9 @@ def report(campaign: Campaign) -> Path:
 def _explorer(results: Results) -> str:
     """Return the data of the page's interactive part; "" where there is no hit."""
     from mechscreen.figures import explorer, planes
-    from mechscreen.stages.hits import trust_order
 
     found = results.hits
-    rows = trust_order(found.arrays)
+    rows = found.by_trust
     rows = rows[explorer.choose(len(rows), results.outputs)]
     if not len(rows) or not results.varied:
         return ""
@@ -117,19 +116,19 @@ def _explorer(results: Results) -> str:
     target, total = results.target_planes
     hits = [
         {
-            "sample": int(found["index"][i]),
-            "parameters": [float(f"{value:.6g}") for value in found["parameters"][i]],
-            "rmse": float(f"{found['rmse'][i]:.4g}") if np.isfinite(found["rmse"][i]) else None,
-            "disagreement": float(f"{found['disagreement'][i]:.4g}"),
-            "emulated": results.classes[found["emulated_labels"][i]],
+            "sample": int(found.index[i]),
+            "parameters": [float(f"{value:.6g}") for value in found.parameters[i]],
+            "rmse": float(f"{found.rmse[i]:.4g}") if np.isfinite(found.rmse[i]) else None,
+            "disagreement": float(f"{found.disagreement[i]:.4g}"),
+            "emulated": results.classes[found.emulated_labels[i]],
             "simulated": results.verdicts[i],
-            "confirmed": bool(found["confirmed"][i]),
-            "stands": bool(found["confirmed"][i] & found["same_class"][i]),
+            "confirmed": bool(found.confirmed[i]),
+            "stands": bool(found.stands[i]),
         }
         for i in rows
     ]
     # Of the target, which may be several classes, and of every class that was found.
-    counts = {results.target: target, **dict(zip(results.classes, results.screen["planes"], strict=True))}
+    counts = {results.target: target, **dict(zip(results.classes, results.screen.planes, strict=True))}
     densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
     return explorer.data(list(space), list(space.varied), densities, results.hit_pairs(rows), hits)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.models import Output, Parameter
 from mechscreen.models.distances import Distance
 from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
-from mechscreen.stages import evaluate, merge, validate
-from mechscreen.stages.screen import SUMMARY_KIND
+from mechscreen.schemas.dataset import Manifest
+from mechscreen.schemas.evaluation import Metrics, Predictions
+from mechscreen.schemas.screen import ScreenSummary
+from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
+from mechscreen.stages.merge import read_manifest
 from mechscreen.stages.train import read_history
 from mechscreen.tally import plane_pairs
 
@@ -34,14 +36,14 @@ class Results:
     @cached_property
     def distance(self) -> Distance:
         """How outputs are compared."""
-        return Distance.of(self.outputs, self.manifest.get("deviations"))
+        return Distance.of(self.outputs, self.manifest.deviations)
 
     def test_pairs(self, places: Sequence[int] | None = None) -> list[Pair]:
         """Return the outputs at some places, or all, of the test split, both ways."""
         from mechscreen.figures.pairs import pairs
 
         test = self.predictions
-        simulated, emulated = ((test[f"{by}profiles"], test[f"{by}log_peaks"]) for by in ("", "predicted_"))
+        simulated, emulated = (test.profiles, test.log_peaks), (test.predicted_profiles, test.predicted_log_peaks)
         return pairs(self.outputs, simulated, emulated, places)
 
     def hit_pairs(self, rows: NDArray[Any] | slice = slice(None)) -> list[Pair]:
@@ -49,14 +51,15 @@ class Results:
         from mechscreen.figures.pairs import pairs
 
         hits = self.hits
-        simulated, emulated = ((hits[f"{by}profiles"][rows], hits[f"{by}log_peaks"][rows]) for by in ("", "emulated_"))
+        simulated = hits.profiles[rows], hits.log_peaks[rows]
+        emulated = hits.emulated_profiles[rows], hits.emulated_log_peaks[rows]
         return pairs(self.outputs, simulated, emulated, self.order)
 
     def r_squared(self, output: Output) -> float | None:
         """R² of an output on the test split, about its mean; None where it does not vary, or was not measured."""
         # Evaluations of earlier versions have none.
-        value: float | None = self.metrics.get("outputs", {}).get(output.name, {}).get("r2")
-        return value
+        measured = self.metrics.outputs.get(output.name)
+        return None if measured is None else measured.r2
 
     @property
     def useless(self) -> list[str]:
@@ -98,36 +101,34 @@ class Results:
         return [space.parameters[j] for j in space.varied]
 
     @cached_property
-    def manifest(self) -> Mapping[str, Any]:
+    def manifest(self) -> Manifest:
         """What the training set holds."""
-        return storage.read_record(self.campaign.paths.manifest, merge.KIND, self.campaign.identity("dataset"))
+        return read_manifest(self.campaign)
 
     @cached_property
-    def metrics(self) -> Mapping[str, Any]:
+    def metrics(self) -> Metrics:
         """Errors of the ensemble and its members on the test split."""
-        identity = self.campaign.identity("evaluation")
-        return storage.read_record(self.campaign.paths.metrics, evaluate.METRICS_KIND, identity)
+        return Metrics.read(self.campaign.paths.metrics, self.campaign.identity("evaluation"))
 
     @cached_property
-    def validation(self) -> Mapping[str, Any]:
+    def validation(self) -> ValidationSummary:
         """Figures of the validation."""
-        identity = self.campaign.identity("validation")
-        return storage.read_record(self.campaign.paths.validation_summary, validate.KIND, identity)
+        return ValidationSummary.read(self.campaign.paths.validation_summary, self.campaign.identity("validation"))
 
     @cached_property
-    def predictions(self) -> storage.File:
+    def predictions(self) -> Predictions:
         """Simulated and emulated profiles of the test split."""
-        return storage.read(self.campaign.paths.predictions, evaluate.KIND, self.campaign.identity("evaluation"))
+        return Predictions.read(self.campaign.paths.predictions, self.campaign.identity("evaluation"))
 
     @cached_property
-    def screen(self) -> storage.File:
+    def screen(self) -> ScreenSummary:
         """Counts of the screen."""
-        return storage.read(self.campaign.paths.screen_summary, SUMMARY_KIND, self.campaign.identity("screen"))
+        return ScreenSummary.read(self.campaign.paths.screen_summary, self.campaign.identity("screen"))
 
     @cached_property
-    def hits(self) -> storage.File:
+    def hits(self) -> ValidatedHits:
         """The validated hits."""
-        return storage.read(self.campaign.paths.validation_hits, validate.KIND, self.campaign.identity("validation"))
+        return ValidatedHits.read(self.campaign.paths.validation_hits, self.campaign.identity("validation"))
 
     @cached_property
     def histories(self) -> list[dict[str, NDArray[np.float64]]]:
@@ -138,7 +139,7 @@ class Results:
     @cached_property
     def target_planes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Histograms over the planes: of the target's samples, and of all."""
-        planes = self.screen["planes"]
+        planes = self.screen.planes
         return planes[list(self.campaign.targets)].sum(axis=0), planes.sum(axis=0)
 
     @cached_property
@@ -164,7 +165,7 @@ class Results:
     @cached_property
     def verdicts(self) -> list[str]:
         """What the model makes of each validated hit: its class, or why there is none."""
-        labels, reasons = self.hits["labels"], self.hits["reasons"]
+        labels, reasons = self.hits.labels, self.hits.reasons
         return [
             self.classes[label] if label >= 0 else f"failed ({reason})"
             for label, reason in zip(labels, reasons, strict=True)

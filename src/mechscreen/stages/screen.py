@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +21,16 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_unit
+from mechscreen.schemas.model import ModelArrays
+from mechscreen.schemas.screen import Axes, HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.stages.provenance import provenance
 from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
-
-KIND, PARTIAL_KIND = "screen block", "partial screen block"
-SUMMARY_KIND, HITS_KIND = "screen summary", "screen hits"
 
 AUDIT = 0.01
 """Share of the samples that the first member passes over in a cascade, and that the whole ensemble looks at
@@ -103,29 +103,28 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
             + "\n".join(problems)
             + "\nrun the workflow again (or `mechscreen screen` for each): only these are made anew"
         )
-    attributes = {
-        **provenance(campaign, "screen", SUMMARY_KIND),
-        **search.totals(counts),
-        "hits_kept": kept,
-        "samples": campaign.screen.count,
-        "backend": ", ".join(sorted(backends)),
-    }
-    layout = {name: ((kept, *column.shape[1:]), column.dtype) for name, column in search.no_hits().columns().items()}
+    origin, samples = provenance(campaign, "screen"), campaign.screen.count
+    totals = search.totals(counts, kept, backends)
+    about = ModelArrays.of(campaign)
+    sizes = {"hits": kept, **search.sizes}
     with (
-        storage.Writer(paths.screen_hits, layout, attributes | {"kind": HITS_KIND}, whole=describe(campaign)) as writer,
+        ScreenHits.writer(
+            paths.screen_hits, origin, sizes, {"samples": samples, "totals": totals, "about": about}
+        ) as writer,
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
             _, hits, _ = search.read_block(number)
             writer.append(hits.columns())
             progress.advance()
-    storage.write(paths.screen_summary, {**search.describe(), **counts.arrays()}, attributes)
+    summary = ScreenSummary(samples=samples, totals=totals, axes=search.axes, **counts.arrays())
+    summary.write(paths.screen_summary, origin)
     log.info(
         "screen: %d hits in %d samples, %d kept; %d more discarded, since the ensemble disagrees",
-        attributes["hits_found"],
-        campaign.screen.count,
+        totals.hits_found,
+        samples,
         kept,
-        attributes["hits_discarded"],
+        totals.hits_discarded,
     )
     return paths.screen_summary, paths.screen_hits
 
@@ -242,27 +241,44 @@ class Search:
         outputs = self.campaign.outputs
         return Hits.none(len(self.campaign.space), len(outputs), outputs.shape)
 
-    def totals(self, counts: Counts) -> dict[str, int | float | str]:
-        """Return attributes that say what was looked for, and how often it was found."""
-        targets = list(self.targets)
-        found = int(counts.trusted[targets].sum())
+    @property
+    def sizes(self) -> dict[str, int | tuple[int, ...]]:
+        """What names in the shapes of the screen's files stand for."""
+        campaign = self.campaign
         return {
-            "objective": self.campaign.screen.objective.name,
-            "disagreement_limit": self.campaign.screen.disagreement_limit,
-            "hits_found": found,
-            "hits_discarded": int(counts.classes[targets].sum()) - found,
-            **recall(found, counts),
+            "d": len(campaign.space),
+            "outputs": len(campaign.outputs),
+            "shape": campaign.outputs.shape,
+            "classes": len(campaign.class_names),
+            "planes": len(plane_pairs(len(self.varied))),
+            "bins": campaign.screen.bins,
+            "levels": DISAGREEMENT_BINS,
         }
 
-    def describe(self) -> dict[str, NDArray[Any]]:
-        """Return what a reader needs to know of the counts: names of classes and axes, planes, targets, edges."""
-        return {
-            "class_names": np.array(self.campaign.class_names),
-            "targets": np.array(self.targets),
-            "axes": np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
-            "pairs": plane_pairs(len(self.varied)),
-            "disagreement_edges": np.linspace(0, 1, DISAGREEMENT_BINS + 1),
-        }
+    def totals(self, counts: Counts, kept: int, backends: set[str]) -> Totals:
+        """Return what was looked for, how often it was found, and how many hits are kept."""
+        targets = list(self.targets)
+        found = int(counts.trusted[targets].sum())
+        return Totals(
+            objective=self.campaign.screen.objective.name,
+            disagreement_limit=self.campaign.screen.disagreement_limit,
+            hits_found=found,
+            hits_discarded=int(counts.classes[targets].sum()) - found,
+            hits_kept=kept,
+            backend=", ".join(sorted(backends)),
+            **recall(found, counts),
+        )
+
+    @property
+    def axes(self) -> Axes:
+        """What a reader needs to know of the counts."""
+        return Axes(
+            class_names=np.array(self.campaign.class_names),
+            targets=np.array(self.targets),
+            axes=np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
+            pairs=plane_pairs(len(self.varied)),
+            disagreement_edges=np.linspace(0, 1, DISAGREEMENT_BINS + 1),
+        )
 
     def read_block(self, number: int) -> tuple[Counts, Hits, set[str]]:
         """Read a block and check it against the campaign: checksum, origin, shapes, and that the counts add up.
@@ -273,41 +289,33 @@ class Search:
             Naming the block, what is wrong and what to do.
         """
         start, stop = self.sample_range(number)
-        file = storage.read(self.campaign.paths.block(number), KIND, self.campaign.identity("screen"))
-        counts, hits = self.unpack(file)
+        path = self.campaign.paths.block(number)
+        block = ScreenBlock.read(path, self.campaign.identity("screen"), **self.sizes)
+        counts, hits = unpack(block, path)
         if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
-            raise storage.FileError(file.path, "was not looked at by the whole ensemble")
+            raise storage.FileError(path, "was not looked at by the whole ensemble")
         if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
-            raise storage.FileError(file.path, f"does not hold the samples {start} … {stop - 1}")
+            raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
         most = self.campaign.screen.hits_per_block
         expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
         if len(hits) != expected:
-            raise storage.FileError(file.path, f"holds {len(hits)} hits, and its counts say {expected}")
-        return counts, hits, backends_of(file)
-
-    def pack(self, counts: Counts, hits: Hits) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a block's file. A block has fewer than 2^32 samples, so half the space will do."""
-        narrow = {name: array.astype(np.uint32) for name, array in counts.arrays().items()}
-        return {**narrow, **hits.columns(), **self.describe(), **describe(self.campaign)}
-
-    def unpack(self, file: storage.File) -> tuple[Counts, Hits]:
-        """Return the counts and hits of a block's file, checked."""
-        counts, hits = self.no_counts(), self.no_hits()
-        n = len(file["index"])
-        expected = {name: array.shape for name, array in counts.arrays().items()}
-        expected |= {name: (n, *column.shape[1:]) for name, column in hits.columns().items()}
-        for name, shape in expected.items():
-            if file[name].shape != shape:
-                raise storage.FileError(file.path, f"'{name}' has shape {file[name].shape}, expected {shape}")
-        counts = Counts(**{name: file[name].astype(np.int64) for name in counts.arrays()})
-        if not counts.are_consistent():
-            raise storage.FileError(file.path, "its counts contradict one another")
-        return counts, Hits(**{name: file[name] for name in hits.columns()})
+            raise storage.FileError(path, f"holds {len(hits)} hits, and its counts say {expected}")
+        return counts, hits, block.totals.backends
 
 
-def backends_of(file: storage.File) -> set[str]:
-    """Return the names of what computed the predictions of a block."""
-    return set(str(file.attributes.get("backend", "not recorded")).split(", "))
+def unpack(block: ScreenBlock, path: Path) -> tuple[Counts, Hits]:
+    """Return the counts and hits of a block's file, checked.
+
+    Raises
+    ------
+    storage.FileError
+        If the counts contradict one another.
+    """
+    names = [field.name for field in fields(Counts)]
+    counts = Counts(**{name: getattr(block, name).astype(np.int64) for name in names})
+    if not counts.are_consistent():
+        raise storage.FileError(path, "its counts contradict one another")
+    return counts, Hits(**{field.name: getattr(block.hits, field.name) for field in fields(Hits)})
 
 
 class _Share:
@@ -379,16 +387,16 @@ class _Block(Resumable):
 
     def load(self) -> None:
         """Take over the batches of an earlier attempt."""
-        file = storage.read(self.partial_path, PARTIAL_KIND, self._search.campaign.identity("screen"))
-        counts, hits = self._search.unpack(file)
-        done = file["done"]
-        if file.attributes.get("block") != self._number or done.shape != (len(self._batches),):
+        identity = self._search.campaign.identity("screen")
+        partial = PartialBlock.read(self.partial_path, identity, batches=len(self._batches), **self._search.sizes)
+        counts, hits = unpack(partial, self.partial_path)
+        if partial.block != self._number:
             raise storage.FileError(self.partial_path, "holds other samples")
-        batches = [batch for batch, is_done in zip(self._batches, done, strict=True) if is_done]
+        batches = [batch for batch, is_done in zip(self._batches, partial.done, strict=True) if is_done]
         if counts.classes.sum() != sum(stop - start for start, stop in batches):
             raise storage.FileError(self.partial_path, "its counts are not those of its batches")
         self._counts.merge(counts)
-        self._note(hits, batches, backends_of(file))
+        self._note(hits, batches, partial.totals.backends)
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Look at what is missing; return whether all was done.
@@ -434,11 +442,12 @@ class _Block(Resumable):
 
     def save(self) -> None:
         """Write the batches that are done."""
-        self._write(self.partial_path, PARTIAL_KIND, {"done": np.array(list(self._batches.values()))})
+        contents = PartialBlock(**self._contents(), done=np.array(list(self._batches.values())))
+        contents.write(self.partial_path, provenance(self._search.campaign, "screen"))
 
     def finish(self) -> None:
         """Write the block."""
-        self._write(self.path, KIND, {})
+        ScreenBlock(**self._contents()).write(self.path, provenance(self._search.campaign, "screen"))
 
     def _enter(self, told: _Told) -> None:
         counts, hits, batches, backend = told
@@ -451,17 +460,14 @@ class _Block(Resumable):
         if batches:
             self._backends |= backends
 
-    def _write(self, path: Path, kind: str, more: Mapping[str, NDArray[Any]]) -> None:
-        search = self._search
-        hits = self._kept.result()
-        attributes = {
+    def _contents(self) -> dict[str, Any]:
+        """Return what is kept of the batches that are done."""
+        search, hits = self._search, self._kept.result()
+        return {
             "block": self._number,
-            **search.totals(self._counts),
-            "hits_kept": len(hits),
-            "backend": ", ".join(sorted(self._backends)),
+            "totals": search.totals(self._counts, len(hits), self._backends),
+            **{name: array.astype(np.uint32) for name, array in self._counts.arrays().items()},
+            "hits": HitColumns(**hits.columns()),
+            "axes": search.axes,
+            "about": ModelArrays.of(search.campaign),
         }
-        storage.write(
-            path,
-            {**search.pack(self._counts, hits), **more},
-            {**provenance(search.campaign, "screen", kind), **attributes},
-        )

@@ -13,9 +13,10 @@ from mechscreen.acquisitions import Candidates, choose
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.schemas.simulations import Selection
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
-from mechscreen.stages.simulate import SELECTION_KIND, selected_parameters
+from mechscreen.stages.simulate import selected_parameters
 
 log = logging.getLogger(__name__)
 
@@ -54,17 +55,15 @@ def select(campaign: Campaign, shard: int) -> Path:
     candidates = _judge(campaign, selector, physical)
     seed = sample_seeds(campaign.seed, shard, shard + 1, _STREAM)[0]
     chosen = choose(campaign.selection.acquisition, candidates, stop - start, np.random.default_rng(int(seed)))
-    storage.write(
-        path,
-        {
-            "index": np.arange(start, stop),
-            "parameters": physical[chosen],
-            "disagreement": candidates.disagreement[chosen],
-            "in_target": candidates.in_target[chosen],
-            "parameter_names": np.array(campaign.space.names),
-        },
-        {**provenance(campaign, "selection", SELECTION_KIND), "selector": selector.name, "candidates": len(unit)},
-    )
+    Selection(
+        selector=selector.name,
+        candidates=len(unit),
+        index=np.arange(start, stop),
+        parameters=physical[chosen],
+        disagreement=candidates.disagreement[chosen],
+        in_target=candidates.in_target[chosen],
+        parameter_names=np.array(campaign.space.names),
+    ).write(path, provenance(campaign, "selection"))
     log.info(
         "select %s: %d of %d candidates, %d of which may be of the target's classes; disagreement %.4f, of all %.4f",
         path.stem,

@@ -28,15 +28,13 @@ from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.registry import MODELS
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds, sample_unit
-from mechscreen.stages.provenance import describe, provenance
+from mechscreen.schemas.model import ModelArrays
+from mechscreen.schemas.simulations import PartialSimulationFile, Selection, SimulationFile
+from mechscreen.stages.provenance import provenance
 from mechscreen.stages.reasons import Reasons
 from mechscreen.tables import read_parameters
 
 log = logging.getLogger(__name__)
-
-KIND = "simulations"
-PARTIAL_KIND = "partial simulations"
-SELECTION_KIND = "selection"
 
 _STREAM = "simulations"
 _BLOCK_SECONDS = 1.0
@@ -93,8 +91,9 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
         index=np.arange(start, stop),
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
-        attributes={**provenance(campaign, "simulations", KIND), "shard": shard},
+        origin=provenance(campaign, "simulations"),
         identity=campaign.identity("simulations"),
+        shard=shard,
     )
     run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
@@ -155,8 +154,7 @@ def simulate_table(
         index=np.arange(n),
         parameters=parameters,
         seeds=np.arange(n, dtype=np.uint64),
-        attributes={
-            "kind": KIND,
+        origin={
             **identity.attributes,
             "campaign_name": table.name,
             "model": model,
@@ -169,7 +167,7 @@ def simulate_table(
 
     def check() -> None:
         try:
-            storage.verify(out, KIND, identity)
+            SimulationFile.verify(out, identity)
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
 
@@ -177,7 +175,7 @@ def simulate_table(
     return out
 
 
-def read_shard(campaign: Campaign, shard: int) -> storage.File:
+def read_shard(campaign: Campaign, shard: int) -> SimulationFile:
     """Read a shard and check it against the campaign: checksum, origin, shapes, samples, and finite where status is OK.
 
     Raises
@@ -186,35 +184,29 @@ def read_shard(campaign: Campaign, shard: int) -> storage.File:
         Naming the shard, what is wrong and what to do.
     """
     path = campaign.paths.shard(shard)
-    file = storage.read(path, KIND, campaign.identity("simulations"))
     start, stop = campaign.simulations.sample_range(shard)
-    n, outputs = stop - start, campaign.outputs
-    expected = {
-        "index": (n,),
-        "parameters": (n, len(campaign.space)),
-        "profiles": (n, *outputs.shape),
-        "log_peaks": (n, len(outputs)),
-        "status": (n,),
-        "reasons": (n,),
-    }
-    for name, shape in expected.items():
-        if file[name].shape != shape:
-            raise storage.FileError(path, f"'{name}' has shape {file[name].shape}, expected {shape}")
-    if not np.array_equal(file["index"], np.arange(start, stop)):
+    outputs = campaign.outputs
+    found = SimulationFile.read(
+        path,
+        campaign.identity("simulations"),
+        n=stop - start,
+        d=len(campaign.space),
+        shape=outputs.shape,
+        outputs=len(outputs),
+    )
+    if not np.array_equal(found.index, np.arange(start, stop)):
         raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
-    if not np.allclose(file["parameters"], _shard_parameters(campaign, shard), rtol=1e-12, atol=0):
+    if not np.allclose(found.parameters, _shard_parameters(campaign, shard), rtol=1e-12, atol=0):
         raise storage.FileError(path, "its parameters are not those of its samples")
-    status = file["status"]
+    status = found.status
     if not np.isin(status, [int(code) for code in Status]).all():
         raise storage.FileError(path, "holds a status that is none")
     ok = status == Status.OK
-    finite = np.isfinite(outputs.side_by_side(file["profiles"])).all(axis=1) & np.isfinite(file["log_peaks"]).all(
-        axis=1
-    )
+    finite = np.isfinite(outputs.side_by_side(found.profiles)).all(axis=1) & np.isfinite(found.log_peaks).all(axis=1)
     if not finite[ok].all():
         bad = start + int(np.flatnonzero(ok & ~finite)[0])
         raise storage.FileError(path, f"sample {bad} has status OK but is not finite")
-    return file
+    return found
 
 
 def selected_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
@@ -226,14 +218,11 @@ def selected_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
         If they are not there, damaged, or of another campaign.
     """
     path = campaign.paths.selected(shard)
-    file = storage.read(path, SELECTION_KIND, campaign.identity("selection"))
     size = campaign.simulations.shard_size
-    parameters: NDArray[np.float64] = file["parameters"]
-    if parameters.shape != (size, len(campaign.space)) or not np.array_equal(
-        file["index"], np.arange(shard * size, (shard + 1) * size)
-    ):
+    found = Selection.read(path, campaign.identity("selection"), n=size, d=len(campaign.space))
+    if not np.array_equal(found.index, np.arange(shard * size, (shard + 1) * size)):
         raise storage.FileError(path, "does not hold the parameters of its shard")
-    return parameters
+    return found.parameters
 
 
 @dataclass(frozen=True)
@@ -249,8 +238,9 @@ class Task:
     index: NDArray[np.int64]
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
-    attributes: dict[str, str | int | float]
+    origin: Mapping[str, storage.Attribute]
     identity: Identity
+    shard: int | None = None
     sensitivity: bool = False
 
     @property
@@ -324,11 +314,14 @@ class _Simulation(Resumable):
     def load(self) -> None:
         """Take over the samples of an earlier attempt."""
         task = self.task
-        file = storage.read(task.partial_path, PARTIAL_KIND, task.identity)
-        rows = np.searchsorted(task.index, file["index"])
-        if not (np.isin(file["index"], task.index).all() and np.array_equal(file["parameters"], task.parameters[rows])):
+        found = PartialSimulationFile.read(
+            task.partial_path, task.identity, d=task.parameters.shape[1], shape=task.outputs.shape
+        )
+        rows = np.searchsorted(task.index, found.index)
+        same = np.isin(found.index, task.index).all() and np.array_equal(found.parameters, task.parameters[rows])
+        if not same or (task.sensitivity and found.sensitivity is None):
             raise storage.FileError(task.partial_path, "holds other samples")
-        self._insert(rows, {name: file[name] for name in task.results})
+        self._insert(rows, {name: getattr(found, name) for name in task.results})
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Simulate what is missing; return on rank 0 whether all was done."""
@@ -354,11 +347,11 @@ class _Simulation(Resumable):
 
     def save(self) -> None:
         """Write the samples that are done."""
-        self._write(self.partial_path, PARTIAL_KIND)
+        self._done_as(PartialSimulationFile).write(self.partial_path, self.task.origin)
 
     def finish(self) -> None:
         """Write the samples, and say how many failed."""
-        self._write(self.path, KIND)
+        self._done_as(SimulationFile).write(self.path, self.task.origin)
         _tell_failures(self.task, self.status, self.reasons)
 
     def _insert(self, rows: NDArray[np.int64], results: Mapping[str, Any]) -> None:
@@ -366,21 +359,19 @@ class _Simulation(Resumable):
             getattr(self, name)[rows] = values
         self._done[rows] = True
 
-    def _write(self, path: Path, kind: str) -> None:
+    def _done_as(self, kind: type[SimulationFile]) -> SimulationFile:
+        """Return what is done, as a kind of file holds it."""
         task, done = self.task, self._done
-        storage.write(
-            path,
-            {
-                "index": task.index[done],
-                "parameters": task.parameters[done],
-                "profiles": self.profiles[done],
-                "log_peaks": self.log_peaks[done],
-                "status": self.status[done],
-                "reasons": list(self.reasons[done]),
-                **({"sensitivity": self.sensitivity[done]} if task.sensitivity else {}),
-                **describe(task.model),
-            },
-            {**task.attributes, "kind": kind},
+        return kind(
+            shard=task.shard,
+            index=task.index[done],
+            parameters=task.parameters[done],
+            profiles=self.profiles[done],
+            log_peaks=self.log_peaks[done],
+            status=self.status[done],
+            reasons=self.reasons[done].astype(str),
+            sensitivity=self.sensitivity[done] if task.sensitivity else None,
+            about=ModelArrays.of(task.model),
         )
 
 

@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
+from mechscreen.schemas.emulators import MemberRecord, ParameterRecord
 from mechscreen.stages.merge import Dataset, load_distance, load_split, map_split
-from mechscreen.stages.provenance import provenance
-from mechscreen.stages.provenance import record as record_of
+from mechscreen.stages.provenance import provenance, record
 
 if TYPE_CHECKING:
     from mechscreen.emulators.samples import Samples
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KIND = "ensemble member"
 CHECKPOINT_KIND = "training checkpoint"
-
-_CHECKED = {"campaign", "member", "training_samples", "model_sha256"}
-"""What `read_record` looks at in a record."""
+"""Its arrays are the network's and the optimiser's own, so none are declared."""
 
 
 def train(campaign: Campaign, member: int, deadline: Deadline = NEVER, samples: int | None = None) -> Path:
@@ -65,7 +62,7 @@ def train(campaign: Campaign, member: int, deadline: Deadline = NEVER, samples: 
     return work.path
 
 
-def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> dict[str, Any]:
+def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> MemberRecord:
     """Return a member's record, having checked that it belongs there and its network is the one that was recorded.
 
     Parameters
@@ -81,19 +78,17 @@ def read_record(folder: Path, identity: Identity | None = None, samples: int | N
         If a file is missing, wrong, of another campaign, or of another member than the folder's name says.
     """
     path, model = folder / "member.json", folder / "model.keras"
-    record = storage.read_record(path, KIND, identity)
-    if not record.keys() >= _CHECKED:
-        raise storage.FileError(path, "not the record of an ensemble's member", "train the member again")
-    if folder.name != f"member-{record['member']}" or samples not in (None, record["training_samples"]):
+    member = MemberRecord.read(path, identity)
+    if folder.name != f"member-{member.member}" or samples not in (None, member.training_samples):
         raise storage.FileError(
             folder,
-            f"holds member {record['member']}, trained on {record['training_samples']} samples",
+            f"holds member {member.member}, trained on {member.training_samples} samples",
             "it was moved or copied here: remove it and train this one",
         )
-    if not storage.exists(model) or storage.sha256(model) != record["model_sha256"]:
+    if not storage.exists(model) or storage.sha256(model) != member.model_sha256:
         remedy = f"remove {folder} and train the member again"
         raise storage.FileError(model, "is missing, or not what was trained", remedy)
-    return record
+    return member
 
 
 def to_samples(campaign: Campaign, dataset: Dataset) -> Samples:
@@ -201,7 +196,11 @@ class _Training(Resumable):
     def save(self) -> None:
         """Write a checkpoint, and the history for those who look."""
         training = self._training
-        attributes = {**provenance(self._campaign, "emulators", CHECKPOINT_KIND), **self._identity()}
+        attributes = {
+            **provenance(self._campaign, "emulators"),
+            "kind": CHECKPOINT_KIND,
+            **self._identity(),
+        }
         storage.write(self.partial_path, training.state(), attributes)
         if training.history:
             storage.write_text(self._folder / "history.csv", _table(training.history))
@@ -227,35 +226,32 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
     with storage.replacing(folder / "model.keras") as temporary:
         save_network(training.network, temporary)
     storage.write_text(folder / "history.csv", _table(training.history))
-    storage.write_json(
-        folder / "member.json",
-        {
-            **record_of(campaign, "emulators", KIND),
-            "member": member,
-            "member_seed": _seed(campaign, member),
-            "dataset": campaign.fingerprint("dataset"),
-            "training_samples": len(training.samples),
-            "validation_samples": len(training.validation),
-            "architecture": campaign.emulators.architecture.model_dump(mode="json"),
-            "training": training.settings.model_dump(mode="json"),
-            "epochs": training.epoch,
-            "best_epoch": training.best_epoch,
-            "validation_rmse": training.history[training.best_epoch - 1]["validation_rmse"],
-            "seconds": sum(row["seconds"] for row in training.history),
-            "weights": training.network.count_params(),
-            "model_sha256": storage.sha256(folder / "model.keras"),
-            "parameters": [
-                {"name": p.name, "low": p.low, "high": p.high, "zero": p.zero, "one": p.one, "unit": p.unit}
-                for p in campaign.space
-            ],
-            "outputs": [
-                {**output.to_record(), "deviation": float(deviation)}
-                for output, deviation in zip(campaign.outputs, training.samples.distance.deviations, strict=True)
-            ],
-            "keras_version": keras.__version__,
-            "backend": keras.backend.backend(),
-        },
-    )
+    MemberRecord(
+        **record(campaign, "emulators"),
+        member=member,
+        member_seed=_seed(campaign, member),
+        dataset=campaign.fingerprint("dataset"),
+        training_samples=len(training.samples),
+        validation_samples=len(training.validation),
+        architecture=campaign.emulators.architecture.model_dump(mode="json"),
+        training=training.settings.model_dump(mode="json"),
+        epochs=training.epoch,
+        best_epoch=training.best_epoch,
+        validation_rmse=training.history[training.best_epoch - 1]["validation_rmse"],
+        seconds=sum(row["seconds"] for row in training.history),
+        weights=training.network.count_params(),
+        model_sha256=storage.sha256(folder / "model.keras"),
+        parameters=[
+            ParameterRecord(name=p.name, low=p.low, high=p.high, zero=p.zero, one=p.one, unit=p.unit)
+            for p in campaign.space
+        ],
+        outputs=[
+            {**output.to_record(), "deviation": float(deviation)}
+            for output, deviation in zip(campaign.outputs, training.samples.distance.deviations, strict=True)
+        ],
+        keras_version=keras.__version__,
+        backend=keras.backend.backend(),
+    ).write(folder / "member.json")
 
 
 def read_history(path: Path) -> dict[str, NDArray[np.float64]]:

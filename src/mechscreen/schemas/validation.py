@@ -1,0 +1,156 @@
+"""What the model makes of the hits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays, Singles, Texts
+from mechscreen.storage import ArrayFile, Record, StageRecord
+
+FAILED = -1
+"""Label of a simulation that failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidatedHits(ArrayFile, kind="validation"):
+    """Hits that were simulated: ``validation/hits.h5``.
+
+    Attributes
+    ----------
+    index, parameters, disagreement, emulated_…
+        As in `mechscreen.schemas.screen.HitColumns`.
+    labels
+        Class of the simulation, `FAILED` where there is none.
+    profiles, log_peaks, status, reasons
+        As in `mechscreen.schemas.simulations.SimulationFile`.
+    rmse, log_peak_error
+        Distance of what was emulated from the simulation (`mechscreen.models.distances.Distance`), and that of the log
+        peaks; NaN where the simulation failed.
+    confirmed, same_class
+        Whether the distance is within `rmse_limit`, and the simulation of the emulated class.
+    nearest_distance, nearest_index
+        The nearest sample of the training split: distance of the simulation from it, and number; NaN and −1 where
+        there is none.
+    sensitivity
+        How far the model's outputs move when the parameters change by 5·10⁻⁶ of their values, in units of their
+        deviations; NaN where that was not measured.
+    """
+
+    rmse_limit: float
+    index: Annotated[Integers, "n"]
+    parameters: Annotated[Floats, "n d"]
+    disagreement: Annotated[Singles, "n"]
+    emulated_labels: Annotated[Integers, "n"]
+    emulated_profiles: Annotated[Singles, "n *shape"]
+    emulated_log_peaks: Annotated[Singles, "n outputs"]
+    labels: Annotated[Integers, "n"]
+    profiles: Annotated[Singles, "n *shape"]
+    log_peaks: Annotated[Floats, "n outputs"]
+    status: Annotated[NDArray[np.uint8], "n"]
+    reasons: Annotated[Texts, "n"]
+    rmse: Annotated[Floats, "n"]
+    log_peak_error: Annotated[Floats, "n outputs"]
+    confirmed: Annotated[Booleans, "n"]
+    same_class: Annotated[Booleans, "n"]
+    nearest_distance: Annotated[Floats, "n"]
+    nearest_index: Annotated[Integers, "n"]
+    sensitivity: Annotated[Floats, "n outputs"]
+    class_names: Annotated[Texts, "classes"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def stands(self) -> NDArray[np.bool_]:
+        """(n,), whether the model confirms the hit, in the class that was emulated."""
+        return self.confirmed & self.same_class
+
+    @property
+    def by_trust(self) -> NDArray[np.intp]:
+        """Rows by trust.
+
+        First those that the model confirms with the class that was emulated, then those of another class, then the
+        rest; in each, the smallest error first.
+        """
+        return np.lexsort((self.rmse, ~self.confirmed, ~self.stands))
+
+
+class Share(Record):
+    """How many, their share, and its 95 % confidence interval; None where there is nothing."""
+
+    count: int
+    share: float | None
+    interval: tuple[float, float] | None
+
+
+class Spread(Record):
+    """Mean, standard deviation, median, least and largest value; None where there are too few values."""
+
+    mean: float | None
+    sd: float | None
+    median: float | None
+    least: float | None
+    largest: float | None
+
+
+class ClassShares(Record):
+    """What came of the hits of an emulated class."""
+
+    found: int
+    validated: int
+    confirmed: Share
+    same_class: Share
+
+
+class ValidationSummary(StageRecord):
+    """The figures of the validation: ``validation/summary.json``.
+
+    Attributes
+    ----------
+    target, disagreement_limit, rmse_limit
+        What was looked for, and what counts as a hit and as confirmed.
+    hits_found, hits_kept, hits_discarded
+        Of the screen; discarded are those that its members disagree about.
+    selection, validated, failed
+        How the hits that were simulated were chosen, how many, and how many of these simulations failed.
+    confirmed, same_class, confirmed_and_same_class, beyond_limit
+        Shares of those that were validated.
+    indeterminate
+        Of those beyond the limit, what moves by more than it when parameters change in the sixth digit.
+    emulated_classes, simulated_classes
+        By the class that was emulated, and number by the class that the model says.
+    rmse, log_peak_error, disagreement, nearest_training_distance
+        Of all hits that were simulated; the last of those confirmed.
+    training_samples, training_classes, training_target
+        Samples of the training split, by class, and of the target.
+    """
+
+    kind: Literal["validation"] = "validation"
+    target: list[str]
+    disagreement_limit: float
+    rmse_limit: float
+    hits_found: int
+    hits_kept: int
+    hits_discarded: int
+    selection: str
+    validated: int
+    failed: int
+    confirmed: Share
+    beyond_limit: Share
+    indeterminate: Share
+    same_class: Share
+    confirmed_and_same_class: Share
+    rmse: Spread
+    emulated_classes: dict[str, ClassShares]
+    log_peak_error: Spread
+    disagreement: Spread
+    simulated_classes: dict[str, int]
+    nearest_training_distance: Spread
+    training_samples: int
+    training_classes: dict[str, int]
+    training_target: int

@@ -1,0 +1,64 @@
+"""Files that are whole or absent, and whose every bit is checked when they are read.
+
+Arrays are kept in HDF5 files, and what is told of them in JSON files. What a kind of file holds is declared: by a
+subclass of `ArrayFile` or `StageRecord` (`mechscreen.schemas`).
+"""
+
+from mechscreen.errors import FileError, StorageError
+from mechscreen.storage.arrays import ArrayFile
+from mechscreen.storage.files import (
+    check_writable,
+    exists,
+    listing,
+    move_aside,
+    read_json,
+    read_text,
+    remove,
+    replacing,
+    sha256,
+    update_text,
+    write_json,
+    write_text,
+)
+from mechscreen.storage.hdf5 import Attribute
+from mechscreen.storage.locks import hold, is_held
+from mechscreen.storage.origin import FORMAT_VERSION, FormatError, Identity
+from mechscreen.storage.reader import File, Rows, map_rows, open_file, open_unchecked, read, verify
+from mechscreen.storage.records import Record, StageRecord, first_problem
+from mechscreen.storage.writer import Writer, write
+
+__all__ = [
+    "FORMAT_VERSION",
+    "ArrayFile",
+    "Attribute",
+    "File",
+    "FileError",
+    "FormatError",
+    "Identity",
+    "Record",
+    "Rows",
+    "StageRecord",
+    "StorageError",
+    "Writer",
+    "check_writable",
+    "exists",
+    "first_problem",
+    "hold",
+    "is_held",
+    "listing",
+    "map_rows",
+    "move_aside",
+    "open_file",
+    "open_unchecked",
+    "read",
+    "read_json",
+    "read_text",
+    "remove",
+    "replacing",
+    "sha256",
+    "update_text",
+    "verify",
+    "write",
+    "write_json",
+    "write_text",
+]
