@@ -16,7 +16,8 @@ import time
 
 import numpy as np
 
-from mechscreen.ranks import _DONE, _RESULT, _WORK, Ranks
+from mechscreen.ranks import Ranks
+from mechscreen.ranks.hand_out import _DONE, _RESULT, _WORK
 from mechscreen.tally import Hits
 
 SAMPLES = 64

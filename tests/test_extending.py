@@ -81,8 +81,8 @@ class Peaks(CampaignFigure):
         from matplotlib.figure import Figure
 
         figure = Figure()
-        figure.subplots().plot(np.sort(results.predictions["log_peaks"][:, 0]))
-        return figure, f"{len(results.predictions['log_peaks'])} samples."
+        figure.subplots().plot(np.sort(results.predictions.log_peaks[:, 0]))
+        return figure, f"{len(results.predictions.log_peaks)} samples."
 """
 ENTRY_POINTS = """
 [mechscreen.models]
@@ -128,6 +128,7 @@ import numpy as np
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.sampling import sample_unit
+from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble
@@ -137,7 +138,7 @@ from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.select import select
 from mechscreen.stages.simulate import simulate
 from mechscreen.stages.train import train
-from mechscreen.stages.validate import KIND, validate
+from mechscreen.stages.validate import validate
 
 campaign = Campaign.load("campaign.yaml")
 simulate(campaign, 0)
@@ -159,7 +160,7 @@ for path, kind in (
     (paths.screen_hits, "screen hits"),
 ):
     assert storage.verify(path, kind)["backend"] == "plain", path
-hits = storage.read(paths.validation_hits, KIND)
+hits = storage.read(paths.validation_hits, ValidatedHits.kind)
 np.testing.assert_array_equal(hits["labels"] == 1, np.exp(hits["log_peaks"][:, 0]) > 2)
 assert campaign.emulators.architecture.multiplications(2, 1, 6) == 27
 assert figure_names(campaign)[-1] == "peaks"

@@ -208,15 +208,16 @@ def test_the_form_of_a_models_path_does_not_count(own, tmp_path):
 
 def test_a_file_made_with_other_values_is_refused_by_key(tmp_path):
     from mechscreen import storage
+    from mechscreen.schemas.dataset import Manifest
     from mechscreen.stages.provenance import provenance, record
 
     old, new = (Campaign.from_dict(changed("simulations.sampling", value)) for value in ("uniform", "sobol"))
     expected = r"made with simulations\.sampling = uniform \(the default\), this campaign says sobol; remove it"
     path = tmp_path / "shard-00042.h5"
-    storage.write(path, {}, provenance(old, "simulations", "simulations"))
+    storage.write(path, {}, {**provenance(old, "simulations"), "kind": "simulations"})
     with pytest.raises(storage.FileError, match=rf"shard-00042\.h5: {expected}"):
         storage.read(path, "simulations", new.identity("simulations"))
-    storage.write_json(tmp_path / "manifest.json", record(old, "dataset", "dataset"))
+    storage.write_json(tmp_path / "manifest.json", {"kind": "dataset", **record(old, "dataset")})
     with pytest.raises(storage.FileError, match=rf"manifest\.json: {expected}"):
-        storage.read_record(tmp_path / "manifest.json", "dataset", new.identity("dataset"))
+        Manifest.read(tmp_path / "manifest.json", new.identity("dataset"))
     assert json.loads((tmp_path / "manifest.json").read_text())["identity"] == old.identity("dataset").values

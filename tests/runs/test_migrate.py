@@ -16,11 +16,12 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import MechscreenError
 from mechscreen.runs import migrate as command
+from mechscreen.schemas.simulations import PartialSimulationFile
 from mechscreen.stages.merge import SPLITS, load_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.results import Results
 from mechscreen.stages.screen import Search
-from mechscreen.stages.simulate import PARTIAL_KIND, read_shard, selected_parameters, simulate
+from mechscreen.stages.simulate import read_shard, selected_parameters, simulate
 
 RESULTS = Path("results/small")
 
@@ -71,7 +72,7 @@ def test_converted_results_are_read_by_every_stage_and_hold_the_same_arrays(old,
     np.testing.assert_equal(arrays(), before)
     assert {path: path.stat().st_mtime_ns for path in times} == times
     campaign = Campaign.open(RESULTS)
-    assert [len(read_shard(campaign, shard)["index"]) for shard in range(2)] == [50, 50]
+    assert [len(read_shard(campaign, shard).index) for shard in range(2)] == [50, 50]
     assert sum(len(load_split(campaign, split)) for split in SPLITS) == 100
     assert len(load_campaign_ensemble(campaign).predict_members(np.full((3, 5), 0.5))) == 2
     for block in range(2):
@@ -90,7 +91,9 @@ def test_a_partial_shard_is_converted_and_continued(old, without_snakemake, capl
     caplog.set_level("INFO")
     values = yaml.safe_load((RESULTS / "campaign.yaml").read_text())
     grown = Campaign.from_dict({**values, "simulations": {"count": 150, "shard_size": 50}})
-    storage.verify(RESULTS / "simulations/shard-00002.h5.partial", PARTIAL_KIND, grown.identity("simulations"))
+    storage.verify(
+        RESULTS / "simulations/shard-00002.h5.partial", PartialSimulationFile.kind, grown.identity("simulations")
+    )
     simulate(grown, 2)
     assert "continuing with 4 of 50 samples" in caplog.text
 
@@ -138,7 +141,7 @@ def test_rounds_of_selection_are_converted_one_after_the_other(rounds, without_s
     for folder in rounds[1:]:
         campaign = Campaign.open(folder)
         shard = read_shard(campaign, 0)
-        np.testing.assert_array_equal(shard["parameters"], selected_parameters(campaign, 0))
+        np.testing.assert_array_equal(shard.parameters, selected_parameters(campaign, 0))
         assert {path.suffix for path in folder.rglob("*.*")} <= {".h5", ".json", ".yaml"}
     # All of them are for training, after those of the campaigns before.
     assert [len(load_split(Campaign.open(folder), "train")) for folder in rounds] == [first, first + 10, first + 20]
@@ -172,7 +175,7 @@ def test_samples_with_a_sensitivity_are_kept_and_the_key_is_left_out(rounds, wit
         assert "sensitivity" not in (folder / "campaign.yaml").read_text()
     with h5py.File(rounds[1] / "simulations/shard-00000.h5") as file:
         np.testing.assert_array_equal(file["sensitivity"][()], measured)
-    assert len(read_shard(Campaign.open(rounds[1]), 0)["index"]) == 10
+    assert len(read_shard(Campaign.open(rounds[1]), 0).index) == 10
 
 
 @pytest.mark.parametrize("use", ["open", "read", "merge", "simulate", "continue", "run"])

@@ -13,7 +13,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import ModelError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution
 from mechscreen.models.outputs import Status
-from mechscreen.stages import simulate as stage
+from mechscreen.schemas.simulations import PartialSimulationFile, SimulationFile
 from mechscreen.stages.simulate import read_shard, simulate, simulate_table
 
 AILING = f"{Path(__file__).with_name('ailing.py')}:Ailing"
@@ -68,16 +68,16 @@ def test_a_shard_completes_with_just_its_ailing_samples_recorded(campaign, mpiex
     assert code == 0, said
     simulate(well, 0)
     found, expected = read_shard(ailing, 0), read_shard(well, 0)
-    k = found["parameters"][:, 0]
+    k = found.parameters[:, 0]
     ails = k <= len(EXPECTED)
     assert set(k[ails]) == set(range(1, len(EXPECTED) + 1))
-    assert (expected["status"] == Status.OK).all()
+    assert (expected.status == Status.OK).all()
     for name in ("index", "parameters", "profiles", "log_peaks", "status", "reasons"):
-        np.testing.assert_array_equal(found[name][~ails], expected[name][~ails])
-    told = [(status, str(reason)) for status, reason in zip(found["status"], found["reasons"], strict=True)]
+        np.testing.assert_array_equal(getattr(found, name)[~ails], getattr(expected, name)[~ails])
+    told = [(status, str(reason)) for status, reason in zip(found.status, found.reasons, strict=True)]
     for row in np.flatnonzero(ails):
         assert told[row] == list(EXPECTED.values())[int(k[row]) - 1]
-    assert np.isnan(found["profiles"][ails]).all()
+    assert np.isnan(found.profiles[ails]).all()
     assert "2 of 24 samples have status TIMEOUT, most often: no result within 1 s" in said
     assert [path.name for path in ailing.paths.simulations.iterdir()] == ["shard-00000.h5"]
 
@@ -89,14 +89,14 @@ def test_a_hung_sample_does_not_outlast_the_time_limit_of_the_job(campaign, mpie
     code, said = run(mpiexec, ranks, config, "--time-limit", 0.07)
     assert code == 75, said
     assert time.monotonic() - start < 30
-    partial = storage.read(ailing.paths.simulations / "shard-00000.h5.partial", stage.PARTIAL_KIND)
+    partial = storage.read(ailing.paths.simulations / "shard-00000.h5.partial", PartialSimulationFile.kind)
     hung = 20
     assert hung not in partial["index"]
     assert len(partial["index"]) >= 19
     assert re.search(r"\d+ of 24 samples are saved, since the time limit is near", said), said
     retried, _ = campaign("ailing", ailments=["sleeps"], limit=0.5)
     simulate(retried, 0)
-    assert np.flatnonzero(read_shard(retried, 0)["status"] == Status.TIMEOUT).tolist() == [hung]
+    assert np.flatnonzero(read_shard(retried, 0).status == Status.TIMEOUT).tolist() == [hung]
 
 
 @pytest.mark.parametrize("ailment", ["is killed", "has no memory"])
@@ -111,7 +111,7 @@ def test_a_table_is_simulated_with_the_same_care(tmp_path):
     table = tmp_path / "sets.csv"
     table.write_text("k,frequency\n0,1\n3,2\n0,3\n4,4\n")
     simulate_table(AILING, table, tmp_path / "out.h5", sample_time_limit=0.5)
-    file = storage.read(tmp_path / "out.h5", stage.KIND)
+    file = storage.read(tmp_path / "out.h5", SimulationFile.kind)
     assert file["status"].tolist() == [Status.OK, Status.TIMEOUT, Status.OK, Status.ERROR]
 
 
@@ -121,7 +121,7 @@ def test_the_time_limit_counts_twice_where_each_sample_is_simulated_twice(tmp_pa
     table.write_text("k,frequency\n0.9999997,1\n0,2\n")
     options = {"ailments": ["sleeps"]}
     simulate_table(AILING, table, tmp_path / "out.h5", options=options, sensitivity=True, sample_time_limit=0.5)
-    file = storage.read(tmp_path / "out.h5", stage.KIND)
+    file = storage.read(tmp_path / "out.h5", SimulationFile.kind)
     assert file["status"].tolist() == [Status.OK, Status.OK]
 
 
@@ -133,9 +133,9 @@ def test_with_and_without_a_process_of_its_own_a_model_gives_the_same_file(campa
     monkeypatch.setattr(type(here.model_instance), "isolated", False)
     simulate(here, 0)
     one, other = read_shard(there, 0), read_shard(here, 0)
-    for name, values in one.arrays.items():
-        np.testing.assert_array_equal(values, other[name])
-    assert one["status"].tolist().count(Status.ERROR) == 1
+    for name in ("index", "parameters", "profiles", "log_peaks", "status", "reasons"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.status.tolist().count(Status.ERROR) == 1
 
 
 class Local(Model):

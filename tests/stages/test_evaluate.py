@@ -6,7 +6,8 @@ import pytest
 from mechscreen import storage
 from mechscreen.emulators.metrics import rmse
 from mechscreen.errors import FileError
-from mechscreen.stages.evaluate import KIND, evaluate
+from mechscreen.schemas.evaluation import Predictions
+from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
 
@@ -15,7 +16,7 @@ from mechscreen.stages.predict import load_ensemble
 def evaluated(trained):
     campaign = trained()
     evaluate(campaign)
-    predictions = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))
+    predictions = storage.read(campaign.paths.predictions, Predictions.kind, campaign.identity("evaluation"))
     return campaign, predictions, json.loads(campaign.paths.metrics.read_text())
 
 
@@ -85,7 +86,9 @@ def test_the_mean_of_the_members_can_be_chosen(evaluated, trained):
     vote = evaluated[1]["predicted_profiles"]
     campaign = trained(emulators={"combine": "mean"})
     evaluate(campaign)
-    mean = storage.read(campaign.paths.predictions, KIND, campaign.identity("evaluation"))["predicted_profiles"]
+    mean = storage.read(campaign.paths.predictions, Predictions.kind, campaign.identity("evaluation"))[
+        "predicted_profiles"
+    ]
     assert not np.allclose(vote, mean, atol=1e-4)
 
 

@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from mechscreen import storage
 from mechscreen.errors import FileError, InputError
 from mechscreen.models.outputs import Status
+from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import screen, validate
-from mechscreen.stages.hits import list_hits, trust_order
+from mechscreen.stages.hits import list_hits
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def validated(trained):
 
 
 def test_table_holds_every_validated_hit_by_trust(validated):
-    found = storage.read(validated.paths.validation_hits, validate.KIND)
+    found = storage.read(validated.paths.validation_hits, ValidatedHits.kind)
     rows = list(csv.DictReader(validated.paths.validation_table.open()))
     by_sample = {int(sample): i for i, sample in enumerate(found["index"])}
     assert {int(row["sample"]) for row in rows} == set(by_sample)
@@ -45,13 +47,14 @@ def test_table_holds_every_validated_hit_by_trust(validated):
     assert list(zip(groups, errors, strict=True)) == sorted(zip(groups, errors, strict=True))
 
 
-def test_a_failed_simulation_is_trusted_least():
-    table = {
-        "confirmed": np.array([False, True, False, True]),
-        "same_class": np.array([False, False, True, True]),
-        "rmse": np.array([np.nan, 0.01, 0.5, 0.09]),
-    }
-    assert trust_order(table).tolist() == [3, 1, 2, 0]
+def test_a_failed_simulation_is_trusted_least(validated):
+    found = replace(
+        ValidatedHits.read(validated.paths.validation_hits),
+        confirmed=np.array([False, True, False, True]),
+        same_class=np.array([False, False, True, True]),
+        rmse=np.array([np.nan, 0.01, 0.5, 0.09]),
+    )
+    assert found.by_trust.tolist() == [3, 1, 2, 0]
 
 
 def test_printed_rows_are_aligned_and_say_where_the_rest_is(validated):

@@ -62,7 +62,7 @@ def expected_rows(campaign):
     """Return status, split and the arrays of all samples, by reading the shards one after the other."""
     shards = [read_shard(campaign, number) for number in range(campaign.simulations.shards)]
     arrays = {
-        name: np.concatenate([shard[name] for shard in shards])
+        name: np.concatenate([getattr(shard, name) for shard in shards])
         for name in ("index", "parameters", "profiles", "log_peaks", "status", "reasons")
     }
     return arrays, assign_split(11, 0, campaign.simulations.count, (0.8, 0.1, 0.1))
@@ -181,7 +181,7 @@ def other_campaign(path):
 def newer_format(path, monkeypatch):
     file = storage.read(path, "simulations")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "FORMAT_VERSION", 9)
+        patch.setattr("mechscreen.storage.writer.FORMAT_VERSION", 9)
         storage.write(path, file.arrays, {k: v for k, v in file.attributes.items() if k != "format_version"})
 
 

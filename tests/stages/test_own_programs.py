@@ -9,7 +9,8 @@ import pytest
 from mechscreen import storage
 from mechscreen.errors import ModelError
 from mechscreen.models.outputs import Status
-from mechscreen.stages.simulate import KIND, simulate_table
+from mechscreen.schemas.simulations import SimulationFile
+from mechscreen.stages.simulate import simulate_table
 
 MODELS = Path(__file__).with_name("own_programs.py")
 
@@ -25,7 +26,7 @@ def simulated(tmp_path):
             "\n".join([columns, *(f"{0.1 + 0.01 * i}{',2' if model == 'Pools' else ''}" for i in range(n))]) + "\n"
         )
         simulate_table(f"{MODELS}:{model}", table, out, options=options, sample_time_limit=20)
-        return storage.read(out, KIND)
+        return storage.read(out, SimulationFile.kind)
 
     return simulated
 
@@ -39,7 +40,7 @@ def test_ranks_whose_programs_use_files_of_one_name_do_not_meet(mpiexec, tmp_pat
     process = mpiexec(ranks, *command)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    file = storage.read(out, KIND)
+    file = storage.read(out, SimulationFile.kind)
     assert file["status"].tolist() == [Status.OK] * 100
     np.testing.assert_allclose(np.exp(file["log_peaks"]), file["parameters"], rtol=1e-12)
 
@@ -113,4 +114,4 @@ def test_a_model_is_given_by_a_relative_path(simulated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.csv").write_text("k\n0.5\n")
     simulate_table("own_programs.py:FixedFiles", Path("one.csv"), Path("one.h5"))
-    assert storage.read(tmp_path / "one.h5", KIND)["status"].tolist() == [Status.OK]
+    assert storage.read(tmp_path / "one.h5", SimulationFile.kind)["status"].tolist() == [Status.OK]

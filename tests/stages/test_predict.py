@@ -10,9 +10,10 @@ from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.prediction import make_predictor
 from mechscreen.errors import FileError, InputError
 from mechscreen.models.outputs import Status
-from mechscreen.stages.evaluate import KIND as EVALUATED
+from mechscreen.schemas.emulators import PredictedTable
+from mechscreen.schemas.evaluation import Predictions
 from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.predict import KIND, load_campaign_ensemble, load_ensemble, predict_table
+from mechscreen.stages.predict import load_campaign_ensemble, load_ensemble, predict_table
 from mechscreen.stages.train import read_record
 
 TABLE = "width,place,scale,second\n6,20,20,1\n9,40,1,0.5\n"
@@ -30,7 +31,7 @@ def test_an_ensemble_emulates_its_model_in_physical_units(trained, ensemble_fold
     truth = campaign.model_instance.simulate(parameters)
     solved = truth.status == Status.OK
     said = load_ensemble(ensemble_folder).predict(parameters[solved])
-    expected = read_record(ensemble_folder / "member-0")["validation_rmse"]
+    expected = read_record(ensemble_folder / "member-0").validation_rmse
     assert rmse(truth.profiles[solved], said.profiles).mean() < 1.5 * expected
     assert r_squared(truth.log_peaks[solved], said.log_peaks) > 0.9
 
@@ -74,7 +75,7 @@ def test_a_table_is_predicted_to_a_file(ensemble_folder, tmp_path):
     (tmp_path / "sets.csv").write_text(TABLE)
     out = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "predicted.h5")
     predict_table(ensemble_folder, tmp_path / "sets.csv", out)  # its own file may be replaced
-    file = storage.read(out, KIND)
+    file = storage.read(out, PredictedTable.kind)
     said = load_ensemble(ensemble_folder).predict(IN_ORDER)
     np.testing.assert_array_equal(file["parameters"], IN_ORDER)
     np.testing.assert_array_equal(file["profiles"], said.profiles)
@@ -82,7 +83,7 @@ def test_a_table_is_predicted_to_a_file(ensemble_folder, tmp_path):
     np.testing.assert_array_equal(file["disagreement"], said.disagreement)
     assert file["grid"].shape == (1, 61)
     mean = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "mean.h5", combine="mean")
-    assert not np.array_equal(storage.read(mean, KIND)["profiles"], said.profiles)
+    assert not np.array_equal(storage.read(mean, PredictedTable.kind)["profiles"], said.profiles)
 
 
 def test_another_file_is_not_overwritten(ensemble_folder, tmp_path):
@@ -143,12 +144,12 @@ def test_an_ensemble_is_combined_as_it_was_evaluated_in_any_precision(trained, e
     loaded = load_ensemble(ensemble_folder)
     assert loaded.ensemble.combine == "mean"
     assert "evaluated" not in caplog.text
-    file = storage.read(asked.paths.predictions, EVALUATED)
+    file = storage.read(asked.paths.predictions, Predictions.kind)
     np.testing.assert_array_equal(loaded.predict(file["parameters"]).profiles, file["predicted_profiles"])
     assert load_ensemble(ensemble_folder, combine="vote").ensemble.combine == "vote"
     (tmp_path / "sets.csv").write_text(TABLE)
     out = predict_table(ensemble_folder, tmp_path / "sets.csv", tmp_path / "predicted.h5")
-    assert storage.read(out, KIND).attributes["combine"] == "mean"
+    assert storage.read(out, PredictedTable.kind).attributes["combine"] == "mean"
 
 
 @pytest.mark.parametrize(("members", "combine"), [(1, "vote"), (2, "mean"), (3, "vote")])

@@ -17,10 +17,11 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
 from mechscreen.figures.style import read_metadata
 from mechscreen.registry import FIGURES
+from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.report import draw, figure_names, get_figure, report
 from mechscreen.stages.results import Results
-from mechscreen.stages.screen import HITS_KIND, SUMMARY_KIND, gather_screen, screen_block
+from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.validate import validate
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n{}\t0:00:30\t{}\t900\n"
@@ -87,8 +88,8 @@ def changed(campaign, **values):
 def with_hits(campaign, rows):
     """Change the results to those of a screen that found some of its hits only, and validate them."""
     paths = campaign.paths
-    hits = storage.read(paths.screen_hits, HITS_KIND)
-    summary = storage.read(paths.screen_summary, SUMMARY_KIND)
+    hits = storage.read(paths.screen_hits, ScreenHits.kind)
+    summary = storage.read(paths.screen_summary, ScreenSummary.kind)
     columns = ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks")
     few = {name: values[rows] if name in columns else values for name, values in hits.arrays.items()}
     n = len(few["index"])
@@ -112,7 +113,7 @@ def test_the_report_says_what_the_files_say(finished):
     html, text = finished.paths.report.read_text(encoding="utf-8"), text_of(finished.paths.report)
     metrics = storage.read_json(finished.paths.metrics)
     validation = storage.read_json(finished.paths.validation_summary)
-    screen = storage.read(finished.paths.screen_summary, SUMMARY_KIND).attributes
+    screen = storage.read(finished.paths.screen_summary, ScreenSummary.kind).attributes
     assert validation["validated"] == 60, "the test needs hits"
     assert f"Among 30,000 parameter sets, the emulators found {screen['hits_found']:,} hits (2 rings)." in text
     near, same = validation["confirmed"]["count"], validation["same_class"]["count"]
@@ -130,7 +131,7 @@ def test_the_report_says_what_the_files_say(finished):
     assert html.count("data:image/png;base64,") == len(figure_names(finished))
     shades = json.loads(re.search(r'id="explorer-data">(.*?)</script>', html)[1])["shades"]
     # The target, which is a class, and the other classes that the screen found.
-    found = np.flatnonzero(storage.read(finished.paths.screen_summary, SUMMARY_KIND)["classes"])
+    found = np.flatnonzero(storage.read(finished.paths.screen_summary, ScreenSummary.kind)["classes"])
     others = [f"{k} ring{'' if k == 1 else 's'}" for k in found if k != 2]
     assert [shade["name"] for shade in shades] == ["2 rings", *others]
     # Names that look like addresses, and pictures that may hold any text, load nothing.
@@ -185,7 +186,7 @@ def test_a_cascade_is_reported_with_the_share_of_the_hits_that_it_finds(finished
     findings_of(cascade)
     report(cascade)
     text = text_of(cascade.paths.report)
-    screened = storage.read(cascade.paths.screen_summary, SUMMARY_KIND)
+    screened = storage.read(cascade.paths.screen_summary, ScreenSummary.kind)
     audited, _ = screened["audit"]
     assert re.search(
         rf"Hits that the cascade finds\s+{100 * screened.attributes['recall']:.1f} %\s+95 % interval [\d.]+ % to "
@@ -252,7 +253,7 @@ def test_lines_and_picture_of_a_plane_are_the_right_way_round(finished, monkeypa
     screen_block(campaign, 0)
     gather_screen(campaign)
     # As many samples of the target in each bin of the place, where the width is 3 + place / 10.
-    summary = storage.read(campaign.paths.screen_summary, SUMMARY_KIND)
+    summary = storage.read(campaign.paths.screen_summary, ScreenSummary.kind)
     planes = np.zeros_like(summary["planes"])
     place, width = (low + (np.arange(40) + 0.5) / 40 * (high - low) for low, high in ((0, 60), (2, 12)))
     rows = np.abs(width[None] - (3 + place[:, None] / 10)).argmin(axis=1)

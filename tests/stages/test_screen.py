@@ -15,6 +15,7 @@ from mechscreen import storage
 from mechscreen.errors import InputError, ModelError
 from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_unit
+from mechscreen.schemas.screen import PartialBlock, ScreenBlock, ScreenHits, ScreenSummary
 from mechscreen.stages import screen as stage
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import gather_screen, screen_block
@@ -40,7 +41,7 @@ def rings_by_scipy(profile):
 
 
 def read(campaign, number=0):
-    return storage.read(campaign.paths.block(number), stage.KIND, campaign.identity("screen"))
+    return storage.read(campaign.paths.block(number), ScreenBlock.kind, campaign.identity("screen"))
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +208,7 @@ def test_block_is_the_same_with_one_two_and_four_ranks(trained, thirds, tmp_path
     for mode, campaign in campaigns.items():
         contents = [(tmp_path / f"{mode}-{ranks}.h5").read_bytes() for ranks in (1, 2, 4)]
         assert contents[0] == contents[1] == contents[2]
-        block = storage.read(tmp_path / f"{mode}-4.h5", stage.KIND, campaign.identity("screen"))
+        block = storage.read(tmp_path / f"{mode}-4.h5", ScreenBlock.kind, campaign.identity("screen"))
         assert len(block["index"]) == 30 < block.attributes["hits_found"]
 
 
@@ -267,7 +268,7 @@ def test_a_block_killed_in_the_middle_is_continued_to_the_same_bytes(campaign, m
     (tmp_path / "killed.py").write_text(KILLED)
     process = mpiexec(ranks, tmp_path / "killed.py", tmp_path / "campaign.yaml")
     end = time.monotonic() + 120
-    while not partial.exists() or storage.read(partial, stage.PARTIAL_KIND)["done"].sum() < 3:
+    while not partial.exists() or storage.read(partial, PartialBlock.kind)["done"].sum() < 3:
         assert time.monotonic() < end
         assert process.poll() is None
         time.sleep(0.05)
@@ -276,7 +277,7 @@ def test_a_block_killed_in_the_middle_is_continued_to_the_same_bytes(campaign, m
     process.kill()
     process.wait()
     assert not path.exists()
-    done = storage.read(partial, stage.PARTIAL_KIND)["done"]
+    done = storage.read(partial, PartialBlock.kind)["done"]
     assert 3 <= done.sum() < len(done) == 20
     looked_at = []
     look_at = stage.Search.look_at
@@ -325,13 +326,13 @@ def test_gathered_screen_is_the_sum_of_its_blocks(campaign):
         screen_block(campaign, number)
         blocks.append(read(campaign, number))
     summary_path, hits_path = gather_screen(campaign)
-    summary = storage.read(summary_path, stage.SUMMARY_KIND, campaign.identity("screen"))
+    summary = storage.read(summary_path, ScreenSummary.kind, campaign.identity("screen"))
     for name in ("classes", "trusted", "planes", "disagreement_levels"):
         np.testing.assert_array_equal(summary[name], sum(block[name].astype(int) for block in blocks))
     assert summary["classes"].sum() == summary.attributes["samples"] == 30_000
     assert summary["planes"].sum(axis=(0, 2, 3)).tolist() == [30_000] * 6
     assert summary["axes"].tolist() == ["place", "width", "second", "scale"]
-    hits = storage.read(hits_path, stage.HITS_KIND, campaign.identity("screen"))
+    hits = storage.read(hits_path, ScreenHits.kind, campaign.identity("screen"))
     for name in ("index", "parameters", "labels", "disagreement", "profiles", "log_peaks"):
         np.testing.assert_array_equal(hits[name], np.concatenate([block[name] for block in blocks]))
     assert (np.diff(hits["index"]) > 0).all()
@@ -369,7 +370,7 @@ def test_block_whose_counts_were_changed_is_refused(campaign):
 def test_fixed_parameters_have_no_planes(trained):
     fixed = trained(model={"parameters": {"scale": {"value": 5.0}}})
     search = stage.Search(fixed)
-    assert search.describe()["axes"].tolist() == ["place", "width", "second"]
+    assert search.axes.axes.tolist() == ["place", "width", "second"]
     assert search.no_counts().planes.shape == (6, 3, 8, 8)
     assert (search.sample(0, 100)[1][:, 3] == 5.0).all()
 

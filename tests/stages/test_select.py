@@ -10,11 +10,12 @@ from mechscreen.emulators.ensemble import combine_members
 from mechscreen.errors import FileError, InputError
 from mechscreen.objectives import get_objective
 from mechscreen.sampling import sample_unit
+from mechscreen.schemas.simulations import Selection
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import load_split, map_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.select import select
-from mechscreen.stages.simulate import SELECTION_KIND, read_shard, selected_parameters, simulate
+from mechscreen.stages.simulate import read_shard, selected_parameters, simulate
 from mechscreen.stages.train import read_record, train
 
 CANDIDATES = 40
@@ -51,7 +52,7 @@ def candidates(campaign, shard):
 
 def test_selected_are_candidates_with_more_disagreement(first, second):
     campaign = second()
-    file = storage.read(select(campaign, 1), SELECTION_KIND, campaign.identity("selection"))
+    file = storage.read(select(campaign, 1), Selection.kind, campaign.identity("selection"))
     pool = candidates(campaign, 1)
     place = [int(np.flatnonzero((pool == row).all(axis=1))[0]) for row in file["parameters"]]
     assert sorted(set(place)) == place, "each once, in the candidates' order"
@@ -72,11 +73,11 @@ def test_selected_are_candidates_with_more_disagreement(first, second):
 
 def test_candidates_of_the_target_come_first_and_fill_half_a_shard_at_most(second):
     campaign = second()
-    file = storage.read(select(campaign, 0), SELECTION_KIND)
+    file = storage.read(select(campaign, 0), Selection.kind)
     # Far more than half of what disagreement alone would bring; there are hundreds among the candidates.
     assert 25 <= file["in_target"].sum() <= 40
     none = second(screen={"objective": {"name": "rings", "target": ["5 or more"]}})
-    rare = storage.read(select(none, 1), SELECTION_KIND)
+    rare = storage.read(select(none, 1), Selection.kind)
     assert not rare["in_target"].any()
     assert len(rare["index"]) == 50
 
@@ -109,10 +110,10 @@ def test_simulations_are_those_that_were_selected_and_all_are_for_training(first
         simulate(campaign, shard)
     selected = np.concatenate([selected_parameters(campaign, k) for k in range(2)])
     shards = [read_shard(campaign, k) for k in range(2)]
-    np.testing.assert_array_equal(np.concatenate([shard["parameters"] for shard in shards]), selected)
+    np.testing.assert_array_equal(np.concatenate([shard.parameters for shard in shards]), selected)
     merge(campaign)
     before, after = load_split(first, "train"), load_split(campaign, "train")
-    usable = np.concatenate([shard["status"] for shard in shards]) == 0
+    usable = np.concatenate([shard.status for shard in shards]) == 0
     np.testing.assert_array_equal(after.parameters, np.concatenate([before.parameters, selected[usable]]))
     np.testing.assert_array_equal(np.asarray(map_split(campaign, "train").profiles), after.profiles)
     for split in ("validation", "test"):
@@ -131,7 +132,7 @@ def test_networks_learn_from_both_and_select_again(first, second):
     merge(campaign)
     for member in range(campaign.emulators.members):
         train(campaign, member)
-    assert read_record(campaign.paths.member(0))["training_samples"] == len(load_split(campaign, "train"))
+    assert read_record(campaign.paths.member(0)).training_samples == len(load_split(campaign, "train"))
     evaluate(campaign)
     judged = storage.read(campaign.paths.predictions, "predictions")["parameters"]
     np.testing.assert_array_equal(judged, load_split(first, "test").parameters)

@@ -19,6 +19,7 @@ from mechscreen.models.base import get_model
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.schemas.simulations import PartialSimulationFile, SimulationFile
 from mechscreen.stages import simulate as stage
 from mechscreen.stages.simulate import read_shard, simulate, simulate_table
 
@@ -131,7 +132,7 @@ def rewrite(path, **changes):
 
 
 def storage_kind(path):
-    return stage.PARTIAL_KIND if path.suffix == ".partial" else stage.KIND
+    return PartialSimulationFile.kind if path.suffix == ".partial" else SimulationFile.kind
 
 
 def test_shard_holds_what_the_model_says_of_its_samples(campaign):
@@ -142,28 +143,29 @@ def test_shard_holds_what_the_model_says_of_its_samples(campaign):
     parameters = unit * [1, 2, 2] + [0, 0, 1]
     parameters[:, 2] = np.where(unit[:, 2] < 0.5, 1, 3)
     seeds = sample_seeds(11, 150, 300, "simulation seeds")
-    np.testing.assert_array_equal(shard["index"], np.arange(150, 300))
-    np.testing.assert_array_equal(shard["parameters"], parameters)
+    np.testing.assert_array_equal(shard.index, np.arange(150, 300))
+    np.testing.assert_array_equal(shard.parameters, parameters)
     a, b, c = parameters.T
     status = np.select([a < 0.02, a < 0.04, a < 0.06, a < 0.08], [4, 1, 2, 3], 0)
     assert set(status) == {0, 1, 2, 3, 4}, "the seed of this test must make samples of every kind"
-    np.testing.assert_array_equal(shard["status"], status)
+    np.testing.assert_array_equal(shard.status, status)
     ok = status == Status.OK
     for place, (function, grid) in enumerate([(np.sin, np.linspace(0, 1, 20)), (np.cos, np.linspace(0, 1, 20))]):
         raw = (c * (1 + 1e-3 * (seeds // 2**40)))[:, None] * (1.1 + function(b[:, None] * grid))
-        np.testing.assert_allclose(shard["profiles"][ok, place], (raw / raw.max(1, keepdims=True))[ok], rtol=1e-6)
-        np.testing.assert_allclose(shard["log_peaks"][ok, place], np.log(raw.max(1))[ok], rtol=1e-12)
-    assert np.isnan(shard["profiles"][~ok]).all()
-    assert np.isnan(shard["log_peaks"][~ok]).all()
-    reasons = [str(reason) for reason in shard["reasons"]]
+        np.testing.assert_allclose(shard.profiles[ok, place], (raw / raw.max(1, keepdims=True))[ok], rtol=1e-6)
+        np.testing.assert_allclose(shard.log_peaks[ok, place], np.log(raw.max(1))[ok], rtol=1e-12)
+    assert np.isnan(shard.profiles[~ok]).all()
+    assert np.isnan(shard.log_peaks[~ok]).all()
+    reasons = [str(reason) for reason in shard.reasons]
     assert {reasons[i] for i in np.flatnonzero(ok)} == {""}
     assert {reasons[i] for i in np.flatnonzero(status == 1)} == {"does not converge"}
     first = np.flatnonzero(status == 4)[0]
     assert reasons[first] == f"ValueError: a = {a[first]:.3f} is too small for <object object at 0x…>"
-    assert shard["parameter_names"].tolist() == ["a", "b", "c"]
-    assert shard["output_names"].tolist() == ["sine", "cosine"]
-    assert shard.attributes["model"] == TRIAL
-    assert shard.attributes["seed"] == 11
+    assert shard.about.parameter_names.tolist() == ["a", "b", "c"]
+    assert shard.about.output_names.tolist() == ["sine", "cosine"]
+    attributes = storage.verify(campaign.paths.shard(1), SimulationFile.kind)
+    assert attributes["model"] == TRIAL
+    assert attributes["seed"] == 11
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "sobol"])
@@ -198,7 +200,7 @@ def test_shard_of_the_pattern_model_is_the_same_with_three_ranks_that_all_compil
     finish(start(three, 3))
     assert len(list(cache.rglob("pattern_kernel._solve_all*.nbc"))) == 1
     assert one.paths.shard(1).read_bytes() == three.paths.shard(1).read_bytes()
-    assert (read_shard(one, 1)["status"] == Status.OK).mean() > 0.9
+    assert (read_shard(one, 1).status == Status.OK).mean() > 0.9
 
 
 def test_sensitivity_is_stored_on_request_and_changes_nothing_else(tmp_path):
@@ -209,7 +211,7 @@ def test_sensitivity_is_stored_on_request_and_changes_nothing_else(tmp_path):
     table.write_text("a,b,c\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows))
     simulate_table(TRIAL, table, tmp_path / "plain.h5")
     simulate_table(TRIAL, table, tmp_path / "asked.h5", sensitivity=True)
-    without, asked = (storage.read(tmp_path / name, stage.KIND) for name in ("plain.h5", "asked.h5"))
+    without, asked = (storage.read(tmp_path / name, SimulationFile.kind) for name in ("plain.h5", "asked.h5"))
     assert "sensitivity" not in without.arrays
     for name, values in without.arrays.items():
         np.testing.assert_array_equal(asked[name], values)
@@ -225,7 +227,7 @@ def test_a_model_that_raises_for_the_neighbour_alone_does_not_fail_the_sample(tm
     table = tmp_path / "sets.csv"
     table.write_text("a,b,c\n" + "0.02000001,1,1\n" * 20)
     simulate_table(TRIAL, table, tmp_path / "out.h5", sensitivity=True)
-    file = storage.read(tmp_path / "out.h5", stage.KIND)
+    file = storage.read(tmp_path / "out.h5", SimulationFile.kind)
     assert set(file["status"]) == {Status.NOT_FINITE}
     assert np.isnan(file["sensitivity"]).all()
 
@@ -240,7 +242,7 @@ def test_signal_to_the_launcher_leaves_a_partial_shard(campaign, undisturbed, st
     process.send_signal(number)
     said = finish(process, expected=75)
     assert folder_of(this) == ["shard-00001.h5.partial"]
-    partial = storage.read(this.paths.simulations / "shard-00001.h5.partial", stage.PARTIAL_KIND)
+    partial = storage.read(this.paths.simulations / "shard-00001.h5.partial", PartialSimulationFile.kind)
     done = len(partial["index"])
     assert 0 < done < 150
     assert f"{done} of 150 samples are saved, since received {number.name}; run the same command again" in said
@@ -269,7 +271,7 @@ def test_what_is_done_is_not_done_again(campaign, undisturbed, journal):
         except Interrupted:
             assert folder_of(this) == ["shard-00001.h5.partial"]
     assert attempts > 2
-    raised = (read_shard(this, 1)["status"] == Status.ERROR).sum()
+    raised = (read_shard(this, 1).status == Status.ERROR).sum()
     seeds = journal()
     assert len(set(seeds)) == 150
     # A sample that makes its block raise is asked for again, with the others of the block.
@@ -323,7 +325,7 @@ def test_what_is_done_is_saved_from_time_to_time(campaign, undisturbed, monkeypa
 
     def crash(self):
         save(self)
-        saved.append(len(storage.read(self.partial_path, stage.PARTIAL_KIND)["index"]))
+        saved.append(len(storage.read(self.partial_path, PartialSimulationFile.kind)["index"]))
         if len(saved) == 5:
             raise KeyboardInterrupt
 
@@ -346,7 +348,7 @@ def interrupted(campaign):
 
 
 def other_samples(partial):
-    rewrite(partial, index=storage.read(partial, stage.PARTIAL_KIND)["index"] + 1)
+    rewrite(partial, index=storage.read(partial, PartialSimulationFile.kind)["index"] + 1)
 
 
 @pytest.mark.parametrize(
@@ -391,14 +393,14 @@ def test_a_whole_shard_is_left_as_it_is(campaign, journal):
 
 
 def nan_row(path):
-    file = storage.read(path, stage.KIND)
+    file = storage.read(path, SimulationFile.kind)
     profiles = file["profiles"].copy()
     profiles[np.flatnonzero(file["status"] == 0)[-1], 1, 7] = np.nan
     rewrite(path, profiles=profiles)
 
 
 def other_row(path):
-    parameters = storage.read(path, stage.KIND)["parameters"].copy()
+    parameters = storage.read(path, SimulationFile.kind)["parameters"].copy()
     parameters[-1, 0] *= 1 + 1e-9
     rewrite(path, parameters=parameters)
 
@@ -408,7 +410,7 @@ def no_status(path):
 
 
 def missing_row(path):
-    rewrite(path, status=storage.read(path, stage.KIND)["status"][1:])
+    rewrite(path, status=storage.read(path, SimulationFile.kind)["status"][1:])
 
 
 def another_shard(path):
@@ -515,7 +517,7 @@ def table(tmp_path):
 def test_a_table_is_simulated_row_by_row(table, tmp_path):
     out = tmp_path / "out.h5"
     simulate_table(TRIAL, table, out)
-    file = storage.read(out, stage.KIND)
+    file = storage.read(out, SimulationFile.kind)
     expected = get_model(TRIAL).simulate([[0.5, 0.25, 1], [0.9, 2, 2]], seeds=[0, 2])
     np.testing.assert_array_equal(file["parameters"], [[0.5, 0.25, 1], [0.01, 1, 3], [0.9, 2, 2]])
     assert file["status"].tolist() == [Status.OK, Status.ERROR, Status.OK]
@@ -540,7 +542,7 @@ def test_a_table_may_be_normalised(table, tmp_path):
     out = tmp_path / "out.h5"
     simulate_table(TRIAL, table, out, normalised=True)
     np.testing.assert_allclose(
-        storage.read(out, stage.KIND)["parameters"], [[0.5, 1, 3], [0.01, 4, 7], [0.9, 8, 5]], rtol=1e-12
+        storage.read(out, SimulationFile.kind)["parameters"], [[0.5, 1, 3], [0.01, 4, 7], [0.9, 8, 5]], rtol=1e-12
     )
 
 
@@ -569,7 +571,7 @@ def test_a_table_on_the_command_line(table, tmp_path):
     out = tmp_path / "out.h5"
     command = [sys.executable, "-m", "mechscreen", "simulate", "--model", TRIAL, "--parameters", table, "--out", out]
     subprocess.run(command, check=True)
-    assert len(storage.read(out, stage.KIND)["index"]) == 3
+    assert len(storage.read(out, SimulationFile.kind)["index"]) == 3
     table.write_text("c,a,beta\n1,2,3\n")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2

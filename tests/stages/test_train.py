@@ -61,12 +61,12 @@ def test_a_member_is_a_network_its_history_and_a_record(trained):
     folder = campaign.paths.member(1)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "member.json", "model.keras"]
     record = read_record(folder, campaign.identity("emulators"))
-    assert record["training_samples"] + record["validation_samples"] < campaign.simulations.count
-    assert [p["name"] for p in record["parameters"]] == list(campaign.space.names)
+    assert record.training_samples + record.validation_samples < campaign.simulations.count
+    assert [p.name for p in record.parameters] == list(campaign.space.names)
     table = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)
-    assert len(table) == record["epochs"] == campaign.emulators.training.epochs
-    assert table["validation_rmse"].min() == pytest.approx(record["validation_rmse"], rel=1e-6)
-    assert record["validation_rmse"] < 0.1
+    assert len(table) == record.epochs == campaign.emulators.training.epochs
+    assert table["validation_rmse"].min() == pytest.approx(record.validation_rmse, rel=1e-6)
+    assert record.validation_rmse < 0.1
 
 
 def test_the_network_is_that_of_the_best_epoch(trained):
@@ -78,10 +78,10 @@ def test_the_network_is_that_of_the_best_epoch(trained):
     remove_member(campaign)
     train(campaign, 0)
     record = read_record(campaign.paths.member(0))
-    assert record["best_epoch"] < record["epochs"]
+    assert record.best_epoch < record.epochs
     validation = to_samples(campaign, load_split(campaign, "validation"))
     said = load_network(campaign.paths.member(0) / "model.keras").predict_on_batch(validation.parameters)
-    assert rmse(validation.profiles, said["profiles"]).mean() == pytest.approx(record["validation_rmse"], rel=1e-4)
+    assert rmse(validation.profiles, said["profiles"]).mean() == pytest.approx(record.validation_rmse, rel=1e-4)
 
 
 def test_members_differ(trained):

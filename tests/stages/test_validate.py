@@ -13,6 +13,8 @@ from mechscreen.models.outputs import Status
 from mechscreen.objectives import get_objective
 from mechscreen.ranks import Interrupted
 from mechscreen.sampling import sample_seeds
+from mechscreen.schemas.screen import ScreenHits
+from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.validate import nearest
@@ -28,12 +30,12 @@ def screened(trained):
 
 
 def read(campaign):
-    table = storage.read(campaign.paths.validation_hits, validate.KIND, campaign.identity("validation"))
+    table = storage.read(campaign.paths.validation_hits, ValidatedHits.kind, campaign.identity("validation"))
     return table, storage.read_json(campaign.paths.validation_summary)
 
 
 def read_hits(campaign):
-    return storage.read(campaign.paths.screen_hits, screen.HITS_KIND)
+    return storage.read(campaign.paths.screen_hits, ScreenHits.kind)
 
 
 def test_each_hit_stands_beside_its_own_simulation(screened):
