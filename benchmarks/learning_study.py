@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from mechscreen import storage
 from mechscreen.figures import style
-from mechscreen.stages.train import read_history
+from mechscreen.schemas.emulators import read_history
 
 PAPER_SAMPLES, PAPER_SINGLE, PAPER_ENSEMBLE = 100_000, 0.0118, 0.0066
 """Wang et al. 2019: simulations; mean test RMSE of one LSTM and of four."""

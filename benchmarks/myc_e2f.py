@@ -35,9 +35,9 @@ from mechscreen.models import myc_e2f_kernel, myc_e2f_reference
 from mechscreen.models.base import Simulations
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
 from mechscreen.models.myc_e2f import PARAMETERS, VARIABLES, MycE2FModel, molecular, tapered
+from mechscreen.reports.results import Results
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.predict import load_ensemble
-from mechscreen.stages.results import Results
 
 IMAGES = Path("docs/images")
 MODEL = MycE2FModel()

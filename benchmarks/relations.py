@@ -12,7 +12,7 @@ import argparse
 
 from mechscreen.campaign import Campaign
 from mechscreen.figures.plane import equation
-from mechscreen.stages.results import Results
+from mechscreen.reports.results import Results
 from mechscreen.tally import plane_pairs
 
 

@@ -21,9 +21,9 @@ from scipy.signal import find_peaks
 
 from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.objectives import Rings
+from mechscreen.reports.results import Results
 from mechscreen.stages.merge import map_split
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.results import Results
 from mechscreen.stages.screen import BATCH, Search
 
 DISTANCE, PROMINENCE = 50, 0.1

@@ -1,4 +1,4 @@
-"""Helpers of tests that start programs."""
+"""What tests of several folders need."""
 
 import os
 import shutil
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from bumps import bumps_file, trained, trained_results  # noqa: F401
 
 # How long an example takes says nothing where other programs run, too.
 settings.register_profile("unhurried", deadline=None)

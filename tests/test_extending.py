@@ -132,8 +132,9 @@ from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble
-from mechscreen.stages.report import draw, figure_names
-from mechscreen.stages.results import Results
+from mechscreen.figures import figure_names
+from mechscreen.stages.report import draw
+from mechscreen.reports.results import Results
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.select import select
 from mechscreen.stages.simulate import simulate

@@ -335,7 +335,7 @@ def hits(results: Path, top: int) -> None:
     Example:
       mechscreen hits results/demo --top 20
     """
-    from mechscreen.stages.hits import list_hits
+    from mechscreen.reports.hits import list_hits
 
     click.echo(list_hits(results, top))
 

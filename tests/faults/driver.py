@@ -19,10 +19,11 @@ import tensorflow
 from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import EXIT_STORAGE, as_told
+from mechscreen.figures import figure_names
 from mechscreen.ranks import Interrupted
 from mechscreen.stages import evaluate, screen
 from mechscreen.stages.merge import merge
-from mechscreen.stages.report import draw, figure_names, report
+from mechscreen.stages.report import draw, report
 from mechscreen.stages.select import select
 from mechscreen.stages.simulate import simulate
 from mechscreen.stages.train import train

@@ -15,11 +15,11 @@ from campaigns import BIN, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import MechscreenError
+from mechscreen.reports.results import Results
 from mechscreen.runs import migrate as command
 from mechscreen.schemas.simulations import PartialSimulationFile
 from mechscreen.stages.merge import SPLITS, load_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.results import Results
 from mechscreen.stages.screen import Search
 from mechscreen.stages.simulate import read_shard, selected_parameters, simulate
 

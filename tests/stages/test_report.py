@@ -15,12 +15,13 @@ from campaigns import EXAMPLE, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
+from mechscreen.figures import figure_names, get_figure
 from mechscreen.figures.style import read_metadata
 from mechscreen.registry import FIGURES
+from mechscreen.reports.results import Results
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.report import draw, figure_names, get_figure, report
-from mechscreen.stages.results import Results
+from mechscreen.stages.report import draw, report
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.validate import validate
 
@@ -306,7 +307,7 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
 
 def test_the_workflow_reads_names_and_inputs_without_loading_heavy_libraries():
     code = (
-        "import sys; from mechscreen.registry import FIGURES; from mechscreen.stages.report import get_figure; "
+        "import sys; from mechscreen.registry import FIGURES; from mechscreen.figures import get_figure; "
         "assert all(FIGURES.get(name).text for name in FIGURES.names()); "
         "print([name for name in ('matplotlib', 'numba', 'tensorflow', 'keras', 'scipy') if name in sys.modules])"
     )

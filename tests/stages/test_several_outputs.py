@@ -10,13 +10,14 @@ import pytest
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared
+from mechscreen.figures import figure_names
 from mechscreen.figures.style import read_metadata
+from mechscreen.reports.results import Results
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble, predict_table
-from mechscreen.stages.report import figure_names, report
-from mechscreen.stages.results import Results
+from mechscreen.stages.report import report
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.simulate import simulate
 from mechscreen.stages.train import train

@@ -1,4 +1,4 @@
-from mechscreen.stages.report import figure_names, get_figure
+from mechscreen.figures import figure_names, get_figure
 
 
 rule draw_figure:

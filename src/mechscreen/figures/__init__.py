@@ -9,11 +9,14 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from mechscreen.errors import InputError, nearest
+from mechscreen.registry import FIGURES
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mechscreen.campaign import Campaign
-    from mechscreen.stages.results import Results
+    from mechscreen.reports.results import Results
 
 
 class CampaignFigure(ABC):
@@ -46,3 +49,23 @@ class CampaignFigure(ABC):
     @abstractmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:
         """Return the picture, and a caption: the numbers of this run, which follow `text`."""
+
+
+def figure_names(campaign: Campaign) -> list[str]:
+    """Return the figures of a campaign's report, in its order."""
+    return [name for name in FIGURES.names() if FIGURES.get(name).suits(campaign)]
+
+
+def get_figure(campaign: Campaign, name: str) -> type[CampaignFigure]:
+    """Return a figure of a campaign's report.
+
+    Raises
+    ------
+    InputError
+        If the campaign has no such figure.
+    """
+    names = figure_names(campaign)
+    if name not in names:
+        raise InputError(f"no figure '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
+    figure: type[CampaignFigure] = FIGURES.get(name)
+    return figure

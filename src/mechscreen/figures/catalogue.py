@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mechscreen.campaign import Campaign
-    from mechscreen.stages.results import Results
+    from mechscreen.reports.results import Results
 
 
 class Hits(CampaignFigure):

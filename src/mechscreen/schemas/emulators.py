@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.models import Output, Outputs, Parameter, ParameterSpace
 from mechscreen.models.distances import Distance
 from mechscreen.schemas.model import Floats, ModelArrays, Singles
-from mechscreen.storage import ArrayFile, Record, StageRecord
+from mechscreen.storage import ArrayFile, FileError, Record, StageRecord, read_text, write_text
 
 
 class ParameterRecord(Record):
@@ -117,3 +124,27 @@ class PredictedTable(ArrayFile, kind="predicted table"):
     log_peaks: Annotated[Singles, "n outputs"]
     disagreement: Annotated[Singles, "n"]
     about: ModelArrays
+
+
+def write_history(path: Path, epochs: Sequence[Mapping[str, float]]) -> None:
+    """Write the history of a training, a row for each epoch: ``history.csv`` beside the member's record."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(epochs[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in epochs)
+    write_text(path, text.getvalue())
+
+
+def read_history(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a member's history of training.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds something else.
+    """
+    rows = list(csv.DictReader(read_text(path).splitlines()))
+    try:
+        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    except (IndexError, ValueError, TypeError) as error:
+        raise FileError(path, f"not a history of training ({error})", "train the member again") from None

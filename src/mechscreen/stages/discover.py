@@ -226,7 +226,7 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
 def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any], picture: bytes) -> str:
     """Return the report as HTML."""
     from mechscreen.figures import discovery
-    from mechscreen.figures.page import KeyNumber, Page, Picture, Table, render
+    from mechscreen.reports.page import KeyNumber, Page, Picture, Table, render
 
     found = model.to_dict()
     n_samples = int(sum(np.isfinite(y).sum() for y in series.y))

@@ -11,36 +11,15 @@ import numpy as np
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import InputError, nearest
-from mechscreen.figures import CampaignFigure
-from mechscreen.registry import FIGURES
+from mechscreen.figures import figure_names, get_figure
+from mechscreen.stages.table import VERBS
 from mechscreen.version import __version__
 
 if TYPE_CHECKING:
-    from mechscreen.figures.page import Picture
-    from mechscreen.stages.results import Results
+    from mechscreen.reports.page import Picture
+    from mechscreen.reports.results import Results
 
 log = logging.getLogger(__name__)
-
-
-def figure_names(campaign: Campaign) -> list[str]:
-    """Return the figures of a campaign's report, in its order."""
-    return [name for name in FIGURES.names() if FIGURES.get(name).suits(campaign)]
-
-
-def get_figure(campaign: Campaign, name: str) -> type[CampaignFigure]:
-    """Return a figure of a campaign's report.
-
-    Raises
-    ------
-    InputError
-        If the campaign has no such figure.
-    """
-    names = figure_names(campaign)
-    if name not in names:
-        raise InputError(f"no figure '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
-    figure: type[CampaignFigure] = FIGURES.get(name)
-    return figure
 
 
 def draw(campaign: Campaign, name: str) -> Path:
@@ -53,7 +32,7 @@ def draw(campaign: Campaign, name: str) -> Path:
     """
     about = get_figure(campaign, name)
     from mechscreen.figures.style import to_png
-    from mechscreen.stages.results import Results
+    from mechscreen.reports.results import Results
 
     figure, numbers = about.draw(Results(campaign))
     metadata = {
@@ -76,9 +55,9 @@ def report(campaign: Campaign) -> Path:
     InputError
         If a file of the results is missing, wrong or of another campaign.
     """
-    from mechscreen.figures.page import Page, render
-    from mechscreen.stages import findings
-    from mechscreen.stages.results import Results
+    from mechscreen.reports import findings
+    from mechscreen.reports.page import Page, render
+    from mechscreen.reports.results import Results
 
     results = Results(campaign)
     pictures = []
@@ -92,7 +71,7 @@ def report(campaign: Campaign) -> Path:
         headline=findings.headline(results),
         numbers=findings.key_numbers(results),
         pictures=pictures,
-        tables=findings.tables(results),
+        tables=findings.tables(results, VERBS),
         origin=findings.origin(campaign),
         configuration=campaign.to_yaml(),
         explorer=_explorer(results),
@@ -105,7 +84,8 @@ def report(campaign: Campaign) -> Path:
 
 def _explorer(results: Results) -> str:
     """Return the data of the page's interactive part; "" where there is no hit."""
-    from mechscreen.figures import explorer, planes
+    from mechscreen.figures import planes
+    from mechscreen.reports import explorer
 
     found = results.hits
     rows = found.by_trust
@@ -141,8 +121,8 @@ def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:
 
 
 def _picture(name: str, path: Path) -> Picture:
-    from mechscreen.figures.page import Picture
     from mechscreen.figures.style import read_metadata
+    from mechscreen.reports.page import Picture
 
     png = path.read_bytes()
     texts = read_metadata(png)

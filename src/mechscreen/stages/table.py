@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen.campaign import Campaign
-from mechscreen.stages.report import figure_names, get_figure
+from mechscreen.figures import figure_names, get_figure
 
 Files = Mapping[str, Path | list[Path]]
 

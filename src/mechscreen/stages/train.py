@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
@@ -19,7 +16,7 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
-from mechscreen.schemas.emulators import MemberRecord, ParameterRecord
+from mechscreen.schemas.emulators import MemberRecord, ParameterRecord, write_history
 from mechscreen.stages.merge import Dataset, load_distance, load_split, map_split
 from mechscreen.stages.provenance import provenance, record
 
@@ -203,7 +200,7 @@ class _Training(Resumable):
         }
         storage.write(self.partial_path, training.state(), attributes)
         if training.history:
-            storage.write_text(self._folder / "history.csv", _table(training.history))
+            write_history(self._folder / "history.csv", training.history)
 
     def finish(self) -> None:
         """Write the member."""
@@ -225,7 +222,7 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
     training.use_best_weights()
     with storage.replacing(folder / "model.keras") as temporary:
         save_network(training.network, temporary)
-    storage.write_text(folder / "history.csv", _table(training.history))
+    write_history(folder / "history.csv", training.history)
     MemberRecord(
         **record(campaign, "emulators"),
         member=member,
@@ -252,27 +249,3 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
         keras_version=keras.__version__,
         backend=keras.backend.backend(),
     ).write(folder / "member.json")
-
-
-def read_history(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of a member's history of training.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it holds something else.
-    """
-    rows = list(csv.DictReader(storage.read_text(path).splitlines()))
-    try:
-        return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    except (IndexError, ValueError, TypeError) as error:
-        raise storage.FileError(path, f"not a history of training ({error})", "train the member again") from None
-
-
-def _table(history: Sequence[dict[str, float]]) -> str:
-    """Return a history as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in history)
-    return text.getvalue()

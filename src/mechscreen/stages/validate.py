@@ -17,6 +17,7 @@ from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.reports.hits import to_csv
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.dataset import SplitShard
 from mechscreen.schemas.model import ModelArrays
@@ -24,7 +25,6 @@ from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Tot
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
 from mechscreen.stages import merge, simulate
-from mechscreen.stages.hits import to_csv
 from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.screen import Search
 from mechscreen.tally import random_keys

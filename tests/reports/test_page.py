@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mechscreen.figures import style
-from mechscreen.figures.page import KeyNumber, Page, Picture, Table, render
+from mechscreen.reports.page import KeyNumber, Page, Picture, Table, render
 
 PNG = style.to_png(style.message("nothing"), {})
 

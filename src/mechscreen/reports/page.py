@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mechscreen.figures import explorer
 from mechscreen.figures.text import number
+from mechscreen.reports import explorer
 
 Cell = str | int | float | None
 """None is an empty cell."""
@@ -71,14 +71,14 @@ class Page:
     origin: Sequence[Table] = field(default=())
     configuration: str = ""
     explorer: str = ""
-    """The JSON that `mechscreen.figures.explorer.data` makes; "" where there is no hit to look at."""
+    """The JSON that `mechscreen.reports.explorer.data` makes; "" where there is no hit to look at."""
 
 
 def render(page: Page) -> str:
     """Return the HTML: ``page.html.j2``, into which every text goes escaped."""
     script = explorer.script() if page.explorer else ""
     templates = Environment(
-        loader=PackageLoader("mechscreen.figures", "."),
+        loader=PackageLoader("mechscreen.reports", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

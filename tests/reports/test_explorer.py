@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mechscreen.figures import explorer
-from mechscreen.figures.page import Page, render
 from mechscreen.figures.pairs import pairs
 from mechscreen.models import Output, Parameter
+from mechscreen.reports import explorer
+from mechscreen.reports.page import Page, render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PARAMETERS = [

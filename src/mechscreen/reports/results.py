@@ -15,11 +15,10 @@ from mechscreen.models.distances import Distance
 from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.schemas.dataset import Manifest
+from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Metrics, Predictions
 from mechscreen.schemas.screen import ScreenSummary
 from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
-from mechscreen.stages.merge import read_manifest
-from mechscreen.stages.train import read_history
 from mechscreen.tally import plane_pairs
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Results:
     @cached_property
     def manifest(self) -> Manifest:
         """What the training set holds."""
-        return read_manifest(self.campaign)
+        return Manifest.read(self.campaign.paths.manifest, self.campaign.identity("dataset"))
 
     @cached_property
     def metrics(self) -> Metrics:

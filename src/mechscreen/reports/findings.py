@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,15 +12,14 @@ import numpy as np
 
 from mechscreen.campaign import STAGES, Campaign
 from mechscreen.emulators.metrics import USELESS
-from mechscreen.figures.page import Cell, KeyNumber, Table
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
+from mechscreen.reports.page import Cell, KeyNumber, Table
+from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.evaluation import Indices, Metrics
 from mechscreen.schemas.validation import Share, ValidationSummary
-from mechscreen.stages.results import Results
-from mechscreen.stages.table import VERBS
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
@@ -188,8 +187,8 @@ def _single(metrics: Metrics) -> float:
     return float(np.mean([member.rmse for member in metrics.members if member.rmse is not None]))
 
 
-def tables(results: Results) -> list[Table]:
-    """Return the tables of the results, without those that would be empty."""
+def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
+    """Return the tables of the results, without those that would be empty; `verbs` are the stages in their order."""
     found = [
         _class_table(results),
         _confusion_table(results),
@@ -200,7 +199,7 @@ def tables(results: Results) -> list[Table]:
         _hit_table(results),
         _member_table(results),
         _dropped_table(results),
-        _time_table(results.campaign),
+        _time_table(results.campaign, verbs),
     ]
     return [table for table in found if table.rows]
 
@@ -470,11 +469,11 @@ def _dropped_table(results: Results) -> Table:
     )
 
 
-def _time_table(campaign: Campaign) -> Table:
+def _time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
     root = campaign.paths.root / "benchmarks"
     rows: list[list[Cell]] = []
-    for verb in VERBS:
+    for verb in verbs:
         jobs = [row for path in sorted((root / verb).glob("*.tsv")) for row in _read_benchmark(path)]
         if jobs:
             seconds, memory = zip(*jobs, strict=True)

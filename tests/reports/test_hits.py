@@ -8,9 +8,9 @@ import pytest
 from mechscreen import storage
 from mechscreen.errors import FileError, InputError
 from mechscreen.models.outputs import Status
+from mechscreen.reports.hits import list_hits
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import screen, validate
-from mechscreen.stages.hits import list_hits
 
 
 @pytest.fixture

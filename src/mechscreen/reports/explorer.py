@@ -83,7 +83,7 @@ def data(
 
 def script() -> str:
     """Return the script."""
-    return resources.files("mechscreen.figures").joinpath("explorer.js").read_text(encoding="utf-8")
+    return resources.files("mechscreen.reports").joinpath("explorer.js").read_text(encoding="utf-8")
 
 
 def _output(pair: Pair) -> dict[str, Any]:
