@@ -60,8 +60,8 @@ def test_the_networks_of_another_size_are_refused(campaign):
 
 def test_networks_learn_from_the_first_samples(campaign):
     few, many = (read_record(campaign.paths.member(0, size)) for size in SIZES)
-    assert (few["training_samples"], many["training_samples"]) == SIZES
-    assert few["epochs"] == many["epochs"] == campaign.emulators.training.epochs
+    assert (few.training_samples, many.training_samples) == SIZES
+    assert few.epochs == many.epochs == campaign.emulators.training.epochs
 
 
 def test_a_size_beyond_the_training_split_is_refused(trained):

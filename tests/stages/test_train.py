@@ -250,7 +250,7 @@ def test_a_record_that_lacks_something_is_written_anew(trained, caplog):
     path = campaign.paths.member(0) / "member.json"
     record = storage.read_json(path)
     storage.write_json(path, {name: value for name, value in record.items() if name != "model_sha256"})
-    with pytest.raises(FileError, match=r"member.json: not the record of an ensemble's member"):
+    with pytest.raises(FileError, match=r"member.json: is no whole record of 'ensemble member' .model_sha256"):
         read_record(campaign.paths.member(0))
     train(campaign, 0)
     assert "making it anew" in caplog.text

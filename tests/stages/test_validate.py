@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,12 +154,13 @@ def test_sensitivity_of_the_model_is_measured_where_it_does_not_confirm_a_hit(sc
     assert np.isnan(table["sensitivity"][~missed]).all()
     assert summary["indeterminate"]["count"] == 0
     # Were the model a hundred thousand times as sensitive, most misses would be its own doing.
-    table = {name: table[name] for name in table.arrays}
-    table["sensitivity"] = 1e5 * table["sensitivity"]
-    table["sensitivity"][np.flatnonzero(missed)[0]] = np.nan
+    sensitivity = 1e5 * table["sensitivity"]
+    sensitivity[np.flatnonzero(missed)[0]] = np.nan
+    hits = replace(ValidatedHits.read(campaign.paths.validation_hits), sensitivity=sensitivity)
+    totals = ScreenHits.read(campaign.paths.screen_hits).totals
+    told = validate._summarise(screen.Search(campaign), hits, totals, {2: 200}, np.zeros(6, int))
     beyond = missed & ~table["confirmed"]
-    told = validate._summarise(screen.Search(campaign), table, {"hits_found": 200}, {2: 200}, np.zeros(6, int))
-    assert told["indeterminate"]["count"] == (~(table["sensitivity"][beyond, 0] <= 0.05)).sum() > 1
+    assert told.indeterminate.count == (~(sensitivity[beyond, 0] <= 0.05)).sum() > 1
 
 
 def test_novelty_is_the_distance_to_the_nearest_training_profile(screened):

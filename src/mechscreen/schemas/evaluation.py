@@ -54,9 +54,9 @@ class Measures(Record):
 
 
 class OutputMeasures(Measures):
-    """Errors of an output alone; r2: about the mean at each point."""
+    """Errors of an output alone; r2, about the mean at each point, which evaluations of earlier versions lack."""
 
-    r2: float | None
+    r2: float | None = None
 
 
 class Confusion(Record):
