@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -241,6 +242,61 @@ def test_a_call_that_goes_on_by_itself_returns_in_spite_of_a_notice(isolated):
     assert isolated.call("notice", signal.SIGUSR1, "done", seconds=PATIENT) == "done"
     with pytest.raises(Raised, match="of the test"):
         isolated.call("fail", ValueError, "of the test", seconds=PATIENT)
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_what_a_call_prints_is_shown_as_it_comes(isolated, capfd):
+    said = []
+
+    def shown(text):
+        said.append(capfd.readouterr().err)
+        return text in "".join(said)
+
+    for text in ("first", "second"):
+        isolated.call("say", text, seconds=PATIENT)
+        assert until(partial(shown, f"{text}\n"))
+    isolated.close()
+    said.append(capfd.readouterr().err)
+    assert "".join(said) == "first\nsecond\n"
+
+
+def test_of_two_hundred_megabytes_that_a_call_prints_the_beginning_and_the_end_are_shown(isolated, capfd):
+    each = 10**6
+    isolated.call("say_much", each, seconds=PATIENT)
+    isolated.close()
+    said = capfd.readouterr().err
+    assert len(said) < 40_000
+    beginning, note, end = re.split(r"(\n… .* …\n)", said)
+    assert beginning.startswith(f"{0:099d}\n{1:099d}\n")
+    assert end.endswith(f"{each - 2:099d}\n{each - 1:099d}\n")
+    left_out = 2 * each * 100 - len(beginning) - len(end)
+    assert note == f"\n… {left_out:,} bytes that the callee printed are left out here …\n"
+
+
+def test_processes_that_follow_each_other_are_shown_as_one(isolated, capfd):
+    for number in range(8):
+        with pytest.raises(Crashed):
+            isolated.call("say_and_crash", f"{number} {'x' * 10_000}", seconds=PATIENT)
+    isolated.close()
+    said = capfd.readouterr().err
+    assert len(said) < 40_000
+    assert said.startswith("0 xxx")
+    assert "\n7 xxx" in said
+    assert "\n4 xxx" not in said
+
+
+def test_a_program_that_holds_on_to_the_output_does_not_keep_the_caller(isolated, tmp_path):
+    isolated.call("leave_a_talker", tmp_path / "pid", seconds=PATIENT)
+    start = time.monotonic()
+    isolated.close()
+    assert time.monotonic() - start < 3
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def run(program, **options):
