@@ -26,6 +26,9 @@ class Callee:
     def fail(self, kind, message):
         raise kind(message)
 
+    def fail_with(self, number):
+        raise OSError(number, os.strerror(number))
+
     def hold_the_interpreter(self):
         ctypes.PyDLL(None).sleep(1000)
 

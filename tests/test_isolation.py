@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import callee
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import InputError, ModelError, StorageError
 from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
 
 TESTS = Path(__file__).parent
@@ -62,6 +63,16 @@ def test_an_exception_is_told_with_its_traceback_and_the_process_goes_on(isolate
     assert str(caught.value) == expected
     assert "raise kind(message)" in caught.value.__notes__[0]
     assert isolated.call("pid", seconds=PATIENT) == pid
+
+
+def test_what_the_environment_does_to_a_call_is_not_told_as_its_own_fault(isolated):
+    with pytest.raises(
+        StorageError, match=r"^the callee: a file: cannot be read or written: the disk reports"
+    ) as caught:
+        isolated.call("fail_with", errno.EIO, seconds=PATIENT)
+    assert caught.value.errno == errno.EIO
+    with pytest.raises(Raised, match="PermissionError"):
+        isolated.call("fail_with", errno.EACCES, seconds=PATIENT)
 
 
 def test_a_result_that_cannot_be_sent_is_told(isolated):

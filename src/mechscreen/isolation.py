@@ -29,7 +29,7 @@ from socket import gethostname, socketpair
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import ENVIRONMENT, InputError, ModelError, StorageError
 
 _NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
@@ -138,6 +138,8 @@ class Isolated:
             After `give_up`, or where a notice to end may have been what made it fail.
         MemoryError
             If there was not enough memory, or the process was killed from outside, as happens then.
+        StorageError
+            If the environment failed it: a lost file system, a full disk.
         ModelError
             If the object cannot be made in another process.
         InputError
@@ -145,7 +147,7 @@ class Isolated:
         """
         try:
             if self._child is None:
-                self._child = _Child(self._printed)
+                self._child = _Child(self._what, self._printed)
                 self._begin(self._child, give_up)
             return self._child.ask((method, arguments, named), seconds, give_up)
         except Raised:
@@ -182,7 +184,8 @@ class Isolated:
 class _Child:
     """The caller's side of the process."""
 
-    def __init__(self, printed: _Printed) -> None:
+    def __init__(self, what: str, printed: _Printed) -> None:
+        self._what = what
         try:
             self._folder = _Folder()
         except OSError as error:
@@ -235,6 +238,9 @@ class _Child:
             raise self._death() from None
         if outcome == "memory":
             raise MemoryError(*content)
+        if outcome == "storage":
+            path, number = content
+            raise StorageError(f"{self._what}: {path}", "read or written", number)
         if outcome == "abandoned":
             raise Abandoned
         if outcome == "raised":
@@ -395,6 +401,13 @@ class _Notices:
         self._unblock()
 
 
+def _told(error: BaseException) -> tuple[str, str, str | int]:
+    """Return how the caller is told what a call raised."""
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+        return "storage", str(error.filename or "a file"), error.errno
+    return "raised", f"{type(error).__name__}: {error}", traceback.format_exc()
+
+
 def _has_children() -> bool:
     """Return whether a process that this one started is still there."""
     try:
@@ -436,8 +449,7 @@ def _serve(descriptor: int, parent: int, folder: str) -> None:
         except MemoryError as error:
             reply, doubtful = pickle.dumps(("memory", str(error))), False
         except BaseException as error:
-            reply = pickle.dumps(("raised", f"{type(error).__name__}: {error}", traceback.format_exc()))
-            doubtful = True
+            reply, doubtful = pickle.dumps(_told(error)), True
         if notices.seen > before:
             # What it started may have been ended by the notice, whatever the call made of that.
             helped = _has_children() or resource.getrusage(resource.RUSAGE_CHILDREN) != used
