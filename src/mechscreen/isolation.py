@@ -397,7 +397,8 @@ class _Notices:
 
     def _heed(self) -> None:
         for number in _NOTICES:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            # SIGINT, too: while a fork is made, Python ignores exceptions, a KeyboardInterrupt among them.
+            signal.signal(number, signal.SIG_DFL)
         self._unblock()
 
 
