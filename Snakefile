@@ -12,6 +12,7 @@ campaign = load(Campaign, config, "config/demo.yaml")
 paths = results_of(campaign)
 # The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size.
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
+see_folders([step.rule for step in FORECAST.values()])
 if workflow.is_main_process:
     print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
 
@@ -99,12 +100,7 @@ rule figures:
 
 
 onstart:
-    # One run at a time drives a campaign; the lock ends with this process.
-    HELD.append(begin_run(log))
-    # Jobs read this resolved copy, so that `--config` overrides reach them too.
-    campaign.record()
-    # What there is to do, for whoever looks at the folder without the model.
-    write_plan(campaign, workflow.dag_settings.targets)
+    begin_run(log)
 
 
 onsuccess:

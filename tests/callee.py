@@ -26,6 +26,9 @@ class Callee:
     def fail(self, kind, message):
         raise kind(message)
 
+    def fail_with(self, number):
+        raise OSError(number, os.strerror(number))
+
     def hold_the_interpreter(self):
         ctypes.PyDLL(None).sleep(1000)
 
@@ -52,6 +55,25 @@ class Callee:
 
     def late_import(self, name):
         return importlib.import_module(name).value
+
+    def say(self, text):
+        print(text)
+
+    def say_much(self, lines):
+        """Print lines of 100 bytes each by Python, and as many by a program."""
+        for number in range(lines):
+            print(f"{number:099d}")
+        sys.stdout.flush()
+        subprocess.run(["awk", f'BEGIN {{ for (i = 0; i < {lines}; i++) printf "%099d\\n", i }}'], check=True)
+
+    def say_and_crash(self, text):
+        print(text)
+        os.abort()
+
+    def leave_a_talker(self, path):
+        """Start a program that leaves the process group, and holds on to where it prints."""
+        program = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        Path(path).write_text(str(program.pid))
 
     def leave(self, name):
         Path(name).write_text("")

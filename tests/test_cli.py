@@ -1,3 +1,4 @@
+import inspect
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from campaigns import ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.cli import EXIT_UNFINISHED, cli
+from mechscreen.discovery.pipeline import METHODS
 from mechscreen.errors import EXIT_INPUT
 
 BIN = Path(sys.executable).parent
@@ -50,6 +52,13 @@ def test_every_verb_has_a_help_with_an_example_that_parses(verb):
     for line in lines:
         words = line.split(f"mechscreen {verb}")[1].split(">")[0].split()
         command.make_context(verb, words)
+
+
+def test_the_methods_of_discovery_are_those_of_their_table():
+    methods = "|".join(METHODS)
+    assert f"--method [{methods}]" in click.Context(cli.commands["discover"]).get_help()
+    (option,) = (option for option in cli.commands["discover"].params if option.name == "method")
+    assert option.default == next(iter(METHODS)) == inspect.signature(mechscreen.discover).parameters["method"].default
 
 
 def test_an_unknown_verb_is_answered_with_the_nearest(tmp_path):

@@ -1,4 +1,6 @@
+import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import callee
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import InputError, ModelError, StorageError
 from mechscreen.isolation import Abandoned, Crashed, Isolated, Raised, TimedOut
 
 TESTS = Path(__file__).parent
@@ -61,6 +63,16 @@ def test_an_exception_is_told_with_its_traceback_and_the_process_goes_on(isolate
     assert str(caught.value) == expected
     assert "raise kind(message)" in caught.value.__notes__[0]
     assert isolated.call("pid", seconds=PATIENT) == pid
+
+
+def test_what_the_environment_does_to_a_call_is_not_told_as_its_own_fault(isolated):
+    with pytest.raises(
+        StorageError, match=r"^the callee: a file: cannot be read or written: the disk reports"
+    ) as caught:
+        isolated.call("fail_with", errno.EIO, seconds=PATIENT)
+    assert caught.value.errno == errno.EIO
+    with pytest.raises(Raised, match="PermissionError"):
+        isolated.call("fail_with", errno.EACCES, seconds=PATIENT)
 
 
 def test_a_result_that_cannot_be_sent_is_told(isolated):
@@ -221,13 +233,12 @@ with Isolated("the callee", callee.Callee) as isolated:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_what_a_call_starts_can_be_ended(isolated, number):
-    fork, program = isolated.call("how_children_take", number, seconds=PATIENT)
-    assert fork == (1 if number == signal.SIGINT else -number)  # KeyboardInterrupt, as of any Python
-    assert program == -number
+    assert isolated.call("how_children_take", number, seconds=PATIENT) == (-number, -number)
 
 
-def test_a_process_that_a_call_has_just_forked_can_be_ended(isolated):
-    assert isolated.call("how_newborns_take", signal.SIGTERM, 200, seconds=PATIENT) == {-signal.SIGTERM}
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_a_call_has_just_forked_can_be_ended(isolated, number):
+    assert isolated.call("how_newborns_take", number, 200, seconds=PATIENT) == {-number}
 
 
 @pytest.mark.parametrize(("then", "group"), [("fail", False), ("fail", True), ("return", True)])
@@ -241,6 +252,61 @@ def test_a_call_that_goes_on_by_itself_returns_in_spite_of_a_notice(isolated):
     assert isolated.call("notice", signal.SIGUSR1, "done", seconds=PATIENT) == "done"
     with pytest.raises(Raised, match="of the test"):
         isolated.call("fail", ValueError, "of the test", seconds=PATIENT)
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_what_a_call_prints_is_shown_as_it_comes(isolated, capfd):
+    said = []
+
+    def shown(text):
+        said.append(capfd.readouterr().err)
+        return text in "".join(said)
+
+    for text in ("first", "second"):
+        isolated.call("say", text, seconds=PATIENT)
+        assert until(partial(shown, f"{text}\n"))
+    isolated.close()
+    said.append(capfd.readouterr().err)
+    assert "".join(said) == "first\nsecond\n"
+
+
+def test_of_two_hundred_megabytes_that_a_call_prints_the_beginning_and_the_end_are_shown(isolated, capfd):
+    each = 10**6
+    isolated.call("say_much", each, seconds=PATIENT)
+    isolated.close()
+    said = capfd.readouterr().err
+    assert len(said) < 40_000
+    beginning, note, end = re.split(r"(\n… .* …\n)", said)
+    assert beginning.startswith(f"{0:099d}\n{1:099d}\n")
+    assert end.endswith(f"{each - 2:099d}\n{each - 1:099d}\n")
+    left_out = 2 * each * 100 - len(beginning) - len(end)
+    assert note == f"\n… {left_out:,} bytes that the callee printed are left out here …\n"
+
+
+def test_processes_that_follow_each_other_are_shown_as_one(isolated, capfd):
+    for number in range(8):
+        with pytest.raises(Crashed):
+            isolated.call("say_and_crash", f"{number} {'x' * 10_000}", seconds=PATIENT)
+    isolated.close()
+    said = capfd.readouterr().err
+    assert len(said) < 40_000
+    assert said.startswith("0 xxx")
+    assert "\n7 xxx" in said
+    assert "\n4 xxx" not in said
+
+
+def test_a_program_that_holds_on_to_the_output_does_not_keep_the_caller(isolated, tmp_path):
+    isolated.call("leave_a_talker", tmp_path / "pid", seconds=PATIENT)
+    start = time.monotonic()
+    isolated.close()
+    assert time.monotonic() - start < 3
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def run(program, **options):

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.discovery.model import DiscoveredModel
-from mechscreen.discovery.pipeline import Method, discover
+from mechscreen.discovery.pipeline import discover
 
 DATA_DRIVEN = Knowledge(mirrored={"m": ("M", -1.0)})
 """dM/dt in all terms up to degree 2 of polymer M and monomer m; what becomes polymer was monomer."""
@@ -70,7 +70,7 @@ class Curve:
     polymer: FloatArray
 
 
-def discover_data_driven(curves: Sequence[Curve], method: Method = "collocation") -> DiscoveredModel:
+def discover_data_driven(curves: Sequence[Curve], method: str = "collocation") -> DiscoveredModel:
     """Find dM/dt for all curves at once, each from its first datum."""
     y = [np.full((len(c.t), 2), np.nan) for c in curves]
     for values, c in zip(y, curves, strict=True):
@@ -82,7 +82,7 @@ def discover_data_driven(curves: Sequence[Curve], method: Method = "collocation"
     )  # fmt: skip
 
 
-def discover_physical(curves: Sequence[Curve], method: Method = "collocation") -> DiscoveredModel:
+def discover_physical(curves: Sequence[Curve], method: str = "collocation") -> DiscoveredModel:
     """Find dP/dt and dM/dt for all curves at once, each from P = M = 0 at time 0."""
     y = [np.full((len(c.t) + 1, 3), np.nan) for c in curves]
     for values, c in zip(y, curves, strict=True):

@@ -18,13 +18,11 @@ from discovery_study.study import Figure, Study, TableSection, method_name
 from mechscreen import __version__, storage
 from mechscreen.discovery import Polynomial
 from mechscreen.discovery import discover as find
-from mechscreen.discovery.pipeline import Method
+from mechscreen.discovery.pipeline import METHODS
 from mechscreen.errors import InputError, nearest
 
 GOOD = 0.01
 """Distance from the true coefficients up to which the published study of the dysts systems counts a success."""
-
-OWN: tuple[Method, ...] = ("collocation", "odenet")
 
 
 def run(path: Path, *, part: str | None = None, figure: str | None = None) -> None:
@@ -93,7 +91,7 @@ def measure_actin(study: Study, salt: str) -> Path:
         ("physical", actin.discover_physical, actin.PHYSICAL_TERMS),
     )
     for kind, discover, terms in kinds:
-        for method in OWN:
+        for method in METHODS:
             model = discover(curves, method)
             index = {name: k for k, name in enumerate(model.names)}
             paths = []
@@ -382,4 +380,4 @@ def _noise_of(name: str, noise: float) -> tuple[Any, Any, dict[str, Any]]:
     case = get_case(name)
     t, y = case.observe(0, noise=noise)
     exact = case.solution(0.01)[1][: len(t)]
-    return t, y - exact, {method: y - np.asarray(find(t, y, method=method).denoised[0]) for method in OWN}
+    return t, y - exact, {method: y - np.asarray(find(t, y, method=method).denoised[0]) for method in METHODS}

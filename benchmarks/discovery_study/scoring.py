@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 from scipy.stats import binomtest
@@ -15,7 +15,7 @@ from discovery_study.cases import Case, System, get_case
 from discovery_study.dysts import DEGREE, get_attractor
 from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
-from mechscreen.discovery.pipeline import Method, discover
+from mechscreen.discovery.pipeline import METHODS, discover
 from mechscreen.errors import InputError, nearest
 from mechscreen.registry import load_object
 
@@ -38,10 +38,9 @@ def check_method(name: str) -> None:
     InputError
         With the valid names.
     """
-    own = get_args(Method)
-    if name not in own and ":" not in name:
+    if name not in METHODS and ":" not in name:
         raise InputError(
-            f"no method '{name}'{nearest(name, own)} (valid: {', '.join(own)}, or path/to/file.py:function)"
+            f"no method '{name}'{nearest(name, METHODS)} (valid: {', '.join(METHODS)}, or path/to/file.py:function)"
         )
 
 
@@ -54,7 +53,7 @@ def get_method(name: str) -> Peer | None:
         If there is none.
     """
     check_method(name)
-    if name in get_args(Method):
+    if name in METHODS:
         return None
     return cast(Peer, load_object(name, "method"))
 
@@ -118,7 +117,7 @@ def _attempt(
     began = time.process_time()
     try:
         if peer is None:
-            model = discover(t, y, Polynomial(degree), names=system.variables, method=cast(Method, method))
+            model = discover(t, y, Polynomial(degree), names=system.variables, method=method)
         else:
             coefficients = np.asarray(peer(t, y, system.variables, degree, truth), dtype=float)
     except (Undetermined, np.linalg.LinAlgError) as error:

@@ -69,6 +69,17 @@ class _Path(click.Path):
         return path
 
 
+class _Method(click.ParamType):
+    """A method of discovery. The table of them comes with compiled solvers, which take seconds to import."""
+
+    name = "method"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        from mechscreen.discovery.pipeline import METHODS
+
+        return f"[{'|'.join(METHODS)}]"
+
+
 # What cannot be read is told by what reads it.
 _PATH = _Path(path_type=Path, readable=False)
 
@@ -406,7 +417,13 @@ def predict(
 @click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
 @click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
-@click.option("--method", default="collocation", show_default=True, help="collocation, or odenet (Hu et al. 2021).")
+@click.option(
+    "--method",
+    type=_Method(),
+    default="collocation",
+    show_default=True,
+    help="How equations are found; odenet is that of Hu et al. 2021.",
+)
 @click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
 def discover(
     table: Path,

@@ -105,6 +105,9 @@ ADVICE = {
 }
 """What to do about errors of the environment, by their number."""
 
+ENVIRONMENT = ADVICE.keys() - {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+"""Those that say nothing about the code that meets them; a missing file or permission may be its own mistake."""
+
 
 def _unknown(number: int) -> str:
     known = errno.errorcode.get(number, "unknown")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import io
 import math
 import os
 import pickle
@@ -22,13 +23,13 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from socket import gethostname, socketpair
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import ENVIRONMENT, InputError, ModelError, StorageError
 
 _NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
@@ -49,6 +50,9 @@ _KILL_SECONDS = 5.0
 
 _FRESH_SECONDS = 600.0
 """So young a folder may not be locked yet."""
+
+_SHOWN = 2**14
+"""Bytes of what is printed that are shown as they come, and of the last ones, which are shown in the end."""
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -88,6 +92,9 @@ class Isolated:
     which the caller is to heed, but not the caller; what it starts heeds them as usual, and a call that may have failed
     by that is abandoned. It leads a process group, so that what it started ends with it.
 
+    What is printed there goes to standard error: the beginning as it comes, and the end once the object is closed. The
+    rest is left out, since each of a million calls may print.
+
     The object is made in the folder in which the caller works. Its methods are called in a folder of the process's own,
     below ``$TMPDIR``, which is empty at first and removed in the end, so that files of one name do not meet.
 
@@ -104,6 +111,7 @@ class Isolated:
         self._what = what
         self._make = make
         self._child: _Child | None = None
+        self._printed = _Printed(what)
 
     def call(
         self,
@@ -130,6 +138,8 @@ class Isolated:
             After `give_up`, or where a notice to end may have been what made it fail.
         MemoryError
             If there was not enough memory, or the process was killed from outside, as happens then.
+        StorageError
+            If the environment failed it: a lost file system, a full disk.
         ModelError
             If the object cannot be made in another process.
         InputError
@@ -137,20 +147,19 @@ class Isolated:
         """
         try:
             if self._child is None:
-                self._child = _Child()
+                self._child = _Child(self._what, self._printed)
                 self._begin(self._child, give_up)
             return self._child.ask((method, arguments, named), seconds, give_up)
         except Raised:
             raise  # and the process can be called again
         except BaseException:
-            self.close()
+            self._end()
             raise
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        self._end()
+        self._printed.finish()
 
     def __enter__(self) -> Self:
         return self
@@ -159,6 +168,11 @@ class Isolated:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
     def _begin(self, child: _Child, give_up: Callable[[], bool]) -> None:
         try:
@@ -170,7 +184,8 @@ class Isolated:
 class _Child:
     """The caller's side of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str, printed: _Printed) -> None:
+        self._what = what
         try:
             self._folder = _Folder()
         except OSError as error:
@@ -179,7 +194,8 @@ class _Child:
                 "written to"
             ) from None
         ours, theirs = socketpair()
-        with theirs:
+        reading, writing = os.pipe()
+        with theirs, os.fdopen(writing, "wb") as output:
             # Blocked signals stay blocked in the new process until it has handlers for them; here they wait.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
             try:
@@ -191,10 +207,15 @@ class _Child:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", start],
                     stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
                     pass_fds=[theirs.fileno()],
                     process_group=0,
                     env=_environment(),
                 )
+                self._ended = threading.Event()
+                self._reader = threading.Thread(target=printed.read, args=(reading, self._ended), daemon=True)
+                self._reader.start()  # with signals blocked, too: they are the main thread's
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._connection = Connection(ours.detach())
@@ -217,6 +238,9 @@ class _Child:
             raise self._death() from None
         if outcome == "memory":
             raise MemoryError(*content)
+        if outcome == "storage":
+            path, number = content
+            raise StorageError(f"{self._what}: {path}", "read or written", number)
         if outcome == "abandoned":
             raise Abandoned
         if outcome == "raised":
@@ -244,8 +268,60 @@ class _Child:
         # Where a file system hangs, a process that waits for it cannot be killed.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
+        self._ended.set()
+        self._reader.join(_KILL_SECONDS)
         self._connection.close()
         self._folder.remove()
+
+
+class _Printed:
+    """What the processes of one object print, of which some is passed on to standard error.
+
+    It is read all the time, since who prints waits until it is.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._begin()
+
+    def _begin(self) -> None:
+        self._room = _SHOWN
+        self._last = b""
+        self._left_out = 0
+
+    def read(self, descriptor: int, ended: threading.Event) -> None:
+        """Read until nobody can write any more, or nothing comes once the process has ended."""
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            while True:
+                if wait([descriptor], _LOOK_EVERY):
+                    data = stream.read(2**16)
+                    if not data:
+                        return
+                    self._take(data)
+                elif ended.is_set():  # what it started may have left its group, and keeps the pipe open
+                    return
+
+    def finish(self) -> None:
+        """Show the last of it, and how much is not shown."""
+        if self._left_out:
+            _show(f"\n… {self._left_out:,} bytes that {self._what} printed are left out here …\n".encode())
+        _show(self._last)
+        self._begin()
+
+    def _take(self, data: bytes) -> None:
+        shown, rest = data[: self._room], data[self._room :]
+        self._room -= len(shown)
+        _show(shown)
+        known = self._last + rest
+        self._last = known[-_SHOWN:]
+        self._left_out += len(known) - len(self._last)
+
+
+def _show(data: bytes) -> None:
+    """Write to standard error as the process itself would have."""
+    with suppress(OSError):  # nobody listens
+        while data:
+            data = data[os.write(2, data) :]
 
 
 class _Folder:
@@ -321,8 +397,16 @@ class _Notices:
 
     def _heed(self) -> None:
         for number in _NOTICES:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            # SIGINT, too: while a fork is made, Python ignores exceptions, a KeyboardInterrupt among them.
+            signal.signal(number, signal.SIG_DFL)
         self._unblock()
+
+
+def _told(error: BaseException) -> tuple[str, str, str | int]:
+    """Return how the caller is told what a call raised."""
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+        return "storage", str(error.filename or "a file"), error.errno
+    return "raised", f"{type(error).__name__}: {error}", traceback.format_exc()
 
 
 def _has_children() -> bool:
@@ -340,6 +424,8 @@ def _serve(descriptor: int, parent: int, folder: str) -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
     if os.getppid() != parent:
         return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what waits in a buffer is lost when the process is killed
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     made: list[Any] = []
@@ -364,8 +450,7 @@ def _serve(descriptor: int, parent: int, folder: str) -> None:
         except MemoryError as error:
             reply, doubtful = pickle.dumps(("memory", str(error))), False
         except BaseException as error:
-            reply = pickle.dumps(("raised", f"{type(error).__name__}: {error}", traceback.format_exc()))
-            doubtful = True
+            reply, doubtful = pickle.dumps(_told(error)), True
         if notices.seen > before:
             # What it started may have been ended by the notice, whatever the call made of that.
             helped = _has_children() or resource.getrusage(resource.RUSAGE_CHILDREN) != used

@@ -7,6 +7,7 @@ import yaml
 
 from discovery_study.study import Study, method_name
 from mechscreen import InputError
+from mechscreen.discovery.pipeline import METHODS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "benchmarks/discovery_study/study.yaml"
@@ -55,6 +56,11 @@ def test_every_key_is_explained_in_the_docs():
     text = (ROOT / "docs/discovery.md").read_text()
     keys = [*Study.model_fields, *(f"tables.*.{key}" for key in ("rows", "systems", "methods", "seeds"))]
     assert not [key for key in keys if f"`{key}`" not in text]
+    first, *others = METHODS
+    own = f"{', '.join(f'`{name}`' for name in METHODS)}, or `path/to/file.py:function`"
+    assert f"| `methods` | `[{first}]` | {own} |" in text
+    assert Study.model_fields["methods"].description == own.replace("`", "") + "."
+    assert not [name for name in others if f'`method="{name}"`' not in text]
 
 
 @pytest.mark.parametrize(

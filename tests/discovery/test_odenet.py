@@ -40,6 +40,10 @@ def test_the_true_terms_are_found_and_the_noise_is_learned(data, cycle):
     assert (distance < 0.5 * CASE.noise_levels(states)).all()
 
 
+def test_the_model_says_the_method(cycle):
+    assert cycle.method == cycle.to_dict()["method"] == "odenet"
+
+
 def test_no_interval_is_claimed(cycle):
     assert np.isnan(cycle.standard_errors[cycle.support]).all()
     assert (cycle.standard_errors[~cycle.support] == 0).all()
@@ -58,7 +62,7 @@ def test_the_same_data_give_the_same_coefficients_whatever_was_trained_before(da
     ("library", "method", "message"),
     [
         (Polynomial(2, ["sin(x)"]), "odenet", "integrates monomials alone"),
-        (Polynomial(2), "odenot", "no method 'odenot'.*did you mean 'odenet'"),
+        (Polynomial(2), "odenot", r"no method 'odenot'; did you mean 'odenet'\? \(valid: collocation, odenet\)"),
     ],
 )
 def test_what_it_cannot_do_is_refused(library, method, message):

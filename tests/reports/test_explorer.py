@@ -111,6 +111,21 @@ function choose(list, value) {
 """
 
 
+def hit(parameters):
+    return {"sample": 1, "parameters": parameters, "rmse": 0.01, "disagreement": 0.02, "emulated": "3 rings",
+            "simulated": "3 rings", "confirmed": True, "stands": True}  # fmt: skip
+
+
+def images(document):
+    """Return the pixels (rows from below, columns, 3), and the attributes, of each image of the explorer."""
+    found = []
+    for tag in re.findall(r"<image [^>]*>", document):
+        about = dict(re.findall(r'([a-z]+)="([^"]*)"', tag))
+        encoded = about.pop("href").removeprefix("data:image/png;base64,")
+        found.append((255 * imread(io.BytesIO(base64.b64decode(encoded)))[::-1, :, :3], about))
+    return found
+
+
 @browser
 @pytest.mark.parametrize(
     ("then", "name", "plane", "swapped"),
@@ -126,13 +141,11 @@ def test_the_shade_is_the_chosen_density_over_the_chosen_plane(tmp_path, then, n
     densities = {"target": random.random((6, 8, 8)), "class": 9 * random.random((6, 8, 8))}
     densities["target"][4] *= 3  # the plane of b and d has the most structure
     parameters = [Parameter(name, 0.0, 1.0) for name in "abcd"]
-    hits = [{"sample": 1, "parameters": [0.5] * 4, "rmse": 0.01, "disagreement": 0.02, "emulated": "3 rings",
-             "simulated": "3 rings", "confirmed": True, "stands": True}]  # fmt: skip
     profiles = random.random((1, 2, 301))
-    data = explorer.data(parameters, [0, 1, 2, 3], densities, shown(profiles, profiles), hits)
+    data = explorer.data(parameters, [0, 1, 2, 3], densities, shown(profiles, profiles), [hit([0.5] * 4)])
     document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data), then=CHOOSE + then)
-    (encoded,) = re.findall(r'<image href="data:image/png;base64,([^"]*)"', document)
-    red = 255 * imread(io.BytesIO(base64.b64decode(encoded)))[::-1, :, 0]  # rows from below
+    ((image, _),) = images(document)
+    red = image[..., 0]
     top = np.quantile(densities[name], 0.995)
     assert f'<span class="darkest">{top:.2g}</span>' in document
     level = np.clip(densities[name][plane] / top, 0, 1)
@@ -153,6 +166,59 @@ def test_marks_buttons_and_lists_choose_what_is_shown(tmp_path, page):
     chart = chart[: chart.index("</svg>")]
     assert "second" in chart
     assert "radius [cm]" not in chart
+
+
+def of_outputs(outputs, simulated, emulated):
+    """Return a page with hits of which these are the values, (n, size)."""
+    parameters = [Parameter(name, 0.0, 1.0) for name in "ab"]
+    nothing = np.zeros((len(simulated), len(outputs)))
+    both = pairs(outputs, (simulated, nothing), (emulated, nothing))
+    hits = [hit([0.5, 0.5]) for _ in simulated]
+    data = explorer.data(parameters, [0, 1], {"target": np.ones((1, 4, 4))}, both, hits)
+    return Page("hits", "", [], [], [], explorer=data)
+
+
+@browser
+def test_a_field_is_an_image_each_way_with_its_first_row_at_the_bottom(tmp_path):
+    rows, columns = 40, 24
+    y, x = np.linspace(0, 3, rows), np.linspace(0, 1, columns)
+    field = Output("growth", (y, x), unit="nM", grid_name=("depth", "width"), grid_unit="mm")
+    emulated = np.add.outer(y, x**2)
+    simulated = 0.9 * emulated
+    page = of_outputs([field], simulated.reshape(1, -1), emulated.reshape(1, -1))
+    document = browse(tmp_path, page)
+    found = {about["class"]: (pixels, about) for pixels, about in images(document) if "class" in about}
+    low, high = 0.0, 4.0
+    every = np.linspace(0, rows - 1, 32).round().astype(int)
+    for way, values in (("simulated", simulated), ("emulated", emulated)):
+        pixels, about = found[way]
+        level = (values[every] - low) / (high - low)
+        colours = [np.interp(level, [0, 0.5, 1], steps) for steps in ((0, 124, 254), (34, 123, 232), (78, 120, 56))]
+        np.testing.assert_allclose(pixels, np.stack(colours, axis=-1), atol=2)
+        assert float(about["height"]) / float(about["width"]) == pytest.approx(32 / columns, rel=0.01)
+    assert float(found["simulated"][1]["x"]) < float(found["emulated"][1]["x"])
+    assert "growth [nM]: dark 0, bright 4<" in document
+    assert "along: width [mm]; up: depth [mm]<" in document
+    assert '<p class="key" hidden="">' in document
+
+
+@browser
+def test_a_field_whose_simulation_failed_is_shown_as_emulated_alone(tmp_path):
+    field = Output("growth", (np.arange(3.0), np.arange(4.0)))
+    emulated = np.arange(12.0)[None]
+    document = browse(tmp_path, of_outputs([field], np.full((1, 12), np.nan), emulated))
+    assert [about["class"] for _, about in images(document) if "class" in about] == ["emulated"]
+
+
+@browser
+def test_where_all_outputs_are_numbers_there_is_no_empty_chart(tmp_path):
+    numbers = [Output("potential", unit="mV"), Output("rate")]
+    page = of_outputs(numbers, np.array([[-28.951, np.nan]]), np.array([[-29.02, 3.0]]))
+    measure = "document.title = document.querySelector('#explorer svg.profile').getBoundingClientRect().height;"
+    document = browse(tmp_path, page, then=measure)
+    assert "<title>0</title>" in document
+    assert "simulated −28.95, emulated −29.02" in document
+    assert "simulated failed, emulated 3" in document
 
 
 def test_profiles_are_kept_to_a_part_in_five_hundred(page):

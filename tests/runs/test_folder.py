@@ -16,7 +16,7 @@ from campaigns import BIN, EXAMPLE, STRIPE
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
-from mechscreen.runs.folder import plan_file, read_plan, write_plan
+from mechscreen.runs.folder import check_folders, plan_file, read_plan, write_plan
 from mechscreen.runs.jobs import log_file, rules
 from mechscreen.runs.recover import recover
 from mechscreen.runs.status import status
@@ -37,6 +37,16 @@ def test_a_plan_names_each_job_below_the_folder(campaign):
     for planned, rule in zip(plan.rules, rules(campaign), strict=True):
         assert planned.rule == rule.name
         assert {job: campaign.paths.root / path for job, path in planned.targets.items()} == rule.targets
+
+
+def test_folders_can_stand_where_there_is_nothing_or_a_folder_or_a_link_to_one(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    check_folders([tmp_path / "none/at/all", tmp_path, tmp_path / "link/below"])
+    (tmp_path / "astray").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("mine")
+    for other in ("astray", "file"):
+        with pytest.raises(InputError, match=f"^{tmp_path}/{other}: is no folder"):
+            check_folders([tmp_path, tmp_path / other / "below"])
 
 
 def test_status_is_the_same_from_anywhere_and_after_a_copy_or_a_move(campaign, tmp_path, monkeypatch):

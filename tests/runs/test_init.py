@@ -11,6 +11,7 @@ from campaigns import BIN, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.registry import MODELS, OBJECTIVES
 from mechscreen.runs.init import init
 
 WRITTEN = {"Snakefile", "campaign.yaml", "cluster_profiles/local/config.yaml", "cluster_profiles/slurm/config.yaml"}
@@ -89,9 +90,39 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path, monkeypatch)
     assert not (tmp_path / "rings").exists()
 
 
-def test_the_workflow_is_planned_in_the_new_folder(tmp_path):
+def uncomment(folder):
+    """Give every key that stands in a comment the value that it has there; return them, by file."""
+    found = {}
+    for name in files(folder):
+        path = folder / name
+        text, line = path.read_text(), re.compile(r"^( *)# ([\w-]+: \S.*)$", re.MULTILINE)
+        found[name] = [key for _, key in line.findall(text)]
+        path.write_text(line.sub(r"\1\2", text))
+    return found
+
+
+def test_built_in_names_that_the_new_campaign_tells_are_all_there_are():
+    told = re.findall(r"# Built in: ([\w, ]+)\.", (ROOT / "examples/campaign.yaml").read_text())
+    assert [set(names.split(", ")) for names in told] == [set(MODELS.built_in), set(OBJECTIVES.built_in)]
+
+
+def test_every_key_that_stands_in_a_comment_is_accepted(tmp_path):
+    init(tmp_path)
+    commented = uncomment(tmp_path)
+    Campaign.load(tmp_path / "campaign.yaml")
+    slurm = yaml.safe_load((tmp_path / "cluster_profiles/slurm/config.yaml").read_text())
+    assert len(commented["cluster_profiles/slurm/config.yaml"]) == 4
+    assert slurm["default-resources"] == {"slurm_account": "my_account", "slurm_partition": "standard"}
+    for rule in ("train_member", "train_on_samples"):
+        assert slurm["set-resources"][rule] == {"gpu": 1, "slurm_partition": "gpu"}
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_the_workflow_is_planned_in_the_new_folder(tmp_path, profile):
     init(tmp_path / "rings")
-    line = ["--workflow-profile", "cluster_profiles/local", "--configfile", "campaign.yaml", "--dry-run"]
+    if profile == "slurm":
+        uncomment(tmp_path / "rings")
+    line = ["--workflow-profile", f"cluster_profiles/{profile}", "--configfile", "campaign.yaml", "--dry-run"]
     done = subprocess.run(
         [BIN / "snakemake", *line], cwd=tmp_path / "rings", capture_output=True, text=True, timeout=100
     )

@@ -1,3 +1,4 @@
+import re
 import time
 
 import numpy as np
@@ -29,6 +30,8 @@ class Busy(Model):
                 time.sleep(1000)
             if self.ailment == "crashes":
                 os.abort()
+            if self.ailment == "diverges":
+                raise KeyError("a") if a < 0.15 else ValueError(f"diverges at a = {a}")
             time.sleep(0.05)
         value = np.nan if self.ailment == "has no solution" else 1.0
         return Solution(np.full((len(parameters), 1, 8), value))
@@ -89,6 +92,12 @@ def test_a_model_without_solutions_is_measured_and_said(busy):
     seconds, trouble = planning._sample_seconds(busy("has no solution"))
     assert seconds == pytest.approx(0.05, rel=0.4)
     assert "samples has a solution, most often: " in trouble
+
+
+def test_reasons_that_hold_numbers_of_the_samples_count_as_one(busy):
+    seconds, trouble = planning._sample_seconds(busy("diverges"))
+    assert seconds is None
+    assert re.fullmatch(r"None of 8 samples has a solution, most often: ValueError: diverges at a = 0\.\d+", trouble)
 
 
 def test_samples_that_hang_at_times_count_with_the_time_they_are_given(busy, monkeypatch):

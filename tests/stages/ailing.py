@@ -1,6 +1,7 @@
 """A model that ails in every way a model can, at chosen samples."""
 
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -15,6 +16,12 @@ def loop_for_ever():
         pass
 
 
+def read_a_table(number):
+    """Fail as a file system does, unless it has been mended."""
+    if os.environ.get("FILE_SYSTEM_OF_THE_TESTS") != "mended":
+        raise OSError(number, os.strerror(number), "/data/table.csv")
+
+
 AILMENTS = {
     "raises": lambda: 1 / 0,
     "loops": loop_for_ever,
@@ -24,6 +31,11 @@ AILMENTS = {
     "exits": lambda: os._exit(7),
     "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "has no memory": lambda: bytearray(2**62),
+    "loses a file": lambda: read_a_table(errno.ESTALE),
+    "finds no space": lambda: read_a_table(errno.ENOSPC),
+    "has too many files": lambda: read_a_table(errno.EMFILE),
+    "misses a file": lambda: read_a_table(errno.ENOENT),
+    "may not read": lambda: read_a_table(errno.EACCES),
     "is not finite": lambda: None,
 }
 

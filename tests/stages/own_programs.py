@@ -46,6 +46,19 @@ def mine(k):
     return curve(k)
 
 
+class Talkative(Model):
+    """y = k, with twenty megabytes of lines for each sample."""
+
+    name, version = "talkative-model-of-the-tests", "1"
+    space = ParameterSpace([Parameter("k", 0.1, 2.0)])
+    outputs = (Output("y", np.arange(2.0)),)
+
+    def solve(self, parameters, seeds):
+        for (k,) in parameters:
+            print(f"sample {k:.2f}: converging\n" * 800_000, end="")
+        return Solution(np.repeat(parameters, 2, axis=1)[:, None, :])
+
+
 class Mistaken(Model):
     """Wrong in a way of one's choice, for k above `limit`."""
 

@@ -10,7 +10,7 @@ import yaml
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import ModelError
+from mechscreen.errors import ModelError, StorageError
 from mechscreen.models import Model, Output, Parameter, ParameterSpace, Solution
 from mechscreen.models.outputs import Status
 from mechscreen.schemas.simulations import PartialSimulationFile, SimulationFile
@@ -105,6 +105,53 @@ def test_want_of_memory_fails_the_job_and_records_nothing(campaign, ailment):
     with pytest.raises(MemoryError):
         simulate(ailing, 0)
     assert not ailing.paths.simulations.exists() or not list(ailing.paths.simulations.iterdir())
+
+
+LOST = (
+    "model '.*ailing.py:Ailing': /data/table.csv: cannot be read or written: the network file system lost it; run again"
+)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_file_system_that_fails_the_model_ends_the_attempt_and_the_next_goes_on(
+    campaign, mpiexec, monkeypatch, ranks
+):
+    ailing, config = campaign("ailing", ailments=["loses a file"])
+    code, said = run(mpiexec, ranks, config)
+    assert code == 74, said
+    assert re.search(f"^mechscreen: {LOST}$", said, re.MULTILINE), said
+    assert "Traceback" not in said
+    assert not ailing.paths.shard(0).exists()
+    monkeypatch.setenv("FILE_SYSTEM_OF_THE_TESTS", "mended")
+    code, said = run(mpiexec, ranks, config)
+    assert code == 0, said
+    file = read_shard(ailing, 0)
+    assert file["status"].tolist().count(Status.NOT_FINITE) == 1  # as the model is where nothing fails
+    assert file["status"].tolist().count(Status.OK) == 23
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("ailment", ["finds no space", "has too many files"])
+def test_no_sample_is_recorded_as_failed_for_what_the_environment_does(campaign, monkeypatch, ailment, isolated):
+    ailing, _ = campaign("ailing", ailments=[ailment])
+    monkeypatch.setattr(type(ailing.model_instance), "isolated", isolated)
+    with pytest.raises(StorageError, match=r"Ailing': /data/table.csv: cannot be read or written: "):
+        simulate(ailing, 0)
+    assert not ailing.paths.shard(0).exists()
+
+
+@pytest.mark.parametrize(
+    ("ailment", "reason"),
+    [
+        ("misses a file", "FileNotFoundError: [Errno 2] No such file or directory: '/data/table.csv'"),
+        ("may not read", "PermissionError: [Errno 13] Permission denied: '/data/table.csv'"),
+    ],
+)
+def test_a_file_that_is_not_there_or_not_the_models_is_the_samples_reason(campaign, ailment, reason):
+    ailing, _ = campaign("ailing", ailments=[ailment])
+    simulate(ailing, 0)
+    file = read_shard(ailing, 0)
+    assert file["reasons"][file["status"] == Status.ERROR].astype(str).tolist() == [reason]
 
 
 def test_a_table_is_simulated_with_the_same_care(tmp_path):

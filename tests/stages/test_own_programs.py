@@ -53,6 +53,16 @@ def test_a_model_may_use_a_pool_of_processes_however_they_start(simulated, how, 
     np.testing.assert_allclose(file["profiles"][:, 0], expected, rtol=1e-6)
 
 
+def test_a_model_that_prints_two_hundred_megabytes_fills_no_log(simulated, capfd):
+    file = simulated("Talkative", 10)
+    said = capfd.readouterr().err
+    assert file["status"].tolist() == [Status.OK] * 10
+    assert len(said) < 40_000
+    assert said.startswith("sample 0.10: converging\n")
+    assert "bytes that model '" in said
+    assert "sample 0.19: converging\n" in said[-2000:]
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

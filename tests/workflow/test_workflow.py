@@ -289,6 +289,36 @@ def test_a_wrong_key_ends_with_one_message_and_code_2_and_writes_nothing(tmp_pat
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("blocked", "message"),
+    [
+        ("results", "results: is no folder, and results go there; move it away or use another results folder"),
+        ("results/small", "results/small: is no folder, and "),
+        ("results/small/simulations", "results/small/simulations: is no folder, and "),
+        ("results/small/logs/merge", "results/small/logs/merge: is no folder, and "),
+        ("results/small/plan.json", "results/small/plan.json: is a folder, and a file has to be written there; move "),
+    ],
+)
+def test_what_stands_in_the_place_of_results_ends_it_with_one_message_before_any_job(tmp_path, blocked, message):
+    (tmp_path / blocked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / blocked).mkdir() if blocked.endswith(".json") else (tmp_path / blocked).write_text("mine")
+    done = snakemake(tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith(f"mechscreen: {message}")]
+    assert done.stderr.count("mechscreen: ") == 1
+    assert "Traceback" not in done.stderr
+    assert "Snakefile" not in done.stderr.rpartition("mechscreen: ")[2]
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_a_results_folder_that_cannot_be_written_ends_it_with_one_message_and_code_74(tmp_path):
+    nobodys = "/sys"  # where not even root makes a folder
+    done = snakemake(tmp_path, campaign=changed(results=nobodys))
+    assert done.returncode == 74, done.stderr
+    assert f"mechscreen: {nobodys}/small/logs/run.json: cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_study_of_sample_sizes_without_sizes_ends_before_any_job(tmp_path):
     done = snakemake(tmp_path, "learning")
     assert done.returncode == 2

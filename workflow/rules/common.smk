@@ -1,11 +1,12 @@
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
-from mechscreen.errors import InputError, MechscreenError
+from mechscreen.errors import InputError, MechscreenError, as_told
 from mechscreen.ranks import begin_job
 from mechscreen.runs import driver
-from mechscreen.runs.folder import write_plan
+from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 
@@ -27,37 +28,51 @@ if workflow.remote_exec:
 HELD = []
 
 
-def load(kind, config, example):
-    """Return the validated configuration of a kind, or end with its message and exit code."""
+@contextmanager
+def or_stop():
+    """End with the message and the exit code of what is wrong inside, as the command line does."""
     try:
+        yield
+    except (MechscreenError, OSError) as error:
+        told = as_told(error)
+        if told is None:
+            raise
+        print(f"mechscreen: {told}", file=sys.stderr)
+        sys.exit(told.exit_code)
+
+
+def load(kind, config, example):
+    """Return the validated configuration of a kind."""
+    with or_stop():
         if not config:
             raise InputError(f"no configuration; add e.g. --configfile {example}")
         return kind.from_dict(config)
-    except MechscreenError as error:
-        stop(error)
 
 
 def results_of(campaign):
-    """Return where a campaign's files stand, or end with a message if they are of an earlier format."""
-    try:
+    """Return where a campaign's files stand, unless they are of an earlier format."""
+    with or_stop():
         campaign.refuse_old_results()
         return campaign.paths
-    except MechscreenError as error:
-        stop(error)
 
 
-def stop(error):
-    print(f"mechscreen: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+def see_folders(rules):
+    """See that folders can be made where they are to stand, which Snakemake takes for granted."""
+    files = [path for rule in rules for path in rule.targets.values()]
+    files += [
+        of(paths.root, rule.verb, "job")
+        for rule in rules
+        for of in (log_file, benchmark_file)
+    ]
+    with or_stop():
+        check_folders(path.parent for path in files)
 
 
 def write_resolved(path, configuration):
     from mechscreen.storage import update_text
 
-    try:
+    with or_stop():
         update_text(path, configuration.to_yaml())
-    except MechscreenError as error:
-        stop(error)
 
 
 def print_summary(paths):
@@ -80,11 +95,14 @@ def print_failures(root):
 
 
 def begin_run(logs):
-    """Return what holds the campaign's folder for this process, or end with a message and its exit code."""
-    try:
-        return driver.begin(paths.root, next(iter(logs), None))
-    except MechscreenError as error:
-        stop(error)
+    """Hold the campaign's folder for this process, one at a time, and write there what is run."""
+    with or_stop():
+        # The lock ends with this process.
+        HELD.append(driver.begin(paths.root, next(iter(logs), None)))
+        # Jobs read this resolved copy, so that `--config` overrides reach them too.
+        campaign.record()
+        # What there is to do, for whoever looks at the folder without the model.
+        write_plan(campaign, workflow.dag_settings.targets)
 
 
 def reads(rule, job=""):
@@ -102,12 +120,11 @@ def made_by(rule):
 
 
 def study_of_sizes(wildcards):
-    if not campaign.learning.sizes:
-        stop(
-            InputError(
+    with or_stop():
+        if not campaign.learning.sizes:
+            raise InputError(
                 f"'{campaign.name}' has no learning.sizes; give the numbers of samples to learn from"
             )
-        )
     return made_by("measure_learning")
 
 

@@ -56,8 +56,6 @@ class DiscoveredModel:
         Per trajectory, the sample times (n,) and the fitted solution there (n, d).
     initial
         (n_trajectories, d) fitted states at each trajectory's first time.
-    method
-        Name of the method.
     freedom
         Degrees of freedom of the residuals.
     criterion
@@ -70,6 +68,8 @@ class DiscoveredModel:
         What limits the result, in words; empty if nothing was found.
     knowledge
         Statements that the user made beforehand.
+    method
+        Name of the method that found it.
     elapsed
         Process time of the search in seconds.
     """
@@ -81,13 +81,13 @@ class DiscoveredModel:
     t: tuple[FloatArray, ...]
     denoised: tuple[FloatArray, ...]
     initial: FloatArray
-    method: str
     freedom: int
     criterion: float = math.nan
     confidence: float = math.nan
     alternatives: tuple[Alternative, ...] = ()
     caveats: tuple[str, ...] = ()
     knowledge: tuple[str, ...] = ()
+    method: str = ""
     elapsed: float = math.nan
 
     @property

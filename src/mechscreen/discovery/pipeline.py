@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,8 +26,6 @@ from mechscreen.discovery.search import Candidate, SupportSearch, regress
 from mechscreen.discovery.selection import neighbour_costs
 from mechscreen.errors import InputError, nearest
 
-Method = Literal["collocation", "odenet"]
-
 STEP = 0.2
 """Node spacing of the search, in units of the data's time scale; the final fit halves it as long as that matters."""
 
@@ -45,7 +42,7 @@ def discover(
     hidden: Sequence[str] = (),
     knowledge: Knowledge | None = None,
     exact_start: bool = False,
-    method: Method = "collocation",
+    method: str = "collocation",
 ) -> DiscoveredModel:
     """Find sparse ordinary differential equations that explain noisy time series.
 
@@ -65,7 +62,7 @@ def discover(
     exact_start
         Whether the first row of each trajectory holds exact initial values (NaN where unknown) instead of samples.
     method
-        ``"collocation"``, or ``"odenet"`` for that of Hu et al. (2021), which gives no intervals.
+        One of `METHODS`: ``"collocation"``, or ``"odenet"`` for that of Hu et al. (2021), which gives no intervals.
 
     Raises
     ------
@@ -75,6 +72,8 @@ def discover(
         If the data do not determine a model.
     """
     began = time.process_time()
+    if method not in METHODS:
+        raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
     data = check_trajectories(t, y, names, hidden)
     bound = (library or Polynomial(2)).bind(data.names)
     _check_size(data, bound)
@@ -85,21 +84,25 @@ def discover(
     statements = knowledge or Knowledge()
     structure = statements.bind(bound, units)
     scaled_anchors = None if anchors is None else anchors / scales.state
-    if method not in get_args(Method):
-        raise InputError(f"discover: no method '{method}'{nearest(method, get_args(Method))}")
     problem = Collocation(grid, bound, term_scales, scales.state, structure.columns, scaled_anchors)
     guesses = _guess_hidden(states, grid, data, scales, scaled_anchors, statements)
-    if method == "odenet":
-        return _train(problem, guesses[0], noise, structure, data, scales, units, scaled_anchors, statements, began)
-    search = SupportSearch(problem, guesses, noise, structure.locked)
-    best = search.run()
-    if best is None:
-        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
-    try:
-        problem, best = _refine(best, search)
-        return _report(problem, best, search, structure, data, scales, units, statements, began)
-    except BlowUp:
-        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
+    posed = _Posed(problem, guesses, noise, structure, data, scales, units, scaled_anchors, statements)
+    return replace(METHODS[method](posed), method=method, elapsed=time.process_time() - began)
+
+
+@dataclass(frozen=True)
+class _Posed:
+    """What is asked of a method, dimensionless, and what brings its answer into the data's units."""
+
+    problem: Collocation
+    guesses: list[FloatArray]
+    noise: FloatArray
+    structure: Structure
+    data: Trajectories
+    scales: Scales
+    units: FloatArray
+    anchors: FloatArray | None
+    knowledge: Knowledge
 
 
 def _check_size(data: Trajectories, library: Library) -> None:
@@ -203,11 +206,10 @@ def _refine(best: Candidate, search: SupportSearch) -> tuple[Collocation, Candid
     return problem, best
 
 
-def _train(
-    problem: Collocation, states: FloatArray, noise: FloatArray, structure: Structure, data: Trajectories,
-    scales: Scales, units: FloatArray, anchors: FloatArray | None, knowledge: Knowledge, began: float,
-) -> DiscoveredModel:  # fmt: skip
+def _train(posed: _Posed) -> DiscoveredModel:
     """Discover by ODENet, from the regression of the full library on the smoothed states."""
+    problem, states, structure, data = posed.problem, posed.guesses[0], posed.structure, posed.data
+    scales, units, anchors = posed.scales, posed.units, posed.anchors
     if problem.library.functions:
         raise InputError("discover: method 'odenet' integrates monomials alone; leave the functions out")
     grid, columns = problem.grid, structure.columns
@@ -222,7 +224,7 @@ def _train(
         for own, start in zip(smoothed, anchors, strict=True):
             own[0] = np.where(np.isfinite(start), start, own[0])
     seen = grid.counts > 0
-    noise = np.where(seen, np.maximum(noise, 0.02 * noise[seen].max()), 1.0)
+    noise = np.where(seen, np.maximum(posed.noise, 0.02 * posed.noise[seen].max()), 1.0)
     beta = regress(problem, states, np.arange(columns.count))
     trained = train(
         times, [y / scales.state for y in data.y], smoothed, noise, beta, columns, problem.library.exponents,
@@ -245,22 +247,32 @@ def _train(
         t=data.t,
         denoised=tuple(denoised),
         initial=np.stack([x[0] for x in denoised]),
-        method="odenet",
         freedom=max(int(grid.counts.sum()) - len(active) - int(seen.sum()) * len(data), 1),
         criterion=criterion,
-        knowledge=tuple(knowledge.describe()),
+        knowledge=tuple(posed.knowledge.describe()),
     )
     scaled = data.pooled[:, seen] / scales.state[seen]
     constants = float(grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
     caveats = judge(model, data, converged=trained.mismatch < 0.1, gain=constants - criterion)
-    return replace(model, caveats=tuple(caveats), elapsed=time.process_time() - began)
+    return replace(model, caveats=tuple(caveats))
 
 
-def _report(
-    problem: Collocation, best: Candidate, search: SupportSearch, structure: Structure, data: Trajectories,
-    scales: Scales, units: FloatArray, knowledge: Knowledge, began: float,
-) -> DiscoveredModel:  # fmt: skip
+def _search(posed: _Posed) -> DiscoveredModel:
+    """Discover by collocation, over supports."""
+    search = SupportSearch(posed.problem, posed.guesses, posed.noise, posed.structure.locked)
+    best = search.run()
+    if best is None:
+        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
+    try:
+        problem, best = _refine(best, search)
+        return _report(problem, best, search, posed)
+    except BlowUp:
+        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
+
+
+def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed: _Posed) -> DiscoveredModel:
     """Bring the result into the data's units and judge it."""
+    structure, data, scales, units = posed.structure, posed.data, posed.scales, posed.units
     fit, columns, library = best.fit, structure.columns, problem.library
     tight = search.tight(best.noise)
     quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
@@ -297,12 +309,11 @@ def _report(
         t=data.t,
         denoised=tuple(denoised),
         initial=np.array(initial),
-        method="collocation",
         freedom=freedom,
         criterion=best.criterion,
         confidence=confidence,
         alternatives=alternatives,
-        knowledge=tuple(knowledge.describe()),
+        knowledge=tuple(posed.knowledge.describe()),
     )
     scaled = data.pooled[:, seen] / scales.state[seen]
     constants = float(problem.grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
@@ -312,7 +323,11 @@ def _report(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
         )
     caveats += _degenerate_directions(block, active, structure, library)
-    return replace(model, caveats=tuple(caveats), elapsed=time.process_time() - began)
+    return replace(model, caveats=tuple(caveats))
+
+
+METHODS: Mapping[str, Callable[[_Posed], DiscoveredModel]] = {"collocation": _search, "odenet": _train}
+"""How equations are found, by the name that is given as `method`."""
 
 
 def _neighbours(

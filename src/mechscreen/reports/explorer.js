@@ -42,24 +42,33 @@
       transform: `rotate(-90 14 ${middle})` }, y.label);
   }
 
-  // The chosen density over a plane, light where it is zero.
+  const between = (first, last, share) => first.map((value, k) => value + share * (last[k] - value));
+
+  // An image of pixels, whose red, green and blue `colour` returns; row 0 is at the bottom.
+  function paint(svg, rows, columns, colour, attributes) {
+    const canvas = document.createElement("canvas");
+    canvas.width = columns;
+    canvas.height = rows;
+    const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
+    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++)
+      image.data.set([...colour(row, column), 255], 4 * ((rows - 1 - row) * columns + column));
+    context.putImageData(image, 0, 0);
+    element(svg, "image", { ...attributes, href: canvas.toDataURL(), preserveAspectRatio: "none",
+      style: "image-rendering: pixelated" });
+  }
+
+  const WHITE = [255, 255, 255], BLUE = [0x56, 0xb4, 0xe9];
+
+  // The chosen density over a plane, white where it is zero.
   function background(svg, i, j) {
     const swapped = i > j, bins = data.bins, d = data.varied.length;
     const a = data.varied.indexOf(Math.min(i, j)), b = data.varied.indexOf(Math.max(i, j));
     if (a < 0 || b < 0 || a === b) return;
     const plane = a * d - a * (a + 1) / 2 + (b - a - 1), density = densities[shade.value];
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = bins;
-    const context = canvas.getContext("2d"), image = context.createImageData(bins, bins);
-    for (let u = 0; u < bins; u++) for (let v = 0; v < bins; v++) {
-      const level = density[(plane * bins + (swapped ? v : u)) * bins + (swapped ? u : v)] / 255;
-      const place = 4 * ((bins - 1 - v) * bins + u);
-      for (const [k, full] of [0x56, 0xb4, 0xe9].entries()) image.data[place + k] = 255 - level * (255 - full);
-      image.data[place + 3] = 255;
-    }
-    context.putImageData(image, 0, 0);
-    element(svg, "image", { href: canvas.toDataURL(), x: inner.x0, y: inner.y1, width: inner.x1 - inner.x0,
-      height: inner.y0 - inner.y1, preserveAspectRatio: "none", style: "image-rendering: pixelated" });
+    paint(svg, bins, bins, (row, column) => {
+      const [u, v] = swapped ? [row, column] : [column, row];
+      return between(WHITE, BLUE, density[(plane * bins + u) * bins + v] / 255);
+    }, { x: inner.x0, y: inner.y1, width: inner.x1 - inner.x0, height: inner.y0 - inner.y1 });
   }
 
   const plane = root.querySelector("svg.plane"), chart = root.querySelector("svg.profile");
@@ -106,30 +115,20 @@
     }
   }
 
-  // From the least to the largest value, like the figures (cividis, in three steps).
-  const shades = [[0, 34, 78], [124, 123, 120], [254, 232, 56]];
+  // From the least to the largest value, like the figures, through one colour between.
+  const CIVIDIS = [[0, 34, 78], [124, 123, 120], [254, 232, 56]];
 
   function drawImages(shown) {
     chart.replaceChildren();
-    const { rows, columns } = shown, side = (BOX.width - 3 * BOX.right) / 2, height = side * Math.min(1.5, rows / columns);
+    const { rows, columns } = shown, side = (BOX.width - 3 * BOX.right) / 2, height = side * Math.min(1.4, rows / columns);
     for (const [way, name] of ways) {
       const x = BOX.right + way * (side + BOX.right), values = levelsOf(shown, way, rows * columns);
       element(chart, "text", { x: x + side / 2, y: 26, "text-anchor": "middle", class: "label" }, name);
       if (values === null) continue;
-      const canvas = document.createElement("canvas");
-      canvas.width = columns;
-      canvas.height = rows;
-      const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
-      values.forEach((value, k) => {
-        const place = 4 * ((rows - 1 - Math.floor(k / columns)) * columns + k % columns);
-        const at = 2 * value / 254, from = Math.min(1, Math.floor(at));
-        for (let c = 0; c < 3; c++)
-          image.data[place + c] = shades[from][c] + (at - from) * (shades[from + 1][c] - shades[from][c]);
-        image.data[place + 3] = 255;
-      });
-      context.putImageData(image, 0, 0);
-      element(chart, "image", { href: canvas.toDataURL(), x, y: 34, width: side, height,
-        preserveAspectRatio: "none", style: "image-rendering: pixelated", class: name });
+      paint(chart, rows, columns, (row, column) => {
+        const at = values[row * columns + column] / 254 * 2, step = Math.min(1, Math.floor(at));
+        return between(CIVIDIS[step], CIVIDIS[step + 1], at - step);
+      }, { x, y: 34, width: side, height, class: name });
     }
     element(chart, "text", { x: BOX.width / 2, y: height + 52, "text-anchor": "middle", class: "label" },
       `${shown.label}: dark ${short(shown.low[chosen])}, bright ${short(shown.high[chosen])}`);

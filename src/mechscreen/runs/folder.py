@@ -7,7 +7,7 @@ code of the model. Its paths are relative to the folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -106,6 +106,20 @@ def read_plan(root: Path) -> Plan:
         # No run has started since a campaign of an earlier release was converted.
         return _planned(Campaign.open(root))
     return read_record(path, Plan, _MOST_BYTES)
+
+
+def check_folders(folders: Iterable[Path]) -> None:
+    """See that nothing else stands where folders are, or will be made.
+
+    Raises
+    ------
+    InputError
+        If something does.
+    """
+    places = {place for folder in set(folders) for place in (folder, *folder.parents)}
+    for place in sorted(places):
+        if os.path.lexists(place) and not place.is_dir():
+            raise InputError(f"{place}: is no folder, and results go there; move it away or use another results folder")
 
 
 def check_folder(root: Path) -> None:

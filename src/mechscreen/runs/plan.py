@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from mechscreen.isolation import CallFailed
 from mechscreen.models.outputs import Status
 from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
 from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.stages.reasons import Reasons
 from mechscreen.stages.simulate import Simulator, simulating
 from mechscreen.stages.table import Speeds
 
@@ -99,7 +99,7 @@ class _Trial:
         self._campaign = campaign
         self._simulator = simulator
         self._tried = self._solved = 0
-        self._reasons: Counter[str] = Counter()
+        self._reasons = Reasons()
 
     def simulate(self, start: int, stop: int) -> bool:
         """Simulate samples `start` to `stop` − 1 in one call and return whether the call worked."""
@@ -112,10 +112,12 @@ class _Trial:
         try:
             result = self._simulator(campaign.space.physical(unit, levels=True), seeds, False)
         except CallFailed as error:
-            self._reasons[" ".join(str(error).split())] += 1
+            self._reasons.add(Status.ERROR.name, " ".join(str(error).split()))
             return False
         self._solved += int((result.status == Status.OK).sum())
-        self._reasons.update(reason for reason in result.reasons if reason)
+        for status, reason in zip(result.status, result.reasons, strict=True):
+            if status != Status.OK:
+                self._reasons.add(Status(status).name, reason)
         return True
 
     def seconds_one_by_one(self, start: int, clock: Callable[[], float]) -> float:
@@ -130,7 +132,8 @@ class _Trial:
         """Return what is to be said where no sample has a solution."""
         if self._solved:
             return ""
-        return f"None of {self._tried} samples has a solution, most often: {self._reasons.most_common(1)[0][0]}"
+        _, reason, _ = self._reasons.listed()[0]
+        return f"None of {self._tried} samples has a solution, most often: {reason}"
 
 
 def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from mechscreen.version import __version__
 
 if TYPE_CHECKING:
     from mechscreen.discovery import DiscoveredModel, Knowledge
-    from mechscreen.discovery.pipeline import Method
 
 MISSING = {"", "na", "nan", "n/a", "null", "none", "-"}
 """What stands for a missing value, in any case."""
@@ -91,7 +90,7 @@ def discover(
         hidden=hidden,
         knowledge=None if knowledge is None else read_knowledge(knowledge),
         exact_start=exact_start,
-        method=cast("Method", method),
+        method=method,
     )
     settings = {
         "table": str(table),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import ENVIRONMENT, InputError, ModelError, StorageError
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Outputs, Simulations, get_model
 from mechscreen.models.outputs import Status
@@ -75,7 +75,7 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
     ModelError
         If the first samples all fail alike by a mistake of the model's code.
     StorageError
-        If the shard cannot be written.
+        If the shard cannot be written, or the environment fails the model.
     Interrupted
         On all ranks, when `deadline` was reached before the shard was complete.
     """
@@ -450,7 +450,8 @@ _ABOUT_FOLDERS = (
 Simulator = Callable[..., Simulations]
 """Simulates samples, given parameters (n, d), seeds (n,) and whether to measure the sensitivity.
 
-Raises `CallFailed` where the samples are at fault, and `Abandoned` where the deadline does not allow to wait.
+Raises `CallFailed` where the samples are at fault, `Abandoned` where the deadline does not allow to wait, and
+`StorageError` or `MemoryError` where the machine is at fault, which says nothing about the samples.
 """
 
 
@@ -473,8 +474,11 @@ def simulating(
             try:
                 return model.simulate(parameters, seeds=seeds, sensitivity=sensitivity)
             except MemoryError:
-                raise  # says something about the machine, not about the sample
+                raise
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in ENVIRONMENT:
+                    path = f"model '{name}': {error.filename or 'a file'}"
+                    raise StorageError(path, "read or written", error.errno) from error
                 raise Raised(f"{type(error).__name__}: {error}") from error
 
         yield here
