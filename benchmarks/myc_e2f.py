@@ -34,7 +34,8 @@ from mechscreen.figures import pairs, style
 from mechscreen.models import myc_e2f_kernel, myc_e2f_reference
 from mechscreen.models.base import Simulations
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
-from mechscreen.models.myc_e2f import PARAMETERS, VARIABLES, MycE2FModel, molecular, tapered
+from mechscreen.models.myc_e2f import MycE2FModel, tapered
+from mechscreen.models.myc_e2f_parameters import PARAMETERS, VARIABLES, molecular
 from mechscreen.reports.results import Results
 from mechscreen.sampling import sample_seeds, sample_unit
 from mechscreen.stages.predict import load_ensemble

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,12 +84,15 @@ class Counts:
         limit
             Up to which disagreement a sample is trusted.
         """
+        # Numba is imported where something is computed.
+        from mechscreen.tally_kernel import count_planes
+
         number = len(self.classes)
         bins = self.planes.shape[-1]
         self.classes[:] += np.bincount(labels, minlength=number)
         self.trusted[:] += np.bincount(labels[disagreement <= limit], minlength=number)
         cells = np.minimum((unit.T * bins).astype(np.uint16), bins - 1)
-        _count_planes(cells, labels, plane_pairs(len(cells)), self.planes)
+        count_planes(cells, labels, plane_pairs(len(cells)), self.planes)
         known = np.isfinite(disagreement)
         level = np.minimum((disagreement[known] * DISAGREEMENT_BINS).astype(np.int64), DISAGREEMENT_BINS - 1)
         cell = labels[known] * DISAGREEMENT_BINS + level
@@ -114,16 +116,6 @@ class Counts:
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """Return the arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_planes(cells, labels, pairs, planes):  # type: ignore[no-untyped-def]
-    """Count each sample's cell in every plane; `cells` is (dimensions, n), `pairs` (planes, 2)."""
-    # One plane after the other: its histogram stays in the cache, all of them together would not.
-    for plane in range(len(pairs)):
-        i, j = pairs[plane]
-        for sample in range(len(labels)):
-            planes[labels[sample], plane, cells[i, sample], cells[j, sample]] += 1
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from scipy.stats import gaussian_kde
 
 from mechscreen import InputError, get_model
 from mechscreen.models import Status
-from mechscreen.models.myc_e2f import CORE, PARAMETERS, VARIABLES, MycE2FModel
+from mechscreen.models.myc_e2f import MycE2FModel
+from mechscreen.models.myc_e2f_parameters import CORE, PARAMETERS, VARIABLES
 from mechscreen.sampling import sample_unit
 
 MODEL = MycE2FModel(trajectories=400, end_time=10.0)

@@ -14,7 +14,8 @@ from scipy.stats import kstest
 
 from mechscreen.models import myc_e2f_kernel as kernel
 from mechscreen.models import myc_e2f_reference as reference
-from mechscreen.models.myc_e2f import MOLECULES, PARAMETERS, MycE2FModel, tapered
+from mechscreen.models.myc_e2f import MycE2FModel, tapered
+from mechscreen.models.myc_e2f_parameters import MOLECULES, PARAMETERS
 from mechscreen.models.myc_e2f_reference import SPECIES
 from mechscreen.sampling import sample_unit
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mechscreen.models import myc_e2f_reference as reference
-from mechscreen.models.myc_e2f import MOLECULES, PARAMETERS, MycE2FModel
+from mechscreen.models.myc_e2f import MycE2FModel
+from mechscreen.models.myc_e2f_parameters import MOLECULES, PARAMETERS
 from mechscreen.sampling import sample_unit
 
 

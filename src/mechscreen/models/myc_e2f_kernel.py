@@ -26,7 +26,8 @@ from numba.extending import intrinsic
 from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.models.myc_e2f import PARAMETERS, SERUM, VARIABLES, FloatArray, molecular
+from mechscreen.models.myc_e2f_parameters import PARAMETERS, SERUM, VARIABLES, molecular
+from mechscreen.models.outputs import FloatArray
 
 f4, u4, i4, u8 = np.float32, np.uint32, np.int32, np.uint64
 # Numba takes these for constants of their own type; a plain 1.0 would turn all that it meets into double precision.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechscreen.models.myc_e2f import PARAMETERS, SERUM, VARIABLES, molecular
+from mechscreen.models.myc_e2f_parameters import PARAMETERS, SERUM, VARIABLES, molecular
 from mechscreen.models.outputs import FloatArray
 
 SPECIES = tuple(VARIABLES)

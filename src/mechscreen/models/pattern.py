@@ -164,7 +164,7 @@ class PatternModel(Model):
 
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
         """Solve with the compiled kernel; `seeds` are not used."""
-        # Numba takes a second to import.
+        # Numba is imported where something is computed.
         from mechscreen.models import pattern_kernel
 
         profiles = np.full((len(parameters), 1, OUTPUT_POINTS), np.nan)

@@ -1,0 +1,54 @@
+"""What an objective is, and what those of one output share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mechscreen.errors import InputError
+
+IntArray = NDArray[np.int64]
+
+
+class Objective(Protocol):
+    """Anything that labels samples."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever labels change; it is part of the campaign's identity."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class; label k is the class ``class_names[k]``."""
+
+    def __call__(self, *arrays: Any) -> IntArray:
+        """Label the outputs of n samples, by name or as profiles and log peaks; return (n,) labels."""
+
+
+class OfOneOutput(ABC):
+    """An objective that looks at the shape of one output alone."""
+
+    output: int
+
+    @abstractmethod
+    def label(self, profiles: NDArray[Any]) -> IntArray:
+        """Return (n,) labels for the profiles of that output, (n, points)."""
+
+    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
+        """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
+        values: NDArray[Any] = np.asarray(profiles)
+        if values.ndim != 3 or self.output >= values.shape[1]:
+            raise InputError(
+                f"objective '{type(self).__name__.lower()}' looks at output {self.output} of profiles "
+                f"(n, outputs, points); these have shape {values.shape}"
+            )
+        return self.label(values[:, self.output])
+
+
+def as_floats(profiles: ArrayLike) -> NDArray[Any]:
+    """Return profiles in a precision that the compiled loops take, without a copy where they are in one."""
+    values = np.asarray(profiles)
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
