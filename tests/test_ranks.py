@@ -142,26 +142,27 @@ tell(complete, begun=sum(everything, []) if rank == 0 else [], start=start)
     assert max(moment for _, moment in said["begun"]) < said["start"] + 1 + 3
 
 
-@pytest.mark.parametrize("where", ["rank == 0", "rank == 2"])
-def test_an_exception_on_one_rank_ends_all_with_its_traceback(run, where):
-    code, output, errors = run(
-        3,
-        f"""
+def failing(number, error):
+    """Return a program in which a rank raises an error while all are at work."""
+    return f"""
 def work(block):
-    if {where} and block > 5:
-        raise ZeroDivisionError("of the test")
+    if rank == {number} and block > 5:
+        raise {error}
     time.sleep(0.02)
     return block, rank
 
 us.hand_out(range(1000) if rank == 0 else (), work, collect)
 print("went on")
-""",
-    )
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_an_exception_on_one_rank_ends_all_with_its_traceback(run, rank):
+    code, output, errors = run(3, failing(rank, 'ZeroDivisionError("of the test")'))
     assert code == 1
     assert "went on" not in output
-    number = where[-1]
-    assert f"rank {number}: ZeroDivisionError: of the test" in errors
-    assert f"rank {number}:   File" in errors
+    assert f"rank {rank}: ZeroDivisionError: of the test" in errors
+    assert f"rank {rank}:   File" in errors
 
 
 def test_wrong_input_on_one_rank_ends_all_with_its_message_alone(run):
@@ -196,19 +197,7 @@ with us.together():
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_too_little_memory_of_one_rank_ends_all_with_one_message(run, rank):
-    code, output, errors = run(
-        2,
-        f"""
-def work(block):
-    if rank == {rank} and block > 5:
-        raise MemoryError("Unable to allocate 1 PiB")
-    time.sleep(0.02)
-    return block, rank
-
-us.hand_out(range(1000) if rank == 0 else (), work, collect)
-print("went on")
-""",
-    )
+    code, output, errors = run(2, failing(rank, 'MemoryError("Unable to allocate 1 PiB")'))
     assert code == 1
     assert "went on" not in output
     said = [line for line in errors.splitlines() if "memory" in line]

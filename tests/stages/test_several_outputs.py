@@ -7,20 +7,15 @@ from html import unescape
 import numpy as np
 import pytest
 
+from campaigns import run_stages
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared
 from mechscreen.figures.style import read_metadata
 from mechscreen.sampling import sample_seeds
-from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble, predict_table
 from mechscreen.stages.report import figure_names, report
 from mechscreen.stages.results import Results
-from mechscreen.stages.screen import gather_screen, screen_block
-from mechscreen.stages.simulate import simulate
-from mechscreen.stages.train import train
-from mechscreen.stages.validate import validate
 
 E2F = 2
 SETTINGS = {
@@ -51,18 +46,9 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     campaign = Campaign.from_dict({**SETTINGS, "results": str(tmp_path_factory.mktemp("results"))})
-    for shard in range(2):
-        simulate(campaign, shard)
-    merge(campaign)
-    for member in range(2):
-        train(campaign, member)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mechscreen.stages.evaluate.POINTS", 64)
-        evaluate(campaign)
-    for block in range(2):
-        screen_block(campaign, block)
-    gather_screen(campaign)
-    validate(campaign)
+        run_stages(campaign)
     report(campaign)
     return campaign
 
