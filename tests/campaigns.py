@@ -45,6 +45,27 @@ def snakemake_command(folder, campaign, profile, *arguments):
     return [str(part) for part in command]
 
 
+def run_stages(campaign):
+    """Run the stages of a campaign in this process, from its simulations to the validation of its hits."""
+    from mechscreen.stages.evaluate import evaluate
+    from mechscreen.stages.merge import merge
+    from mechscreen.stages.screen import gather_screen, screen_block
+    from mechscreen.stages.simulate import simulate
+    from mechscreen.stages.train import train
+    from mechscreen.stages.validate import validate
+
+    for shard in range(campaign.simulations.shards):
+        simulate(campaign, shard)
+    merge(campaign)
+    for member in range(campaign.emulators.members):
+        train(campaign, member)
+    evaluate(campaign)
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    validate(campaign)
+
+
 def heed_ctrl_c():
     """Let what is started from here heed Ctrl-C; a shell lets what it starts in the background ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

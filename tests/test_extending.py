@@ -125,31 +125,19 @@ CAMPAIGN = {
 }
 RUN = """
 import numpy as np
+from campaigns import run_stages
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.sampling import sample_unit
-from mechscreen.schemas.validation import ValidatedHits
-from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.merge import merge
-from mechscreen.stages.predict import load_ensemble
 from mechscreen.figures import figure_names
-from mechscreen.stages.report import draw
 from mechscreen.reports.results import Results
-from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.schemas.validation import ValidatedHits
+from mechscreen.stages.predict import load_ensemble
+from mechscreen.stages.report import draw
 from mechscreen.stages.select import select
-from mechscreen.stages.simulate import simulate
-from mechscreen.stages.train import train
-from mechscreen.stages.validate import validate
 
 campaign = Campaign.load("campaign.yaml")
-simulate(campaign, 0)
-merge(campaign)
-for member in range(2):
-    train(campaign, member)
-evaluate(campaign)
-screen_block(campaign, 0)
-gather_screen(campaign)
-validate(campaign)
+run_stages(campaign)
 assert storage.read_json(campaign.paths.metrics)["backend"] == "plain"
 assert load_ensemble(campaign.paths.emulators).ensemble.backend == "plain"
 assert Results(campaign).classes == ["dark", "bright"]
@@ -183,7 +171,7 @@ def installed(tmp_path_factory):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extras-of-the-tests\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     folder = tmp_path_factory.mktemp("work")
-    path = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(place), str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
     def run(*arguments, campaign=None):
         if campaign is not None:

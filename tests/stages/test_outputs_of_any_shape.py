@@ -6,17 +6,12 @@ import logging
 import numpy as np
 import pytest
 
-from campaigns import ROOT
+from campaigns import ROOT, run_stages
 from mechscreen import load_ensemble, storage
 from mechscreen.campaign import Campaign
 from mechscreen.campaign.configuration import read_mapping
 from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.merge import merge
 from mechscreen.stages.report import report
-from mechscreen.stages.screen import gather_screen, screen_block
-from mechscreen.stages.simulate import simulate
-from mechscreen.stages.train import train
-from mechscreen.stages.validate import validate
 
 SMALLER = {
     "membrane": {"simulations": {"count": 1000, "shard_size": 500}, "epochs": 25},
@@ -38,15 +33,7 @@ def campaign(request, tmp_path_factory):
     values["validation"]["limit"] = 20
     campaign = Campaign.from_dict(values)
     campaign.record()
-    for shard in range(campaign.simulations.shards):
-        simulate(campaign, shard)
-    merge(campaign)
-    for member in range(2):
-        train(campaign, member)
-    evaluate(campaign)
-    screen_block(campaign, 0)
-    gather_screen(campaign)
-    validate(campaign)
+    run_stages(campaign)
     report(campaign)
     return campaign
 

@@ -7,6 +7,7 @@ from html import unescape
 import numpy as np
 import pytest
 
+from campaigns import run_stages
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import r_squared
@@ -14,14 +15,8 @@ from mechscreen.figures import figure_names
 from mechscreen.figures.style import read_metadata
 from mechscreen.reports.results import Results
 from mechscreen.sampling import sample_seeds
-from mechscreen.stages.evaluate import evaluate
-from mechscreen.stages.merge import merge
 from mechscreen.stages.predict import load_ensemble, predict_table
 from mechscreen.stages.report import report
-from mechscreen.stages.screen import gather_screen, screen_block
-from mechscreen.stages.simulate import simulate
-from mechscreen.stages.train import train
-from mechscreen.stages.validate import validate
 
 E2F = 2
 SETTINGS = {
@@ -52,18 +47,9 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     campaign = Campaign.from_dict({**SETTINGS, "results": str(tmp_path_factory.mktemp("results"))})
-    for shard in range(2):
-        simulate(campaign, shard)
-    merge(campaign)
-    for member in range(2):
-        train(campaign, member)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mechscreen.stages.evaluate.POINTS", 64)
-        evaluate(campaign)
-    for block in range(2):
-        screen_block(campaign, block)
-    gather_screen(campaign)
-    validate(campaign)
+        run_stages(campaign)
     report(campaign)
     return campaign
 
@@ -103,7 +89,7 @@ def test_each_output_is_measured_alone(finished):
     measured = metrics["outputs"]
     assert list(measured) == [output.name for output in finished.model_instance.outputs]
     assert np.mean([m["rmse"] for m in measured.values()]) == pytest.approx(metrics["ensemble"]["rmse"], rel=1e-5)
-    truth, said = predictions["profiles"][:, [E2F]], predictions["predicted_profiles"][:, [E2F]]
+    truth, said = predictions.profiles[:, [E2F]], predictions.predicted_profiles[:, [E2F]]
     assert measured["p(EFp)"]["r2_shape"] == pytest.approx(r_squared(truth, said))
 
 
@@ -123,9 +109,9 @@ def test_the_report_has_a_line_for_each_output_and_shows_first_what_the_objectiv
 
 def test_hits_are_those_of_the_chosen_output(finished):
     found = Results(finished).hits
-    assert len(found["index"]) == 12
-    labels = finished.objective(found["emulated_profiles"], found["emulated_log_peaks"])
-    np.testing.assert_array_equal(labels, found["emulated_labels"])
+    assert len(found) == 12
+    labels = finished.objective(found.emulated_profiles, found.emulated_log_peaks)
+    np.testing.assert_array_equal(labels, found.emulated_labels)
     assert (labels == 0).all()
 
 

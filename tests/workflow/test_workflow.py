@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from campaigns import BIN, ROOT, STRIPE, snakemake_command
+from campaigns import BIN, ROOT, STRIPE, arrays, snakemake_command
 from mechscreen.campaign import Campaign
 from mechscreen.runs.forecast import forecast
 from mechscreen.runs.init import init
@@ -156,17 +156,22 @@ def test_second_run_has_nothing_to_do(finished):
     assert jobs(snakemake(finished, "--dry-run")) == {}
 
 
+def turn_dates(original, copied):
+    """Date the files of a copy so that what was made last is the oldest."""
+    files = [path for path in original.rglob("*") if path.is_file()]
+    by_age = sorted(files, key=lambda path: path.stat().st_mtime_ns)
+    for age, path in enumerate(by_age):
+        seconds = by_age[-1].stat().st_mtime - age
+        os.utime(copied / path.relative_to(original), (seconds, seconds))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["as cp copies", "the last first"])
 def test_after_a_plain_copy_there_is_nothing_to_do(finished, tmp_path, order):
     copied = tmp_path / "copied"
     subprocess.run(["cp", "-r", finished, copied], check=True)
     if order == "the last first":
-        files = [path for path in (finished / "results").rglob("*") if path.is_file()]
-        by_age = sorted(files, key=lambda path: path.stat().st_mtime_ns)
-        for age, path in enumerate(by_age):
-            seconds = by_age[-1].stat().st_mtime - age
-            os.utime(copied / path.relative_to(finished), (seconds, seconds))
+        turn_dates(finished / "results", copied / "results")
         # Checksums tell, which the profiles keep of files of any size.
         assert jobs(snakemake(copied, "--dry-run", "--max-checksum-file-size", "0")) != {}
     assert jobs(snakemake(copied, "--dry-run")) == {}
@@ -174,6 +179,22 @@ def test_after_a_plain_copy_there_is_nothing_to_do(finished, tmp_path, order):
     assert f"done: {copied}/results/small/report.html" in said.stdout
     # Its plan is the one that was written where the campaign ran, with the paths of the copy.
     assert (copied / "results/small/plan.json").read_text() == (finished / "results/small/plan.json").read_text()
+
+
+@pytest.mark.slow
+def test_results_that_are_copied_alone_stand_by_their_dates_or_once_they_are_touched(finished, tmp_path):
+    copied = tmp_path / "results"
+    subprocess.run(["cp", "-a", finished / "results", copied], check=True)
+    assert jobs(snakemake(tmp_path, "--dry-run")) == {}
+    turn_dates(finished / "results", copied)
+    planned = jobs(snakemake(tmp_path, "--dry-run"))
+    assert planned["train_member"] == 2
+    assert "simulate_shard" not in planned
+    before = arrays(copied, "**/*.h5")
+    touched = snakemake(tmp_path, "--touch")
+    assert touched.returncode == 0, touched.stderr
+    assert jobs(snakemake(tmp_path, "--dry-run")) == {}
+    assert arrays(copied, "**/*.h5") == before == arrays(finished / "results", "**/*.h5")
 
 
 @pytest.mark.slow
