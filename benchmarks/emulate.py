@@ -34,9 +34,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.backends.choice import make_predictor
 from mechscreen.emulators.metrics import r_squared, rmse
 from mechscreen.emulators.networks import build_network
-from mechscreen.emulators.prediction import make_predictor
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings, NetworkSettings, TrainingSettings
 from mechscreen.emulators.training import Training

@@ -23,9 +23,9 @@ import numpy as np
 
 from mechscreen.campaign import Campaign
 from mechscreen.emulators import losses, networks, training
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backends.keras import KerasPredictor
 from mechscreen.emulators.metrics import r_squared, rmse
-from mechscreen.emulators.prediction import KerasPredictor
+from mechscreen.emulators.quiet_keras import keras
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, TrainingSettings
 from mechscreen.stages.merge import load_split

@@ -23,10 +23,12 @@ from unittest.mock import patch
 import numpy as np
 
 from mechscreen.campaign import Campaign
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backends.base import Predictor
+from mechscreen.emulators.backends.keras import KerasPredictor
+from mechscreen.emulators.backends.openvino import OpenVINOPredictor
 from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network, in_float32, load_network, network_shape
-from mechscreen.emulators.prediction import KerasPredictor, OpenVINOPredictor, Predictor
+from mechscreen.emulators.quiet_keras import keras
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings, LSTMSettings, TrainingSettings
 from mechscreen.emulators.training import Training

@@ -16,7 +16,7 @@ import numpy as np
 
 from mechscreen import Model, Output, Parameter, ParameterSpace, Solution
 from mechscreen.emulators.architectures.base import Network
-from mechscreen.emulators.prediction import Predictor
+from mechscreen.emulators.backends.base import Predictor
 from mechscreen.figures import CampaignFigure
 
 

@@ -245,7 +245,7 @@ MODELS: Registry[Any] = Registry(
 )
 OBJECTIVES: Registry[Any] = Registry(
     "objective",
-    {"modes": "mechscreen.objectives:Modes", "rings": "mechscreen.objectives:Rings"},
+    {"modes": "mechscreen.objectives.modes:Modes", "rings": "mechscreen.objectives.rings:Rings"},
     own="package.module:function or path/to/file.py:function",
 )
 NETWORKS: Registry[Any] = Registry(
@@ -260,10 +260,10 @@ NETWORKS: Registry[Any] = Registry(
 BACKENDS: Registry[Any] = Registry(
     "backend",
     {
-        "keras": "mechscreen.emulators.prediction:KerasPredictor",
-        "openvino": "mechscreen.emulators.prediction:OpenVINOPredictor",
+        "keras": "mechscreen.emulators.backends.keras:KerasPredictor",
+        "openvino": "mechscreen.emulators.backends.openvino:OpenVINOPredictor",
     },
-    base="mechscreen.emulators.prediction:Predictor",
+    base="mechscreen.emulators.backends.base:Predictor",
 )
 ACQUISITIONS: Registry[Any] = Registry(
     "acquisition",

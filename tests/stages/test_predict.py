@@ -6,8 +6,8 @@ import yaml
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.backends.choice import make_predictor
 from mechscreen.emulators.metrics import r_squared, rmse
-from mechscreen.emulators.prediction import make_predictor
 from mechscreen.errors import FileError, InputError
 from mechscreen.models.outputs import Status
 from mechscreen.stages.evaluate import KIND as EVALUATED

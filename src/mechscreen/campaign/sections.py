@@ -12,7 +12,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from mechscreen.campaign.configuration import NAME, Section
 from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
-from mechscreen.emulators.prediction import AUTO, check_backend
+from mechscreen.emulators.backends.base import AUTO
+from mechscreen.emulators.backends.choice import check_backend
 from mechscreen.emulators.settings import (
     NO_VOTE_OF_TWO,
     Combine,

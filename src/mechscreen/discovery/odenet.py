@@ -114,7 +114,7 @@ def train(
     Undetermined
         If the training did not stay finite.
     """
-    from mechscreen.emulators.backend import keras
+    from mechscreen.emulators.quiet_keras import keras
 
     if keras.backend.backend() != "tensorflow":
         raise InputError("method 'odenet' needs Keras on TensorFlow; unset KERAS_BACKEND")
@@ -236,7 +236,7 @@ def _trainer(
 ) -> _Trainer:
     import tensorflow as tf
 
-    from mechscreen.emulators.backend import keras
+    from mechscreen.emulators.quiet_keras import keras
 
     powers = np.frombuffer(exponents, dtype=np.int64).reshape(shape)
     top = int(powers.max(initial=1))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.architectures.base import Fit
-from mechscreen.emulators.backend import PACKAGE, keras
 from mechscreen.emulators.losses import root_mean_square, rounded_root
+from mechscreen.emulators.quiet_keras import PACKAGE, keras
 from mechscreen.emulators.samples import Samples, moments
 
 ops = keras.ops

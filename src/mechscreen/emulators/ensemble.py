@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.emulators.backends.base import AUTO
+from mechscreen.emulators.backends.choice import make_predictor
 from mechscreen.emulators.networks import network_shape
-from mechscreen.emulators.prediction import AUTO, make_predictor
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO, Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models.distances import Distance
@@ -63,7 +63,7 @@ class Ensemble:
         Parameter sets of one call of a network; what so many profiles of all members take should fit the processor's
         cache. The last batch is filled up, so a row's prediction does not depend on the rows around it.
     precision, backend
-        Of the members' products, and what computes them (`mechscreen.emulators.prediction.make_predictor`).
+        Of the members' products, and what computes them (`mechscreen.emulators.backends.choice.make_predictor`).
     distance
         What the outputs are, and how they are compared; profiles by their shapes unless given.
 
@@ -178,8 +178,11 @@ class _Combination:
     """How what members say becomes one prediction, and how far they disagree."""
 
     def __init__(self, distance: Distance, combine: Combine) -> None:
-        self._vote = combine == "vote"
-        self._how = distance.outputs.starts, distance.of_peaks, distance.deviations
+        # Numba is imported where something is computed.
+        from mechscreen.emulators.ensemble_kernel import combine as combine_arrays
+
+        self._combine = combine_arrays
+        self._how = distance.outputs.starts, distance.of_peaks, distance.deviations, combine == "vote"
 
     def __call__(
         self,
@@ -191,62 +194,4 @@ class _Combination:
     ) -> None:
         """Combine profiles (members, n, *shape) and log peaks (members, n, outputs) into the last three arrays."""
         flat = profiles.reshape(*profiles.shape[:2], -1)
-        _combine(
-            flat, log_peaks, *self._how, self._vote, combined.reshape(flat.shape[1:]), combined_log_peaks, disagreement
-        )
-
-
-# Sums may be reordered; values that are not finite stay what they are, so that a screen sees them.
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _combine(
-    profiles: FloatArray,
-    log_peaks: FloatArray,
-    starts: NDArray[np.int64],
-    of_peaks: NDArray[np.bool_],
-    units: NDArray[np.float64],
-    vote: bool,
-    combined: FloatArray,
-    combined_log_peaks: FloatArray,
-    disagreement: FloatArray,
-) -> None:
-    """Combine profiles (members, n, values) and log peaks (members, n, outputs) into the last three arrays.
-
-    `starts` (outputs + 1,), `of_peaks` and `units` (outputs,) are those of a `Distance`.
-    """
-    members, n, values = profiles.shape
-    outputs = len(units)
-    scores = np.empty(members)
-    for i in range(n):
-        scores[:] = 0.0
-        for a in range(members):
-            for b in range(a):
-                distance = 0.0
-                for o in range(outputs):
-                    squares = np.float32(0.0)
-                    if of_peaks[o]:
-                        largest = max(log_peaks[a, i, o], log_peaks[b, i, o])
-                        of_a, of_b = np.exp(log_peaks[a, i, o] - largest), np.exp(log_peaks[b, i, o] - largest)
-                        for p in range(starts[o], starts[o + 1]):
-                            squares += (of_a * profiles[a, i, p] - of_b * profiles[b, i, p]) ** 2
-                    else:
-                        for p in range(starts[o], starts[o + 1]):
-                            squares += (profiles[a, i, p] - profiles[b, i, p]) ** 2
-                    distance += np.sqrt(squares / (starts[o + 1] - starts[o])) / units[o]
-                scores[a] += distance / outputs
-                scores[b] += distance / outputs
-        best = 0
-        for a in range(1, members):
-            if scores[a] < scores[best]:
-                best = a
-        disagreement[i] = scores.mean() / max(members - 1, 1)
-        if vote:
-            combined[i] = profiles[best, i]
-            combined_log_peaks[i] = log_peaks[best, i]
-        else:
-            for p in range(values):
-                total = np.float32(0.0)
-                for a in range(members):
-                    total += profiles[a, i, p]
-                combined[i, p] = total / members
-            for o in range(outputs):
-                combined_log_peaks[i, o] = log_peaks[:, i, o].mean()
+        self._combine(flat, log_peaks, *self._how, combined.reshape(flat.shape[1:]), combined_log_peaks, disagreement)

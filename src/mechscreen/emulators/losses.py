@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechscreen.emulators.architectures.base import Fit
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.quiet_keras import keras
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
 from mechscreen.errors import InputError

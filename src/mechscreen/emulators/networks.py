@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.architectures.base import Network
-from mechscreen.emulators.backend import PACKAGE, has_gpu, keras
+from mechscreen.emulators.quiet_keras import PACKAGE, has_gpu, keras
 from mechscreen.emulators.samples import Samples, moments
 from mechscreen.errors import FileError, StorageError, says_absent
 from mechscreen.registry import NETWORKS

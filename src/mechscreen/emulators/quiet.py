@@ -25,7 +25,7 @@ def be_quiet() -> None:
 
 
 def importing() -> AbstractContextManager[None]:
-    """Return the context in which `mechscreen.emulators.backend` imports Keras; it changes nothing unless asked to."""
+    """Return the context in which `quiet_keras` imports Keras; it changes nothing unless asked to."""
     return _set_up() if _quiet else nullcontext()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mechscreen.emulators.backend import PACKAGE, keras
 from mechscreen.emulators.networks import random_seeds
+from mechscreen.emulators.quiet_keras import PACKAGE, keras
 
 ops = keras.ops
 

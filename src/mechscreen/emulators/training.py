@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.emulators.backend import keras
+from mechscreen.emulators.backends.keras import KerasPredictor
 from mechscreen.emulators.networks import kind_of, worth_compiling
-from mechscreen.emulators.prediction import KerasPredictor
+from mechscreen.emulators.quiet_keras import keras
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import TrainingSettings
 from mechscreen.errors import InputError, ModelError

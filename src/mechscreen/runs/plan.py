@@ -135,9 +135,9 @@ class _Trial:
 
 def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     """Return core-seconds of a training sample and of a prediction, and seconds of a step on a GPU if there is one."""
-    from mechscreen.emulators.backend import has_gpu
+    from mechscreen.emulators.backends.choice import make_predictor
     from mechscreen.emulators.networks import build_network
-    from mechscreen.emulators.prediction import make_predictor
+    from mechscreen.emulators.quiet_keras import has_gpu
     from mechscreen.emulators.samples import Samples
     from mechscreen.emulators.training import Training
     from mechscreen.models.distances import Distance

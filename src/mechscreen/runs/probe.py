@@ -53,7 +53,7 @@ def ranks(expected: int, marker: Path) -> str:
 
 def gpu() -> str:
     """Return what Keras sees, after a product on it."""
-    from mechscreen.emulators.backend import keras
+    from mechscreen.emulators.quiet_keras import keras
 
     devices = keras.distribution.list_devices("gpu")
     if not devices:

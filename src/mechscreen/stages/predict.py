@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
-from mechscreen.emulators.prediction import AUTO
+from mechscreen.emulators.backends.base import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Outputs, Parameter, ParameterSpace

@@ -1,4 +1,4 @@
-"""Keras, imported once."""
+"""Keras, imported once, and quietly where a program asks for that."""
 
 from __future__ import annotations
 
