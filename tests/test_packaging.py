@@ -136,11 +136,65 @@ def test_a_verb_that_needs_an_extra_says_so_in_one_line(tmp_path, arguments, pac
     assert {path.name for path in tmp_path.iterdir()} == {"data.csv"}
 
 
+HEAVY = {"tensorflow", "keras", "openvino", "numba", "llvmlite", "matplotlib", "scipy", "mpi4py.MPI"}
+
+
+def loaded_by(code, *arguments, folder=ROOT):
+    """Return the modules that a program has at its end."""
+    at_end = "import atexit, sys; atexit.register(lambda: print('at the end:', *sys.modules))"
+    command = [sys.executable, "-c", f"{at_end}\n{code}", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split("at the end:")[1].split())
+
+
 def test_importing_the_package_and_its_command_line_loads_nothing_heavy():
-    code = "import sys, mechscreen.cli, mechscreen.campaign; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"tensorflow", "keras", "numba", "matplotlib", "h5py", "mpi4py.MPI", "scipy.stats"}
-    assert not heavy & set(done.stdout.split())
+    loaded = loaded_by("import mechscreen.cli, mechscreen.campaign")
+    assert not loaded & (HEAVY | {"h5py", "tqdm"})
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Return a folder with a simulated campaign of the pattern model, and its configuration."""
+    from mechscreen.campaign import Campaign
+    from mechscreen.stages.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("simulated")
+    values = {
+        "name": "small",
+        "seed": 1,
+        "model": {"name": "pattern"},
+        "simulations": {"count": 60, "shard_size": 60},
+        "screen": {"count": 10, "block_size": 10},
+    }
+    (folder / "campaign.yaml").write_text(yaml.safe_dump(values))
+    campaign = Campaign.from_dict({**values, "results": str(folder / "results")})
+    campaign.record()
+    simulate(campaign, 0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "verb", ["check campaign.yaml", "merge --config campaign.yaml", "status results/small", "plan --help", "init new"]
+)
+def test_a_verb_that_computes_nothing_loads_nothing_that_computes(simulated, verb):
+    loaded = loaded_by(CALL, *verb.split(), folder=simulated)
+    assert "mechscreen.cli" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_workflow_finds_its_jobs_and_their_inputs_without_what_computes(simulated):
+    code = """
+from pathlib import Path
+from mechscreen.campaign import Campaign
+from mechscreen.runs import driver, folder
+from mechscreen.runs.forecast import forecast, one_line
+campaign = Campaign.load(Path("campaign.yaml"))
+steps = forecast(campaign)
+one_line(campaign.name, steps)
+assert all(step.rule.targets and step.rule.inputs(next(iter(step.rule.targets))) is not None for step in steps)
+"""
+    assert not loaded_by(code, folder=simulated) & HEAVY
 
 
 def test_no_tracked_file_is_over_one_megabyte():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Progress:
@@ -45,6 +46,8 @@ class Progress:
         self._shown_count = -1
         self._bar: tqdm | None = None
         if self._stream.isatty():
+            from tqdm import tqdm
+
             self._bar = tqdm(total=total, initial=initial, desc=label, unit=f" {unit}", file=self._stream)
 
     def advance(self, n: int = 1) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.stages.table import TABLE, Files, Row
+
+if TYPE_CHECKING:
+    from mechscreen.stages.table import Files, Row
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ class Rule:
 
 def rules(campaign: Campaign) -> tuple[Rule, ...]:
     """Return the rules of a campaign, in the order in which data flows; those of its studies too."""
+    # A job that holds its log needs no table.
+    from mechscreen.stages.table import TABLE
+
     return tuple(Rule(row, campaign, row.targets(campaign)) for row in TABLE if row.applies(campaign))
 
 
