@@ -126,8 +126,8 @@ def test_a_file_system_that_fails_the_model_ends_the_attempt_and_the_next_goes_o
     code, said = run(mpiexec, ranks, config)
     assert code == 0, said
     file = read_shard(ailing, 0)
-    assert file["status"].tolist().count(Status.NOT_FINITE) == 1  # as the model is where nothing fails
-    assert file["status"].tolist().count(Status.OK) == 23
+    assert file.status.tolist().count(Status.NOT_FINITE) == 1  # as the model is where nothing fails
+    assert file.status.tolist().count(Status.OK) == 23
 
 
 @pytest.mark.parametrize("isolated", [True, False])
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_there_or_not_the_models_is_the_samples_reason(campai
     ailing, _ = campaign("ailing", ailments=[ailment])
     simulate(ailing, 0)
     file = read_shard(ailing, 0)
-    assert file["reasons"][file["status"] == Status.ERROR].astype(str).tolist() == [reason]
+    assert file.reasons[file.status == Status.ERROR].astype(str).tolist() == [reason]
 
 
 def test_a_table_is_simulated_with_the_same_care(tmp_path):
