@@ -128,11 +128,10 @@ class ArrayFile:
         """
         declared = _declared(cls)
         arrays, attributes = _contents_of(declared, whole)
-        given = {name for part in declared.parts if part in whole for name in _names(declared.parts[part])} | set(whole)
         layout = {
             array.name: (array.shape(sizes), array.dtype)
             for array in declared.arrays
-            if array.name not in given and not array.optional
+            if array.name not in arrays and not array.optional
         }
         return Writer(path, layout, {**origin, "kind": cls.kind, **attributes}, whole=arrays)
 
@@ -224,10 +223,6 @@ def _declare(kind: type[ArrayFile]) -> _Declared:
         else:
             attributes[field.name] = hint, optional
     return _Declared(tuple(arrays), attributes, parts)
-
-
-def _names(kind: type[ArrayFile]) -> list[str]:
-    return [array.name for array in _declared(kind).arrays]
 
 
 def _check(kind: type[ArrayFile], file: File, sizes: Mapping[str, Size]) -> None:

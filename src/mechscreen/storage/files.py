@@ -121,7 +121,11 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises as `read_text` does, and a `FileError` if it is not JSON."""
-    text = read_text(path)
+    return parse_json(path, read_text(path))
+
+
+def parse_json(path: Path, text: str) -> Any:
+    """Return what the text of a JSON file says; a `FileError` if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mechscreen.errors import FileError
-from mechscreen.storage.files import read_json, read_text, write_json
+from mechscreen.storage.files import parse_json, read_text, write_json
 from mechscreen.storage.origin import Identity, check_origin
 
 
@@ -73,14 +73,15 @@ class StageRecord(Record):
         StorageError
             If the environment does not let it be read.
         """
-        values, kind = read_json(path), cls.model_fields["kind"].default
+        text, kind = read_text(path), cls.model_fields["kind"].default
+        values = parse_json(path, text)
         if not isinstance(values, dict) or values.get("kind") != kind:
             raise FileError(path, f"is no record of '{kind}'")
         # Those of format 1 did not say so.
         check_origin(path, {"format_version": 1, **values}, kind, identity)
         try:
             # Lists stand for tuples in JSON alone.
-            return cls.model_validate_json(read_text(path))
+            return cls.model_validate_json(text)
         except ValidationError as error:
             raise FileError(path, f"is no whole record of '{kind}' ({first_problem(error)})") from None
 
