@@ -105,7 +105,7 @@ ADVICE = {
 }
 """What to do about errors of the environment, by their number."""
 
-ENVIRONMENT = ADVICE.keys() - {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+_ENVIRONMENT = ADVICE.keys() - {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 """Those that say nothing about the code that meets them; a missing file or permission may be its own mistake."""
 
 
@@ -141,6 +141,13 @@ def as_told(error: BaseException) -> MechscreenError | None:
         return OutOfMemoryError(str(error))
     if isinstance(error, OSError) and error.errno in ADVICE.keys() - _OF_PATH:
         return StorageError(error.filename or "a file", "read or written", error.errno)
+    return None
+
+
+def by_environment(error: BaseException, whose: str = "") -> StorageError | None:
+    """Return what the environment did to code of a user's that met it, as ``model 'x': `` did; None for other errors."""
+    if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
+        return StorageError(f"{whose}{error.filename or 'a file'}", "read or written", error.errno)
     return None
 
 

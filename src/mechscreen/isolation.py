@@ -29,7 +29,7 @@ from socket import gethostname, socketpair
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import ENVIRONMENT, InputError, ModelError, StorageError
+from mechscreen.errors import InputError, ModelError, StorageError, by_environment
 
 _NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
@@ -404,8 +404,8 @@ class _Notices:
 
 def _told(error: BaseException) -> tuple[str, str, str | int]:
     """Return how the caller is told what a call raised."""
-    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
-        return "storage", str(error.filename or "a file"), error.errno
+    if failed := by_environment(error):
+        return "storage", str(failed.path), failed.errno
     return "raised", f"{type(error).__name__}: {error}", traceback.format_exc()
 
 

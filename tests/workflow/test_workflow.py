@@ -198,6 +198,44 @@ def test_results_that_are_copied_alone_stand_by_their_dates_or_once_they_are_tou
 
 
 @pytest.mark.slow
+def test_of_results_that_are_copied_alone_a_change_is_noticed_and_the_way_on_named(finished, tmp_path):
+    results = tmp_path / "results"
+    subprocess.run(["cp", "-a", finished / "results", results], check=True)
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    other = changed(seed=STRIPE["seed"] + 1)
+    for arguments in (["--dry-run"], [], ["--touch"]):
+        refused = snakemake(tmp_path, *arguments, campaign=other)
+        assert refused.returncode == 2, refused.stdout + refused.stderr
+        said = refused.stdout + refused.stderr
+        assert f"shard-00000.h5: made with seed = {STRIPE['seed']}, this campaign says {other['seed']}" in said
+        assert "--forcerun simulate_shard" in said
+        assert "merge_shards" not in said
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+    planned = jobs(snakemake(tmp_path, "--dry-run", "--forcerun", "simulate_shard", campaign=other))
+    assert planned["simulate_shard"] == planned["train_member"] == 2
+    assert jobs(snakemake(tmp_path, "--dry-run", "--forceall", campaign=other))["simulate_shard"] == 2
+    # The first stage that differs is named, here by the record that stands for a network.
+    longer = snakemake(tmp_path, "--dry-run", campaign=changed(emulators={"training": {"epochs": 7}}))
+    assert longer.returncode == 2
+    assert "model.keras: made with emulators.training.epochs = " in longer.stdout + longer.stderr
+    assert "--forcerun train_member)" in longer.stdout + longer.stderr
+    # What only adds files is made as ever, and all after it.
+    grown = jobs(snakemake(tmp_path, "--dry-run", campaign=changed(simulations={"count": 300})))
+    assert (grown["simulate_shard"], grown["merge_shards"], grown["train_member"]) == (1, 1, 2)
+
+
+@pytest.mark.slow
+def test_to_touch_what_another_configuration_made_is_refused(finished, tmp_path):
+    folder = tmp_path / "all"
+    subprocess.run(["cp", "-a", finished, folder], check=True)
+    other = changed(seed=STRIPE["seed"] + 1)
+    assert jobs(snakemake(folder, "--dry-run", campaign=other))["simulate_shard"] == 2
+    refused = snakemake(folder, "--touch", campaign=other)
+    assert refused.returncode == 2
+    assert "made with seed" in refused.stdout + refused.stderr
+
+
+@pytest.mark.slow
 def test_more_simulations_add_shards_and_touch_none(finished):
     grown = changed(simulations={"count": 300})
     planned = jobs(snakemake(finished, "--dry-run", campaign=grown))

@@ -9,6 +9,7 @@ from mechscreen.runs import driver
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
+from mechscreen.runs.unrecorded import check_unrecorded
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
@@ -66,6 +67,18 @@ def see_folders(rules):
     ]
     with or_stop():
         check_folders(path.parent for path in files)
+
+
+def see_origins(rules):
+    """See that files stand there that are this campaign's, where Snakemake cannot tell."""
+    asked = workflow.dag_settings
+    if asked.forceall:
+        return
+    again = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
+    # The workflow itself is told of it later.
+    touched = not {"--touch", "-t"}.isdisjoint(sys.argv)
+    with or_stop():
+        check_unrecorded(rules, again, touched)
 
 
 def write_resolved(path, configuration):

@@ -14,7 +14,7 @@ rule evaluate_ensemble:
         runtime=scaled(FORECAST["evaluate_ensemble"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("evaluation"),
+        fingerprint=FORECAST["evaluate_ensemble"].rule.identity.fingerprint,
     message:
         "Evaluate the ensemble of {campaign.name} on its test split"
     shell:

@@ -19,7 +19,7 @@ rule train_on_samples:
         runtime=scaled(FORECAST["train_on_samples"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("emulators"),
+        fingerprint=FORECAST["train_on_samples"].rule.identity.fingerprint,
     message:
         "Train network {wildcards.member} on {wildcards.samples} samples of {campaign.name}"
     shell:
@@ -43,7 +43,7 @@ rule measure_learning:
         runtime=scaled(FORECAST["measure_learning"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("learning"),
+        fingerprint=FORECAST["measure_learning"].rule.identity.fingerprint,
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

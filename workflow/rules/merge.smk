@@ -12,7 +12,7 @@ rule merge_shards:
         runtime=scaled(FORECAST["merge_shards"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("dataset"),
+        fingerprint=FORECAST["merge_shards"].rule.identity.fingerprint,
     message:
         "Merge {campaign.simulations.shards} shards of {campaign.name} into a training set"
     shell:

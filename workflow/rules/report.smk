@@ -22,7 +22,7 @@ rule draw_figure:
         runtime=scaled(FORECAST["draw_figure"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("report"),
+        fingerprint=FORECAST["draw_figure"].rule.identity.fingerprint,
         caption=lambda wildcards: get_figure(campaign, wildcards.figure).text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
@@ -50,7 +50,7 @@ rule write_report:
         runtime=scaled(FORECAST["write_report"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("report"),
+        fingerprint=FORECAST["write_report"].rule.identity.fingerprint,
     message:
         "Write the report of {campaign.name}"
     shell:

@@ -17,7 +17,7 @@ rule screen_block:
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.block),
-        fingerprint=campaign.fingerprint("screen"),
+        fingerprint=FORECAST["screen_block"].rule.identity.fingerprint,
     message:
         "Screen block {wildcards.block} of {campaign.name}: {campaign.screen.block_size} parameter sets"
     shell:
@@ -40,7 +40,7 @@ rule gather_screen:
         runtime=scaled(FORECAST["gather_screen"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("screen"),
+        fingerprint=FORECAST["gather_screen"].rule.identity.fingerprint,
     message:
         "Gather {campaign.screen.blocks} blocks of the screen of {campaign.name}"
     shell:

@@ -16,7 +16,7 @@ rule select_shard:
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.shard),
-        fingerprint=campaign.fingerprint("selection"),
+        fingerprint=FORECAST["select_shard"].rule.identity.fingerprint,
     message:
         "Select shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
     shell:

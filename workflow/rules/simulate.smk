@@ -17,7 +17,7 @@ rule simulate_shard:
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.shard),
-        fingerprint=campaign.fingerprint("simulations"),
+        fingerprint=FORECAST["simulate_shard"].rule.identity.fingerprint,
     message:
         "Simulate shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
     shell:

@@ -17,7 +17,7 @@ rule train_member:
         runtime=scaled(FORECAST["train_member"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("emulators"),
+        fingerprint=FORECAST["train_member"].rule.identity.fingerprint,
     message:
         "Train member {wildcards.member} of the {campaign.emulators.architecture.network} ensemble of {campaign.name}"
     shell:

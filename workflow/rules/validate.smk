@@ -16,7 +16,7 @@ rule validate_hits:
         runtime=scaled(FORECAST["validate_hits"].minutes),
     params:
         config=paths.campaign,
-        fingerprint=campaign.fingerprint("validation"),
+        fingerprint=FORECAST["validate_hits"].rule.identity.fingerprint,
     message:
         "Validate the hits of {campaign.name} with the {campaign.model.name} model"
     shell:

@@ -122,7 +122,7 @@ class Description(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise storage.FileError(path, f"does not describe a model ({error.errors()[0]['msg']})") from None
+            raise storage.FileError(path, f"does not describe a model ({storage.first_problem(error)})") from None
 
     def write(self, path: Path) -> None:
         """Write it as JSON, unless the file says the same."""

@@ -13,6 +13,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign
 
 if TYPE_CHECKING:
+    from mechscreen.campaign.identity import Identity
     from mechscreen.stages.table import Files, Row
 
 
@@ -53,6 +54,11 @@ class Rule:
     def study(self) -> bool:
         """Whether it belongs to a study of its own, named by its noun, and not to what leads to the report."""
         return self.row.study
+
+    @property
+    def identity(self) -> Identity:
+        """What its files depend on."""
+        return self.campaign.identity(self.row.depends)
 
     def inputs(self, job: str = "") -> Files:
         """Return the files that a job reads, by what they are; of rules whose jobs all read the same, without a job."""

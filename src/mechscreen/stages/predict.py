@@ -130,8 +130,9 @@ def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[
     if storage.exists(path):
         try:
             record = EnsembleRecord.model_validate_json(storage.read_text(path))
-        except ValidationError:
-            raise storage.FileError(path, "does not hold what evaluate writes") from None
+        except ValidationError as error:
+            problem = f"does not hold what evaluate writes ({storage.first_problem(error)})"
+            raise storage.FileError(path, problem, "evaluate the ensemble again") from None
         if record.members == members:
             return record
         reason = f"has other members than those that were evaluated ({path.name})"

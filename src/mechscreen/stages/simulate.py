@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
-from mechscreen.errors import ENVIRONMENT, InputError, ModelError, StorageError
+from mechscreen.errors import InputError, ModelError, by_environment
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
 from mechscreen.models import Model, Outputs, Simulations, get_model
 from mechscreen.models.outputs import Status
@@ -476,9 +476,8 @@ def simulating(
             except MemoryError:
                 raise
             except Exception as error:
-                if isinstance(error, OSError) and error.errno in ENVIRONMENT:
-                    path = f"model '{name}': {error.filename or 'a file'}"
-                    raise StorageError(path, "read or written", error.errno) from error
+                if failed := by_environment(error, f"model '{name}': "):
+                    raise failed from error
                 raise Raised(f"{type(error).__name__}: {error}") from error
 
         yield here

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen.campaign import Campaign
+from mechscreen.campaign.graph import Stage
 from mechscreen.figures import figure_names, get_figure
 
 Files = Mapping[str, Path | list[Path]]
@@ -98,6 +99,8 @@ class Row:
         As in the workflow: ``simulate_shard``.
     noun, verb
         Of its stage: ``simulations``, ``simulate``.
+    depends
+        Stage whose identity its files have (`mechscreen.campaign.Campaign.identity`).
     targets
         Campaign → name of each job, and of its log (``shard-00003``) → the file that says that it is done.
     inputs
@@ -113,6 +116,7 @@ class Row:
     rule: str
     noun: str
     verb: str
+    depends: Stage
     targets: Callable[[Campaign], Mapping[str, Path]]
     inputs: Callable[[Campaign, str], Files]
     cost: Callable[[Campaign, Speeds], Cost]
@@ -352,16 +356,26 @@ TABLE: tuple[Row, ...] = (
         "select_shard",
         "selection",
         "select",
+        depends="selection",
         targets=_selected,
         inputs=_committee,
         cost=_select_cost,
         applies=lambda campaign: campaign.selection is not None,
     ),
-    Row("simulate_shard", "simulations", "simulate", targets=_shards, inputs=_selected_for, cost=_simulate_cost),
+    Row(
+        "simulate_shard",
+        "simulations",
+        "simulate",
+        depends="simulations",
+        targets=_shards,
+        inputs=_selected_for,
+        cost=_simulate_cost,
+    ),
     Row(
         "merge_shards",
         "dataset",
         "merge",
+        depends="dataset",
         targets=lambda campaign: {"merge": campaign.paths.manifest},
         inputs=lambda campaign, job: {"shards": [*_shards(campaign).values()]},
         cost=_merge_cost,
@@ -370,6 +384,7 @@ TABLE: tuple[Row, ...] = (
         "train_member",
         "emulators",
         "train",
+        depends="emulators",
         targets=lambda campaign: {path.parent.name: path for path in _models(campaign)},
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_cost,
@@ -378,6 +393,7 @@ TABLE: tuple[Row, ...] = (
         "train_on_samples",
         "learning",
         "learn",
+        depends="emulators",
         targets=_sized,
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_on_samples_cost,
@@ -388,6 +404,7 @@ TABLE: tuple[Row, ...] = (
         "measure_learning",
         "learning",
         "learn",
+        depends="learning",
         targets=lambda campaign: {"learn": campaign.paths.learning_summary},
         inputs=lambda campaign, job: {
             "manifest": campaign.paths.manifest,
@@ -401,6 +418,7 @@ TABLE: tuple[Row, ...] = (
         "evaluate_ensemble",
         "evaluation",
         "evaluate",
+        depends="evaluation",
         targets=lambda campaign: {"evaluate": campaign.paths.metrics},
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest, "models": _models(campaign)},
         cost=_evaluate_cost,
@@ -409,6 +427,7 @@ TABLE: tuple[Row, ...] = (
         "screen_block",
         "screen",
         "screen",
+        depends="screen",
         targets=_blocks,
         inputs=lambda campaign, job: {"models": _models(campaign)},
         cost=_screen_cost,
@@ -417,6 +436,7 @@ TABLE: tuple[Row, ...] = (
         "gather_screen",
         "screen",
         "screen",
+        depends="screen",
         targets=lambda campaign: {"gather": campaign.paths.screen_hits},
         inputs=lambda campaign, job: {"blocks": [*_blocks(campaign).values()]},
         cost=_gather_cost,
@@ -425,6 +445,7 @@ TABLE: tuple[Row, ...] = (
         "validate_hits",
         "validation",
         "validate",
+        depends="validation",
         targets=lambda campaign: {"validate": campaign.paths.validation_hits},
         inputs=lambda campaign, job: {
             "hits": campaign.paths.screen_hits,
@@ -437,6 +458,7 @@ TABLE: tuple[Row, ...] = (
         "draw_figure",
         "figures",
         "report",
+        depends="report",
         targets=lambda campaign: {name: campaign.paths.figure(name) for name in figure_names(campaign)},
         inputs=lambda campaign, name: get_figure(campaign, name).inputs(campaign),
         cost=_draw_cost,
@@ -445,6 +467,7 @@ TABLE: tuple[Row, ...] = (
         "write_report",
         "report",
         "report",
+        depends="report",
         targets=lambda campaign: {"report": campaign.paths.report},
         inputs=_all_results,
         cost=_write_cost,

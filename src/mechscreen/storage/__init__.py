@@ -23,7 +23,7 @@ from mechscreen.storage.files import (
 from mechscreen.storage.hdf5 import Attribute
 from mechscreen.storage.locks import hold, is_held
 from mechscreen.storage.origin import FORMAT_VERSION, FormatError, Identity
-from mechscreen.storage.reader import File, Rows, map_rows, open_file, open_unchecked, read, verify
+from mechscreen.storage.reader import File, Rows, map_rows, open_file, open_unchecked, read, read_origin, verify
 from mechscreen.storage.records import Record, StageRecord, first_problem
 from mechscreen.storage.writer import Writer, write
 
@@ -52,6 +52,7 @@ __all__ = [
     "open_unchecked",
     "read",
     "read_json",
+    "read_origin",
     "read_text",
     "remove",
     "replacing",

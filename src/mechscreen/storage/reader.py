@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mechscreen.errors import REMAKE, FileError
-from mechscreen.storage.files import reading
+from mechscreen.storage.files import read_json, reading
 from mechscreen.storage.hdf5 import HDF5_SIGNATURE, MAGIC, USER_BLOCK, Attribute, decode_attribute, user_block
 from mechscreen.storage.origin import Identity, check_origin
 
@@ -77,6 +77,25 @@ def verify(path: Path, kind: str, identity: Identity | None = None) -> Mapping[s
     """Verify a file as `read` does, and return its attributes."""
     with open_file(path, kind, identity) as file:
         return file.attributes
+
+
+def read_origin(path: Path) -> Mapping[str, Any]:
+    """Return what an HDF5 or JSON file says of its origin (`mechscreen.storage.origin`), without verifying the rest.
+
+    Raises
+    ------
+    FileError
+        If it is missing, or no such file.
+    StorageError
+        If the environment does not let it be read.
+    """
+    if path.suffix == ".json":
+        values = read_json(path)
+        if not isinstance(values, dict):
+            raise FileError(path, "is no record")
+        return values
+    with reading(path), h5py.File(path, "r", locking=False) as handle:
+        return {name: decode_attribute(path, name, value) for name, value in handle.attrs.items()}
 
 
 class Rows:
