@@ -14,7 +14,6 @@ paths = results_of(campaign)
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
 see_folders([step.rule for step in FORECAST.values()])
 if workflow.is_main_process:
-    see_origins([step.rule for step in FORECAST.values()])
     print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
 
 

@@ -145,7 +145,7 @@ def as_told(error: BaseException) -> MechscreenError | None:
 
 
 def by_environment(error: BaseException, whose: str = "") -> StorageError | None:
-    """Return what the environment did to code of a user's that met it, as ``model 'x': `` did; None for other errors."""
+    """Return what the environment did to a user's code, which `whose` begins to tell; None for other errors."""
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         return StorageError(f"{whose}{error.filename or 'a file'}", "read or written", error.errno)
     return None

@@ -89,10 +89,12 @@ def test_what_snakemake_makes_anew_by_its_records_takes_along_what_it_has_none_o
     check_unrecorded(rules(other(finished, seed=finished.seed + 1)))
 
 
-def test_missing_files_are_made_and_take_along_all_that_depends_on_them(finished):
+def test_files_that_are_missing_do_not_make_what_needed_them(finished):
     more = other(finished, simulations={**finished.simulations.model_dump(exclude_unset=True), "count": 400})
     assert more.fingerprint("dataset") != finished.fingerprint("dataset")
-    check_unrecorded(rules(more))
+    with pytest.raises(InputError, match=r"manifest\.json: made with simulations\.count = 300.*merge_shards"):
+        check_unrecorded(rules(more))
+    check_unrecorded(rules(more), ["merge_shards"])
 
 
 def test_a_network_is_known_by_its_record_and_a_broken_file_is_left_to_its_stage(finished):
@@ -104,8 +106,9 @@ def test_a_network_is_known_by_its_record_and_a_broken_file_is_left_to_its_stage
         (finished.paths.member(member) / "member.json").write_text("{")
     finished.paths.metrics.write_text("[]")
     finished.paths.screen_hits.write_bytes(b"")
-    for block in range(finished.screen.blocks):
-        finished.paths.block(block).unlink()
+    for rule in rules(finished):
+        for path in rule.targets.values() if rule.noun in ("screen", "validation") else ():
+            path.unlink()
     check_unrecorded(rules(changed))
 
 

@@ -219,8 +219,11 @@ def test_of_results_that_are_copied_alone_a_change_is_noticed_and_the_way_on_nam
     assert longer.returncode == 2
     assert "model.keras: made with emulators.training.epochs = " in longer.stdout + longer.stderr
     assert "--forcerun train_member)" in longer.stdout + longer.stderr
-    # What only adds files is made as ever, and all after it.
-    grown = jobs(snakemake(tmp_path, "--dry-run", campaign=changed(simulations={"count": 300})))
+    # What only adds files goes on from those that are there.
+    larger = changed(simulations={"count": 300})
+    refused = snakemake(tmp_path, "--dry-run", campaign=larger)
+    assert "simulations.count = 200, this campaign says 300" in refused.stdout + refused.stderr
+    grown = jobs(snakemake(tmp_path, "--dry-run", "--forcerun", "merge_shards", campaign=larger))
     assert (grown["simulate_shard"], grown["merge_shards"], grown["train_member"]) == (1, 1, 2)
 
 

@@ -1,6 +1,7 @@
 import shlex
 import sys
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from mechscreen.errors import InputError, MechscreenError, as_told
@@ -69,16 +70,26 @@ def see_folders(rules):
         check_folders(path.parent for path in files)
 
 
-def see_origins(rules):
-    """See that files stand there that are this campaign's, where Snakemake cannot tell."""
+@cache
+def see_origins():
+    """See once that the files that stand there are this campaign's, where Snakemake cannot tell.
+
+    Called while jobs are planned: what Snakemake is to do is not known before.
+    """
     asked = workflow.dag_settings
-    if asked.forceall:
+    if asked.forceall or not workflow.is_main_process:
         return
     again = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
-    # The workflow itself is told of it later.
-    touched = not {"--touch", "-t"}.isdisjoint(sys.argv)
     with or_stop():
-        check_unrecorded(rules, again, touched)
+        check_unrecorded(
+            [step.rule for step in FORECAST.values()], again, touched=workflow.touch
+        )
+
+
+def reads_at_first(rule, job):
+    """Return what a job reads with which all else begins."""
+    see_origins()
+    return reads(rule, job)
 
 
 def write_resolved(path, configuration):

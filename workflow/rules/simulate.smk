@@ -1,6 +1,10 @@
 rule simulate_shard:
     input:
-        unpack(lambda wildcards: reads("simulate_shard", f"shard-{wildcards.shard}")),
+        unpack(
+            lambda wildcards: reads_at_first(
+                "simulate_shard", f"shard-{wildcards.shard}"
+            )
+        ),
     output:
         shard=paths.simulations / "shard-{shard}.h5",
     log:

@@ -40,18 +40,21 @@ def check_unrecorded(rules: Iterable[Rule], again: Collection[str] = (), touched
         If files depend on something else, with what differs and the way on.
     """
     rules = [rule for rule in rules if rule.row.depends != "report"]
-    recorded = {path for rule in rules for path in rule.targets.values() if not touched and storage.exists(record_of(path))}
+    recorded = {
+        path for rule in rules for path in rule.targets.values() if not touched and storage.exists(record_of(path))
+    }
     if all(path in recorded or not storage.exists(path) for rule in rules for path in rule.targets.values()):
         return
-    # What is made anyway, and what of the rest is not the campaign's.
+    # What is made anyway, and what of the rest is not the campaign's. A missing file is made where something else that
+    # is made needs it, and is no reason for Snakemake to make that.
     made: set[Path] = set()
     foreign: dict[str, tuple[Path, str]] = {}
     for rule in rules:
         forced = not touched and rule.name in again
         for job, path in rule.targets.items():
-            if forced or str(path) in again or not storage.exists(path) or not made.isdisjoint(_inputs(rule, job)):
+            if forced or str(path) in again or not made.isdisjoint(_inputs(rule, job)):
                 made.add(path)
-            elif difference := _difference(rule, path):
+            elif storage.exists(path) and (difference := _difference(rule, path)):
                 made.add(path)
                 if path not in recorded:
                     foreign.setdefault(rule.name, (path, difference))
