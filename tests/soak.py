@@ -26,8 +26,8 @@ from pathlib import Path
 import psutil
 
 from campaigns import BIN, ROOT, STRIPE, arrays, heed_ctrl_c, snakemake_command
+from mechscreen.errors import REMAKE
 from mechscreen.runs import driver
-from mechscreen.storage import REMAKE
 
 CAMPAIGN = {
     **STRIPE,
