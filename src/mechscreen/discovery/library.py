@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,20 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen import expressions
 from mechscreen.discovery.kernels import monomials
 from mechscreen.errors import InputError, nearest
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 TermFunction = Callable[..., Any]
-
-_FUNCTIONS = {name: getattr(np, name) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")}
-_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: np.positive, ast.USub: np.negative}
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
-}  # fmt: skip
-_DEEPEST = 100
-"""Levels of an expression."""
 
 
 @dataclass(frozen=True)
@@ -82,61 +73,10 @@ def monomial_name(exponents: Sequence[int], variables: Sequence[str]) -> str:
 
 
 def _compile(text: str, variables: Sequence[str]) -> TermFunction:
-    """Turn an expression in the variables into a function; nothing but arithmetic and known functions is allowed."""
-    where = f"library term '{text}'"
-    try:
-        tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
-        evaluate = _function(tree.body, variables, where)
-    except SyntaxError as error:
-        raise InputError(f"{where}: not an expression ({error.msg})") from None
-    except ValueError as error:
-        raise InputError(f"{where}: not an expression ({error})") from None
-    except (RecursionError, MemoryError):
-        raise InputError(f"library term '{text[:40]} …': nested too deep") from None
-    return lambda *values: evaluate(dict(zip(variables, values, strict=True)))
-
-
-def _function(
-    node: ast.expr, variables: Sequence[str], where: str, depth: int = 0
-) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what computes a part of an expression from the variables' values.
-
-    A name before parentheses is a function's, any other a variable's, so that a variable may be called ``exp``.
-    """
-    if depth > _DEEPEST:
-        raise RecursionError
-
-    def part(inner: ast.expr) -> Callable[[Mapping[str, Any]], Any]:
-        return _function(inner, variables, where, depth + 1)
-
-    match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            # Of whole numbers, Python would work out 9^9^9^9.
-            constant = np.float64(value) if abs(value) <= sys.float_info.max else np.float64(np.inf)
-            if not np.isfinite(constant):
-                raise InputError(f"{where}: a number of it is too large")
-            return lambda values: constant
-        case ast.Name(id=name):
-            if name not in variables:
-                raise InputError(f"{where}: unknown name '{name}'{nearest(name, [*variables, *_FUNCTIONS])}")
-            return lambda values: values[name]
-        case ast.UnaryOp(op=operator, operand=operand) if type(operator) in _SIGNS:
-            sign, inner = _SIGNS[type(operator)], part(operand)
-            return lambda values: sign(inner(values))
-        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _ARITHMETIC:
-            join = _ARITHMETIC[type(operator)]
-            first, second = part(left), part(right)
-            return lambda values: join(first(values), second(values))
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
-            if name not in _FUNCTIONS:
-                raise InputError(f"{where}: unknown name '{name}'{nearest(name, [*variables, *_FUNCTIONS])}")
-            if len(arguments) != 1 or keywords or isinstance(arguments[0], ast.Starred):
-                raise InputError(
-                    f"{where}: '{ast.unparse(node)}' is not allowed; {name} takes one argument, as in {name}(x)"
-                )
-            function, argument = _FUNCTIONS[name], part(arguments[0])
-            return lambda values: function(argument(values))
-    raise InputError(f"{where}: '{ast.unparse(node)}' is not allowed; use + - * / ^ and {', '.join(_FUNCTIONS)}")
+    """Turn an expression in the variables into a function of their arrays."""
+    names = dict.fromkeys(variables, expressions.NUMBER)
+    expression = expressions.parse(text, names, f"library term '{text}'", functions=expressions.SMOOTH)
+    return lambda *values: expression(dict(zip(variables, values, strict=True)))
 
 
 @dataclass(frozen=True)
