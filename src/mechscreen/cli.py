@@ -464,18 +464,20 @@ def discover(
 
 @cli.command()
 @click.argument("folder", type=_PATH)
-def init(folder: Path) -> None:
+@click.option("--model", type=_PATH, help="SBML, Antimony or a COMBINE archive, which the campaign is about.")
+def init(folder: Path, model: Path | None) -> None:
     """Write a folder for a campaign: its configuration, profiles, and a Snakefile that uses this workflow.
 
     What is there already is never overwritten.
 
     \b
-    Example:
+    Examples:
       mechscreen init rings
+      mechscreen init oscillator --model repressilator.xml
     """
     from mechscreen.runs.init import init as write_folder
 
-    click.echo(write_folder(folder))
+    click.echo(write_folder(folder, model))
 
 
 @cli.command()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 EXTRAS = {
+    "antimony": "sbml",
     "keras": "emulators",
+    "libsbml": "sbml",
     "openvino": "emulators",
     "tensorflow": "emulators",
     "mpi4py": "workflow",
     "psutil": "workflow",
+    "roadrunner": "sbml",
     "snakemake": "workflow",
 }
 """The extra of each package, by the name that is imported."""

@@ -14,6 +14,20 @@ from mechscreen.errors import InputError
 from mechscreen.registry import MODELS, OBJECTIVES
 from mechscreen.runs.init import init
 
+REPRESSILATOR = """
+model repressilator
+  compartment cell = 1;
+  species A in cell, B in cell, C in cell;
+  A = 5; B = 1; C = 0;
+  alpha = 50; n = 3; decay = 1;
+  J1: -> A; alpha / (1 + C^n);
+  J2: A -> ; decay * A;
+  J3: -> B; alpha / (1 + A^n);
+  J4: B -> ; decay * B;
+  J5: -> C; alpha / (1 + B^n);
+  J6: C -> ; decay * C;
+end
+"""
 WRITTEN = {"Snakefile", "campaign.yaml", "cluster_profiles/local/config.yaml", "cluster_profiles/slurm/config.yaml"}
 
 
@@ -31,6 +45,34 @@ def test_the_folder_holds_a_valid_campaign_and_the_profiles_of_the_repository(tm
     for name in WRITTEN:
         if name.startswith("cluster_profiles"):
             assert (tmp_path / "my rings" / name).read_text() == (ROOT / name).read_text()
+
+
+def test_a_campaign_on_a_model_lists_what_varies_and_what_comes_out(tmp_path, monkeypatch):
+    pytest.importorskip("roadrunner")
+    source = tmp_path / "repressilator.ant"
+    source.write_text(REPRESSILATOR)
+    folder = tmp_path / "oscillator"
+    init(folder, source)
+    assert files(folder) == {*WRITTEN, "repressilator.ant"}
+    monkeypatch.chdir(folder)
+    campaign = Campaign.load(folder / "campaign.yaml")
+    campaign.check()
+    assert campaign.name == "repressilator"
+    assert campaign.space.names == ("alpha", "n", "decay")
+    assert (campaign.space["alpha"].low, campaign.space["alpha"].scale) == (5, "log")
+    assert [output.name for output in campaign.outputs] == ["A", "B", "C"]
+    assert campaign.class_names == ("other", "oscillates")
+    written = (folder / "campaign.yaml").read_text()
+    assert "3 species, 3 parameters, 1 compartment, 6 reactions" in written
+
+
+def test_a_model_that_cannot_be_simulated_leaves_no_folder(tmp_path):
+    pytest.importorskip("roadrunner")
+    source = tmp_path / "broken.xml"
+    source.write_text("<sbml")
+    with pytest.raises(InputError, match="not valid SBML"):
+        init(tmp_path / "new", source)
+    assert not (tmp_path / "new").exists()
 
 
 def test_every_key_of_the_new_campaign_is_explained():
