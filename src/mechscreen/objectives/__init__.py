@@ -9,12 +9,14 @@ maximum, mostly), and log_peaks (n, outputs), the logarithms of these maxima. An
 """
 
 from mechscreen.objectives.base import Objective
+from mechscreen.objectives.conditions import Conditions
 from mechscreen.objectives.function import UserObjective
 from mechscreen.objectives.labelling import Labelling, get_objective
 from mechscreen.objectives.modes import Modes, count_modes
 from mechscreen.objectives.rings import Rings, mirrored_peaks
 
 __all__ = [
+    "Conditions",
     "Labelling",
     "Modes",
     "Objective",

@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
-from mechscreen.models import Output, Parameter
+from mechscreen.models import Output
 from mechscreen.models.distances import Distance
-from mechscreen.registry import OBJECTIVES
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Metrics, Predictions
 from mechscreen.schemas.screen import ScreenSummary
 from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
+from mechscreen.spaces import Parameter
 from mechscreen.tally import plane_pairs
 
 if TYPE_CHECKING:
     from mechscreen.figures.pairs import Pair
+
+_COUNTING = ("modes", "rings")
+"""Objectives whose classes are numbers of what their names say."""
 
 
 class Results:
@@ -152,6 +155,9 @@ class Results:
         bins = len(counts)
         i, j = plane_pairs(len(self.varied))[plane]
         first, second = self.varied[i], self.varied[j]
+        if any(p.discrete or p.scale != "linear" for p in (first, second)):
+            # Bins are not equally wide in their values, which a line is fitted to.
+            return []
         found = []
         for x, y, counted in ((first, second, counts), (second, first, counts.T)):
             across, up = (p.low + (np.arange(bins) + 0.5) / bins * (p.high - p.low) for p in (x, y))
@@ -173,8 +179,8 @@ class Results:
     def called(self, name: str) -> str:
         """Return a class's name as people call it: with what it counts, where the objective is built in.
 
-        One that was added says itself what its classes are called.
+        Others say themselves what their classes are called.
         """
-        if self.campaign.screen.objective.name not in OBJECTIVES.built_in:
+        if self.campaign.screen.objective.name not in _COUNTING:
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"

@@ -1,0 +1,253 @@
+"""Features: what can be said of a curve in one number, each by its name in expressions.
+
+``period(p53)``, ``amplitude(p53, after=50)``, ``peaks(x, prominence=0.2)``: a curve is a profile or time series of the
+model, in its unit, on its grid. A feature that a curve does not have (the period of what does not oscillate) is NaN,
+and a condition on it is not fulfilled. All take ``after`` and ``before``, which leave out the rest of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.errors import InputError
+from mechscreen.expressions import Function
+from mechscreen.models import Output
+
+CURVE = "curve"
+"""Kind of a profile or time series in expressions."""
+
+PROMINENCE = 0.1
+"""Of a peak, at least, as a share of the curve's range."""
+STEADY = 0.01
+"""Of a steady curve, at most: its range over the last tenth of the grid, as a share of its largest absolute value."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Curves of n samples.
+
+    Attributes
+    ----------
+    values
+        (n, points), in the output's unit.
+    grid
+        (points,).
+    """
+
+    values: NDArray[Any]
+    grid: NDArray[np.float64]
+
+    def part(self, after: float | None, before: float | None) -> Curve:
+        """Return the part of the grid from `after` to `before`, two points at least."""
+        if after is None and before is None:
+            return self
+        inside = np.ones(len(self.grid), bool)
+        if after is not None:
+            inside &= self.grid >= after
+        if before is not None:
+            inside &= self.grid <= before
+        if inside.sum() < 2:
+            raise InputError(
+                f"between {after if after is not None else self.grid[0]:g} and "
+                f"{before if before is not None else self.grid[-1]:g} the grid has fewer than two points; it goes from "
+                f"{self.grid[0]:g} to {self.grid[-1]:g}"
+            )
+        return Curve(np.ascontiguousarray(self.values[:, inside]), self.grid[inside])
+
+    @property
+    def largest(self) -> NDArray[Any]:
+        """(n,), the maximum."""
+        return self.values.max(axis=1)
+
+    @property
+    def least(self) -> NDArray[Any]:
+        """(n,), the minimum."""
+        return self.values.min(axis=1)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of n curves: interior maxima, as `scipy.signal.find_peaks` has them with a least prominence.
+
+    Attributes
+    ----------
+    count, first, last
+        (n,): how many, and when the first and the last is; NaN where there is none. Between grid points by parabola.
+    opening, closing
+        (n,), falls from the first peak, and from the last but one, to the lowest point before the next; NaN where there
+        are fewer than two.
+    prominence
+        (n,), the largest of any maximum; 0 where there is none.
+    """
+
+    count: NDArray[np.int64]
+    first: NDArray[np.float64]
+    last: NDArray[np.float64]
+    opening: NDArray[np.float64]
+    closing: NDArray[np.float64]
+    prominence: NDArray[np.float64]
+
+
+def find_peaks(curve: Curve, prominence: float) -> Peaks:
+    """Find the peaks of curves whose prominence is at least that share of the curve's range."""
+    # Numba is imported where something is computed.
+    from mechscreen.objectives import features_kernel
+
+    n = len(curve.values)
+    count = np.zeros(n, np.int64)
+    times = [np.empty(n) for _ in range(5)]
+    features_kernel.find_peaks(np.ascontiguousarray(curve.values), curve.grid, float(prominence), count, *times)
+    return Peaks(count, *times)
+
+
+def _maximum(curve: Curve) -> NDArray[Any]:
+    return curve.largest
+
+
+def _minimum(curve: Curve) -> NDArray[Any]:
+    return curve.least
+
+
+def _final(curve: Curve) -> NDArray[Any]:
+    return curve.values[:, -1]
+
+
+def _initial(curve: Curve) -> NDArray[Any]:
+    return curve.values[:, 0]
+
+
+def _area(curve: Curve) -> NDArray[Any]:
+    return np.trapezoid(curve.values, curve.grid, axis=1)
+
+
+def _mean(curve: Curve) -> NDArray[Any]:
+    return _area(curve) / (curve.grid[-1] - curve.grid[0])
+
+
+def _amplitude(curve: Curve) -> NDArray[Any]:
+    return (curve.largest - curve.least) / 2
+
+
+def _time_of_peak(curve: Curve) -> NDArray[Any]:
+    return curve.grid[curve.values.argmax(axis=1)]
+
+
+def _width(curve: Curve) -> NDArray[Any]:
+    """Full width at half of the maximum, around it, by straight lines; NaN where an end of the grid is higher."""
+    values, grid = curve.values.astype(float), curve.grid
+    n, points = values.shape
+    top = values.argmax(axis=1)
+    above = values >= curve.largest[:, None] / 2
+    place = np.arange(points)
+    # The last point on the left, and the first on the right, that lies below.
+    left = np.where(~above & (place < top[:, None]), place, -1).max(axis=1)
+    right = np.where(~above & (place > top[:, None]), place, points).min(axis=1)
+    known = (left >= 0) & (right < points) & (curve.largest > 0)
+    rows = np.flatnonzero(known)
+    width = np.full(n, np.nan)
+    half = values[rows, top[rows]] / 2
+
+    def crossing(below: NDArray[np.int64], beside: NDArray[np.int64]) -> NDArray[np.float64]:
+        first, second = values[rows, below], values[rows, beside]
+        return grid[below] + (half - first) / (second - first) * (grid[beside] - grid[below])
+
+    width[rows] = crossing(right[rows], right[rows] - 1) - crossing(left[rows], left[rows] + 1)
+    return width
+
+
+def _steady(curve: Curve, tolerance: float = STEADY) -> NDArray[np.bool_]:
+    last = curve.values[:, min(-2, -(len(curve.grid) // 10)) :]
+    return np.ptp(last, axis=1) <= tolerance * np.abs(curve.values).max(axis=1)
+
+
+def _crossing(curve: Curve, level: float = 0.0) -> NDArray[Any]:
+    """First time at which the curve goes through a level, by straight lines; NaN where it never does."""
+    values = curve.values.astype(float)
+    crosses = (values[:, :-1] < level) != (values[:, 1:] < level)
+    place = crosses.argmax(axis=1)
+    rows = np.arange(len(values))
+    first, second = values[rows, place], values[rows, place + 1]
+    step = np.divide(level - first, second - first, out=np.zeros(len(values)), where=second != first)
+    return np.where(crosses.any(axis=1), curve.grid[place] + step * np.diff(curve.grid)[place], np.nan)
+
+
+def _peaks(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
+    return find_peaks(curve, prominence).count
+
+
+def _prominence(curve: Curve) -> NDArray[Any]:
+    return find_peaks(curve, 0.0).prominence
+
+
+def _period(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
+    """Mean time from a peak to the next; NaN where there are fewer than two."""
+    peaks = find_peaks(curve, prominence)
+    return np.where(peaks.count > 1, (peaks.last - peaks.first) / np.maximum(peaks.count - 1, 1), np.nan)
+
+
+def _damping(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
+    """Logarithmic decrement: by how much the logarithm of the swing falls from a peak to the next.
+
+    NaN where there are fewer than three peaks.
+    """
+    peaks = find_peaks(curve, prominence)
+    with np.errstate(all="ignore"):
+        fall = np.log(peaks.opening / peaks.closing) / np.maximum(peaks.count - 2, 1)
+    return np.where(peaks.count > 2, fall, np.nan)
+
+
+def _rings(curve: Curve, distance: float = 50, prominence: float = PROMINENCE) -> NDArray[Any]:
+    from mechscreen.objectives.rings import mirrored_peaks
+
+    off_centre, _ = mirrored_peaks(_by_peak(curve), distance, prominence)
+    return off_centre // 2
+
+
+def _modes(curve: Curve, dip: float = 0.3, height: float = 0.05) -> NDArray[Any]:
+    from mechscreen.objectives.modes import count_modes
+
+    return count_modes(_by_peak(curve), dip, height)
+
+
+def _by_peak(curve: Curve) -> NDArray[Any]:
+    peak = curve.largest[:, None]
+    return np.divide(curve.values, peak, out=np.zeros_like(curve.values), where=peak > 0)
+
+
+def _feature(compute: Callable[..., Any], *options: str, gives: str = "number") -> Function:
+    def of_part(curve: Curve, after: float | None = None, before: float | None = None, **own: float) -> Any:
+        return compute(curve.part(after, before), **own)
+
+    return Function(of_part, (CURVE,), gives, options=("after", "before", *options))
+
+
+FEATURES: Mapping[str, Function] = {
+    "maximum": _feature(_maximum),
+    "minimum": _feature(_minimum),
+    "mean": _feature(_mean),
+    "initial": _feature(_initial),
+    "final": _feature(_final),
+    "area": _feature(_area),
+    "amplitude": _feature(_amplitude),
+    "time_of_peak": _feature(_time_of_peak),
+    "width": _feature(_width),
+    "crossing": _feature(_crossing, "level"),
+    "steady": _feature(_steady, "tolerance", gives="condition"),
+    "peaks": _feature(_peaks, "prominence"),
+    "prominence": _feature(_prominence),
+    "period": _feature(_period, "prominence"),
+    "damping": _feature(_damping, "prominence"),
+    "rings": _feature(_rings, "distance", "prominence"),
+    "modes": _feature(_modes, "dip", "height"),
+}
+"""Features by name; docs/objectives.md says what each is."""
+
+
+def kind_of(output: Output) -> str | None:
+    """Return what an output is in expressions: a number, a curve; None for a field, of which there are no features."""
+    return {0: "number", 1: CURVE}.get(len(output.grids))

@@ -1,0 +1,115 @@
+"""Features of curves, against SciPy and against curves whose features are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import signal
+
+from mechscreen.errors import InputError
+from mechscreen.models import Output, Outputs
+from mechscreen.objectives import Labelling, get_objective
+from mechscreen.objectives.features import FEATURES, Curve, find_peaks
+
+T = np.linspace(0, 100, 2001)
+
+
+def feature(name, values, grid=T, **options):
+    return np.asarray(FEATURES[name].compute(Curve(np.atleast_2d(values), grid), **options))[0]
+
+
+@given(arrays(np.float64, (3, 25), elements=st.integers(0, 6).map(float)), st.floats(0.05, 0.9))
+def test_peaks_are_those_of_scipy(values, share):
+    grid = np.arange(25.0)
+    found = find_peaks(Curve(values, grid), share)
+    for k, curve in enumerate(values):
+        least = share * np.ptp(curve)
+        expected = signal.find_peaks(curve, prominence=least)[0] if least > 0 else []
+        assert found.count[k] == len(expected)
+        if len(expected):
+            # A parabola moves a top by half a step at most.
+            assert found.first[k] == pytest.approx(expected[0], abs=0.5)
+            assert found.last[k] == pytest.approx(expected[-1], abs=0.5)
+        else:
+            assert np.isnan(found.first[k])
+        every = signal.find_peaks(curve, prominence=0)[1]["prominences"]
+        assert found.prominence[k] == pytest.approx(max(every, default=0.0))
+
+
+@given(st.floats(3, 20), st.floats(0.1, 5), st.floats(0, 6))
+def test_a_sine_has_its_period_and_amplitude_whatever_its_phase(period, amplitude, phase):
+    curve = 10 + amplitude * np.sin(2 * np.pi * T / period + phase)
+    assert feature("period", curve) == pytest.approx(period, rel=2e-3)
+    assert feature("amplitude", curve) == pytest.approx(amplitude, rel=1e-2)
+    assert feature("mean", curve, after=0, before=100) == pytest.approx(10, abs=amplitude * period / 100)
+    assert abs(feature("damping", curve)) < 0.05
+    assert not feature("steady", curve)
+
+
+def test_a_damped_wave_has_its_decrement():
+    # The swing falls by e^(−γ P) from a peak to the next.
+    curve = np.exp(-0.05 * T) * np.cos(2 * np.pi * T / 8)
+    assert feature("damping", curve, prominence=0.01) == pytest.approx(0.05 * 8, rel=0.02)
+    assert feature("period", curve, prominence=0.01) == pytest.approx(8, rel=1e-2)
+
+
+def test_what_does_not_oscillate_has_no_period_and_fulfils_no_condition_on_it():
+    for curve in (np.exp(-T), np.ones_like(T), np.exp(-((T - 50) ** 2) / 20)):
+        assert np.isnan(feature("period", curve))
+    assert feature("steady", np.exp(-T))
+    assert not feature("steady", T)
+    assert feature("peaks", np.exp(-((T - 50) ** 2) / 20)) == 1
+
+
+def test_numbers_of_curves_that_are_known():
+    bell = 3 * np.exp(-((T - 40) ** 2) / (2 * 5**2))
+    assert feature("maximum", bell) == pytest.approx(3)
+    assert feature("time_of_peak", bell) == 40
+    assert feature("width", bell) == pytest.approx(2 * np.sqrt(2 * np.log(2)) * 5, rel=1e-3)
+    assert feature("area", bell) == pytest.approx(3 * 5 * np.sqrt(2 * np.pi), rel=1e-6)
+    assert feature("crossing", bell, level=1.5) == pytest.approx(40 - np.sqrt(2 * np.log(2)) * 5, rel=1e-3)
+    assert np.isnan(feature("crossing", bell, level=4))
+    assert np.isnan(feature("width", T))
+    assert (feature("initial", T), feature("final", T), feature("minimum", T)) == (0, 100, 0)
+    assert feature("final", T, before=50) == 50
+    assert feature("rings", bell, distance=10) == 1
+    assert feature("modes", np.exp(-((T - 20) ** 2) / 9) + np.exp(-((T - 60) ** 2) / 9)) == 2
+
+
+def labelling(classes, *outputs):
+    return Labelling(get_objective("conditions", classes=classes), Outputs(outputs))
+
+
+def test_a_sample_is_of_the_first_class_whose_condition_it_fulfils():
+    classes = {"slow": "period(x) > 10", "moving": "period(x) > 0 and level < 2", "high": "level >= 2"}
+    label = labelling(classes, Output("x", T), Output("level"))
+    curves = 1 + np.array([np.sin(T / 2), np.sin(T), np.sin(T), 0 * T, 0 * T])
+    level = np.array([5.0, 1.0, 3.0, 2.0, 0.0])
+    peaks = curves.max(axis=1)
+    stored = np.concatenate([curves / peaks[:, None], level[:, None]], axis=1)
+    found = label(stored, np.stack([np.log(peaks), np.zeros(5)], axis=1))
+    assert label.objective.class_names == ("other", "slow", "moving", "high")
+    assert found.tolist() == [1, 2, 3, 3, 0]
+    assert label(stored[:0], np.zeros((0, 2))).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (None, "needs the option 'classes'"),
+        ({}, "needs the option 'classes'"),
+        (["a"], "needs the option 'classes'"),
+        ({"a": 3}, "class 'a': 3 is no condition"),
+        ({"other": "x > 1"}, "the class 'other' is what fulfils no condition"),
+        ({"a": "period(x)"}, "is a number; it must be a condition"),
+        ({"a": "period(y) > 1"}, "class 'a': 'period.y. > 1': unknown name 'y'"),
+        ({"a": "x > 1"}, "'x' is a curve where a number should be"),
+        ({"a": "perod(x) > 1"}, "unknown name 'perod'; did you mean 'period'"),
+        ({"a": "period(x, afer=3) > 1"}, "period takes one argument"),
+        ({"a": "mean(x, after=200) > 1"}, "the grid has fewer than two points; it goes from 0 to 100"),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused_with_the_class(classes, message):
+    with pytest.raises(InputError, match=message):
+        labelling(classes, Output("x", T))
