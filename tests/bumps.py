@@ -22,7 +22,7 @@ class Bumps(Model):
             Parameter("place", 0.0, 60.0),
             Parameter("width", 2.0, 12.0),
             Parameter("second", 0.0, 2.0),
-            Parameter("scale", 1.0, 20.0, levels=(1.0, 20.0)),
+            Parameter("scale", 1.0, 20.0, levels=(1.0, 20.0), between=True),
         ]
     )
     outputs = (Output("signal", np.arange(61.0), compare="shape"),)

@@ -239,13 +239,21 @@ def _without_quotes(value: object) -> str:
 
 MODELS: Registry[Any] = Registry(
     "model",
-    {"myc_e2f": "mechscreen.models.myc_e2f:MycE2FModel", "pattern": "mechscreen.models.pattern:PatternModel"},
+    {
+        "myc_e2f": "mechscreen.models.myc_e2f:MycE2FModel",
+        "pattern": "mechscreen.models.pattern:PatternModel",
+        "sbml": "mechscreen.models.sbml:SBMLModel",
+    },
     base="mechscreen.models.base:Model",
     own="package.module:Class or path/to/file.py:Class",
 )
 OBJECTIVES: Registry[Any] = Registry(
     "objective",
-    {"modes": "mechscreen.objectives.modes:Modes", "rings": "mechscreen.objectives.rings:Rings"},
+    {
+        "conditions": "mechscreen.objectives.conditions:Conditions",
+        "modes": "mechscreen.objectives.modes:Modes",
+        "rings": "mechscreen.objectives.rings:Rings",
+    },
     own="package.module:function or path/to/file.py:function",
 )
 NETWORKS: Registry[Any] = Registry(

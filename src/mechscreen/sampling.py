@@ -56,6 +56,14 @@ def sample_seeds(seed: int, start: int, stop: int, stream: str) -> NDArray[np.ui
     return _philox_words(seed, stream, start, stop, 1)[:, 0]
 
 
+def split_mix(seeds: NDArray[np.uint64] | np.uint64, counter: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the words of SplitMix64's sequences (Steele, Lea & Flood 2014) for seeds and places in them, broadcast."""
+    z = seeds + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
 def assign_split(seed: int, start: int, stop: int, fractions: Sequence[float]) -> NDArray[np.uint8]:
     """Return the split (0, 1, …) that each of the samples ``start … stop − 1`` belongs to, shape (stop − start,).
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, nearest, unreadable
-from mechscreen.models import ParameterSpace
+from mechscreen.spaces import Parameter, ParameterSpace
 
 
 def read_parameters(path: Path, space: ParameterSpace, *, normalised: bool = False) -> NDArray[np.float64]:
     """Read parameter sets from a CSV file (UTF-8, comma-separated).
 
     The first row names the parameters, in any order; each further row is one parameter set. A parameter that is fixed
-    in `space` may be left out. Empty lines are skipped.
+    in `space` may be left out. Categories may be given by their names. Empty lines are skipped.
 
     Parameters
     ----------
@@ -44,7 +44,10 @@ def read_parameters(path: Path, space: ParameterSpace, *, normalised: bool = Fal
         raise InputError(f"{path}: has a header but no parameter sets; add a row of values for each")
     columns = [space.names.index(name) for name in names]
     given = np.zeros((len(rows) - 1, len(space)))
-    given[:, columns] = [_numbers(path, line, row, names) for line, row in rows[1:]]
+    if normalised and space.inputs > len(space):
+        raise InputError(f"{path}: categories have no normalised values; give physical ones")
+    known = [] if normalised else [space[name] for name in names]
+    given[:, columns] = [_numbers(path, line, row, names, known) for line, row in rows[1:]]
     if normalised:
         given = space.denormalise(given)
     values = np.tile(space.low, (len(given), 1))
@@ -90,16 +93,28 @@ def _check_header(path: Path, line: int, names: Sequence[str], space: ParameterS
         raise InputError(f"{where}: no column for {', '.join(missing)}; the header names every parameter that varies")
 
 
-def _numbers(path: Path, line: int, row: Sequence[str], names: Sequence[str]) -> list[float]:
+def _numbers(
+    path: Path, line: int, row: Sequence[str], names: Sequence[str], parameters: Sequence[Parameter]
+) -> list[float]:
+    """Return the values of a row; of `parameters`, where they are physical ones."""
     if len(row) != len(names):
         raise InputError(f"{path}, line {line}: {len(row)} values for {len(names)} columns")
     values = []
-    for name, field in zip(names, row, strict=True):
+    for place, (name, field) in enumerate(zip(names, row, strict=True)):
+        parameter = parameters[place] if parameters else None
+        if parameter is not None and field.strip() in parameter.categories:
+            values.append(float(parameter.categories.index(field.strip())))
+            continue
         try:
             value = float(field)
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or "_" in field:
             raise InputError(f"{path}, line {line}, column '{name}': {field.strip()!r} is not a finite number")
+        if parameter is not None and parameter.scale == "log" and value <= 0:
+            raise InputError(
+                f"{path}, line {line}, column '{name}': {field.strip()} has no place on a log scale; "
+                "give a value above 0"
+            )
         values.append(value)
     return values

@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.sampling import split_mix
+
 DISAGREEMENT_BINS = 200
 """Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ; more is in the last."""
 
@@ -29,10 +31,7 @@ def random_keys(index: NDArray[np.int64]) -> NDArray[np.uint64]:
 
     The samples of the least keys are a random sample of any set, and the same one whoever draws it.
     """
-    z = (index.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    return split_mix(np.uint64(0), index.astype(np.uint64))
 
 
 @dataclass(frozen=True)

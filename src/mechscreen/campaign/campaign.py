@@ -29,10 +29,14 @@ from mechscreen.campaign.sections import (
 )
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO
 from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.models import Model, Outputs, ParameterSpace, get_model
+from mechscreen.models import Model, Outputs, get_model
 from mechscreen.registry import ACQUISITIONS
+from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mechscreen.objectives import Labelling, Objective
 
 _LONGEST_PART = 200
@@ -205,6 +209,11 @@ class Campaign(Configuration):
         _ = self.selector
         if not self.screen_space.varied:
             raise InputError("'screen': every parameter is held fixed; let at least one vary")
+        for key, space in (("model", self.space), ("screen", self.screen_space)):
+            try:
+                allowed_share(space, levels=key == "model")
+            except InputError as error:
+                raise InputError(f"'{key}': {error}") from None
         _ = self.targets
         try:
             self.emulators.architecture.check_outputs(self.outputs)
@@ -269,7 +278,36 @@ class Campaign(Configuration):
     @cached_property
     def space(self) -> ParameterSpace:
         """The model's parameters with the campaign's changes."""
-        return self.about.space.restrict({k: v.fields() for k, v in self.model.parameters.items()})
+        try:
+            return self._space()
+        except InputError as error:
+            raise InputError(f"'model': {error}") from None
+
+    def _space(self) -> ParameterSpace:
+        of_model, section = self.about.space, self.model
+        for name in section.derived:
+            _ = of_model[name]
+            if name in section.parameters:
+                raise InputError(f"parameters.{name}: follows from others (derived); leave one of the two out")
+        own = {name: change for name, change in section.parameters.items() if name not in of_model.names}
+        drawn = of_model.restrict({k: v.fields() for k, v in section.parameters.items() if k not in own})
+        parameters = [p for p in drawn if p.name not in section.derived] + [
+            _own_parameter(name, change) for name, change in own.items()
+        ]
+        space = ParameterSpace(
+            parameters,
+            derived=section.derived,
+            constraints=[*of_model.constraints, *section.constraints],
+        )
+        for name in own:
+            if name not in space.used:
+                # What no expression speaks of is a slip.
+                _ = of_model[name]
+        return space
+
+    def simulated(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the model is given for n parameter sets of this campaign's space, (n, d of the model)."""
+        return self.space.values_for(self.about.space.names, parameters)
 
     @cached_property
     def selector(self) -> Campaign | None:
@@ -297,7 +335,7 @@ class Campaign(Configuration):
     def screen_space(self) -> ParameterSpace:
         """What of that space is screened."""
         screen = self.screen
-        changes = {name: change.fields() | {"levels": None} for name, change in screen.parameters.items()}
+        changes = {name: change.fields() for name, change in screen.parameters.items()}
         try:
             narrowed = self.space.restrict(changes)
             if screen.vary is None:
@@ -307,7 +345,7 @@ class Campaign(Configuration):
                 raise InputError(f"vary: {', '.join(fixed)}: held fixed by the model or 'model.parameters'")
         except InputError as error:
             raise InputError(f"'screen': {error}") from None
-        middle = {p.name: (p.low + p.high) / 2 for p in narrowed if p.name not in varied}
+        middle = {p.name: p.middle for p in narrowed if p.name not in varied}
         return narrowed.restrict({name: ParameterChange(value=value).fields() for name, value in middle.items()})
 
     @cached_property
@@ -380,6 +418,10 @@ class Campaign(Configuration):
             else:
                 yield from counted(leaf, value)
 
+        if not {"evaluation", "screen"}.isdisjoint(stages) and any(p.levels and p.discrete for p in self.space):
+            # Earlier releases looked between the levels that a model says, whatever that meant.
+            yield "screen.levels", "kept to"
+
     @property
     def _of_the_model(self) -> Identity:
         """The part of an identity that says what the model is."""
@@ -434,6 +476,18 @@ def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {key: _replaced(inner, texts) for key, inner in value.items()}
     return [_replaced(inner, texts) for inner in value] if isinstance(value, list) else value
+
+
+def _own_parameter(name: str, change: ParameterChange) -> Parameter:
+    """Return a parameter that the model does not have, from which others follow."""
+    fields = change.fields()
+    if not {"low", "high"} <= fields.keys():
+        raise InputError(f"parameters.{name}: is none of the model's, so it needs low and high, or a value")
+    if not name.isidentifier():
+        raise InputError(f"parameters.{name}: give it a name of letters, digits and underscores")
+    if any(isinstance(value, str) for value in (fields["low"], fields["high"], *(fields.get("levels") or ()))):
+        raise InputError(f"parameters.{name}: takes numbers alone")
+    return Parameter(name, **fields)
 
 
 def _with_edition(cls: type[Campaign], values: Mapping[str, Any]) -> dict[str, Any]:

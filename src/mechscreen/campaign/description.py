@@ -12,8 +12,9 @@ from pydantic import Field, ValidationError
 
 from mechscreen.campaign.configuration import Section
 from mechscreen.campaign.sources import files_of, neutral_name, source_of
-from mechscreen.models import Model, Output, Outputs, Parameter, ParameterSpace
+from mechscreen.models import Model, Output, Outputs
 from mechscreen.registry import ACQUISITIONS, MODELS, OBJECTIVES
+from mechscreen.spaces import Parameter, ParameterSpace, Prior
 
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
@@ -49,6 +50,7 @@ class ModelCode(Code):
     """What the model calls itself."""
     parameters: tuple[dict[str, Any], ...]
     outputs: tuple[dict[str, Any], ...]
+    constraints: tuple[str, ...] = ()
 
 
 class ObjectiveCode(Code):
@@ -89,6 +91,7 @@ class Description(Section):
                 title=model.name,
                 parameters=tuple(asdict(parameter) for parameter in model.space),
                 outputs=tuple(output.to_record() for output in model.outputs),
+                constraints=model.space.constraints,
             ),
             objective=ObjectiveCode(
                 name=neutral_name(objective_spec),
@@ -133,7 +136,9 @@ class Description(Section):
     @cached_property
     def space(self) -> ParameterSpace:
         """The model's parameters."""
-        return ParameterSpace([Parameter(**_with_levels(parameter)) for parameter in self.model.parameters])
+        return ParameterSpace(
+            [_parameter(record) for record in self.model.parameters], constraints=self.model.constraints
+        )
 
     @cached_property
     def outputs(self) -> Outputs:
@@ -141,6 +146,14 @@ class Description(Section):
         return Outputs(map(Output.from_record, self.model.outputs))
 
 
-def _with_levels(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    levels = parameter["levels"]
-    return {**parameter, "levels": None if levels is None else tuple(levels)}
+def _parameter(record: Mapping[str, Any]) -> Parameter:
+    """Return a parameter from its record, in which lists stand for tuples."""
+    levels, prior = record["levels"], record.get("prior")
+    return Parameter(
+        **{
+            **record,
+            "levels": None if levels is None else tuple(levels),
+            "categories": tuple(record.get("categories", ())),
+            "prior": None if prior is None else Prior(**prior),
+        }
+    )

@@ -23,37 +23,80 @@ from mechscreen.emulators.settings import (
     TrainingSettings,
 )
 from mechscreen.errors import InputError
+from mechscreen.spaces import Prior
 
 SPLITS = ("train", "validation", "test")
 
 SAMPLE_TIME_LIMIT = 600.0
 
 
-class ParameterChange(Section):
-    """How a campaign departs from a parameter's own range."""
-
-    low: float | None = Field(None, description="New lower bound, within the model's range.")
-    high: float | None = Field(None, description="New upper bound, within the model's range.")
-    levels: tuple[float, ...] | None = Field(None, description="The only values that simulations take; null: all.")
-    value: float | None = Field(None, description="Hold the parameter at this value.")
-
-    @model_validator(mode="after")
-    def _value_stands_alone(self) -> ParameterChange:
-        if self.value is not None and len(self.model_fields_set) > 1:
-            raise ValueError("'value' fixes the parameter, so low, high and levels cannot stand beside it")
-        return self
+class _Given(Section):
+    """A section of which only what was given counts and is written down."""
 
     @model_serializer(mode="wrap")
     def _only_what_was_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # `levels: null` says something, no `levels` says nothing.
         return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
 
+
+class PriorSection(_Given):
+    """How likely a parameter's values are: SciPy's distributions and arguments, cut to the parameter's range."""
+
+    name: str = Field(..., description="uniform, loguniform, normal, lognormal, beta or gamma.")
+    loc: float = Field(0.0, description="SciPy's location; the mean of normal.")
+    scale: float = Field(1.0, description="SciPy's scale; the standard deviation of normal, the median of lognormal.")
+    s: float | None = Field(None, description="SciPy's shape argument of lognormal.")
+    a: float | None = Field(None, description="SciPy's shape argument of beta and gamma.")
+    b: float | None = Field(None, description="SciPy's second shape argument of beta.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, values: Any) -> Any:
+        return {"name": values} if isinstance(values, str) else values
+
+    @model_validator(mode="after")
+    def _is_one(self) -> PriorSection:
+        _ = self.prior
+        return self
+
+    @property
+    def prior(self) -> Prior:
+        """The distribution."""
+        return Prior(**self.model_dump())
+
+
+class ParameterChange(_Given):
+    """How a campaign departs from a parameter as the model declares it, or declares one of its own."""
+
+    low: float | None = Field(None, description="New lower bound, within the model's range.")
+    high: float | None = Field(None, description="New upper bound, within the model's range.")
+    levels: tuple[float | str, ...] | None = Field(None, description="The only values that it takes; null: all.")
+    scale: Literal["linear", "log"] | None = Field(
+        None, description="log: drawn evenly over decades, drawn on such axes, and told to networks as a logarithm."
+    )
+    integer: bool | None = Field(None, description="Whether it takes whole numbers alone.")
+    prior: PriorSection | None = Field(
+        None, description="How likely its values are, within low and high; null: evenly over its scale."
+    )
+    value: float | str | None = Field(None, description="Hold the parameter at this value.")
+
+    @model_validator(mode="after")
+    def _value_stands_alone(self) -> ParameterChange:
+        if self.value is not None and (more := sorted(self.model_fields_set - {"value"})):
+            raise ValueError(f"'value' fixes the parameter, so {', '.join(more)} cannot stand beside it")
+        return self
+
     def fields(self) -> dict[str, Any]:
-        """Return the changed fields of `mechscreen.models.Parameter`."""
+        """Return the changed fields of `mechscreen.spaces.Parameter`; categories may stand there by their names."""
         if self.value is not None:
-            return {"low": self.value, "high": self.value, "levels": None}
-        bounds = {name: bound for name, bound in (("low", self.low), ("high", self.high)) if bound is not None}
-        return bounds | ({"levels": self.levels} if "levels" in self.model_fields_set else {})
+            return {"low": self.value, "high": self.value, "levels": None, "prior": None}
+        given = ("low", "high", "scale", "integer")
+        changed = {name: getattr(self, name) for name in given if getattr(self, name) is not None}
+        if "levels" in self.model_fields_set:
+            changed["levels"] = self.levels
+        if "prior" in self.model_fields_set:
+            changed["prior"] = None if self.prior is None else self.prior.prior
+        return changed
 
 
 class ModelSection(Section):
@@ -69,8 +112,16 @@ class ModelSection(Section):
     )
     parameters: dict[str, ParameterChange] = Field(
         default_factory=dict,
-        description="Departures from the model's ranges, by parameter: `low`, `high`, `levels` (the only values "
-        "simulations take) or `value` (held fixed), in physical units.",
+        description="Departures from the model's parameters, by name: `low`, `high`, `scale` (`linear`, `log`), "
+        "`levels` (the only values that it takes), `integer`, `prior` (docs/parameters.md), or `value` (held fixed), "
+        "in physical units; also new parameters that `derived` speaks of.",
+    )
+    derived: dict[str, str] = Field(
+        default_factory=dict,
+        description="Parameters of the model that follow from others: name → expression, such as `k2: k1 * ratio`.",
+    )
+    constraints: tuple[str, ...] = Field(
+        (), description="Conditions that every parameter set fulfils, such as `k1 < k2`; others are drawn again."
     )
 
 
@@ -261,8 +312,7 @@ class ScreenSection(Section):
     block_size: int = Field(1_000_000, ge=1, le=10**9, description="Parameter sets in one MPI job and file.")
     sampling: Literal["uniform", "sobol"] = Field(
         "uniform",
-        description="How they are drawn: `uniform` or `sobol` (scrambled); the whole range of each parameter, levels "
-        "aside.",
+        description="How they are drawn: `uniform` or `sobol` (scrambled).",
     )
     mode: Literal["full", "cascade"] = Field(
         "full",
@@ -294,10 +344,13 @@ class ScreenSection(Section):
     @model_validator(mode="after")
     def _varied_or_held(self) -> ScreenSection:
         for name, change in self.parameters.items():
-            if change.levels is not None:
-                raise ValueError(f"parameters.{name}: levels are for simulations; a screen takes low, high or value")
+            if wrong := sorted(change.model_fields_set - {"low", "high", "value"}):
+                raise ValueError(
+                    f"parameters.{name}: {', '.join(wrong)}: a screen takes low, high or value; the rest is said of "
+                    "simulations and screen together, in model.parameters"
+                )
             if name in (self.vary or ()) and change.value is not None:
-                raise ValueError(f"'{name}' stands in vary, and parameters.{name} holds it at {change.value:g}")
+                raise ValueError(f"'{name}' stands in vary, and parameters.{name} holds it at {change.value}")
         return self
 
     @model_validator(mode="after")

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from mechscreen.figures import style
+from mechscreen.figures import scales, style
 from mechscreen.figures.text import count, number, percent, plain
 from mechscreen.figures.wrapping import wrap
-from mechscreen.models import Parameter
 from mechscreen.relations import Relation
+from mechscreen.spaces import Parameter
 
 _COLOURS = ("0.85", *style.CYCLE)
 """The first class, by far the most frequent as a rule, is light."""
@@ -42,7 +42,7 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
         cmap=ListedColormap(colours),
         norm=BoundaryNorm(np.arange(len(classes) + 1) - 0.5, len(classes)),
         origin="lower",
-        extent=(x.low, x.high, y.low, y.high),
+        extent=scales.extent(x, y),
         aspect="auto",
         interpolation="nearest",
     )
@@ -58,7 +58,7 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
         handles += ax.plot(
             values[inside], line[inside], color="black", lw=1.4, ls=(0, (4, 2)), label="line of the target"
         )
-    ax.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
+    scales.frame(ax, x, y)
     ax.set(xlabel=wrap(_described(x), 0.5 * width), ylabel=wrap(_described(y), 0.75 * height))
     figure.legend(handles=handles, loc="outside right upper")
     return figure

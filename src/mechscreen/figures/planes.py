@@ -1,7 +1,7 @@
 """Where classes lie in parameter space: all planes of two parameters (Wang et al. 2019, Fig. 5a), and each alone.
 
 Counts of samples come as histograms over the planes of d parameters, (d(d − 1)/2, bins, bins), in the order of
-`mechscreen.tally.plane_pairs`. Bins are equally wide over the range of each parameter.
+`mechscreen.tally.plane_pairs`. Bins are equally wide along the axis of each parameter (`mechscreen.figures.scales`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator
+from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
-from mechscreen.figures import style
+from mechscreen.figures import scales, style
 from mechscreen.figures.text import count
 from mechscreen.figures.wrapping import wrap
-from mechscreen.models import Parameter
+from mechscreen.spaces import Parameter
 from mechscreen.tally import plane_pairs
 
 # More would be too small to read.
@@ -103,6 +103,7 @@ def draw(parameters: Sequence[Parameter], target: NDArray[Any], total: NDArray[A
         x, y = parameters[shown[column]], parameters[shown[row]]
         large = figure.add_axes((0.62, 0.62, 0.3, 0.3))
         _cells(large, x, y, ratio[column, row], scale)
+        scales.frame(large, x, y)
         room = 0.3 * size
         large.set(
             xlabel=wrap(_described(x), room, _MOST_LINES_ENLARGED),
@@ -169,14 +170,14 @@ def draw_marginals(
         top = max(top, float(curves.max()))
         colour = style.CYCLE[place % len(style.CYCLE)]
         for ax, parameter, curve in zip(axes, parameters, curves, strict=False):
-            edges = np.linspace(parameter.low, parameter.high, len(curve) + 1)
-            ax.stairs(curve, edges, baseline=None, lw=1.4, color=colour, label=names[place])
+            ax.stairs(
+                curve, scales.edges(parameter, len(curve)), baseline=None, lw=1.4, color=colour, label=names[place]
+            )
     for j, (ax, parameter) in enumerate(zip(axes, parameters, strict=False)):
         ax.axhline(1, color="0.5", lw=0.8, ls=(0, (3, 2)))
-        ax.set(
-            xlabel=wrap(parameter.label, room, _MOST_LINES), xlim=(parameter.low, parameter.high), ylim=(0, top * 1.05)
-        )
+        ax.set(xlabel=wrap(parameter.label, room, _MOST_LINES), xlim=scales.limits(parameter), ylim=(0, top * 1.05))
         ax.locator_params(axis="x", nbins=3)
+        scales.mark(ax.xaxis, parameter, 4)
         if j % columns == 0:
             ax.set_ylabel("relative\nfrequency")
     for ax in axes[len(parameters) :]:
@@ -278,16 +279,15 @@ def _ratio(hits: NDArray[Any], samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _cells(ax: Axes, x: Parameter, y: Parameter, ratio: NDArray[Any], scale: Normalize) -> None:
-    extent = (x.low, x.high, y.low, y.high)
-    ax.imshow(ratio.T, origin="lower", extent=extent, aspect="auto", norm=scale, interpolation="nearest")
+    ax.imshow(ratio.T, origin="lower", extent=scales.extent(x, y), aspect="auto", norm=scale, interpolation="nearest")
 
 
 def _curve(ax: Axes, parameter: Parameter, relative: NDArray[Any], top: float) -> None:
-    edges = np.linspace(parameter.low, parameter.high, len(relative) + 1)
+    edges = scales.edges(parameter, len(relative))
     ax.stairs(relative, edges, fill=True, color="0.75")
     ax.stairs(relative, edges, color="black", lw=0.9)
     ax.axhline(1, color=style.VERMILION, lw=0.8, ls=(0, (3, 2)))
-    ax.set(xlim=(parameter.low, parameter.high), ylim=(0, top))
+    ax.set(xlim=scales.limits(parameter), ylim=(0, top))
 
 
 def _described(parameter: Parameter) -> str:
@@ -300,8 +300,7 @@ def _outer(
     """Mark the ends of the ranges; name them on the left and bottom of the matrix only, in lines of `room` inches."""
     for axis, parameter in ((ax.xaxis, x), (ax.yaxis, y)):
         axis.set_tick_params(length=2, pad=1.5, labelsize=7)
-        axis.set_major_locator(FixedLocator([parameter.low, parameter.high]))
-        axis.set_major_formatter(FixedFormatter([f"{parameter.low:g}", f"{parameter.high:g}"]))
+        scales.mark_ends(axis, parameter)
     ax.tick_params(labelbottom=bottom, labelleft=left)
     if diagonal:
         # Its height is frequency, not the parameter.

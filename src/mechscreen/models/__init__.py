@@ -1,7 +1,8 @@
 """Mechanistic models: what they take, what they return, and where they are found."""
 
-from mechscreen.models.base import Model, Parameter, ParameterSpace, Simulations, Solution, get_model, model_names
+from mechscreen.models.base import Model, Simulations, Solution, get_model, model_names
 from mechscreen.models.outputs import Output, Outputs, Status
+from mechscreen.spaces import Parameter, ParameterSpace
 
 __all__ = [
     "Model",

@@ -2,183 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import InputError, ModelError, nearest
+from mechscreen.errors import ModelError
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import FloatArray, Output, Outputs
 from mechscreen.registry import MODELS, construct
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a model and the range it is studied in.
-
-    Attributes
-    ----------
-    name
-        Identifier, as it stands in configurations and table headers.
-    low, high
-        Bounds of the range, in physical units; equal for a parameter that is held fixed.
-    unit, symbol, meaning
-        For axes, tables and people. `symbol` is Matplotlib text.
-    levels
-        The only values a training set takes, or None where the whole range is sampled.
-    zero, one
-        Physical values that normalise to 0 and 1; `low` and `high` unless given (a value that is held fixed is 0). They
-        stay when a campaign narrows the range, so a normalised value always means the same.
-    """
-
-    name: str
-    low: float
-    high: float
-    unit: str = ""
-    symbol: str = ""
-    meaning: str = ""
-    levels: tuple[float, ...] | None = None
-    zero: float = math.nan
-    one: float = math.nan
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise InputError(f"parameter '{self.name}': {self.low} … {self.high} is not a range")
-        if math.isnan(self.zero):
-            object.__setattr__(self, "zero", self.low)
-        if math.isnan(self.one):
-            fixed = self.high == self.zero  # and normalises to 0
-            object.__setattr__(self, "one", self.zero + max(1.0, abs(self.zero)) if fixed else self.high)
-        if self.zero == self.one:
-            raise InputError(f"parameter '{self.name}': 'zero' and 'one' are both {self.one}")
-        if self.levels is not None:
-            outside = [level for level in self.levels if not self.low <= level <= self.high]
-            if outside or not self.levels:
-                raise InputError(
-                    f"parameter '{self.name}': levels {list(self.levels)} must be at least one value within "
-                    f"{self.low} … {self.high}"
-                )
-
-    @property
-    def fixed(self) -> bool:
-        """True where the range is a single value."""
-        return self.low == self.high
-
-    @property
-    def label(self) -> str:
-        """Symbol (or name) with the unit in brackets, for an axis."""
-        text = self.symbol or self.name
-        return f"{text} [{self.unit}]" if self.unit else text
-
-
-class ParameterSpace:
-    """The box a model is studied in; maps unit cube ↔ physical ↔ normalised values.
-
-    *Unit* values in [0, 1) are what samplers draw: 0 is `low`, 1 is `high` of the (possibly narrowed) range.
-    *Normalised* values are what emulators and published tables use: 0 is `zero`, 1 is `one` of each parameter,
-    whatever the campaign's range. All methods take and return arrays of shape (n, d).
-    """
-
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self.parameters = tuple(parameters)
-        self.names = tuple(p.name for p in self.parameters)
-        if not self.parameters or len(set(self.names)) != len(self.names):
-            raise InputError(f"parameter names must be unique and at least one: {list(self.names)}")
-        self.low = np.array([p.low for p in self.parameters])
-        self.high = np.array([p.high for p in self.parameters])
-        self._zero = np.array([p.zero for p in self.parameters])
-        self._scale = np.array([p.one for p in self.parameters]) - self._zero
-
-    def __len__(self) -> int:
-        return len(self.parameters)
-
-    def __iter__(self) -> Iterator[Parameter]:
-        return iter(self.parameters)
-
-    def __getitem__(self, name: str) -> Parameter:
-        try:
-            return self.parameters[self.names.index(name)]
-        except ValueError:
-            raise InputError(
-                f"no parameter '{name}'{nearest(name, self.names)} (valid: {', '.join(self.names)})"
-            ) from None
-
-    @property
-    def varied(self) -> tuple[int, ...]:
-        """Places of the parameters that are not held fixed."""
-        return tuple(j for j, parameter in enumerate(self) if not parameter.fixed)
-
-    def physical(self, unit: ArrayLike, *, levels: bool = False) -> FloatArray:
-        """Map unit values (n, d) to physical values; with `levels`, onto the levels where a parameter has any."""
-        u = np.asarray(unit, dtype=float)
-        values = self.low + u * (self.high - self.low)
-        if levels:
-            for j, parameter in enumerate(self.parameters):
-                if parameter.levels is not None:
-                    table = np.array(parameter.levels)
-                    values[:, j] = table[np.minimum((u[:, j] * len(table)).astype(int), len(table) - 1)]
-        return values
-
-    def normalise(self, physical: ArrayLike) -> FloatArray:
-        """Map physical values (n, d) to normalised values."""
-        return (np.asarray(physical, dtype=float) - self._zero) / self._scale
-
-    def denormalise(self, normalised: ArrayLike) -> FloatArray:
-        """Map normalised values (n, d) to physical values."""
-        return self._zero + np.asarray(normalised, dtype=float) * self._scale
-
-    def restrict(self, changes: Mapping[str, Mapping[str, Any]]) -> ParameterSpace:
-        """Return this space with the fields of some parameters replaced (``{"KT": {"high": 500}}``).
-
-        Raises
-        ------
-        InputError
-            For an unknown parameter, or a range that leaves the model's own.
-        """
-        replaced = {}
-        for name, fields in changes.items():
-            old = self[name]
-            new = replace(old, **dict(fields))
-            if new.low < old.low or new.high > old.high:
-                fixed = f": held fixed at {old.low}, unless an option of the model lets it vary"
-                own = fixed if old.fixed else f" {old.low} … {old.high}"
-                raise InputError(f"parameter '{name}': {new.low} … {new.high} leaves the model's range{own}")
-            replaced[name] = new
-        return ParameterSpace([replaced.get(p.name, p) for p in self.parameters])
-
-    def check(self, physical: ArrayLike) -> FloatArray:
-        """Return `physical` as a finite (n, d) array of floats.
-
-        Raises
-        ------
-        InputError
-            Naming the first row and parameter that is not finite, or the shape that was expected.
-        """
-        values = np.asarray(physical, dtype=float)
-        if values.ndim != 2 or values.shape[1] != len(self):
-            raise InputError(
-                f"parameters have shape {values.shape}; expected (n, {len(self)}): {', '.join(self.names)}"
-            )
-        bad = np.argwhere(~np.isfinite(values))
-        if bad.size:
-            i, j = bad[0]
-            raise InputError(f"parameters, row {i}: '{self.names[j]}' is {values[i, j]}; give a finite number")
-        return values
-
-    def outside(self, physical: FloatArray) -> int:
-        """Return how many of n parameter sets, (n, d), lie outside the ranges by more than rounding."""
-        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
-        inside = (physical >= self.low - slack) & (physical <= self.high + slack)
-        return int((~inside.all(axis=1)).sum())
-
+from mechscreen.spaces import ParameterSpace
 
 NUDGE = 5e-6
-"""Relative change of every parameter that a sensitivity is measured with: the rounding of a table of five digits."""
+"""Relative change of continuous parameters that a sensitivity is measured by: the rounding of tables of five digits."""
 
 
 @dataclass(frozen=True)
@@ -308,17 +147,17 @@ class Model(ABC):
         result = _scaled(self.solve(values, sample_seeds), self.outputs, n)
         if not sensitivity:
             return result
-        neighbours = _scaled(self.solve(_nudge(values, sample_seeds), sample_seeds), self.outputs, n)
+        neighbours = _scaled(self.solve(self._nudge(values, sample_seeds), sample_seeds), self.outputs, n)
         distance = Distance.of(self.outputs).by_output(
             result.profiles, result.log_peaks, neighbours.profiles, neighbours.log_peaks
         )
         return replace(result, sensitivity=distance)
 
-
-def _nudge(values: FloatArray, seeds: NDArray[np.uint64]) -> FloatArray:
-    """Change every parameter by a relative ±`NUDGE`; the signs depend on the sample's seed alone."""
-    signs = [np.random.default_rng(int(seed)).choice([-1.0, 1.0], values.shape[1]) for seed in seeds]
-    return values * (1 + NUDGE * np.reshape(signs, values.shape))
+    def _nudge(self, values: FloatArray, seeds: NDArray[np.uint64]) -> FloatArray:
+        """Change what is no number of something by a relative ±`NUDGE`; the signs depend on the sample's seed alone."""
+        signs = [np.random.default_rng(int(seed)).choice([-1.0, 1.0], values.shape[1]) for seed in seeds]
+        by = [0.0 if parameter.discrete else NUDGE for parameter in self.space]
+        return values * (1 + np.array(by) * np.reshape(signs, values.shape))
 
 
 def _scaled(solution: Solution, outputs: Sequence[Output], n: int) -> Simulations:

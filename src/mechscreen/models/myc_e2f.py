@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, nearest
-from mechscreen.models.base import Model, Parameter, ParameterSpace, Solution
+from mechscreen.models.base import Model, Solution
 from mechscreen.models.densities import kernel_density, resolved_bandwidth
 from mechscreen.models.myc_e2f_parameters import CORE, MOLECULES, NOMINAL, PARAMETERS, VARIABLES
 from mechscreen.models.outputs import FloatArray, Output
+from mechscreen.spaces import Parameter, ParameterSpace
 
 _SECONDS = 8e-9
 """Of one step of one trajectory, densities included, on one core of docs/myc-e2f-model.md."""

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.models.base import Model, Parameter, ParameterSpace, Solution
+from mechscreen.models.base import Model, Solution
 from mechscreen.models.outputs import FloatArray, Output
+from mechscreen.spaces import Parameter, ParameterSpace
 
 LENGTH = 80.0
 """Radius of the disc L, dimensionless."""
@@ -56,6 +57,7 @@ def _space() -> ParameterSpace:
                 symbol="$D$",
                 meaning="domain radius",
                 levels=(1.0, 1.4, 1.8, 2.2, 2.6, 3.0),
+                between=True,
             ),
         ]
     )

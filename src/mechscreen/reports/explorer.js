@@ -24,17 +24,24 @@
     const text = Number(value).toPrecision(4);
     return (text.includes("e") ? text : String(Number(text))).replace("-", "−");
   };
+  const told = (value) => (typeof value === "string" ? value : short(value));
   const scaled = (low, high, from, to) => (value) => from + (value - low) / (high - low) * (to - from);
   const inner = { x0: BOX.left, x1: BOX.width - BOX.right, y0: BOX.height - BOX.bottom, y1: BOX.top };
+
+  const px = scaled(0, 1, inner.x0, inner.x1), py = scaled(0, 1, inner.y0, inner.y1);
 
   function frame(svg, x, y) {
     svg.replaceChildren();
     element(svg, "rect", { x: inner.x0, y: inner.y1, width: inner.x1 - inner.x0, height: inner.y0 - inner.y1,
       fill: "none", stroke: "#444" });
-    for (const [value, anchor, at] of [[x.low, "start", inner.x0], [x.high, "end", inner.x1]])
-      element(svg, "text", { x: at, y: inner.y0 + 15, "text-anchor": anchor }, short(value));
-    for (const [value, at] of [[y.low, inner.y0], [y.high, inner.y1 + 9]])
-      element(svg, "text", { x: inner.x0 - 5, y: at, "text-anchor": "end" }, short(value));
+    const across = x.marks?.length ? x.marks.map(([at, name]) => [name, "middle", px(at)])
+      : [[short(x.low), "start", inner.x0], [short(x.high), "end", inner.x1]];
+    for (const [text, anchor, at] of across)
+      element(svg, "text", { x: at, y: inner.y0 + 15, "text-anchor": anchor }, text);
+    const upward = y.marks?.length ? y.marks.map(([at, name]) => [name, py(at) + 4])
+      : [[short(y.low), inner.y0], [short(y.high), inner.y1 + 9]];
+    for (const [text, at] of upward)
+      element(svg, "text", { x: inner.x0 - 5, y: at, "text-anchor": "end" }, text);
     element(svg, "text", { x: (inner.x0 + inner.x1) / 2, y: BOX.height - 8, "text-anchor": "middle", class: "label" },
       x.label);
     const middle = (inner.y0 + inner.y1) / 2;
@@ -81,16 +88,15 @@
     frame(plane, x, y);
     background(plane, i, j);
     root.querySelector(".darkest").textContent = short(data.shades[shade.value].top);
-    const px = scaled(x.low, x.high, inner.x0, inner.x1), py = scaled(y.low, y.high, inner.y0, inner.y1);
     hits.forEach((hit, k) => {
-      const cx = px(hit.parameters[i]), cy = py(hit.parameters[j]);
+      const cx = px(hit.positions[i]), cy = py(hit.positions[j]);
       const mark = hit.stands
         ? element(plane, "circle", { cx, cy, r: 3.5, class: "stands" })
         : element(plane, "path", { d: `M${cx - 3} ${cy - 3}l6 6m0 -6l-6 6`, class: "falls" });
       mark.addEventListener("click", () => choose(k));
     });
     const hit = hits[chosen];
-    element(plane, "circle", { cx: px(hit.parameters[i]), cy: py(hit.parameters[j]), r: 8, class: "chosen" });
+    element(plane, "circle", { cx: px(hit.positions[i]), cy: py(hit.positions[j]), r: 8, class: "chosen" });
   }
 
   const ways = [[0, "simulated"], [1, "emulated"]];
@@ -106,7 +112,7 @@
     frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel },
       { low: shown.low[chosen], high: shown.high[chosen], label: shown.label });
     const px = scaled(shown.grid[0], shown.grid[points - 1], inner.x0, inner.x1);
-    const py = scaled(0, 1, inner.y0, inner.y1 + 8);
+    const py = scaled(0, 1, inner.y0, inner.y1 + 8); // a little room above the largest value
     for (const [way, name] of ways) {
       const values = levelsOf(shown, way, points);
       if (values === null) continue;
@@ -152,7 +158,7 @@
       const [simulated, emulated] = o.values[chosen].map((value) => (value === null ? "failed" : short(value)));
       row(o.label, `simulated ${simulated}, emulated ${emulated}`);
     }
-    parameters.forEach((p, j) => row(p.unit ? `${p.name} [${p.unit}]` : p.name, short(hit.parameters[j])));
+    parameters.forEach((p, j) => row(p.unit ? `${p.name} [${p.unit}]` : p.name, told(hit.parameters[j])));
     root.querySelector(".title").textContent = `Hit ${chosen + 1} of ${hits.length}: sample ${hit.sample}`;
     root.querySelector(".verdict").textContent =
       `emulated: ${hit.emulated}; simulated: ${hit.simulated}; ${hit.confirmed ? "confirmed" : "not confirmed"}`;

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from mechscreen.figures.pairs import Pair
 from mechscreen.figures.style import shown_points
 from mechscreen.figures.text import plain
-from mechscreen.models import Output, Parameter
+from mechscreen.models import Output
+from mechscreen.spaces import Parameter
 from mechscreen.tally import plane_pairs
 
 MOST = 1000
@@ -30,6 +31,8 @@ _BYTES = 4_000_000
 
 _POINTS, _PIXELS = 128, 32
 """Points of a profile, and of an axis of a field, that a page holds, at most."""
+_MOST_MARKS = 6
+"""Of an axis."""
 _MISSING = 255
 """Value of a profile that is not there; the others go from 0 to 254."""
 
@@ -68,14 +71,22 @@ def data(
     target = next(iter(densities.values()))
     values = {
         "parameters": [
-            {"name": p.name, "unit": p.unit, "label": _label(p), "low": p.low, "high": p.high} for p in parameters
+            {
+                "name": p.name,
+                "unit": p.unit,
+                "label": _label(p),
+                "low": p.low,
+                "high": p.high,
+                "marks": _marks(p),
+            }
+            for p in parameters
         ],
         "varied": list(varied),
         "first": _first(varied, target),
         "bins": target.shape[-1],
         "shades": [_shade(name, density) for name, density in densities.items()],
         "outputs": [_output(pair) for pair in shown],
-        "hits": list(hits),
+        "hits": [{**hit, **_placed(parameters, hit["parameters"])} for hit in hits],
     }
     # "</script>" inside a name would end the element that holds this.
     return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
@@ -132,7 +143,24 @@ def _places(output: Output, profiles: NDArray[Any]) -> NDArray[np.int64]:
 
 def _label(parameter: Parameter) -> str:
     name = plain(parameter.symbol) or parameter.name
-    return f"{name} [{parameter.unit}]" if parameter.unit else name
+    unit = f" [{parameter.unit}]" if parameter.unit else ""
+    return f"{name}{unit}{', log scale' if parameter.scale == 'log' else ''}"
+
+
+def _marks(parameter: Parameter) -> list[tuple[float, str]]:
+    """Return position and name of what is marked on an axis; nothing where its ends are enough."""
+    marks = parameter.marks
+    return [(round(at, 4), name) for at, name in marks.items()] if len(marks) <= _MOST_MARKS else []
+
+
+def _placed(parameters: Sequence[Parameter], values: Sequence[float]) -> dict[str, Any]:
+    """Return the values as they are shown, and where each lies along its axis."""
+    return {
+        "parameters": [p.told(value) if p.categories else value for p, value in zip(parameters, values, strict=True)],
+        "positions": [
+            0.5 if p.fixed else float(f"{p.position(value):.4g}") for p, value in zip(parameters, values, strict=True)
+        ],
+    }
 
 
 def _shade(name: str, density: NDArray[Any]) -> dict[str, Any]:

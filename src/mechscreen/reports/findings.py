@@ -20,6 +20,7 @@ from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.evaluation import Indices, Metrics
 from mechscreen.schemas.validation import Share, ValidationSummary
+from mechscreen.spaces import ParameterSpace, allowed_share
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
@@ -93,6 +94,20 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             f"{totals.hits_discarded:,} more discarded for disagreement",
         ),
     ]
+    screened = results.campaign.screen_space
+    if screened.conditional:
+        from scipy.stats import binomtest  # takes a second
+
+        allowed, tried = allowed_share(screened)
+        interval = binomtest(allowed, tried).proportion_ci(method="wilson")
+        numbers.append(
+            KeyNumber(
+                "Of the ranges, the constraints allow",
+                percent(allowed / tried),
+                f"95 % interval {percent(interval.low)} to {percent(interval.high)}, of {tried:,} sets drawn by the "
+                f"priors alone: {', '.join(screened.constraints)}",
+            )
+        )
     if totals.recall is not None:
         numbers.append(
             KeyNumber(
@@ -296,6 +311,7 @@ def _parameter_table(results: Results) -> Table:
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
     importance = results.metrics.importance.parameters
+    on_log = ", in decades where it is drawn over decades" if any(p.scale == "log" for p in varied) else ""
     # The class, and the peak of the output that it is read off.
     shown = (0, 1 + results.order[0])
     rows: list[list[Cell]] = [
@@ -306,11 +322,13 @@ def _parameter_table(results: Results) -> Table:
             parameter.low,
             parameter.high,
             parameter.unit,
+            parameter.drawn,
             f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
             *_indices(importance.get(parameter.name), shown),
         ]
         for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
     ]
+    rows += [[name, "", "", None, None, "", f"follows: {text}", *[None] * 3] for name, text in space.derived.items()]
     return Table(
         "Parameters",
         [
@@ -320,15 +338,27 @@ def _parameter_table(results: Results) -> Table:
             "from",
             "to",
             "unit",
+            "drawn",
             "target's lean",
             "share in the class",
             f"share in the {results.metrics.importance.quantities[shown[1]]}",
         ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
-        "range; positive towards large values. The largest come first. Share: Sobol's total index with its standard "
-        "error, by the ensemble over the campaign's ranges: which part of the variance (of the class's number, of the "
-        "output) is left where all other parameters are known.",
+        f"range{on_log}; positive towards large values. The largest come first. {_shares_of_variance(space)}",
+    )
+
+
+def _shares_of_variance(space: ParameterSpace) -> str:
+    """Return what the shares are, or why there are none."""
+    if space.conditional:
+        return (
+            f"Shares of the variance are not given: the constraints ({', '.join(space.constraints)}) tie parameters "
+            "together, so that no share is one's own."
+        )
+    return (
+        "Share: Sobol's total index with its standard error, by the ensemble over the campaign's ranges and priors: "
+        "which part of the variance (of the class's number, of the output) is left where all others are known."
     )
 
 

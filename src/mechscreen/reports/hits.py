@@ -23,7 +23,8 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
     columns = {name: getattr(table, name) for name in _NUMBERS} | {"sensitivity": table.sensitivity.max(axis=1)}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *campaign.space.names])
+    parameters = _told(campaign, table)
+    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *parameters])
     for i in table.by_trust:
         label = int(table.labels[i])
         writer.writerow(
@@ -33,10 +34,20 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
                 names[label] if label >= 0 else f"failed: {table.reasons[i]}",
                 "yes" if table.confirmed[i] else "no",
                 *("" if np.isnan(columns[name][i]) else f"{columns[name][i]:.4g}" for name in _NUMBERS),
-                *(f"{value:.8g}" for value in table.parameters[i]),
+                *(column[i] for column in parameters.values()),
             ]
         )
     return stream.getvalue()
+
+
+def _told(campaign: Campaign, table: ValidatedHits) -> dict[str, list[str]]:
+    """Return the values of each parameter by its name, those that follow from others last."""
+    space = campaign.space
+    told = {p.name: p.told for p in space if p.categories}
+    return {
+        name: [told[name](value) if name in told else f"{value:.8g}" for value in column]
+        for name, column in space.columns(table.parameters).items()
+    }
 
 
 def list_hits(results: Path, top: int) -> str:

@@ -12,7 +12,8 @@ from mechscreen.campaign import Campaign
 from mechscreen.isolation import CallFailed
 from mechscreen.models.outputs import Status
 from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
-from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.sampling import sample_seeds
+from mechscreen.spaces import Sampler
 from mechscreen.stages.reasons import Reasons
 from mechscreen.stages.simulate import Simulator, simulating
 from mechscreen.stages.table import Speeds
@@ -104,13 +105,11 @@ class _Trial:
     def simulate(self, start: int, stop: int) -> bool:
         """Simulate samples `start` to `stop` − 1 in one call and return whether the call worked."""
         campaign = self._campaign
-        unit = sample_unit(
-            campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), "simulations"
-        )
+        sampler = Sampler(campaign.space, campaign.simulations.sampling, campaign.seed, "simulations", levels=True)
         seeds = sample_seeds(campaign.seed, start, stop, "simulation seeds")
         self._tried += stop - start
         try:
-            result = self._simulator(campaign.space.physical(unit, levels=True), seeds, False)
+            result = self._simulator(campaign.simulated(sampler.draw(start, stop).physical), seeds, False)
         except CallFailed as error:
             self._reasons.add(Status.ERROR.name, " ".join(str(error).split()))
             return False
@@ -151,7 +150,7 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     rng = np.random.default_rng(0)
     n = _BATCHES * batch
     samples = Samples(
-        rng.random((n, len(campaign.space)), np.float32),
+        rng.random((n, campaign.space.inputs), np.float32),
         rng.random((n, *outputs.shape), np.float32),
         rng.random((n, len(outputs)), np.float32),
         Distance.of(outputs),

@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from mechscreen.emulators.settings import Combine, Precision
-from mechscreen.models import Output, Outputs, Parameter, ParameterSpace
+from mechscreen.models import Output, Outputs
 from mechscreen.models.distances import Distance
 from mechscreen.schemas.model import Floats, ModelArrays, Singles
+from mechscreen.spaces import Parameter, ParameterSpace
+from mechscreen.spaces.parameter import Scale
 from mechscreen.storage import ArrayFile, FileError, Record, StageRecord, read_text, write_text
 
 
@@ -28,6 +31,8 @@ class ParameterRecord(Record):
     zero: float
     one: float
     unit: str
+    scale: Scale = "linear"
+    categories: list[str] = Field(default_factory=list)
 
 
 class MemberRecord(StageRecord):
@@ -75,7 +80,10 @@ class MemberRecord(StageRecord):
     @property
     def space(self) -> ParameterSpace:
         """The parameters."""
-        return ParameterSpace([Parameter(**parameter.model_dump()) for parameter in self.parameters])
+        records = (parameter.model_dump() for parameter in self.parameters)
+        return ParameterSpace(
+            [Parameter(**{**record, "categories": tuple(record["categories"])}) for record in records]
+        )
 
     @property
     def deviations(self) -> list[float]:

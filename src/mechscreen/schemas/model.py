@@ -8,7 +8,8 @@ from typing import Annotated, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.models import Output, Outputs, ParameterSpace
+from mechscreen.models import Output, Outputs
+from mechscreen.spaces import ParameterSpace
 from mechscreen.storage import ArrayFile
 
 Floats = NDArray[np.float64]

@@ -180,13 +180,16 @@ def _disagreement(
 
 
 def _importance(campaign: Campaign, ensemble: Ensemble) -> Importance:
-    """Return Sobol's indices of what the ensemble predicts over the campaign's ranges, with standard errors.
+    """Return Sobol's indices of what the ensemble predicts over the priors of the campaign, with standard errors.
 
     Of the class's number, and of each output's log peak, or mean where it is not scaled by its peak: the share of the
     variance that a parameter explains alone (first order), and the one that is left where all others are known (total;
-    Saltelli et al. 2010). None where a quantity does not vary.
+    Saltelli et al. 2010). None where a quantity does not vary; of no parameter where constraints tie them together.
     """
     space, outputs = campaign.space, campaign.outputs
+    if space.conditional:
+        # Of parameters that depend on one another, no share of the variance is one's own.
+        return Importance(quantities=["class", *map(_quantity, outputs)], parameters={})
     varied = list(space.varied)
 
     def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:

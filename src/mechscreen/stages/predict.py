@@ -16,10 +16,11 @@ from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.backends.base import AUTO
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
-from mechscreen.models import Outputs, ParameterSpace
+from mechscreen.models import Outputs
 from mechscreen.models.distances import Distance
 from mechscreen.schemas.emulators import EnsembleRecord, MemberRecord, PredictedTable
 from mechscreen.schemas.model import ModelArrays
+from mechscreen.spaces import ParameterSpace
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 

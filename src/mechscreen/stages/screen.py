@@ -23,6 +23,7 @@ from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_unit
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.screen import Axes, HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
+from mechscreen.spaces import Sampler
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs
@@ -170,26 +171,26 @@ class Search:
         return block * size, (block + 1) * size
 
     def sample(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the samples ``start … stop − 1`` as unit and as physical values, each (n, d)."""
+        """Return the samples ``start … stop − 1``: positions along the axes, and physical values, each (n, d)."""
         campaign = self.campaign
-        unit = sample_unit(campaign.screen.sampling, campaign.seed, start, stop, len(campaign.space), "screen")
-        return unit, campaign.screen_space.physical(unit)
+        draws = Sampler(campaign.screen_space, campaign.screen.sampling, campaign.seed, "screen").draw(start, stop)
+        return draws.position, draws.physical
 
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
-        unit, physical = self.sample(start, stop)
-        labels = np.empty(len(unit), np.int64)
-        disagreement = np.full(len(unit), np.nan, np.float32)
-        audited = np.zeros(len(unit), bool)
+        position, physical = self.sample(start, stop)
+        labels = np.empty(len(physical), np.int64)
+        disagreement = np.full(len(physical), np.nan, np.float32)
+        audited = np.zeros(len(physical), bool)
         found = []
         # What an ensemble says of all at once may be more than memory holds.
         size = ensemble.batch_size * max(1, _VALUES // (math.prod(ensemble.shape) * ensemble.batch_size))
-        for first in range(0, len(unit), size):
+        for first in range(0, len(physical), size):
             part = slice(first, first + size)
             of_part = labels[part], disagreement[part], audited[part]
             found.append(self._label(ensemble, start + first, physical[part], *of_part))
         limit = self.campaign.screen.disagreement_limit
-        counts.add(unit[:, self.varied], labels, disagreement, limit)
+        counts.add(position[:, self.varied], labels, disagreement, limit)
         hit = np.isin(labels, self.targets) & (disagreement <= limit)
         counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
         return self.no_hits().join(found)

@@ -12,8 +12,9 @@ from mechscreen import storage
 from mechscreen.acquisitions import Candidates, choose
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.simulations import Selection
+from mechscreen.spaces import Sampler
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.simulate import selected_parameters
@@ -48,16 +49,14 @@ def select(campaign: Campaign, shard: int) -> Path:
         return path
     assert campaign.selection is not None
     each = campaign.selection.candidates
-    unit = sample_unit(
-        campaign.simulations.sampling, campaign.seed, start * each, stop * each, len(campaign.space), _STREAM
-    )
-    physical = campaign.space.physical(unit, levels=True)
+    sampler = Sampler(campaign.space, campaign.simulations.sampling, campaign.seed, _STREAM, levels=True)
+    physical = sampler.draw(start * each, stop * each).physical
     candidates = _judge(campaign, selector, physical)
     seed = sample_seeds(campaign.seed, shard, shard + 1, _STREAM)[0]
     chosen = choose(campaign.selection.acquisition, candidates, stop - start, np.random.default_rng(int(seed)))
     Selection(
         selector=selector.name,
-        candidates=len(unit),
+        candidates=len(physical),
         index=np.arange(start, stop),
         parameters=physical[chosen],
         disagreement=candidates.disagreement[chosen],
@@ -68,7 +67,7 @@ def select(campaign: Campaign, shard: int) -> Path:
         "select %s: %d of %d candidates, %d of which may be of the target's classes; disagreement %.4f, of all %.4f",
         path.stem,
         len(chosen),
-        len(unit),
+        len(physical),
         candidates.in_target[chosen].sum(),
         candidates.disagreement[chosen].mean(),
         candidates.disagreement.mean(),

@@ -27,9 +27,10 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.registry import MODELS
 from mechscreen.resumable import Resumable, run
-from mechscreen.sampling import sample_seeds, sample_unit
+from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import PartialSimulationFile, Selection, SimulationFile
+from mechscreen.spaces import Sampler
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.reasons import Reasons
 from mechscreen.tables import read_parameters
@@ -91,9 +92,11 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
         index=np.arange(start, stop),
         parameters=_shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
+        about=ModelArrays.of(campaign),
         origin=provenance(campaign, "simulations"),
         identity=campaign.identity("simulations"),
         shard=shard,
+        to_model=campaign.simulated,
     )
     run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
@@ -154,6 +157,7 @@ def simulate_table(
         index=np.arange(n),
         parameters=parameters,
         seeds=np.arange(n, dtype=np.uint64),
+        about=ModelArrays.of(instance),
         origin={
             **identity.attributes,
             "campaign_name": table.name,
@@ -238,10 +242,13 @@ class Task:
     index: NDArray[np.int64]
     parameters: NDArray[np.float64]
     seeds: NDArray[np.uint64]
+    about: ModelArrays
     origin: Mapping[str, storage.Attribute]
     identity: Identity
     shard: int | None = None
     sensitivity: bool = False
+    to_model: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda parameters: parameters
+    """What the model is given for rows of `parameters`."""
 
     @property
     def outputs(self) -> Outputs:
@@ -371,7 +378,7 @@ class _Simulation(Resumable):
             status=self.status[done],
             reasons=self.reasons[done].astype(str),
             sensitivity=self.sensitivity[done] if task.sensitivity else None,
-            about=ModelArrays.of(task.model),
+            about=task.about,
         )
 
 
@@ -541,7 +548,7 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
 
 def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Simulated:
     start = time.perf_counter()
-    result = simulator(task.parameters[rows], task.seeds[rows], sensitivity)
+    result = simulator(task.to_model(task.parameters[rows]), task.seeds[rows], sensitivity)
     return _Simulated(
         result.profiles.astype(np.float32),
         result.log_peaks,
@@ -586,5 +593,5 @@ def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
     if campaign.selection is not None:
         return selected_parameters(campaign, shard)
     start, stop = campaign.simulations.sample_range(shard)
-    unit = sample_unit(campaign.simulations.sampling, campaign.seed, start, stop, len(campaign.space), _STREAM)
-    return campaign.space.physical(unit, levels=True)
+    sampler = Sampler(campaign.space, campaign.simulations.sampling, campaign.seed, _STREAM, levels=True)
+    return sampler.draw(start, stop).physical

@@ -239,7 +239,16 @@ def _write_member(campaign: Campaign, member: int, training: Training, folder: P
         weights=training.network.count_params(),
         model_sha256=storage.sha256(folder / "model.keras"),
         parameters=[
-            ParameterRecord(name=p.name, low=p.low, high=p.high, zero=p.zero, one=p.one, unit=p.unit)
+            ParameterRecord(
+                name=p.name,
+                low=p.low,
+                high=p.high,
+                zero=p.zero,
+                one=p.one,
+                unit=p.unit,
+                scale=p.scale,
+                categories=list(p.categories),
+            )
             for p in campaign.space
         ],
         outputs=[

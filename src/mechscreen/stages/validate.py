@@ -66,8 +66,10 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
             index=np.arange(len(hits.index)),
             parameters=hits.parameters,
             seeds=_seeds(campaign, hits.index),
+            about=ModelArrays.of(campaign),
             origin=provenance(campaign, "validation"),
             identity=campaign.identity("validation"),
+            to_model=campaign.simulated,
         )
         _simulate(task, ranks, deadline)
         simulated = ranks.from_root(lambda: SimulationFile.read(task.path))
@@ -91,7 +93,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 nearest_index=nearest_index,
                 sensitivity=sensitivity,
                 class_names=np.array(campaign.class_names),
-                about=ModelArrays.of(task.model),
+                about=task.about,
             )
             _summarise(search, table, screened, found, training).write(campaign.paths.validation_summary)
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
