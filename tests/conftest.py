@@ -4,8 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+# Before any test loads TensorFlow, after which it cannot be loaded (`mechscreen.models.sbml`).
+with suppress(ImportError):
+    import roadrunner  # noqa: F401
 import pytest
 from hypothesis import settings
 

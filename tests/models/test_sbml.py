@@ -1,6 +1,8 @@
 """Models from files: against the SBML Test Suite, SciPy, and the engine on files that were rewritten instead of set."""
 
 import math
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -309,3 +311,12 @@ def test_an_event_at_the_very_start_happens_once_with_the_values_that_were_set(f
     text = f"model m\n compartment c = 1; species S in c; S = 1; k = 3; y = 0; J: S -> ; k*S;\n {event}\n end"
     model = SBMLModel(file(text), vary={"k": [1, 9]}, outputs=["y", "k"], end=1.0, points=3)
     assert [series(model, [k])["y"][-1] for k in (5.0, 1.0, 7.0)] == [5.0, 0.0, 7.0]
+
+
+def test_after_tensorflow_the_engine_is_refused_instead_of_ending_the_process(file):
+    path = file(REPRESSILATOR)
+    simulate = f"SBMLModel({path!r}).simulate([[50, 3, 1]])"
+    code = f"import tensorflow\nfrom mechscreen.models.sbml import SBMLModel\n{simulate}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "libroadrunner cannot be loaded after TensorFlow into one process" in done.stderr

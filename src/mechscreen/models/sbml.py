@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.models.base import Model, Solution
 from mechscreen.models.outputs import FloatArray, Output
 from mechscreen.models.sbml_document import Prepared, Quantity, prepare, read_document
@@ -251,6 +252,12 @@ class _Engine:
         tolerances: tuple[float, float],
         steps: int,
     ) -> None:
+        if "tensorflow" in sys.modules and "roadrunner" not in sys.modules:
+            # Seen by trying: loading it would end the process. The other way round all is well.
+            raise ModelError(
+                "model 'sbml': libroadrunner cannot be loaded after TensorFlow into one process; import roadrunner "
+                "before Keras, or simulate in a process of its own, as campaigns and mechscreen simulate do"
+            )
         import roadrunner
 
         roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)
