@@ -192,7 +192,7 @@ def test_every_key_is_explained_in_config_readme():
             {"KT": {"high": 1e9}},
             "'screen': parameter 'KT': 50.0 … 1000000000.0 leaves the model's",
         ),
-        ("screen.parameters", {"KT": {"levels": [100]}}, "parameters.KT: levels are for simulations"),
+        ("screen.parameters", {"KT": {"levels": [100]}}, "parameters.KT: levels: a screen takes low, high or value"),
         ("screen", VALID["screen"] | {"vary": ["KT"], "parameters": {"KT": {"value": 100}}}, "'KT' stands in vary"),
         ("base", "../up", "'base' is '../up'"),
         ("results", "a{b}", "braces are wildcards of Snakemake"),

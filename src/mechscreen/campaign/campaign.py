@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Set
 from functools import cache, cached_property
 from pathlib import Path
@@ -290,19 +291,19 @@ class Campaign(Configuration):
             if name in section.parameters:
                 raise InputError(f"parameters.{name}: follows from others (derived); leave one of the two out")
         own = {name: change for name, change in section.parameters.items() if name not in of_model.names}
+        spoken = set(re.findall(r"\w+", " ".join([*section.derived.values(), *section.constraints])))
+        slips = [name for name in own if name not in spoken]
+        for name in slips:
+            if not {"low", "high"} <= own[name].fields().keys():
+                _ = of_model[name]
         drawn = of_model.restrict({k: v.fields() for k, v in section.parameters.items() if k not in own})
         parameters = [p for p in drawn if p.name not in section.derived] + [
             _own_parameter(name, change) for name, change in own.items()
         ]
-        space = ParameterSpace(
-            parameters,
-            derived=section.derived,
-            constraints=[*of_model.constraints, *section.constraints],
-        )
-        for name in own:
-            if name not in space.used:
-                # What no expression speaks of is a slip.
-                _ = of_model[name]
+        constraints = [*of_model.constraints, *section.constraints]
+        space = ParameterSpace(parameters, derived=section.derived, constraints=constraints)
+        for name in slips:
+            _ = of_model[name]
         return space
 
     def simulated(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:

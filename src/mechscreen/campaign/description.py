@@ -89,7 +89,7 @@ class Description(Section):
                 seconds=float(model.seconds),
                 isolated=bool(model.isolated),
                 title=model.name,
-                parameters=tuple(asdict(parameter) for parameter in model.space),
+                parameters=tuple(map(_record, model.space)),
                 outputs=tuple(output.to_record() for output in model.outputs),
                 constraints=model.space.constraints,
             ),
@@ -144,6 +144,11 @@ class Description(Section):
     def outputs(self) -> Outputs:
         """The model's outputs."""
         return Outputs(map(Output.from_record, self.model.outputs))
+
+
+def _record(parameter: Parameter) -> dict[str, Any]:
+    """Return a parameter as JSON has it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(parameter).items()}
 
 
 def _parameter(record: Mapping[str, Any]) -> Parameter:

@@ -74,7 +74,7 @@ class Conditions:
         of_model, conditions = self._bound
         n = len(next(iter(outputs.values())))
         values: dict[str, Any] = {
-            output.name: Curve(np.asarray(outputs[output.name]), output.grid)
+            output.name: Curve.of(np.asarray(outputs[output.name]), output.grid)
             if kind_of(output) == "curve"
             else np.asarray(outputs[output.name])
             for output in of_model

@@ -22,9 +22,11 @@ CURVE = "curve"
 """Kind of a profile or time series in expressions."""
 
 PROMINENCE = 0.1
-"""Of a peak, at least, as a share of the curve's range."""
+"""Of a peak, at least, as a share of the largest absolute value of the whole curve: less may be the solver's tolerance,
+or the roughness of what networks say of a curve that does nothing."""
 STEADY = 0.01
-"""Of a steady curve, at most: its range over the last tenth of the grid, as a share of its largest absolute value."""
+"""Of a steady curve, at most: its range over the last tenth of the grid, as a share of the largest absolute value of
+the whole curve."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,18 @@ class Curve:
         (n, points), in the output's unit.
     grid
         (points,).
+    size
+        (n,), largest absolute value of the whole curves, of which these may be a part.
     """
 
     values: NDArray[Any]
     grid: NDArray[np.float64]
+    size: NDArray[Any]
+
+    @classmethod
+    def of(cls, values: NDArray[Any], grid: NDArray[np.float64]) -> Curve:
+        """Return whole curves."""
+        return cls(values, grid, np.abs(values).max(axis=1))
 
     def part(self, after: float | None, before: float | None) -> Curve:
         """Return the part of the grid from `after` to `before`, two points at least."""
@@ -57,7 +67,7 @@ class Curve:
                 f"{before if before is not None else self.grid[-1]:g} the grid has fewer than two points; it goes from "
                 f"{self.grid[0]:g} to {self.grid[-1]:g}"
             )
-        return Curve(np.ascontiguousarray(self.values[:, inside]), self.grid[inside])
+        return Curve(np.ascontiguousarray(self.values[:, inside]), self.grid[inside], self.size)
 
     @property
     def largest(self) -> NDArray[Any]:
@@ -94,14 +104,15 @@ class Peaks:
 
 
 def find_peaks(curve: Curve, prominence: float) -> Peaks:
-    """Find the peaks of curves whose prominence is at least that share of the curve's range."""
+    """Find the peaks of curves whose prominence is at least that share of the curve's size."""
     # Numba is imported where something is computed.
     from mechscreen.objectives import features_kernel
 
     n = len(curve.values)
     count = np.zeros(n, np.int64)
     times = [np.empty(n) for _ in range(5)]
-    features_kernel.find_peaks(np.ascontiguousarray(curve.values), curve.grid, float(prominence), count, *times)
+    least = float(prominence) * curve.size.astype(float)
+    features_kernel.find_peaks(np.ascontiguousarray(curve.values), curve.grid, least, count, *times)
     return Peaks(count, *times)
 
 
@@ -162,7 +173,7 @@ def _width(curve: Curve) -> NDArray[Any]:
 
 def _steady(curve: Curve, tolerance: float = STEADY) -> NDArray[np.bool_]:
     last = curve.values[:, min(-2, -(len(curve.grid) // 10)) :]
-    return np.ptp(last, axis=1) <= tolerance * np.abs(curve.values).max(axis=1)
+    return np.ptp(last, axis=1) <= tolerance * curve.size
 
 
 def _crossing(curve: Curve, level: float = 0.0) -> NDArray[Any]:

@@ -7,10 +7,11 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True)
-def find_peaks(curves, times, share, count, first, last, opening, closing, largest):  # type: ignore[no-untyped-def]
+def find_peaks(curves, times, least, count, first, last, opening, closing, largest):  # type: ignore[no-untyped-def]
     """Fill for each curve, (n,): number of peaks, time of the first and of the last, first and last swing, prominence.
 
-    A swing is the fall from a peak to the lowest point before the next one. What there is not is NaN.
+    Peaks have a prominence of `least`, (n,), or more; the prominence that is filled is the largest of any maximum. A
+    swing is the fall from a peak to the lowest point before the next one. What there is not is NaN.
     """
     points = curves.shape[1]
     for sample in range(curves.shape[0]):
@@ -18,12 +19,6 @@ def find_peaks(curves, times, share, count, first, last, opening, closing, large
         count[sample] = 0
         first[sample] = last[sample] = opening[sample] = closing[sample] = np.nan
         largest[sample] = 0.0
-        low = high = x[0]
-        for value in x:
-            low, high = min(low, value), max(high, value)
-        if not (high > low):
-            continue
-        least = share * (np.float64(high) - np.float64(low))
         before = -1
         i = 1
         while i < points - 1:
@@ -47,7 +42,7 @@ def find_peaks(curves, times, share, count, first, last, opening, closing, large
                 j += 1
             prominence = np.float64(x[i]) - np.float64(max(left, right))
             largest[sample] = max(largest[sample], prominence)
-            if prominence >= least:
+            if prominence >= least[sample]:
                 middle = (i + end) // 2
                 if before >= 0:
                     trough = x[before]

@@ -140,7 +140,7 @@ screen:
     name: conditions
     options:
       classes:
-        oscillates: "peaks({first}, after=50) >= 3"
+        oscillates: "peaks({first}, prominence=0.2, after=50) >= 3"
     target: [oscillates]
 
 validation:

@@ -112,11 +112,6 @@ class ParameterSpace:
         """Whether some sets are not allowed, so that the parameters depend on one another."""
         return bool(self._constraints)
 
-    @property
-    def used(self) -> frozenset[str]:
-        """Names of the parameters that derived ones and constraints speak of."""
-        return frozenset(name for e in [*self._derived.values(), *self._constraints] for name in e.names)
-
     def draw(self, unit: ArrayLike, *, levels: bool = False) -> Draws:
         """Map unit values to parameter sets, allowed or not.
 
