@@ -240,6 +240,7 @@ def _without_quotes(value: object) -> str:
 MODELS: Registry[Any] = Registry(
     "model",
     {
+        "command": "mechscreen.models.command:CommandModel",
         "myc_e2f": "mechscreen.models.myc_e2f:MycE2FModel",
         "pattern": "mechscreen.models.pattern:PatternModel",
         "sbml": "mechscreen.models.sbml:SBMLModel",

@@ -112,10 +112,10 @@ def test_a_source_that_cannot_be_looked_at_is_not_left_out(tmp_path, lose):
     table.write_text("1")
     spec = f"{tmp_path / 'model.py'}:Model"
     assert set(sources.source_of(spec)) == {"model.py", "helper.py"}
-    assert set(sources.files_of(spec, {"rates": str(table), "no_name": "a/\0", "word": "rates"})) == {str(table)}
+    assert set(sources.files_of({"rates": str(table), "no_name": "a/\0", "word": "rates"})) == {str(table)}
     lose("helper.py", errno.ESTALE)
     with pytest.raises(StorageError, match=r"helper\.py: cannot be read: the network file system lost it"):
         sources.source_of(spec)
     lose("rates.csv", errno.EACCES)
     with pytest.raises(StorageError, match=r"rates\.csv: cannot be read: permission denied"):
-        sources.files_of(spec, {"rates": str(table)})
+        sources.files_of({"rates": str(table)})

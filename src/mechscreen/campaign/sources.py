@@ -25,7 +25,7 @@ def neutral_name(spec: str) -> str:
 
 
 def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
-    """Return what the code of a loaded object is, by name; {} for one that comes with mechscreen.
+    """Return what the code of a loaded object is, by name; of one that comes with mechscreen, the given files alone.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
     """
     location, colon, _ = spec.rpartition(":")
     if not colon:
-        return {}
+        return {path.name: sha256(path) for path in map(Path, files)}
     if location.endswith(".py"):
         path = Path(location).resolve()
         root = path.parent
@@ -59,9 +59,9 @@ def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
     return found
 
 
-def files_of(spec: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the SHA-256 of each file that the options of a user's object name, by what stands there."""
-    return {text: sha256(Path(text)) for text in _texts(options) if _names_file(text)} if ":" in spec else {}
+def files_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each file that options name, by what stands there."""
+    return {text: sha256(Path(text)) for text in _texts(options) if _names_file(text)}
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,406 @@
+"""Any program as a model: a command line, files that it reads, files that it writes.
+
+Each sample runs in a scratch folder of its own, so that fixed file names do no harm. What a program is told are the
+parameters, in its command line, in files made from templates, or in its environment; what it says is read from files or
+from what it prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.errors import InputError, nearest, unreadable
+from mechscreen.models.base import Model, Solution
+from mechscreen.models.outputs import FloatArray, Output
+from mechscreen.spaces import Parameter, ParameterSpace, Prior
+
+STDOUT = "stdout"
+_NAME = re.compile(r"\{(\w+)\}")
+_WORDS = ("seed", "folder")
+"""What beside parameters stands in templates: the sample's seed, and the folder in which the campaign was started."""
+_MOST_BYTES = 2**26
+"""Of what is read from a program, and of a template."""
+_LAST_LINES, _LONGEST = 5, 400
+_OUTPUT_KEYS = ("file", "column", "path", "row", "grid", "scale", "unit", "floor", "grid_name", "grid_unit", "view")
+
+
+class Unusable(Exception):  # noqa: N818 - its text is the reason that people read
+    """What a program did or wrote is of no use: why."""
+
+
+class CommandModel(Model):
+    """A program that is called once for each sample.
+
+    Parameters
+    ----------
+    command
+        Its command line, split as a shell would, without one: ``./simulate --k1 {k1} --seed {seed}``. A program with a
+        slash in its name is looked for from the folder in which the campaign is started, ``{folder}``; it runs in a
+        scratch folder.
+    parameters
+        Name → ``[low, high]``, or a mapping to fields of `mechscreen.Parameter` (``{low, high, scale, integer, unit,
+        …}``). Each has to stand somewhere: in the command, in a template, or in the environment.
+    outputs
+        Name → where it is read: ``{file: out.csv, column: x}`` (CSV, TSV and other columns of numbers, by name or by
+        number from 0), ``{file: out.npy}``, ``{file: out.h5, path: group/x}``, ``{file: out.json, path: a.b}``;
+        ``file: stdout`` for what it prints. With ``grid``, a profile or time series: the points, or
+        ``{start, end, points}``; without, a number (of a column the last row, unless ``row`` says another). Further
+        keys are those of `mechscreen.Output`: scale, unit, floor, ….
+    templates
+        Name of a file in the scratch folder → file that it is made from; in both forms, ``{k1}`` stands for a value.
+    environment
+        Variable → text in which ``{k1}`` stands for a value.
+    time_limit
+        Seconds that a run may take.
+    """
+
+    name: ClassVar[str] = "command"
+    version: ClassVar[str] = "1"
+
+    def __init__(
+        self,
+        command: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        templates: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        time_limit: float = 600.0,
+    ) -> None:
+        self._folder = Path.cwd()
+        self.space = ParameterSpace(
+            [_parameter(name, given) for name, given in _mapping("parameters", parameters).items()]
+        )
+        self._reads = [_Read.of(name, given) for name, given in _mapping("outputs", outputs).items()]
+        self.outputs = tuple(read.output for read in self._reads)
+        self._words = self._program(command)
+        self._templates = {name: _template(name, Path(source)) for name, source in (templates or {}).items()}
+        self._environment = {str(name): str(text) for name, text in (environment or {}).items()}
+        self.files = self._own_files()
+        self._check_names()
+        if not (isinstance(time_limit, int | float) and 0 < time_limit < 1e7):
+            raise InputError(f"model 'command': time_limit = {time_limit!r} is no number of seconds")
+        self._time_limit = float(time_limit)
+
+    def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
+        """Call the program for each sample; see `Model.solve`."""
+        found = {read.output.name: np.full((len(parameters), *read.output.shape), np.nan) for read in self._reads}
+        reasons = [""] * len(parameters)
+        for row, (values, seed) in enumerate(zip(parameters, seeds, strict=True)):
+            # Below the folder of this process, which is removed in the end.
+            with tempfile.TemporaryDirectory(prefix="sample-", ignore_cleanup_errors=True) as scratch:
+                try:
+                    self._run(Path(scratch), values, int(seed))
+                    for read in self._reads:
+                        found[read.output.name][row] = read.read(Path(scratch))
+                except Unusable as why:
+                    reasons[row] = str(why)
+                    for name in found:
+                        found[name][row] = np.nan
+        return Solution(found, reasons)
+
+    def _run(self, scratch: Path, values: FloatArray, seed: int) -> None:
+        told = {p.name: _told(p, value) for p, value in zip(self.space, values, strict=True)}
+        told |= {"seed": str(seed), "folder": str(self._folder)}
+        for name, text in self._templates.items():
+            path = scratch / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_filled(text, told))
+        words = [_filled(word, told) for word in self._words]
+        own = {name: _filled(text, told) for name, text in self._environment.items()}
+        with (scratch / _PRINTED).open("wb") as printed, (scratch / _SAID).open("wb") as said:
+            try:
+                # A group of its own, so that whatever it starts ends with it.
+                process = subprocess.Popen(
+                    words,
+                    cwd=scratch,
+                    env={**os.environ, **own},
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=said,
+                    process_group=0,
+                )
+            except OSError as error:
+                raise Unusable(f"{words[0]}: cannot be started ({error.strerror})") from None
+            try:
+                code = process.wait(self._time_limit)
+            except subprocess.TimeoutExpired:
+                raise Unusable(f"took longer than {self._time_limit:g} s; {_last_lines(scratch / _SAID)}") from None
+            finally:
+                # Those that it left behind, too.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if code != 0:
+            how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+            raise Unusable(f"{how}: {_last_lines(scratch / _SAID)}")
+
+    def _program(self, command: str) -> list[str]:
+        """Return the words of the command, the program's with its whole path."""
+        if not isinstance(command, str) or not command.strip():
+            raise InputError("model 'command': its option 'command' is missing, such as ./simulate --k1 {k1}")
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise InputError(f"model 'command': command {command!r} cannot be split ({error})") from None
+        program = words[0]
+        if "/" in program and not _NAME.search(program):
+            # Links stay: an environment's python is one.
+            program = os.path.abspath(self._folder / program)  # noqa: PTH100
+        if not _NAME.search(program) and shutil.which(program) is None:
+            is_there = Path(program).exists()
+            why = "may not be executed (chmod +x)" if is_there else "is not found; give its path, or install it"
+            raise InputError(f"model 'command': the program {words[0]!r} {why}")
+        return [program, *words[1:]]
+
+    def _own_files(self) -> list[str]:
+        """Return the files that the command line names, the program's own where it is a file of the user's."""
+        words = [_filled(word, {"folder": str(self._folder)}) for word in self._words]
+        paths = [Path(word) for word in words if "/" in word and not _NAME.search(word)]
+        system = ("/usr/", "/bin/", "/lib", "/opt/", "/etc/", "/dev/", "/proc/")
+        return [str(path) for path in paths if path.is_file() and not str(path).startswith(system)]
+
+    def _check_names(self) -> None:
+        """See that every name in the command is known, and every parameter stands somewhere."""
+        known = [*self.space.names, *_WORDS]
+        of_command = {name for word in self._words for name in _NAME.findall(word)}
+        of_environment = {name for text in self._environment.values() for name in _NAME.findall(text)}
+        for name in sorted(of_command | of_environment):
+            if name not in known:
+                raise InputError(
+                    f"model 'command': no parameter '{name}'{nearest(name, known)} (valid: {', '.join(known)})"
+                )
+        # In a file, braces may mean something else.
+        of_templates = {name for text in self._templates.values() for name in _NAME.findall(text)}
+        for name in self.space.names:
+            if name not in of_command | of_environment | of_templates:
+                where = "command, templates or environment"
+                raise InputError(
+                    f"model 'command': parameter '{name}' stands nowhere in {where}; write {{{name}}} there"
+                )
+
+
+_PRINTED, _SAID = ".printed", ".said"
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An output, and where it is read."""
+
+    output: Output
+    file: str
+    column: str | int | None
+    path: str | None
+    row: int
+
+    @classmethod
+    def of(cls, name: str, given: Any) -> _Read:
+        where = f"model 'command', output '{name}'"
+        if not isinstance(given, Mapping):
+            raise InputError(
+                f"{where}: {given!r} does not say where it is read; give {{file: out.csv, column: {name}}}"
+            )
+        for key in given:
+            if key not in _OUTPUT_KEYS:
+                raise InputError(
+                    f"{where}: no '{key}'{nearest(str(key), _OUTPUT_KEYS)} (valid: {', '.join(_OUTPUT_KEYS)})"
+                )
+        file = given.get("file")
+        if not isinstance(file, str) or not file:
+            raise InputError(f"{where}: 'file' is missing; give the file that the program writes, or stdout")
+        fields = {
+            key: given[key] for key in ("scale", "unit", "floor", "grid_name", "grid_unit", "view") if key in given
+        }
+        output = Output(name, _grid(where, given.get("grid")), **fields)
+        row = given.get("row", -1)
+        if isinstance(row, bool) or not isinstance(row, int):
+            raise InputError(f"{where}: row {row!r} is no whole number (0 is the first, -1 the last)")
+        return cls(output, file, given.get("column"), given.get("path"), row)
+
+    def read(self, scratch: Path) -> NDArray[np.float64]:
+        """Return the output's values; raise `Unusable` where they are not there."""
+        path = scratch / (_PRINTED if self.file == STDOUT else self.file)
+        told = "what it printed" if self.file == STDOUT else self.file
+        if not path.is_file():
+            raise Unusable(f"wrote no {told}")
+        if path.stat().st_size > _MOST_BYTES:
+            raise Unusable(
+                f"{told} has {path.stat().st_size / 1e6:.0f} MB, more than is read ({_MOST_BYTES / 1e6:.0f} MB)"
+            )
+        try:
+            values = np.asarray(self._values(path), dtype=float)
+        except (OSError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise Unusable(f"{told}: {self._wanted()} cannot be read ({_short(error)})") from None
+        return self._shaped(values, told)
+
+    def _wanted(self) -> str:
+        if self.path is not None:
+            return f"'{self.path}'"
+        return "a number" if self.column is None else f"column '{self.column}'"
+
+    def _values(self, path: Path) -> Any:
+        suffix = path.suffix.lower() if self.file != STDOUT else ".txt"
+        if suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        if suffix in (".h5", ".hdf5"):
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                return file[self.path or self.output.name][()]
+        if suffix == ".json":
+            value = json.loads(path.read_text())
+            for part in (self.path or self.output.name).split("."):
+                value = value[int(part)] if isinstance(value, list) else value[part]
+            return value
+        return _column(path.read_text(), self.column, self.output.name)
+
+    def _shaped(self, values: NDArray[np.float64], told: str) -> NDArray[np.float64]:
+        shape = self.output.shape
+        if not shape:
+            if not values.size:
+                raise Unusable(f"{told}: is empty")
+            flat = values.reshape(-1)
+            if not -len(flat) <= self.row < len(flat):
+                raise Unusable(f"{told}: has {len(flat)} values, and no row {self.row}")
+            return flat[self.row]
+        if values.size != self.output.size:
+            raise Unusable(
+                f"{told}: has {values.size} values of '{self.output.name}', whose grid has {self.output.size}"
+            )
+        return values.reshape(shape)
+
+
+def _column(text: str, column: str | int | None, name: str) -> list[float]:
+    """Return a column of numbers: of CSV, of tabs, or of blanks; by its number, its name, or the output's."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise ValueError("it is empty")
+    separator = next((mark for mark in (",", "\t", ";") if mark in lines[0]), None)
+    rows = list(csv.reader(lines, delimiter=separator)) if separator else [line.split() for line in lines]
+    header = None if all(_is_number(field) for field in rows[0]) else [field.strip() for field in rows.pop(0)]
+    if isinstance(column, int):
+        place = column
+    elif header is None:
+        if column is not None:
+            raise KeyError(f"it has no header, and columns are known by numbers from 0, not as '{column}'")
+        if len(rows[0]) != 1:
+            raise KeyError(f"it has {len(rows[0])} columns; say which")
+        place = 0
+    else:
+        wanted = name if column is None else str(column)
+        if wanted not in header:
+            raise KeyError(f"no column '{wanted}'{nearest(wanted, header)} (it has {', '.join(header)})")
+        place = header.index(wanted)
+    return [float(row[place]) for row in rows]
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _short(error: Exception) -> str:
+    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(str(text).split())[:_LONGEST]
+
+
+def _last_lines(path: Path) -> str:
+    """Return the last lines of what a program said, without all that came before."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 4096))
+        lines = stream.read().decode("utf-8", "replace").split("\n")
+    said = " / ".join(line.strip() for line in lines[-_LAST_LINES - 1 :] if line.strip())
+    return said[-_LONGEST:] or "it said nothing"
+
+
+def _told(parameter: Parameter, value: float) -> str:
+    """Return a value as programs read it: all digits; whole numbers without a point, categories by name."""
+    if parameter.categories:
+        return parameter.categories[round(value)]
+    return str(round(value)) if parameter.integer else repr(float(value))
+
+
+def _filled(text: str, told: Mapping[str, str]) -> str:
+    return _NAME.sub(lambda match: told.get(match[1], match[0]), text)
+
+
+def _template(name: str, source: Path) -> str:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"model 'command': template '{name}' leaves the scratch folder; give a name inside it")
+    try:
+        if source.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{source}: is larger than {_MOST_BYTES // 2**20} MiB; that is no template")
+        return source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise unreadable(source, error, f"give the file that '{name}' is made from") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source}: not UTF-8 text (byte {error.start}); a template is text") from None
+
+
+def _mapping(what: str, given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping) or not given:
+        example = "{k1: [0.1, 10]}" if what == "parameters" else "{y: {file: out.csv, column: y}}"
+        raise InputError(f"model 'command': its option '{what}' is missing, such as {example}")
+    return given
+
+
+def _parameter(name: str, given: Any) -> Parameter:
+    where = f"model 'command', parameter '{name}'"
+    if name in _WORDS or not str(name).isidentifier():
+        raise InputError(f"{where}: {' and '.join(_WORDS)} are taken, and names have letters, digits and underscores")
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
+        given = {"low": given[0], "high": given[1]}
+    valid = ("low", "high", "scale", "integer", "levels", "categories", "prior", "unit", "symbol", "meaning")
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: {given!r} is no range; give [low, high]")
+    for key in given:
+        if key not in valid:
+            raise InputError(f"{where}: no '{key}'{nearest(str(key), valid)} (valid: {', '.join(valid)})")
+    fields = dict(given)
+    if categories := fields.get("categories"):
+        fields = {"low": 0, "high": len(categories) - 1, **fields, "categories": tuple(map(str, categories))}
+    elif levels := fields.get("levels"):
+        fields = {"low": min(levels), "high": max(levels), **fields}
+    for key in ("low", "high"):
+        if isinstance(fields.get(key), bool) or not isinstance(fields.get(key), int | float):
+            raise InputError(f"{where}: {key} is {fields.get(key)!r}; give a number")
+        fields[key] = float(fields[key])
+    if "levels" in fields:
+        fields["levels"] = tuple(map(float, fields["levels"]))
+    if isinstance(fields.get("prior"), str):
+        fields["prior"] = Prior(fields["prior"])
+    elif isinstance(fields.get("prior"), Mapping):
+        fields["prior"] = Prior(**fields["prior"])
+    return Parameter(str(name), **fields)
+
+
+def _grid(where: str, given: Any) -> Any:
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        if set(given) != {"start", "end", "points"}:
+            raise InputError(f"{where}: a grid has start, end and points, or is a list of its points")
+        return np.linspace(float(given["start"]), float(given["end"]), int(given["points"]))
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: grid {given!r} is no list of numbers") from None
