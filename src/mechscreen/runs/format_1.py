@@ -11,8 +11,8 @@ _LINE = ("simulations", "dataset", "emulators", "evaluation", "screen", "validat
 _OF_THE_WHOLE = ("members", "combine", "precision")
 _GONE = "sensitivity"
 """Key of ``simulations`` that is none any more."""
-_LATER = ("backend",)
-"""Keys of ``emulators`` that came later."""
+_LATER, _LATER_OF_MODEL = ("backend",), ("derived", "constraints")
+"""Keys of ``emulators`` and of ``model`` that came later."""
 
 Values = Mapping[str, Any]
 """Of a resolved ``campaign.yaml``."""
@@ -42,8 +42,10 @@ def without_gone_keys(values: Values) -> Values:
 def as_written(values: Values) -> Iterator[Values]:
     """Yield what format 1 may have written of a campaign that is converted: with each value of the key that is gone."""
     emulators = _without(values["emulators"], *_LATER)
+    model = _without(values["model"], *_LATER_OF_MODEL)
     for value in (False, True):
-        yield {**values, "simulations": {**values["simulations"], _GONE: value}, "emulators": emulators}
+        simulations = {**values["simulations"], _GONE: value}
+        yield {**values, "model": model, "simulations": simulations, "emulators": emulators}
 
 
 def evaluated_by(values: Values) -> str:
