@@ -208,8 +208,8 @@ def changed(path, value):
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("model.name", "slop", "no model 'slop'; did you mean 'slope'? (valid: command, myc_e2f, pattern, sbml, slope; your own: "),
-        ("screen.objective.name", "brigt", "no objective 'brigt'; did you mean 'bright'? (valid: conditions, modes, rings, bright"),
+        ("model.name", "slop", "did you mean 'slope'? (valid: command, myc_e2f, pattern, sbml, slope; your own: "),
+        ("screen.objective.name", "brigt", "did you mean 'bright'? (valid: conditions, modes, rings, bright"),
         ("screen.objective.name", "gone", "objective 'gone' of extras-of-the-tests 1.0: importing extras_of_the_tests"),
         ("screen.objective.options.treshold", 1, "has no option 'treshold'; did you mean 'threshold'?"),
         (
