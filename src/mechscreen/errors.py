@@ -7,7 +7,7 @@ nothing about the file.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
@@ -149,6 +149,19 @@ def by_environment(error: BaseException, whose: str = "") -> StorageError | None
     if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
         return StorageError(f"{whose}{error.filename or 'a file'}", "read or written", error.errno)
     return None
+
+
+def check_keys(where: str, given: Iterable[object], valid: Sequence[str]) -> None:
+    """See that all keys that were given are valid.
+
+    Raises
+    ------
+    InputError
+        Naming the first that is not, and the nearest that is; the message begins with `where`.
+    """
+    for key in given:
+        if key not in valid:
+            raise InputError(f"{where}: no '{key}'{nearest(str(key), valid)} (valid: {', '.join(valid)})")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -15,26 +15,13 @@ antimony = pytest.importorskip("antimony")
 libsbml = pytest.importorskip("libsbml")
 pytest.importorskip("roadrunner")
 
+from campaigns import REPRESSILATOR  # noqa: E402
 from mechscreen import get_model  # noqa: E402
 from mechscreen.errors import InputError  # noqa: E402
 from mechscreen.models.sbml import SBMLModel  # noqa: E402
 from sbml_suite import cases, deviations, is_right  # noqa: E402
 
 SUITE = Path(__file__).parents[3] / "shared/data/sbml-test-suite"
-REPRESSILATOR = """
-model repressilator
-  compartment cell = 1;
-  species A in cell, B in cell, C in cell;
-  A = 5; B = 1; C = 0;
-  alpha = 50; n = 3; decay = 1;
-  J1: -> A; alpha / (1 + C^n);
-  J2: A -> ; decay * A;
-  J3: -> B; alpha / (1 + A^n);
-  J4: B -> ; decay * B;
-  J5: -> C; alpha / (1 + B^n);
-  J6: C -> ; decay * C;
-end
-"""
 TIED = """
 model tied
   compartment c = 2;

@@ -7,27 +7,13 @@ import subprocess
 import pytest
 import yaml
 
-from campaigns import BIN, ROOT
+from campaigns import BIN, REPRESSILATOR, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.registry import MODELS, OBJECTIVES
 from mechscreen.runs.init import init
 
-REPRESSILATOR = """
-model repressilator
-  compartment cell = 1;
-  species A in cell, B in cell, C in cell;
-  A = 5; B = 1; C = 0;
-  alpha = 50; n = 3; decay = 1;
-  J1: -> A; alpha / (1 + C^n);
-  J2: A -> ; decay * A;
-  J3: -> B; alpha / (1 + A^n);
-  J4: B -> ; decay * B;
-  J5: -> C; alpha / (1 + B^n);
-  J6: C -> ; decay * C;
-end
-"""
 WRITTEN = {"Snakefile", "campaign.yaml", "cluster_profiles/local/config.yaml", "cluster_profiles/slurm/config.yaml"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +13,7 @@ from mechscreen.campaign.configuration import Section
 from mechscreen.campaign.sources import files_of, neutral_name, source_of
 from mechscreen.models import Model, Output, Outputs
 from mechscreen.registry import ACQUISITIONS, MODELS, OBJECTIVES
-from mechscreen.spaces import Parameter, ParameterSpace, Prior
+from mechscreen.spaces import Parameter, ParameterSpace
 
 if TYPE_CHECKING:
     from mechscreen.objectives import Objective
@@ -89,7 +88,7 @@ class Description(Section):
                 seconds=float(model.seconds),
                 isolated=bool(model.isolated),
                 title=model.name,
-                parameters=tuple(map(_record, model.space)),
+                parameters=tuple(parameter.to_record() for parameter in model.space),
                 outputs=tuple(output.to_record() for output in model.outputs),
                 constraints=model.space.constraints,
             ),
@@ -136,29 +135,10 @@ class Description(Section):
     @cached_property
     def space(self) -> ParameterSpace:
         """The model's parameters."""
-        return ParameterSpace(
-            [_parameter(record) for record in self.model.parameters], constraints=self.model.constraints
-        )
+        parameters = [Parameter.from_record(record) for record in self.model.parameters]
+        return ParameterSpace(parameters, constraints=self.model.constraints)
 
     @cached_property
     def outputs(self) -> Outputs:
         """The model's outputs."""
         return Outputs(map(Output.from_record, self.model.outputs))
-
-
-def _record(parameter: Parameter) -> dict[str, Any]:
-    """Return a parameter as JSON has it."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(parameter).items()}
-
-
-def _parameter(record: Mapping[str, Any]) -> Parameter:
-    """Return a parameter from its record, in which lists stand for tuples."""
-    levels, prior = record["levels"], record.get("prior")
-    return Parameter(
-        **{
-            **record,
-            "levels": None if levels is None else tuple(levels),
-            "categories": tuple(record.get("categories", ())),
-            "prior": None if prior is None else Prior(**prior),
-        }
-    )

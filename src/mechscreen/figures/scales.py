@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mechscreen.figures.text import number
 from mechscreen.spaces import Parameter
@@ -22,19 +22,12 @@ _DENSE = (1.0, 2.0, 5.0)
 _MOST_MARKS = 8
 
 
-def coordinates(parameter: Parameter, values: ArrayLike) -> NDArray[np.float64]:
-    """Return where values are drawn along a parameter's axis."""
-    if parameter.marks:
-        return parameter.position(values)
-    return np.log10(values) if parameter.scale == "log" else np.asarray(values, dtype=float)
-
-
 def limits(parameter: Parameter) -> tuple[float, float]:
     """Return the coordinates of an axis's ends."""
     if parameter.marks:
         return 0.0, 1.0
-    first, last = coordinates(parameter, parameter.ends)
-    return float(first), float(last)
+    first, last = parameter.ends
+    return (math.log10(first), math.log10(last)) if parameter.scale == "log" else (first, last)
 
 
 def edges(parameter: Parameter, cells: int) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.errors import InputError, nearest, unreadable
+from mechscreen.errors import InputError, check_keys, nearest, unreadable
 from mechscreen.models.base import Model, Solution
 from mechscreen.models.outputs import FloatArray, Output
 from mechscreen.spaces import Parameter, ParameterSpace, Prior
@@ -216,11 +216,7 @@ class _Read:
             raise InputError(
                 f"{where}: {given!r} does not say where it is read; give {{file: out.csv, column: {name}}}"
             )
-        for key in given:
-            if key not in _OUTPUT_KEYS:
-                raise InputError(
-                    f"{where}: no '{key}'{nearest(str(key), _OUTPUT_KEYS)} (valid: {', '.join(_OUTPUT_KEYS)})"
-                )
+        check_keys(where, given, _OUTPUT_KEYS)
         file = given.get("file")
         if not isinstance(file, str) or not file:
             raise InputError(f"{where}: 'file' is missing; give the file that the program writes, or stdout")
@@ -372,9 +368,7 @@ def _parameter(name: str, given: Any) -> Parameter:
     valid = ("low", "high", "scale", "integer", "levels", "categories", "prior", "unit", "symbol", "meaning")
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: {given!r} is no range; give [low, high]")
-    for key in given:
-        if key not in valid:
-            raise InputError(f"{where}: no '{key}'{nearest(str(key), valid)} (valid: {', '.join(valid)})")
+    check_keys(where, given, valid)
     fields = dict(given)
     if categories := fields.get("categories"):
         fields = {"low": 0, "high": len(categories) - 1, **fields, "categories": tuple(map(str, categories))}

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.errors import InputError, ModelError, nearest
+from mechscreen.errors import InputError, ModelError, check_keys, nearest
 from mechscreen.models.base import Model, Solution
 from mechscreen.models.outputs import FloatArray, Output
 from mechscreen.models.sbml_document import Prepared, Quantity, prepare, read_document
@@ -125,27 +125,22 @@ class SBMLModel(Model):
 
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
         """Solve the model; see `Model.solve`."""
-        found = np.full((len(parameters), len(self._selected), len(self._grid)), np.nan)
-        spread = np.full_like(found, np.nan)
+        found = np.full((len(parameters), len(self.outputs), len(self._grid)), np.nan)
         reasons = [""] * len(parameters)
         for row, (values, seed) in enumerate(zip(parameters, seeds, strict=True)):
             try:
-                found[row], spread[row] = self._solve_one(values, seed)
+                found[row] = self._solve_one(values, seed)
             except RuntimeError as error:
                 reasons[row] = _first_line(error)
-        names = [selected.output.name for selected in self._selected]
-        series = {name: found[:, k] for k, name in enumerate(names)}
-        if self._of_means:
-            series |= {f"sd of {name}": spread[:, k] for k, name in enumerate(names)}
-        return Solution(series, reasons)
+        return Solution({output.name: found[:, k] for k, output in enumerate(self.outputs)}, reasons)
 
-    def _solve_one(self, values: FloatArray, seed: np.uint64) -> tuple[FloatArray, FloatArray]:
+    def _solve_one(self, values: FloatArray, seed: np.uint64) -> FloatArray:
+        """Return the series of all outputs, (outputs, points)."""
         engine = self._engine
         engine.begin(values)
-        if self._method == "ode":
-            series = engine.run()
-            return series, np.zeros_like(series)
         seeds = split_mix(seed, np.arange(self._trajectories, dtype=np.uint64)) % np.uint64(_SEEDS)
+        if not self._of_means:
+            return engine.run(int(seeds[0]) + 1)
         # Running sums, as trajectories may be many (Welford 1962).
         mean = np.zeros((len(self._selected), len(self._grid)))
         squares = np.zeros_like(mean)
@@ -154,7 +149,7 @@ class SBMLModel(Model):
             step = series - mean
             mean += step / count
             squares += step * (series - mean)
-        return mean, np.sqrt(squares / max(1, self._trajectories - 1))
+        return np.concatenate([mean, np.sqrt(squares / (self._trajectories - 1))])
 
     @cached_property
     def _engine(self) -> _Engine:
@@ -209,12 +204,7 @@ class SBMLModel(Model):
         named = outputs if isinstance(outputs, Mapping) else {name: name for name in outputs}
         for name, given in named.items():
             about = dict(given) if isinstance(given, Mapping) else {"of": given}
-            for key in about:
-                if key not in _SPECIAL:
-                    raise InputError(
-                        f"model 'sbml', output '{name}': no '{key}'{nearest(str(key), _SPECIAL)} (valid: "
-                        f"{', '.join(_SPECIAL)})"
-                    )
+            check_keys(f"model 'sbml', output '{name}'", about, _SPECIAL)
             yield self._output(str(name), about)
 
     def _output(self, name: str, about: dict[str, Any]) -> _Selected:
@@ -285,7 +275,6 @@ class _Engine:
         # The model begins at 0.
         self._times = list(grid) if grid[0] == 0 else [0.0, *grid]
         self._skipped = len(self._times) - len(grid)
-        self._regular = self._skipped == 0 and np.allclose(np.diff(grid), grid[1] - grid[0], rtol=1e-12)
 
     def begin(self, values: FloatArray) -> None:
         """Say the values at the start of the next runs."""
@@ -295,8 +284,8 @@ class _Engine:
             for symbol, place in [*self._others, *self._species]:
                 self._runner.setValue(f"init({symbol})", self._values[place])
 
-    def run(self, seed: int = 0) -> FloatArray:
-        """Return the time series, (selections, points)."""
+    def run(self, seed: int) -> FloatArray:
+        """Return the time series, (selections, points); the seed is for `ssa` alone."""
         runner = self._runner
         # What events changed in the run before is as it was; then what follows from the values is worked out.
         runner.reset(self._all)
@@ -308,7 +297,7 @@ class _Engine:
                 runner.setValue(symbol, self._values[place])
         if self._method == "ssa":
             runner.integrator.setValue("seed", seed)
-        if self._regular:
+        if not self._skipped:
             found = runner.simulate(self._times[0], self._times[-1], len(self._times), self._selections)
         else:
             found = runner.simulate(times=self._times, selections=self._selections)

@@ -310,25 +310,19 @@ def _quantities(model: Any) -> Iterator[Quantity]:
             settable=species.getId() not in assigned,
             constant=bool(species.getConstant()),
         )
-    for parameter in model.getListOfParameters():
+    others: list[tuple[Kind, Any, float]] = [
+        *(("parameter", p, p.getValue() if p.isSetValue() else math.nan) for p in model.getListOfParameters()),
+        *(("compartment", c, c.getSize() if c.isSetSize() else math.nan) for c in model.getListOfCompartments()),
+    ]
+    for kind, item, value in others:
         yield Quantity(
-            name=parameter.getId(),
-            kind="parameter",
-            meaning=parameter.getName(),
-            value=value_of(parameter, parameter.getValue() if parameter.isSetValue() else math.nan),
-            unit=_unit(parameter.getUnits(), model),
-            settable=parameter.getId() not in assigned,
-            constant=bool(parameter.getConstant()),
-        )
-    for compartment in model.getListOfCompartments():
-        yield Quantity(
-            name=compartment.getId(),
-            kind="compartment",
-            meaning=compartment.getName(),
-            value=value_of(compartment, compartment.getSize() if compartment.isSetSize() else math.nan),
-            unit=_unit(compartment.getUnits(), model),
-            settable=compartment.getId() not in assigned,
-            constant=bool(compartment.getConstant()),
+            name=item.getId(),
+            kind=kind,
+            meaning=item.getName(),
+            value=value_of(item, value),
+            unit=_unit(item.getUnits(), model),
+            settable=item.getId() not in assigned,
+            constant=bool(item.getConstant()),
         )
     for reaction in model.getListOfReactions():
         yield Quantity(reaction.getId(), "reaction", reaction.getName(), math.nan, settable=False)

@@ -14,7 +14,11 @@ IntArray = NDArray[np.int64]
 
 
 class Objective(Protocol):
-    """Anything that labels samples."""
+    """Anything that labels samples.
+
+    One that has to know the outputs, their grids for example, has a method ``bind(outputs)`` too, which returns the
+    objective for these, or raises an `InputError`.
+    """
 
     @property
     def version(self) -> str:

@@ -12,7 +12,7 @@ from mechscreen.errors import InputError
 from mechscreen.expressions import FUNCTIONS, TRUTH, Expression, parse
 from mechscreen.models import Outputs
 from mechscreen.objectives.base import IntArray
-from mechscreen.objectives.features import FEATURES, Curve, kind_of
+from mechscreen.objectives.features import CURVE, FEATURES, Curve, kind_of
 
 
 class Conditions:
@@ -73,11 +73,13 @@ class Conditions:
         assert self._bound is not None
         of_model, conditions = self._bound
         n = len(next(iter(outputs.values())))
+        used = {name for condition in conditions for name in condition.names}
         values: dict[str, Any] = {
             output.name: Curve.of(np.asarray(outputs[output.name]), output.grid)
-            if kind_of(output) == "curve"
+            if kind_of(output) == CURVE
             else np.asarray(outputs[output.name])
             for output in of_model
+            if output.name in used
         }
         labels = np.zeros(n, np.int64)
         with np.errstate(all="ignore"):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.expressions import Function
+from mechscreen.expressions import NUMBER, TRUTH, Function, Kind
 from mechscreen.models import Output
 
 CURVE = "curve"
@@ -230,7 +230,7 @@ def _by_peak(curve: Curve) -> NDArray[Any]:
     return np.divide(curve.values, peak, out=np.zeros_like(curve.values), where=peak > 0)
 
 
-def _feature(compute: Callable[..., Any], *options: str, gives: str = "number") -> Function:
+def _feature(compute: Callable[..., Any], *options: str, gives: Kind = NUMBER) -> Function:
     def of_part(curve: Curve, after: float | None = None, before: float | None = None, **own: float) -> Any:
         return compute(curve.part(after, before), **own)
 
@@ -248,7 +248,7 @@ FEATURES: Mapping[str, Function] = {
     "time_of_peak": _feature(_time_of_peak),
     "width": _feature(_width),
     "crossing": _feature(_crossing, "level"),
-    "steady": _feature(_steady, "tolerance", gives="condition"),
+    "steady": _feature(_steady, "tolerance", gives=TRUTH),
     "peaks": _feature(_peaks, "prominence"),
     "prominence": _feature(_prominence),
     "period": _feature(_period, "prominence"),
@@ -256,9 +256,9 @@ FEATURES: Mapping[str, Function] = {
     "rings": _feature(_rings, "distance", "prominence"),
     "modes": _feature(_modes, "dip", "height"),
 }
-"""Features by name; docs/objectives.md says what each is."""
+"""Features by name; docs/conditions.md says what each is."""
 
 
-def kind_of(output: Output) -> str | None:
+def kind_of(output: Output) -> Kind | None:
     """Return what an output is in expressions: a number, a curve; None for a field, of which there are no features."""
-    return {0: "number", 1: CURVE}.get(len(output.grids))
+    return {0: NUMBER, 1: CURVE}.get(len(output.grids))

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from mechscreen.errors import InputError
 from mechscreen.models import Outputs
 from mechscreen.objectives.base import IntArray, Objective, OfOneOutput
-from mechscreen.objectives.conditions import Conditions
 from mechscreen.objectives.function import UserObjective, takes_names
 from mechscreen.registry import OBJECTIVES, construct
 
@@ -44,7 +43,8 @@ class Labelling:
     """
 
     def __init__(self, objective: Objective, outputs: Outputs) -> None:
-        self.objective: Objective = objective.bind(outputs) if isinstance(objective, Conditions) else objective
+        bind = getattr(objective, "bind", None)
+        self.objective: Objective = objective if bind is None else bind(outputs)
         self._outputs = outputs
         self._by_name = not isinstance(objective, OfOneOutput) and takes_names(
             objective.function if isinstance(objective, UserObjective) else objective

@@ -80,10 +80,7 @@ class MemberRecord(StageRecord):
     @property
     def space(self) -> ParameterSpace:
         """The parameters."""
-        records = (parameter.model_dump() for parameter in self.parameters)
-        return ParameterSpace(
-            [Parameter(**{**record, "categories": tuple(record["categories"])}) for record in records]
-        )
+        return ParameterSpace([Parameter.from_record(parameter.model_dump()) for parameter in self.parameters])
 
     @property
     def deviations(self) -> list[float]:

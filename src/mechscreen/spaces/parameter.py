@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,8 @@ from mechscreen.spaces.priors import LEAST_MASS, Prior
 FloatArray = NDArray[np.float64]
 Scale = Literal["linear", "log"]
 
+_EVENLY: Mapping[Scale, Prior] = {"linear": Prior("uniform"), "log": Prior("loguniform")}
+"""Prior by which every part of an axis is as likely as any other."""
 _FEW = 40
 """Whole numbers that have a mark each on an axis."""
 
@@ -114,13 +117,25 @@ class Parameter:
         if self.levels is not None or self.categories:
             what = "levels" if self.levels is not None else "categories"
             raise InputError(f"parameter '{self.name}': its {what} are as likely as one another; give no prior")
-        if self.prior.name == "loguniform" and not self._ends[0] > 0:
+        if self.prior.name == "loguniform" and not self.ends[0] > 0:
             raise InputError(f"parameter '{self.name}': prior loguniform needs a range above 0; raise its lower end")
-        if self.prior.mass(*self._ends) < LEAST_MASS:
+        if self.prior.mass(*self.ends) < LEAST_MASS:
             raise InputError(
                 f"parameter '{self.name}': prior {self.prior.name} has (almost) no mass within {self.low:g} … "
                 f"{self.high:g}; change the prior or the range"
             )
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return what `to_record` wrote, or a part of it; earlier versions left some out."""
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in record.items()}
+        if values.get("prior") is not None:
+            values["prior"] = Prior(**values["prior"])
+        return cls(**values)
 
     @property
     def fixed(self) -> bool:
@@ -141,16 +156,12 @@ class Parameter:
     @property
     def ends(self) -> tuple[float, float]:
         """Where its axis begins and ends: the range; half a step further where it takes whole numbers alone."""
-        return self._ends
+        half = 0.5 if self._whole and not self.fixed else 0.0
+        return self.low - half, self.high + half
 
     @property
     def _whole(self) -> bool:
         return self.integer or bool(self.categories)
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        half = 0.5 if self._whole and not self.fixed else 0.0
-        return self.low - half, self.high + half
 
     @property
     def marks(self) -> dict[float, str]:
@@ -191,10 +202,10 @@ class Parameter:
         if self.levels is not None and (levels or not self.between):
             table = np.array(self.levels)
             return table[np.minimum((u * len(table)).astype(int), len(table) - 1)], u
-        prior = self.prior or Prior("loguniform" if self.scale == "log" and self._ends[0] > 0 else "uniform")
-        values = prior.quantile(u, *self._ends)
-        even = prior.name == ("loguniform" if self.scale == "log" else "uniform")
-        position = u if even else np.clip(self.position(values), 0, np.nextafter(1, 0))
+        evenly = _EVENLY[self.scale]
+        prior = self.prior or evenly
+        values = prior.quantile(u, *self.ends)
+        position = u if prior == evenly else np.clip(self.position(values), 0, np.nextafter(1, 0))
         if self._whole:
             values = np.clip(np.round(values), self.low, self.high)
         return values, position
@@ -208,17 +219,8 @@ class Parameter:
             table = np.array(self.levels)
             nearest = np.abs(np.asarray(values, dtype=float)[..., None] - table).argmin(axis=-1)
             return (nearest + 0.5) / len(table)
-        low, high = self._scaled(np.array(self._ends))
+        low, high = self._scaled(np.array(self.ends))
         return np.asarray((self._scaled(np.asarray(values, dtype=float)) - low) / (high - low))
-
-    def at(self, position: ArrayLike) -> FloatArray:
-        """Return the values at positions along the axis; the inverse of `position`."""
-        if self.levels is not None and not self.between:
-            table = np.array(self.levels)
-            return table[np.minimum((np.asarray(position) * len(table)).astype(int), len(table) - 1)]
-        low, high = self._scaled(np.array(self._ends))
-        scaled = low + np.asarray(position, dtype=float) * (high - low)
-        return np.exp(scaled) if self.scale == "log" else scaled
 
     @property
     def middle(self) -> float:

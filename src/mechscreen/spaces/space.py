@@ -202,10 +202,7 @@ class ParameterSpace:
                 own = fixed if old.fixed else f" {old.low} … {old.high}"
                 raise InputError(f"parameter '{name}': {new.low} … {new.high} leaves the model's range{own}")
             replaced[name] = new
-        return self.with_parameters([replaced.get(p.name, p) for p in self.parameters])
-
-    def with_parameters(self, parameters: Sequence[Parameter]) -> ParameterSpace:
-        """Return a space of other parameters, with the same derived ones and constraints."""
+        parameters = [replaced.get(p.name, p) for p in self.parameters]
         return ParameterSpace(parameters, derived=self.derived, constraints=self.constraints)
 
     def check(self, physical: ArrayLike) -> FloatArray:
