@@ -4,14 +4,19 @@ from __future__ import annotations
 
 EXTRAS = {
     "antimony": "sbml",
+    "bngsim": "bngl",
     "keras": "emulators",
     "libsbml": "sbml",
     "openvino": "emulators",
+    "pandas": "read",
+    "petab": "petab",
+    "pyarrow": "read",
     "tensorflow": "emulators",
     "mpi4py": "workflow",
     "psutil": "workflow",
     "roadrunner": "sbml",
     "snakemake": "workflow",
+    "xarray": "read",
 }
 """The extra of each package, by the name that is imported."""
 
