@@ -1,6 +1,7 @@
 """Programs as models: what they are told, what is read of them, and what becomes of those that fail."""
 
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ def program(tmp_path, monkeypatch):
 
 SUM = """
 import re
+import subprocess
 import sys
 a, b = map(float, sys.argv[1:3])
 with open("out.csv", "w") as out:
@@ -105,6 +107,10 @@ def test_parameters_are_told_by_templates_and_environment_and_the_seed_too(progr
             "exit status 1: warned / no such state",
         ),
         ("pass", "wrote no out.csv"),
+        ("open('out.csv', 'w').write('x,y\\n')", "out.csv: is empty"),
+        ("import os; os.mkfifo('out.csv')", "wrote no out.csv"),
+        ("open('out.csv', 'wb').write(b'y\\n\\xff\\n')", "column 'y' cannot be read .*can't decode byte 0xff"),
+        ("open('out.csv', 'w').write('y\\n' + '1 ' * 3_000_000)", "cannot be read .a line has more than 4 million"),
         ("open('out.csv', 'w')", "column 'y' cannot be read .it is empty"),
         ("open('out.csv', 'w').write('x,z\\n1,2\\n')", "no column 'y'.*it has x, z"),
         ("open('out.csv', 'w').write('x,y\\n1,much\\n')", "column 'y' cannot be read .could not convert"),
@@ -119,6 +125,90 @@ def test_what_goes_wrong_is_the_reason_of_that_sample(program, code, reason):
     result = model.simulate(SETS[:1])
     assert result.status[0] == Status.NOT_FINITE
     assert re.search(reason, result.reasons[0]), result.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("y\\n1\\n2\\n", "out.csv: has 2 values of 'y', whose grid has 3"),
+        ("y\\n1\\n2\\n3\\n4\\n", "out.csv: has 4 values of 'y', whose grid has 3"),
+        ("y\\n1\\nnan\\n3\\n", "output 'y' is nan at point 1"),
+        ("y\\n1\\n-inf\\n3\\n", "output 'y' is -inf at point 1"),
+    ],
+)
+def test_a_series_that_is_too_short_or_long_or_no_number_is_a_failed_sample(program, written, reason):
+    model = program(f"open('out.csv', 'w').write('{written}')", outputs={"y": {"file": "out.csv", "grid": [0, 1, 2]}})
+    result = model.simulate(SETS[:1])
+    assert (result.status[0], result.reasons[0]) == (Status.NOT_FINITE, reason)
+
+
+def test_a_program_that_prints_nothing_says_nothing(program):
+    result = program("pass", outputs={"y": {"file": "stdout"}}).simulate(SETS[:1])
+    assert result.reasons[0] == "what it printed: a number cannot be read (it is empty)"
+
+
+TALKATIVE = """
+import sys
+for stream in (sys.stderr, sys.stdout):
+    for _ in range(60):
+        stream.write('0.1234567890123456\\n' * 52_000)
+print(sys.argv[1])
+"""
+ASKED = """
+import resource, sys
+from mechscreen import get_model
+model = get_model("command", command=f"{sys.executable} {{folder}}/program.py {{a}}", parameters={"a": [0, 1]},
+                  outputs={"y": {"file": "stdout"}})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+result = model.simulate([[0.25]])
+print(result.status[0], result.profiles.item(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+def test_sixty_megabytes_of_a_program_fill_neither_log_nor_memory(tmp_path):
+    (tmp_path / "program.py").write_text(TALKATIVE)
+    done = subprocess.run([PYTHON, "-c", ASKED], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.stderr == ""
+    status, value, kilobytes = done.stdout.split()
+    assert (int(status), float(value)) == (Status.OK, 0.25)
+    # Three million numbers, read as they come; as texts in lists they take half a gigabyte.
+    assert int(kilobytes) < 100_000
+    assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
+
+
+def test_a_program_that_prints_without_end_is_ended_before_the_disk_is_full(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = get_model(
+        "command", command="yes {a}", parameters={"a": [1, 2]}, outputs={"y": {"file": "stdout"}}, time_limit=300
+    )
+    begin = time.monotonic()
+    result = model.simulate([[1.5]])
+    assert time.monotonic() - begin < 60
+    assert result.reasons[0] == "printed more than is kept (67 MB), and was ended"
+
+
+def test_a_packed_array_that_would_not_fit_is_not_unpacked(program):
+    code = (
+        "import h5py\n"
+        "with h5py.File('o.h5', 'w') as file:\n"
+        "    file.create_dataset('y', (10**10,), chunks=(10**6,), compression='gzip')\n"
+    )
+    result = program(code, outputs={"y": {"file": "o.h5"}}).simulate(SETS[:1])
+    assert "it has 40000 MB, more than is read" in result.reasons[0]
+
+
+def test_a_program_that_is_gone_is_the_reason_of_what_it_should_have_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = Path("simulate.sh")
+    script.write_text("#!/bin/sh\necho $1\n")
+    script.chmod(0o755)
+    model = get_model(
+        "command", command="./simulate.sh {a}", parameters={"a": [1, 2]}, outputs={"y": {"file": "stdout"}}
+    )
+    assert model.simulate([[1.5]]).profiles.item() == 1.5
+    script.unlink()
+    assert "simulate.sh: cannot be started (No such file or directory)" in model.simulate([[1.5]]).reasons[0]
 
 
 def test_nan_of_a_program_is_a_failed_sample(program):

@@ -58,3 +58,24 @@ def test_coordinates_lie_as_far_apart_as_samples_that_are_near_each_other():
     points = distance.coordinates(profiles, log_peaks)
     apart = np.sqrt(((points[0] - points[1]) ** 2).mean())
     assert apart == pytest.approx(distance(profiles[:1], log_peaks[:1], profiles[1:], log_peaks[1:])[0], rel=1e-3)
+
+
+def test_what_one_of_two_samples_does_not_have_is_told_by_the_output_that_says_so():
+    distance = Distance.of([Output("has it"), Output("it", given="has it")], [0.5, 2.0])
+    here, there = (
+        np.array(values, float)[:, :, None] for values in ([[1, 5]] * 3 + [[0, 0]], [[1, 9], [0, 0], [1, 5], [0, 7]])
+    )
+    none = np.zeros((4, 2))
+    np.testing.assert_allclose(distance.by_output(here, none, there, none), [[0, 2], [2, 0], [0, 0], [0, 0]])
+
+
+def test_outputs_that_are_compared_by_nothing_do_not_count():
+    outputs = [Output("v"), Output("noise", compare="nothing"), Output("w", np.arange(4.0), scale="linear")]
+    distance = Distance.of(outputs, [2.0, 5.0, 10.0])
+    counted = Distance.of([outputs[0], outputs[2]], [2.0, 10.0])
+    a, b = RNG.normal(size=(2, 7, 6))
+    rest, none = [0, 2, 3, 4, 5], np.zeros((7, 3))
+    expected = counted(a[:, rest], none[:, 1:], b[:, rest], none[:, 1:])
+    np.testing.assert_allclose(distance(a, none, b, none), expected)
+    np.testing.assert_allclose(distance.coordinates(a, none), counted.coordinates(a[:, rest], none[:, 1:]))
+    assert distance.by_output(a, none, b, none).shape == (7, 3)

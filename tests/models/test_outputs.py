@@ -185,3 +185,33 @@ def test_an_output_that_makes_no_sense_is_refused_by_name(output, message):
         output.check("model 'm'")
     assert str(error.value).startswith("model 'm', output 'y': ")
     assert message in str(error.value)
+
+
+LACKING = Outputs([Output("has it"), Output("it", unit="h", scale="log", given="has it"), Output("size")])
+
+
+def test_a_number_that_a_sample_does_not_have_comes_back_as_nan_and_fails_nothing():
+    raw = np.array([[1, 5.0, 3], [0, np.nan, 4], [1, 20.0, 6]])[:, :, None]
+    profiles, log_peaks, status, reasons = LACKING.scaled(raw)
+    assert status.tolist() == [0, 0, 0]
+    assert np.isfinite(profiles).all()
+    np.testing.assert_allclose(LACKING.by_name(profiles, log_peaks)["it"], [5, np.nan, 20])
+    np.testing.assert_array_equal(LACKING.has_value(profiles, 1), [True, False, True])
+    unsure = profiles + np.array([-0.4, 0.0, 0.0])[:, None]
+    np.testing.assert_allclose(LACKING.by_name(unsure, log_peaks)["it"], [5, np.nan, 20])
+    _, _, status, reasons = LACKING.scaled(np.array([[1, np.inf, 3], [np.nan, np.nan, 1.0]])[:, :, None])
+    assert status.tolist() == [Status.NOT_FINITE] * 2
+    assert reasons == ["output 'it' is inf", "output 'has it' is nan"]
+
+
+def test_the_deviation_of_such_a_number_is_that_of_the_samples_that_have_it():
+    rng = np.random.default_rng(3)
+    has = rng.random(500) < 0.3
+    it = np.where(has, rng.lognormal(2, 0.7, 500), np.nan)
+    profiles = LACKING.scaled(np.stack([has, it, rng.random(500)], axis=1)[:, :, None])[0]
+    assert LACKING.deviations(LACKING.scatter(profiles))[1] == pytest.approx(np.log(it[has]).std())
+
+
+def test_what_does_not_say_whether_it_is_there_is_written_down_as_earlier_versions_did():
+    assert "given" not in Output("x").to_record()
+    assert Output.from_record(LACKING[1].to_record()) == LACKING[1]

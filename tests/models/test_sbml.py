@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 
 antimony = pytest.importorskip("antimony")
 libsbml = pytest.importorskip("libsbml")
@@ -18,6 +19,10 @@ pytest.importorskip("roadrunner")
 from campaigns import REPRESSILATOR  # noqa: E402
 from mechscreen import get_model  # noqa: E402
 from mechscreen.errors import InputError  # noqa: E402
+from mechscreen.models import Outputs, Status  # noqa: E402
+from mechscreen.models.base import read_solution  # noqa: E402
+from mechscreen.models.conditioned import Conditioned  # noqa: E402
+from mechscreen.models.replicated import Replicated  # noqa: E402
 from mechscreen.models.sbml import SBMLModel  # noqa: E402
 from sbml_suite import cases, deviations, is_right  # noqa: E402
 
@@ -55,8 +60,9 @@ def as_sbml(text):
 
 def series(model, values):
     solution = model.solve(np.array([values], float), np.zeros(1, np.uint64))
-    assert solution.reasons == [""]
-    return {name: np.asarray(found)[0] for name, found in solution.profiles.items()}
+    assert list(solution.reasons) == [""]
+    raw, _ = read_solution(solution, model.outputs, 1)
+    return {output.name: Outputs(model.outputs).of(raw, k)[0] for k, output in enumerate(model.outputs)}
 
 
 def test_time_series_are_those_that_scipy_integrates(file):
@@ -189,6 +195,59 @@ def test_a_single_trajectory_is_one_that_can_happen(file):
     assert (np.diff(found) <= 0).all()
 
 
+BIRTH_AND_DEATH = """
+model birth_and_death
+  compartment c = 1; substanceOnly species S in c, Z in c; S = 0; Z = 3; k = 20; d = 1;
+  Make: -> S; k
+  Lose: S -> ; d*S
+end
+"""
+
+
+def test_the_density_at_the_end_of_a_birth_death_process_is_poissons(file):
+    number, grid = 1500, np.arange(46.0)
+    model = SBMLModel(
+        file(BIRTH_AND_DEATH),
+        method="ssa",
+        trajectories=number,
+        outputs={"S": "S", "of S": {"of": "S", "density": {"start": 0, "end": 45, "points": 46}, "unit": "molecules"}},
+        end=12.0,
+        points=3,
+    )
+    assert [(output.name, output.shape, output.scale) for output in model.outputs] == [
+        ("S", (3,), "peak"),
+        ("of S", (46,), "peak"),
+        ("sd of S", (3,), "linear"),
+    ]
+    assert (model.outputs[1].unit, model.outputs[1].axes) == ("1/molecules", ("S [molecules]",))
+    found = series(model, [20.0, 1.0])
+    # Each molecule is a kernel, as wide as the rule says of values with Poisson's deviation.
+    width = (4 / (3 * number)) ** 0.2 * math.sqrt(20)
+    kernels, shares = stats.norm.pdf(grid[:, None], np.arange(100), width), stats.poisson.pmf(np.arange(100), 20)
+    expected = kernels @ shares
+    assert (np.abs(found["of S"] - expected) <= 4 * np.sqrt(kernels**2 @ shares / number) + 1e-3).all()
+    assert found["S"][-1] == pytest.approx(20, abs=4 * math.sqrt(20 / number))
+
+
+def test_what_all_trajectories_end_with_alike_has_no_density_and_says_so(file):
+    outputs = {"S": "S", "z": {"of": "Z", "density": [0, 1, 2, 3, 4]}}
+    model = SBMLModel(file(BIRTH_AND_DEATH), method="ssa", trajectories=5, outputs=outputs, end=1.0, points=3)
+    result = model.simulate([[20.0, 1.0]])
+    assert result.status[0] == Status.FLAT
+    assert result.reasons[0] == "z is 3 in every trajectory: it has no density"
+
+
+def test_parts_of_molecules_have_no_trajectories(file):
+    decay = "model decay\n compartment c = 2; species S in c; S = 3; k = 0.5; J: S -> ; k*S*c; end"
+    model = SBMLModel(file(decay), method="ssa", trajectories=3, vary={"S": [0.1, 9]}, end=1.0, points=3)
+    solution = model.solve(np.array([[3.0], [2.7], [0.1 * 5]]), np.zeros(3, np.uint64))
+    assert solution.reasons[0] == solution.reasons[2] == ""
+    assert (
+        "'S' starts at 5.4, and trajectories count molecules: its start must be a whole number" in solution.reasons[1]
+    )
+    assert np.isnan(solution.profiles["S"][1]).all()
+
+
 def test_an_archive_holds_the_model_that_its_manifest_names(file, tmp_path):
     archive = tmp_path / "model.omex"
     with zipfile.ZipFile(archive, "w") as packed:
@@ -248,6 +307,16 @@ def test_files_that_cannot_be_simulated_are_refused_with_the_reason(file, text, 
         ({"points": 1}, "is not a whole number from 2"),
         ({"method": "sde"}, "no method 'sde'; did you mean 'ode'"),
         ({"method": "ssa", "trajectories": 0}, "trajectories = 0 is not a whole number above 0"),
+        ({"outputs": {"p": {"of": "A", "density": [0, 1]}}}, "a density is over trajectories; take method: ssa"),
+        (
+            {"method": "ssa", "outputs": {"p": {"of": "A", "density": [1]}}},
+            "output 'p': density has the values at which it is told, two or more",
+        ),
+        ({"method": "ssa", "outputs": {"p": {"of": "A", "density": "wide"}}}, "grid 'wide' is no list of numbers"),
+        (
+            {"method": "ssa", "outputs": {"p": {"of": "A", "density": [0, 1], "dose": {}, "at": "end"}}},
+            "output 'p': a density is of the values at the end, without at, dose",
+        ),
     ],
 )
 def test_options_that_are_wrong_are_named(file, options, message):
@@ -307,3 +376,191 @@ def test_after_tensorflow_the_engine_is_refused_instead_of_ending_the_process(fi
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "libroadrunner cannot be loaded after TensorFlow into one process" in done.stderr
+
+
+SWITCH = """
+model switch
+  unit nM = 1e-9 mole / litre;
+  compartment cell = 1;
+  species A in cell, B in cell, waste in cell; A = 0; B = 5; waste = 0;
+  alpha = 10; n = 2; k = 1; drug = 0; drug has nM;
+  J1: -> A; cell * alpha / (1 + B^n);
+  J2: A -> ; cell * k * A;
+  J3: -> B; cell * alpha / (1 + (A / (1 + drug))^n);
+  J4: B -> waste; cell * k * B;
+end
+"""
+"""A toggle switch (Gardner et al. 2000), of which a drug takes one repressor away."""
+
+
+def roots_of_the_switch(alpha, n, drug):
+    """Return the steady states of A, ascending: where the curve through both production rates meets decay."""
+    a = np.geomspace(1e-9, 2 * alpha, 20_001)
+
+    def left(a):
+        return alpha / (1 + (alpha / (1 + (a / (1 + drug)) ** n)) ** n) - a
+
+    signs = np.flatnonzero(np.diff(np.sign(left(a))))
+    return [brentq(left, a[i], a[i + 1], xtol=1e-14, rtol=1e-13) for i in signs]
+
+
+def test_a_steady_state_is_where_the_equations_rest_whatever_piles_up_beside_it(file):
+    model = SBMLModel(file(SWITCH), vary={"alpha": [1, 20], "n": [1, 3]}, outputs={"A": {"of": "A", "steady": True}})
+    assert model.outputs[0].shape == ()
+    assert model.outputs[0].scale == "linear"
+    assert "[waste]" not in model._watched
+    for alpha, n in [(10, 2), (3, 1), (15, 3), (0.5, 2)]:
+        roots = roots_of_the_switch(alpha, n, 0)
+        # It starts with more of B.
+        assert series(model, [alpha, n])["A"] == pytest.approx(roots[0], rel=1e-6), (alpha, n)
+
+
+def test_a_steady_state_is_the_one_that_the_engines_own_solver_finds(file):
+    import roadrunner
+
+    path = file(REPRESSILATOR)
+    outputs = {name: {"of": name, "steady": True} for name in "ABC"}
+    model = SBMLModel(path, vary={"alpha": [1, 60], "n": [0.5, 3]}, outputs=outputs, end=50)
+    engine = roadrunner.RoadRunner(as_sbml(REPRESSILATOR))
+    for alpha, n in [(50.0, 1.2), (5.0, 1.7)]:
+        engine.resetAll()
+        engine.setValue("alpha", alpha)
+        engine.setValue("n", n)
+        engine.steadyState()
+        found = series(model, [alpha, n])
+        for name in "ABC":
+            assert found[name] == pytest.approx(engine.getValue(f"[{name}]"), rel=1e-6)
+
+
+def test_what_is_not_steady_in_time_is_a_failed_sample_that_says_so_and_the_next_is_solved(file):
+    outputs = {"A": {"of": "A", "steady": True}, "course": "A"}
+    model = SBMLModel(file(REPRESSILATOR), vary=["alpha", "n"], outputs=outputs, end=20, points=5)
+    found = model.simulate([[50, 3], [50, 1]])
+    assert found.reasons[0].startswith("not steady until time 2000: [A]")
+    assert found.status.tolist() == [Status.NOT_FINITE, Status.OK]
+    slow = "model m\n compartment c = 1; species S in c; S = 1; k = 1e-9; J: S -> ; k*S*c; end"
+    model = SBMLModel(file(slow), outputs={"S": {"of": "S", "steady": True}}, steady_within=1e4)
+    # A long life is no steady state; what does not move in the time that was given is.
+    assert model.simulate([[3e-9]]).reasons == ("not steady until time 10000: [S] still changing",)
+    assert model.simulate([[1e-11]]).reasons == ("",)
+    fast = SBMLModel(file(slow), vary={"k": [1, 10]}, outputs={"S": {"of": "S", "steady": True}})
+    assert series(fast, [2.0])["S"] == pytest.approx(0, abs=1e-10)
+
+
+def test_two_starts_tell_a_bistable_switch_and_a_dose_its_hysteresis(file):
+    doses = {"parameter": "drug", "low": 0.01, "high": 10, "points": 13}
+    model = SBMLModel(
+        file(SWITCH),
+        vary={"alpha": [2, 20]},
+        outputs={"rest": {"of": "A", "steady": True}, "curve": {"of": "A", "dose": doses, "at": "steady"}},
+    )
+    model = Conditioned(model, {"low": {"A": 0, "B": 50}, "high": {"A": 50, "B": 0}})
+    curve = model.outputs[1]
+    assert (curve.name, curve.grid_name, curve.grid_unit, curve.scale) == ("low.curve", "drug", "nmol/l", "peak")
+    np.testing.assert_allclose(curve.grid, np.geomspace(0.01, 10, 13))
+    bistable = []
+    for alpha in (10.0, 1.9):
+        found = series(model, [alpha])
+        for drug, low, high in zip(curve.grid, found["low.curve"], found["high.curve"], strict=True):
+            roots = roots_of_the_switch(alpha, 2, drug)
+            bistable.append(len(roots) == 3)
+            assert (low, high) == pytest.approx((roots[0], roots[-1]), rel=1e-5), (alpha, drug)
+        ends = roots_of_the_switch(alpha, 2, 0)
+        assert (found["low.rest"], found["high.rest"]) == pytest.approx((ends[0], ends[-1]), rel=1e-6)
+    # The branches part over some doses, and meet over others.
+    assert 3 < sum(bistable) < 13
+
+
+def test_a_dose_response_at_the_end_is_that_of_files_with_each_dose_in_them(file):
+    outputs = {"course": "P", "response": {"of": "P", "dose": {"parameter": "k2", "low": 0.1, "high": 2, "points": 4}}}
+    outputs["even"] = {"of": "j", "dose": {"parameter": "S", "low": 0, "high": 6, "points": 3, "scale": "linear"}}
+    model = SBMLModel(file(TIED), vary={"k": [1, 9]}, outputs=outputs, end=4.0, points=5)
+    found = series(model, [5.0])
+    assert list(model.outputs[2].grid) == [0.0, 3.0, 6.0]
+    assert found["even"].tolist() == [10.0] * 3
+    for dose, response in zip(model.outputs[1].grid, found["response"], strict=True):
+        written = SBMLModel(
+            file(rewritten(TIED, k2=dose), "other.xml"), vary={"k": [1, 9]}, outputs=["P"], end=4.0, points=5
+        )
+        assert response == pytest.approx(series(written, [5.0])["P"][-1], rel=1e-6)
+    # The time course is that of the model's own value.
+    own = SBMLModel(file(TIED), vary={"k": [1, 9]}, outputs=["P"], end=4.0, points=5)
+    np.testing.assert_array_equal(found["course"], series(own, [5.0])["P"])
+
+
+@pytest.mark.parametrize("setting", [{"k2": 0.7}, {"S": 2.0}, {"c": 3.0}, {"j": 1.0, "local": 0.1}])
+def test_a_condition_sets_what_does_not_vary_as_if_it_stood_in_the_file(file, setting):
+    asked = {"outputs": ["S", "P", "Q", "total"], "end": 6.0, "points": 7}
+    model = Conditioned(SBMLModel(file(TIED), vary={"k": [1, 9]}, **asked), {"wild": {}, "other": setting})
+    written = SBMLModel(file(rewritten(TIED, **setting), "other.xml"), vary={"k": [1, 9]}, **asked)
+    wild = SBMLModel(file(TIED), vary={"k": [1, 9]}, **asked)
+    found = series(model, [5.0])
+    for name in asked["outputs"]:
+        assert found[f"other.{name}"] == pytest.approx(series(written, [5.0])[name], rel=1e-6, abs=1e-9), name
+        assert found[f"wild.{name}"].tolist() == series(wild, [5.0])[name].tolist()
+
+
+def test_a_condition_that_sets_what_cannot_be_set_is_refused(file):
+    model = SBMLModel(file(TIED), vary={"k": [1, 9]})
+    for setting, message in [
+        ({"total": 1.0}, "condition 'a': model 'sbml': 'total' follows from others"),
+        ({"k3": 1.0}, "condition 'a': model 'sbml': no 'k3'; did you mean 'k'"),
+        ({"k2": "2 * k"}, r"condition 'a': k2 = 2 \* k: an expression sets what the model varies \(k\)"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            Conditioned(model, {"a": setting})
+
+
+def test_doses_of_trajectories_have_means_and_deviations_of_theory(file):
+    decay = "model decay\n compartment c = 1; substanceOnly species S in c; S = 40; k = 0.5; J: S -> ; k*S; end"
+    outputs = {"left": {"of": "S", "dose": {"parameter": "k", "low": 0.1, "high": 1, "points": 3}}, "S": "S"}
+    model = SBMLModel(
+        file(decay), vary={"S": [10, 90]}, outputs=outputs, method="ssa", trajectories=400, end=2.0, points=4
+    )
+    assert [output.name for output in model.outputs] == ["left", "S", "sd of left", "sd of S"]
+    found = series(model, [40.0])
+    alive = np.exp(-2 * model.outputs[0].grid)
+    spread = np.sqrt(40 * alive * (1 - alive))
+    assert np.abs(found["left"] - 40 * alive).max() < 5 * spread.max() / 20
+    assert found["sd of left"] == pytest.approx(spread, rel=0.2)
+    assert Replicated(model, 2).outputs[4].name == "error of left"
+    with pytest.raises(InputError, match="the model 'sbml' is deterministic"):
+        Replicated(SBMLModel(file(decay), vary={"S": [10, 90]}), 2)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ({"of": "A", "steady": 1}, "steady is true or false, not 1"),
+        ({"of": "A", "at": "end"}, "'at' is end or steady, goes with a dose"),
+        ({"of": "A", "dose": 3}, "dose: give parameter, low and high"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1}}, "dose: give parameter, low and high"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1, "high": 2, "point": 3}}, "no 'point'; did you mean 'points'"),
+        ({"of": "A", "dose": {"parameter": "alpha", "low": 1, "high": 2}}, "alpha varies; leave it out of 'vary'"),
+        ({"of": "A", "dose": {"parameter": "J1", "low": 1, "high": 2}}, "'J1' is a rate"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 0, "high": 2}}, "0 … 2 is no range above 0"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1, "high": 2, "scale": "lin"}}, "no scale of a dose 'lin'"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1, "high": 2, "points": 1}}, "points = 1 is not a whole"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1, "high": 2}, "at": "peak"}, "'at' is end or steady"),
+        ({"of": "A", "dose": {"parameter": "n", "low": 1, "high": 2}, "steady": True}, "say at: steady"),
+    ],
+)
+def test_steady_states_and_doses_that_are_wrong_are_named(file, output, message):
+    with pytest.raises(InputError, match=message):
+        SBMLModel(file(REPRESSILATOR), vary=["alpha"], outputs={"x": output})
+
+
+@pytest.mark.parametrize("line", ["k := 1 + time", "at time > 3: k = 2", "x' = time; k := x"])
+def test_what_depends_on_time_has_no_steady_state(file, line):
+    text = (
+        f"model m\n compartment c = 1; species S in c, P in c; S = 1; d = 1; J: S -> ; k*S*c; K: P -> ; d*P*c; {line}"
+    )
+    model = SBMLModel(file(f"{text}\nend"), vary=["d"], outputs={"P": {"of": "P", "steady": True}})
+    assert model._watched == ["[P]"]
+    with pytest.raises(InputError, match="output 'S': S depends on time itself, so that it has no steady state"):
+        SBMLModel(file(f"{text}\nend"), vary=["d"], outputs={"S": {"of": "S", "steady": True}})
+
+
+def test_a_trajectory_has_no_steady_state(file):
+    with pytest.raises(InputError, match="a single trajectory has no steady state; take method: ode"):
+        SBMLModel(file(REPRESSILATOR), method="ssa", outputs={"A": {"of": "A", "steady": True}})

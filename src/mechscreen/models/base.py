@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechscreen.errors import ModelError
+from mechscreen.errors import InputError, ModelError, nearest
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import FloatArray, Output, Outputs
 from mechscreen.registry import MODELS, construct
@@ -91,11 +91,14 @@ class Model(ABC):
     isolated
         Campaigns run it in a process of its own, so that a sample that hangs or crashes is recorded and ends nothing
         else. False for a model whose `solve` always ends.
+    stochastic
+        Whether what `solve` returns depends on the seeds; None where that is not known.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     isolated: ClassVar[bool] = True
+    stochastic: bool | None = None
     seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]
@@ -113,6 +116,21 @@ class Model(ABC):
         A deterministic model ignores `seeds`. Rows must not influence one another: not by their order, not by
         their number.
         """
+
+    def holding(self, values: Mapping[str, float]) -> Self:
+        """Return this model with some of what is no parameter of its space held at other values.
+
+        For models that have more to set than they vary, such as those from files; others have nothing.
+
+        Raises
+        ------
+        InputError
+            If there is nothing of such a name, or it cannot be set.
+        """
+        for name in values:
+            names = self.space.names
+            raise InputError(f"no parameter '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
+        return self
 
     def simulate(
         self,
@@ -162,6 +180,20 @@ class Model(ABC):
 
 def _scaled(solution: Solution, outputs: Sequence[Output], n: int) -> Simulations:
     """Return what a solver gave as simulations: profiles by their peaks, and a status and a reason for each sample."""
+    raw, given = read_solution(solution, outputs, n)
+    profiles, log_peaks, status, found = Outputs(outputs).scaled(raw)
+    reasons = tuple((own or why) if code else "" for own, why, code in zip(given, found, status, strict=True))
+    return Simulations(profiles, log_peaks, status, reasons)
+
+
+def read_solution(solution: Solution, outputs: Sequence[Output], n: int) -> tuple[FloatArray, list[str]]:
+    """Return the values of n samples that a solver gave, (n, *shape of the outputs), and the reason of each.
+
+    Raises
+    ------
+    WrongSolution
+        If they are not as the contract of `Model.solve` says.
+    """
     if not isinstance(solution, Solution):
         raise WrongSolution(f"the model's solve() must return Solution(profiles), not {type(solution).__name__}")
     outputs = Outputs(outputs)
@@ -178,10 +210,7 @@ def _scaled(solution: Solution, outputs: Sequence[Output], n: int) -> Simulation
         )
     if len(solution.reasons) not in (0, n):
         raise WrongSolution(f"the model's solve() returned {len(solution.reasons)} reasons for {n} samples")
-    profiles, log_peaks, status, found = outputs.scaled(raw)
-    given = list(solution.reasons) or [""] * n
-    reasons = tuple((own or why) if code else "" for own, why, code in zip(given, found, status, strict=True))
-    return Simulations(profiles, log_peaks, status, reasons)
+    return raw, list(solution.reasons) or [""] * n
 
 
 def model_names() -> list[str]:
@@ -216,3 +245,11 @@ def _check_outputs(model: Model, spec: str) -> None:
         raise ModelError(f"model '{spec}': its outputs are named {names}; give each a name of its own")
     for output in model.outputs:
         output.check(f"model '{spec}'")
+    numbers = {output.name for output in model.outputs if not output.grids and not output.given}
+    for output in model.outputs:
+        if output.given and output.given not in numbers:
+            raise ModelError(
+                f"model '{spec}', output '{output.name}': given = '{output.given}' is no number that every sample has"
+            )
+    if not any(output.counts for output in model.outputs):
+        raise ModelError(f"model '{spec}': no output counts (compare='nothing'); let one be compared")

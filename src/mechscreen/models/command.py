@@ -8,28 +8,33 @@ from what it prints.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, check_keys, nearest, unreadable
 from mechscreen.models.base import Model, Solution
+from mechscreen.models.options import mapping_of, parameter_of, points_of
 from mechscreen.models.outputs import FloatArray, Output
-from mechscreen.spaces import Parameter, ParameterSpace, Prior
+from mechscreen.spaces import Parameter, ParameterSpace
 
 STDOUT = "stdout"
 _NAME = re.compile(r"\{(\w+)\}")
@@ -38,6 +43,13 @@ _WORDS = ("seed", "folder")
 _MOST_BYTES = 2**26
 """Of what is read from a program, and of a template."""
 _LAST_LINES, _LONGEST = 5, 400
+_LONGEST_LINE = 4 * 10**6
+"""Characters."""
+_LOOK_EVERY = 0.2
+"""Seconds between looks at the clock, and at how much was printed."""
+_WHERE = "model 'command'"
+_RANGES, _FILES = "{k1: [0.1, 10]}", "{y: {file: out.csv, column: y}}"
+"""Examples, in messages."""
 _OUTPUT_KEYS = ("file", "column", "path", "row", "grid", "scale", "unit", "floor", "grid_name", "grid_unit", "view")
 
 
@@ -85,9 +97,9 @@ class CommandModel(Model):
     ) -> None:
         self._folder = Path.cwd()
         self.space = ParameterSpace(
-            [_parameter(name, given) for name, given in _mapping("parameters", parameters).items()]
+            [_parameter(name, given) for name, given in mapping_of(_WHERE, "parameters", parameters, _RANGES).items()]
         )
-        self._reads = [_Read.of(name, given) for name, given in _mapping("outputs", outputs).items()]
+        self._reads = [_Read.of(name, given) for name, given in mapping_of(_WHERE, "outputs", outputs, _FILES).items()]
         self.outputs = tuple(read.output for read in self._reads)
         self._words = self._program(command)
         self._templates = {name: _template(name, Path(source)) for name, source in (templates or {}).items()}
@@ -115,9 +127,26 @@ class CommandModel(Model):
                         found[name][row] = np.nan
         return Solution(found, reasons)
 
-    def _run(self, scratch: Path, values: FloatArray, seed: int) -> None:
+    def script(self, values: FloatArray, seed: int) -> str:
+        """Return a shell script that calls the program for one parameter set, (d,), as a simulation does."""
+        told = self._told(values, seed)
+        lines = ["#!/bin/sh", "set -eu"]
+        for name, text in self._templates.items():
+            content = _filled(text, told)
+            end = next(f"END{k}" for k in range(len(content) + 1) if f"END{k}" not in content.splitlines())
+            lines += [f"mkdir -p {shlex.quote(str(Path(name).parent))}"] if len(Path(name).parts) > 1 else []
+            lines += [f"cat > {shlex.quote(name)} <<'{end}'", content.removesuffix("\n"), end]
+        lines += [f"export {name}={shlex.quote(_filled(text, told))}" for name, text in self._environment.items()]
+        lines.append(shlex.join(_filled(word, told) for word in self._words))
+        return "\n".join(lines) + "\n"
+
+    def _told(self, values: FloatArray, seed: int) -> dict[str, str]:
+        """Return what stands for each name in braces."""
         told = {p.name: _told(p, value) for p, value in zip(self.space, values, strict=True)}
-        told |= {"seed": str(seed), "folder": str(self._folder)}
+        return told | {"seed": str(seed), "folder": str(self._folder)}
+
+    def _run(self, scratch: Path, values: FloatArray, seed: int) -> None:
+        told = self._told(values, seed)
         for name, text in self._templates.items():
             path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,17 +168,29 @@ class CommandModel(Model):
             except OSError as error:
                 raise Unusable(f"{words[0]}: cannot be started ({error.strerror})") from None
             try:
-                code = process.wait(self._time_limit)
-            except subprocess.TimeoutExpired:
-                raise Unusable(f"took longer than {self._time_limit:g} s; {_last_lines(scratch / _SAID)}") from None
+                self._wait(process, (printed.fileno(), said.fileno()), scratch)
             finally:
                 # Those that it left behind, too.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                code = process.wait()
         if code != 0:
             how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
             raise Unusable(f"{how}: {_last_lines(scratch / _SAID)}")
+
+    def _wait(self, process: subprocess.Popen[bytes], streams: Sequence[int], scratch: Path) -> None:
+        """Wait until the program ends; raise `Unusable` where it takes too long, or prints without end."""
+        end = time.monotonic() + self._time_limit
+        # `Popen.wait` with a time limit looks again after up to 0.05 s, which is long beside a short program.
+        watch = os.pidfd_open(process.pid)
+        try:
+            while not select.select([watch], [], [], min(_LOOK_EVERY, max(0.0, end - time.monotonic())))[0]:
+                if time.monotonic() >= end:
+                    raise Unusable(f"took longer than {self._time_limit:g} s; {_last_lines(scratch / _SAID)}")
+                if max(os.fstat(stream).st_size for stream in streams) > _MOST_BYTES:
+                    raise Unusable(f"printed more than is kept ({_MOST_BYTES / 1e6:.0f} MB), and was ended")
+        finally:
+            os.close(watch)
 
     def _program(self, command: str) -> list[str]:
         """Return the words of the command, the program's with its whole path."""
@@ -223,7 +264,7 @@ class _Read:
         fields = {
             key: given[key] for key in ("scale", "unit", "floor", "grid_name", "grid_unit", "view") if key in given
         }
-        output = Output(name, _grid(where, given.get("grid")), **fields)
+        output = Output(name, points_of(where, given.get("grid")), **fields)
         row = given.get("row", -1)
         if isinstance(row, bool) or not isinstance(row, int):
             raise InputError(f"{where}: row {row!r} is no whole number (0 is the first, -1 the last)")
@@ -241,7 +282,7 @@ class _Read:
             )
         try:
             values = np.asarray(self._values(path), dtype=float)
-        except (OSError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, csv.Error) as error:
             raise Unusable(f"{told}: {self._wanted()} cannot be read ({_short(error)})") from None
         return self._shaped(values, told)
 
@@ -258,13 +299,19 @@ class _Read:
             import h5py
 
             with h5py.File(path, "r") as file:
-                return file[self.path or self.output.name][()]
+                found = file[self.path or self.output.name]
+                # It may be packed.
+                if found.nbytes > _MOST_BYTES:
+                    raise ValueError(f"it has {found.nbytes / 1e6:.0f} MB, more than is read")
+                return found[()]
         if suffix == ".json":
-            value = json.loads(path.read_text())
+            value = json.loads(path.read_text(encoding="utf-8"))
             for part in (self.path or self.output.name).split("."):
                 value = value[int(part)] if isinstance(value, list) else value[part]
             return value
-        return _column(path.read_text(), self.column, self.output.name)
+        with path.open(encoding="utf-8") as stream:
+            # Eight bytes for each, as there may be millions.
+            return array("d", _column(_lines(stream), self.column, self.output.name))
 
     def _shaped(self, values: NDArray[np.float64], told: str) -> NDArray[np.float64]:
         shape = self.output.shape
@@ -282,28 +329,40 @@ class _Read:
         return values.reshape(shape)
 
 
-def _column(text: str, column: str | int | None, name: str) -> list[float]:
-    """Return a column of numbers: of CSV, of tabs, or of blanks; by its number, its name, or the output's."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
+def _lines(stream: TextIO) -> Iterator[str]:
+    """Yield the lines that hold something."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise ValueError(f"a line has more than {_LONGEST_LINE // 10**6} million characters")
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line
+
+
+def _column(lines: Iterator[str], column: str | int | None, name: str) -> Iterator[float]:
+    """Yield a column of numbers: of CSV, of tabs, or of blanks; by its number, its name, or the output's."""
+    first = next(lines, None)
+    if first is None:
         raise ValueError("it is empty")
-    separator = next((mark for mark in (",", "\t", ";") if mark in lines[0]), None)
-    rows = list(csv.reader(lines, delimiter=separator)) if separator else [line.split() for line in lines]
-    header = None if all(_is_number(field) for field in rows[0]) else [field.strip() for field in rows.pop(0)]
+    separator = next((mark for mark in (",", "\t", ";") if mark in first), None)
+    lines = itertools.chain([first], lines)
+    rows = csv.reader(lines, delimiter=separator) if separator else map(str.split, lines)
+    top = next(rows)
+    header = None if all(map(_is_number, top)) else [field.strip() for field in top]
     if isinstance(column, int):
         place = column
     elif header is None:
         if column is not None:
             raise KeyError(f"it has no header, and columns are known by numbers from 0, not as '{column}'")
-        if len(rows[0]) != 1:
-            raise KeyError(f"it has {len(rows[0])} columns; say which")
+        if len(top) != 1:
+            raise KeyError(f"it has {len(top)} columns; say which")
         place = 0
     else:
         wanted = name if column is None else str(column)
         if wanted not in header:
             raise KeyError(f"no column '{wanted}'{nearest(wanted, header)} (it has {', '.join(header)})")
         place = header.index(wanted)
-    return [float(row[place]) for row in rows]
+    for row in rows if header else itertools.chain([top], rows):
+        yield float(row[place])
 
 
 def _is_number(field: str) -> bool:
@@ -352,49 +411,7 @@ def _template(name: str, source: Path) -> str:
         raise InputError(f"{source}: not UTF-8 text (byte {error.start}); a template is text") from None
 
 
-def _mapping(what: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping) or not given:
-        example = "{k1: [0.1, 10]}" if what == "parameters" else "{y: {file: out.csv, column: y}}"
-        raise InputError(f"model 'command': its option '{what}' is missing, such as {example}")
-    return given
-
-
 def _parameter(name: str, given: Any) -> Parameter:
-    where = f"model 'command', parameter '{name}'"
-    if name in _WORDS or not str(name).isidentifier():
-        raise InputError(f"{where}: {' and '.join(_WORDS)} are taken, and names have letters, digits and underscores")
-    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
-        given = {"low": given[0], "high": given[1]}
-    valid = ("low", "high", "scale", "integer", "levels", "categories", "prior", "unit", "symbol", "meaning")
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where}: {given!r} is no range; give [low, high]")
-    check_keys(where, given, valid)
-    fields = dict(given)
-    if categories := fields.get("categories"):
-        fields = {"low": 0, "high": len(categories) - 1, **fields, "categories": tuple(map(str, categories))}
-    elif levels := fields.get("levels"):
-        fields = {"low": min(levels), "high": max(levels), **fields}
-    for key in ("low", "high"):
-        if isinstance(fields.get(key), bool) or not isinstance(fields.get(key), int | float):
-            raise InputError(f"{where}: {key} is {fields.get(key)!r}; give a number")
-        fields[key] = float(fields[key])
-    if "levels" in fields:
-        fields["levels"] = tuple(map(float, fields["levels"]))
-    if isinstance(fields.get("prior"), str):
-        fields["prior"] = Prior(fields["prior"])
-    elif isinstance(fields.get("prior"), Mapping):
-        fields["prior"] = Prior(**fields["prior"])
-    return Parameter(str(name), **fields)
-
-
-def _grid(where: str, given: Any) -> Any:
-    if given is None:
-        return None
-    if isinstance(given, Mapping):
-        if set(given) != {"start", "end", "points"}:
-            raise InputError(f"{where}: a grid has start, end and points, or is a list of its points")
-        return np.linspace(float(given["start"]), float(given["end"]), int(given["points"]))
-    try:
-        return np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: grid {given!r} is no list of numbers") from None
+    if name in _WORDS:
+        raise InputError(f"{_WHERE}, parameter '{name}': {' and '.join(_WORDS)} are taken; give it another name")
+    return parameter_of(_WHERE, name, given)

@@ -33,6 +33,29 @@ def resolved_bandwidth(values: FloatArray, grid: FloatArray) -> float:
     return max(normal_reference(values), float(np.sqrt(max(spacing**2 - values.var(ddof=1), 0.0))))
 
 
+def density(what: str, values: FloatArray, grid: FloatArray, unit: str = "") -> tuple[FloatArray, str]:
+    """Estimate the density of `values` (n,) at the points of a grid, and say why there is none.
+
+    Returns
+    -------
+    density
+        (points,), per unit of the values, by `kernel_density` with `resolved_bandwidth`. Zero everywhere where all
+        values are one, or most lie beyond the grid; NaN where one is not finite.
+    reason
+        Why, with the name that `what` is; "" where there is a density.
+    """
+    low, high = float(values.min()), float(values.max())
+    told = f" {unit}" if unit else ""
+    if not np.isfinite(high - low):
+        return np.full(len(grid), np.nan), f"{what} is not finite"
+    if low == high:
+        return np.zeros(len(grid)), f"{what} is {low:g}{told} in every trajectory: it has no density"
+    if not grid[0] <= np.median(values) <= grid[-1]:
+        end = grid[-1] if np.median(values) > grid[-1] else grid[0]
+        return np.zeros(len(grid)), f"{what} is beyond its grid, {end:g}{told}, in most trajectories"
+    return kernel_density(values, grid, resolved_bandwidth(values, grid)), ""
+
+
 def kernel_density(values: FloatArray, grid: FloatArray, bandwidth: float) -> FloatArray:
     """Estimate the density of `values` by Gaussian kernels.
 

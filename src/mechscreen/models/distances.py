@@ -24,6 +24,8 @@ in `Distance.coordinates`."""
 class Distance:
     """The distance of samples' values: the mean over the outputs of a root mean square error (RMSE) over their points.
 
+    Outputs that are compared by ``nothing`` do not count.
+
     That of an output is compared by ``values`` or by ``shape`` (`mechscreen.models.Output`). By shape, it is the RMSE
     of profiles that are each divided by their own maximum. By value, what is scaled by its peak has the larger of the
     two peaks for its unit, so that the distance is between 0 and 1 and, of numbers, a relative difference; what is
@@ -56,6 +58,17 @@ class Distance:
         """(outputs,), whether an output's peak counts beside its shape."""
         return np.array([output.scale == "peak" and output.compare == "values" for output in self.outputs])
 
+    @property
+    def counts(self) -> NDArray[np.bool_]:
+        """(outputs,), whether an output counts."""
+        return np.array([output.counts for output in self.outputs])
+
+    @property
+    def units(self) -> FloatArray:
+        """(outputs,), by which errors of outputs are divided before their mean over all is the distance."""
+        counts = self.counts
+        return np.where(counts, self.deviations * counts.mean(), np.inf)
+
     def __call__(
         self, profiles: ArrayLike, log_peaks: ArrayLike, others: ArrayLike, other_log_peaks: ArrayLike
     ) -> FloatArray:
@@ -68,7 +81,8 @@ class Distance:
         log_peaks, other_log_peaks
             (n, outputs), logarithms of the peaks.
         """
-        return self.by_output(profiles, log_peaks, others, other_log_peaks).mean(axis=-1)
+        each, counts = self.by_output(profiles, log_peaks, others, other_log_peaks), self.counts
+        return (each if counts.all() else each[:, counts]).mean(axis=-1)
 
     def by_output(
         self, profiles: ArrayLike, log_peaks: ArrayLike, others: ArrayLike, other_log_peaks: ArrayLike
@@ -96,6 +110,10 @@ class Distance:
         other_log_peaks: NDArray[Any],
     ) -> FloatArray:
         a, b = (self.outputs.flat(values, k).astype(np.float64) for values in (profiles, others))
+        if self.outputs[k].given:
+            # Where one of the two has no value, the output that says so tells the difference.
+            both = self.outputs.has_value(profiles, k) & self.outputs.has_value(others, k)
+            return np.where(both, np.abs(a - b)[:, 0], 0.0) / self.deviations[k]
         if self.of_peaks[k]:
             largest = np.maximum(log_peaks, other_log_peaks)
             a *= np.exp(log_peaks - largest)[:, None]
@@ -109,13 +127,18 @@ class Distance:
         is the RMSE over all of their points.
         """
         flat = self.outputs.side_by_side(profiles)
-        if self.outputs.uniform and not self.of_peaks.any() and self.outputs.all_by_peak:
+        if self.outputs.uniform and not self.of_peaks.any() and self.outputs.all_by_peak and self.counts.all():
             return flat
         parts = []
         for k, output in enumerate(self.outputs):
-            parts.append(self.outputs.flat(profiles, k) / (self.deviations[k] * math.sqrt(output.size)))
+            if not self.counts[k]:
+                continue
+            values = self.outputs.flat(profiles, k)
+            if output.given:
+                values = np.where(self.outputs.has_value(profiles, k)[:, None], values, 0)
+            parts.append(values / (self.deviations[k] * math.sqrt(output.size)))
             if self.of_peaks[k]:
                 share = LOG_PEAK_SHARE if output.size > 1 else 1.0
                 parts.append(share * np.asarray(log_peaks)[:, [k]])
         together = np.concatenate(parts, axis=1)
-        return together * math.sqrt(together.shape[1] / len(self.outputs))
+        return together * math.sqrt(together.shape[1] / self.counts.sum())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, nearest
 from mechscreen.models.base import Model, Solution
-from mechscreen.models.densities import kernel_density, resolved_bandwidth
+from mechscreen.models.densities import density
 from mechscreen.models.myc_e2f_parameters import CORE, MOLECULES, NOMINAL, PARAMETERS, VARIABLES
 from mechscreen.models.outputs import FloatArray, Output
 from mechscreen.spaces import Parameter, ParameterSpace
@@ -114,6 +114,7 @@ class MycE2FModel(Model):
     name: ClassVar[str] = "myc_e2f"
     version: ClassVar[str] = "1"
     isolated: ClassVar[bool] = False
+    stochastic = True
     outputs = tuple(
         Output(
             f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True, compare="shape"
@@ -184,9 +185,9 @@ class MycE2FModel(Model):
             if not reason:
                 ends = self.concentrations(values, int(seed))
                 found = [
-                    _density(name, x, out.grid) for name, x, out in zip(VARIABLES, ends, self.outputs, strict=True)
+                    density(name, x, out.grid, "µM") for name, x, out in zip(VARIABLES, ends, self.outputs, strict=True)
                 ]
-                profiles[row] = [density for density, _ in found]
+                profiles[row] = [estimate for estimate, _ in found]
                 reason = "; ".join(why for _, why in found if why)
             reasons.append(reason)
         return Solution(profiles, reasons)
@@ -199,18 +200,6 @@ class MycE2FModel(Model):
             if value < 0 or (value == 0 and positive):
                 return f"{name} = {value:g} must be {'positive' if positive else 'zero or more'}"
         return ""
-
-
-def _density(name: str, values: FloatArray, grid: FloatArray) -> tuple[FloatArray, str]:
-    """Return the density of one variable, and why it has none."""
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite(high - low):
-        return np.full(len(grid), np.nan), f"{name} is not finite"
-    if low == high:
-        return np.zeros(len(grid)), f"{name} is {low:g} µM in every trajectory: it has no density"
-    if np.median(values) > grid[-1]:
-        return np.zeros(len(grid)), f"{name} is beyond its grid, {grid[-1]:g} µM, in most trajectories"
-    return kernel_density(values, grid, resolved_bandwidth(values, grid)), ""
 
 
 def _varied(vary: Literal["core", "all"] | Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ UNDERSHOOT = 1e-6
 """Share of a profile's peak by which it may fall below zero, as solvers do that keep to a tolerance; it is set to
 zero."""
 
+HALF = 0.5
+"""From here on a network's answer to "is there a value?" is yes."""
+
 _VIEWS: Mapping[int, tuple[View, ...]] = {0: ("number",), 1: ("line", "disc"), 2: ("image",)}
 """How outputs of so many axes can be shown."""
 
@@ -46,11 +49,16 @@ class Output:
     compare
         By what a prediction is judged: members of an ensemble by one another, epochs of a training, hits by the model's
         simulation. ``values``: what the model returns. ``shape``: each divided by its own maximum, whatever that is, as
-        in Wang et al. (2019); with the scale ``peak`` alone.
+        in Wang et al. (2019); with the scale ``peak`` alone. ``nothing``: it is learnt and shown, and counts for
+        nothing, as what tells how sure the others are.
     view
         How figures show it: ``number``; ``line`` or ``disc`` (a profile along a radius); ``image``.
     crop
         It is near zero over much of its grid; figures show the rest.
+    given
+        Of a number that not every sample has (the period of what does not oscillate is NaN): the name of another
+        output, a number that is 1 where this one has a value and 0 where it has none. It is learnt and compared where
+        there is one.
     floor
         Least value that counts, in its unit. With the scale ``peak``, what is below is zero, and a profile that is
         below everywhere is a result like any other (zero, with the floor for its peak) instead of a failed sample: a
@@ -65,8 +73,9 @@ class Output:
     crop: bool = False
     floor: float = 0.0
     scale: Scale | None = None
-    compare: Literal["values", "shape"] = "values"
+    compare: Literal["values", "shape", "nothing"] = "values"
     view: View | None = None
+    given: str = ""
 
     def __post_init__(self) -> None:
         grids = _as_grids(self.grid)
@@ -111,6 +120,19 @@ class Output:
         return self.scale != "peak" or self.size > 1
 
     @property
+    def in_decades(self) -> bool:
+        """Whether the points of a profile lie evenly over decades, as doses do; figures show them so."""
+        if len(self.grids) != 1 or len(self.grid) < 3 or not self.grid[0] > 0:
+            return False
+        steps = np.diff(np.log(self.grid))
+        return bool(np.allclose(steps, steps[0], rtol=1e-3))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts where predictions are judged."""
+        return self.compare != "nothing"
+
+    @property
     def _views(self) -> tuple[View, ...]:
         """How it can be shown; the way it is unless it says otherwise first."""
         own = _VIEWS.get(len(self.grids), ("image",))
@@ -137,17 +159,23 @@ class Output:
             raise ModelError(f"{where}: no scale '{self.scale}' (valid: peak, linear, log)")
         if self.scale == "peak" and not self.grids:
             raise ModelError(f"{where}: a number has no shape beside its peak; give it scale='linear' or scale='log'")
-        if self.compare not in ("values", "shape") or (self.compare == "shape" and self.scale != "peak"):
-            raise ModelError(f"{where}: compare must be 'values', or, with scale='peak', 'shape'; not '{self.compare}'")
+        if self.compare not in ("values", "shape", "nothing") or (self.compare == "shape" and self.scale != "peak"):
+            raise ModelError(
+                f"{where}: compare must be 'values', 'nothing' or, with scale='peak', 'shape'; not '{self.compare}'"
+            )
         if self.view not in self._views:
             raise ModelError(f"{where}: cannot be shown as '{self.view}' (valid: {', '.join(self._views)})")
         if not 0 <= self.floor < math.inf:
             raise ModelError(f"{where}: its floor is {self.floor}; give the least value that counts")
+        if self.given and self.grids:
+            raise ModelError(f"{where}: is no number, so it cannot be undefined; leave 'given' out")
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
         grids = [grid.tolist() for grid in self.grids]
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.given:
+            del values["given"]  # which earlier versions did not write
         return {**values, "grid": grids[0] if len(grids) == 1 else grids}
 
     @classmethod
@@ -212,6 +240,17 @@ class Outputs(tuple[Output, ...]):
         return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
 
     @property
+    def givens(self) -> NDArray[np.int64]:
+        """Which output says whether each one has a value, (outputs,); −1 for those that always have one."""
+        places = {output.name: k for k, output in enumerate(self)}
+        return np.array([places[output.given] if output.given else -1 for output in self], dtype=np.int64)
+
+    def has_value(self, values: ArrayLike, k: int) -> NDArray[np.bool_]:
+        """Return whether n samples have a value of output k, (n,), by what is stored or predicted of them."""
+        place = int(self.givens[k])
+        return np.ones(len(np.asarray(values)), bool) if place < 0 else self.flat(values, place)[:, 0] >= HALF
+
+    @property
     def all_by_peak(self) -> bool:
         """Whether every output is scaled by its peak."""
         return all(output.scale == "peak" for output in self)
@@ -237,13 +276,23 @@ class Outputs(tuple[Output, ...]):
         return flat.reshape(len(flat), *self[k].shape)
 
     def in_units(self, profiles: ArrayLike, log_peaks: ArrayLike, k: int) -> NDArray[Any]:
-        """Return what the model says of output k, in its unit, (n, *its shape), from what is stored of it."""
-        scaled, output = self.of(profiles, k), self[k]
+        """Return what the model says of output k, in its unit, (n, *its shape), from what is stored of it.
+
+        NaN where a sample has no value of it.
+        """
+        scaled = self.of(profiles, k)
+        if self[k].given:
+            scaled = np.where(self.has_value(profiles, k), scaled, np.nan).astype(scaled.dtype)
+        return self.unscaled(scaled, np.asarray(log_peaks)[:, k], k)
+
+    def unscaled(self, scaled: NDArray[Any], log_peaks: NDArray[Any], k: int) -> NDArray[Any]:
+        """Return the same from what is stored of output k alone, (n, *its shape) and (n,)."""
+        output = self[k]
         if output.scale == "linear":
             return scaled
         if output.scale == "log":
             return np.exp(scaled)
-        peaks = np.exp(np.asarray(log_peaks)[:, k])
+        peaks = np.exp(log_peaks)
         return scaled * peaks.reshape(-1, *(1,) * len(output.shape)).astype(scaled.dtype)
 
     def by_name(self, profiles: ArrayLike, log_peaks: ArrayLike) -> dict[str, NDArray[Any]]:
@@ -312,15 +361,26 @@ class Outputs(tuple[Output, ...]):
         flat = self.side_by_side(profiles).astype(np.float64)
         return Scatter(len(flat), flat.sum(axis=0), np.square(flat).sum(axis=0))
 
+    def counts(self, n: int, totals: FloatArray) -> FloatArray:
+        """Return how many of n samples have each value, (values,), by the sums of the values; 1 at least.
+
+        Where a sample has no value, 0 is stored, so that sums are those of the others.
+        """
+        found = np.full(len(totals), float(max(n, 1)))
+        for k, place in enumerate(self.givens):
+            if place >= 0:
+                found[self.starts[k]] = max(1.0, totals[self.starts[place]])
+        return found
+
     def deviations(self, scatter: Scatter) -> FloatArray:
         """Return the unit in which each output's errors are told, (outputs,), from samples' sums.
 
         The standard deviation over samples, the root of its mean square over the points; 1 where an output does not
         vary, and for those that are scaled by their peaks, whose errors have that for their unit.
         """
-        n = max(scatter.n, 1)
-        mean = scatter.total / n
-        variance = np.maximum(scatter.squares / n - mean**2, 0)
+        counts = self.counts(scatter.n, scatter.total)
+        mean = scatter.total / counts
+        variance = np.maximum(scatter.squares / counts - mean**2, 0)
         found = np.ones(len(self))
         for k, output in enumerate(self):
             part = slice(self.starts[k], self.starts[k + 1])
@@ -349,7 +409,7 @@ _Problem = tuple[Output, Status, NDArray[np.bool_], FloatArray]
 
 def _problems(output: Output, raw: FloatArray) -> Iterator[_Problem]:
     """Yield what is wrong with the values of an output, (n, values)."""
-    bad = ~np.isfinite(raw)
+    bad = np.isinf(raw) if output.given else ~np.isfinite(raw)
     yield output, Status.NOT_FINITE, bad, raw
     if output.scale == "peak":
         with np.errstate(invalid="ignore"):
@@ -364,10 +424,9 @@ def _problems(output: Output, raw: FloatArray) -> Iterator[_Problem]:
 
 def _scale(output: Output, raw: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the scaled values of an output, (n, values), and the logarithms of what they were divided by, (n,)."""
-    if output.scale == "linear":
-        return raw, np.zeros(len(raw))
-    if output.scale == "log":
-        return np.log(np.maximum(raw, output.floor)), np.zeros(len(raw))
+    if output.scale != "peak":
+        scaled = np.log(np.maximum(raw, output.floor)) if output.scale == "log" else raw
+        return np.nan_to_num(scaled, nan=0.0) if output.given else scaled, np.zeros(len(raw))
     scales = np.maximum(raw.max(axis=1), output.floor)
     kept = np.where((raw < 0) | (raw < output.floor), 0.0, raw)
     return kept / scales[:, None], np.log(scales)

@@ -129,6 +129,7 @@ class PatternModel(Model):
     name: ClassVar[str] = "pattern"
     version: ClassVar[str] = "4"
     isolated: ClassVar[bool] = False
+    stochastic = False
     seconds = 0.015
     space = _space()
     outputs = (

@@ -16,11 +16,13 @@ from xml.etree import ElementTree
 
 from mechscreen.errors import InputError, unreadable
 
-Kind = Literal["parameter", "species", "compartment", "reaction"]
+Kind = Literal["parameter", "species", "compartment", "reaction", "observable", "function"]
+"""The last two are BioNetGen's (`mechscreen.models.bngl_document`)."""
 
 _DELAY = "http://www.sbml.org/sbml/symbols/delay"
 _MOST_BYTES = 2**28
-_TIME = "http://www.sbml.org/sbml/symbols/time"
+TIME = "http://www.sbml.org/sbml/symbols/time"
+"""Time, where it stands among names: no model can call anything so."""
 _HARMLESS = ("comp", "fbc", "layout", "render", "groups", "l3v2extendedmath")
 """Packages of SBML that say nothing of dynamics, or that the engine reads."""
 
@@ -145,6 +147,20 @@ def prepare(document: Document, held: Mapping[str, float], varied: Set[str]) -> 
     return Prepared(libsbml.writeSBMLToString(read), at_once)
 
 
+def with_values(document: Document, values: Mapping[str, float]) -> str:
+    """Return the SBML of a model in which some values at the start are others; what derived them is taken out."""
+    import libsbml
+
+    read = libsbml.readSBMLFromString(document.sbml)
+    model = read.getModel()
+    # Sizes of compartments first: concentrations are in them.
+    for name in sorted(values, key=lambda name: document.quantities[name].kind == "species"):
+        if (assignment := model.getInitialAssignment(name)) is not None:
+            assignment.removeFromParentAndDelete()
+        _set(model, document.quantities[name], values[name], varied=False)
+    return str(libsbml.writeSBMLToString(read))
+
+
 def _set(model: Any, quantity: Quantity, value: float, varied: bool) -> None:
     """Set a value at the start; of what is varied only where there is none."""
     item = model.getElementBySId(quantity.name)
@@ -195,10 +211,52 @@ def _reached(model: Any, name: str) -> set[str]:
     return found
 
 
+def decisive(document: Document, names: Set[str]) -> set[str]:
+    """Return all names on whose course that of some names depends, these included, and `TIME` where that is one."""
+    import libsbml
+
+    model = libsbml.readSBMLFromString(document.sbml).getModel()
+    follows: dict[str, set[str]] = {}
+
+    def add(name: str, *formulas: Any) -> None:
+        found = follows.setdefault(name, set())
+        found.update(other for formula in formulas if formula is not None for other in _names_in(formula))
+
+    for rule in model.getListOfRules():
+        add(rule.getVariable(), rule.getMath())
+    for species in model.getListOfSpecies():
+        follows.setdefault(species.getId(), set()).add(species.getCompartment())
+    for reaction in model.getListOfReactions():
+        law = reaction.getKineticLaw()
+        add(reaction.getId(), law.getMath() if law is not None else None)
+        for reference in [*reaction.getListOfReactants(), *reaction.getListOfProducts()]:
+            species = model.getSpecies(reference.getSpecies())
+            if species is None or species.getBoundaryCondition() or species.getConstant():
+                continue
+            follows[species.getId()] |= {reaction.getId(), reference.getId()} - {""}
+            if reference.isSetStoichiometryMath():
+                add(species.getId(), reference.getStoichiometryMath().getMath())
+    for event in model.getListOfEvents():
+        parts = [event.getTrigger(), event.getDelay(), event.getPriority()]
+        for assignment in event.getListOfEventAssignments():
+            of_all = [part.getMath() for part in parts if part is not None]
+            add(assignment.getVariable(), assignment.getMath(), *of_all)
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += follows.get(name, ())
+    return found
+
+
 def _names_in(node: Any) -> Iterator[str]:
-    """Yield the names in a formula; of a function that the model defines, those of its arguments."""
+    """Yield the names in a formula, `TIME` for time; of a function that the model defines, those of its arguments."""
+    import libsbml
+
     if node.isName():
-        yield node.getName() or "time"
+        yield TIME if node.getType() == libsbml.AST_NAME_TIME else node.getName()
     for k in range(node.getNumChildren()):
         yield from _names_in(node.getChild(k))
 
@@ -283,7 +341,7 @@ def _refuse_what_cannot_be_solved(path: Path, document: Any, text: str) -> None:
 def _changes_by_itself(model: Any, text: str) -> Iterator[str]:
     if any(rule.isRate() for rule in model.getListOfRules()):
         yield "rate rules"
-    if _TIME in text:
+    if TIME in text:
         yield "what depends on time"
     if any(event.isSetDelay() for event in model.getListOfEvents()):
         yield "delayed events"
