@@ -100,11 +100,14 @@ class Expression:
         What it is.
     names
         Those that stand in it, in the order in which they first do.
+    calls
+        The functions that it calls.
     """
 
     text: str
     kind: Kind
     names: tuple[str, ...]
+    calls: tuple[str, ...]
     _compute: _Compute = field(repr=False, compare=False)
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
@@ -128,7 +131,8 @@ def parse(
     Parameters
     ----------
     names
-        Those that may stand in it, dotted ones too (``mutant.x``), and what each is.
+        Those that may stand in it, dotted ones too (``mutant.x``), and what each is. A name may be a call, as
+        `normalised` writes it: what is known of ``period(x)`` need not be computed from x.
     where
         Begins every message.
     wanted
@@ -156,7 +160,12 @@ def parse(
     if kind != wanted:
         example = "such as a < b" if wanted == TRUTH else "and no comparison" if kind == TRUTH else ""
         raise InputError(f"{where}: is a {kind}; it must be a {wanted}{', ' if example else ''}{example}")
-    return Expression(text, kind, tuple(reader.used), compute)
+    return Expression(text, kind, tuple(reader.used), tuple(reader.called), compute)
+
+
+def normalised(text: str) -> str:
+    """Return an expression with blanks and brackets as Python writes them: one text for each way to write it."""
+    return ast.unparse(ast.parse(text.strip().replace("^", "**"), mode="eval"))
 
 
 class _Reader:
@@ -167,6 +176,7 @@ class _Reader:
         self._functions = functions
         self._where = where
         self.used: dict[str, None] = {}
+        self.called: dict[str, None] = {}
 
     def read(self, node: ast.expr, depth: int) -> tuple[Kind, _Compute]:
         """Return what a part is, and what computes it."""
@@ -196,6 +206,8 @@ class _Reader:
                 type(operator) in _COMPARISONS for operator in operators
             ):
                 return TRUTH, self._comparison([left, *others], operators, depth)
+            case ast.Call() if ast.unparse(node) in self._names:
+                return self._name(node)
             case ast.Call(func=ast.Name(id=name)):
                 return self._call(name, node, depth)
         raise self._refused(node)
@@ -213,7 +225,7 @@ class _Reader:
             raise InputError(f"{self._where}: a number of it is too large")
         return lambda values: constant
 
-    def _name(self, node: ast.Name | ast.Attribute) -> tuple[Kind, _Compute]:
+    def _name(self, node: ast.Name | ast.Attribute | ast.Call) -> tuple[Kind, _Compute]:
         name = ast.unparse(node)
         if name not in self._names:
             if isinstance(node, ast.Attribute) and not any("." in known for known in self._names):
@@ -236,6 +248,7 @@ class _Reader:
     def _call(self, name: str, node: ast.Call, depth: int) -> tuple[Kind, _Compute]:
         if name not in self._functions:
             raise self._unknown(name)
+        self.called.setdefault(name)
         function, arguments = self._functions[name], node.args
         fits = len(arguments) == len(function.takes) or (function.more and len(arguments) > len(function.takes))
         named = {keyword.arg: keyword.value for keyword in node.keywords}

@@ -27,7 +27,7 @@ class Relation:
     Attributes
     ----------
     intercept, slope
-        In the units of the axes.
+        In the units of the axes; of an axis in decades, the decimal logarithm is x or y.
     intercept_interval, slope_interval
         95 % confidence intervals of the fitted line, for sampling error alone: not whether the law is a line.
     r2, r2_means
@@ -60,7 +60,8 @@ def fit_relation(
     counts
         (len(x), len(y)), samples in each cell of the plane.
     x, y
-        Centres of the cells along the axes; x > 0 where `form` is "inverse".
+        Centres of the cells along the axes, decimal logarithms where these are in decades; x > 0 where `form` is
+        "inverse".
 
     Returns
     -------

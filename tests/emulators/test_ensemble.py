@@ -8,6 +8,8 @@ from mechscreen.emulators.metrics import rmse
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import DenseSettings
+from mechscreen.models import Output
+from mechscreen.models.distances import Distance
 
 DIMENSIONS, OUTPUTS, POINTS = 3, 2, 21
 X = np.random.default_rng(0).random((37, DIMENSIONS)).astype(np.float32)
@@ -106,3 +108,29 @@ def test_networks_of_different_shapes_are_no_ensemble():
         Ensemble([NETWORKS[0], network(0, outputs=1)], combine="mean")
     with pytest.raises(InputError, match="at least one member"):
         Ensemble([])
+
+
+def test_a_number_that_members_do_not_all_have_is_the_mean_of_those_that_have_it():
+    distance = Distance.of([Output("it", given="has it"), Output("has it")], [2.0, 0.5])
+    said = [
+        {"profiles": np.array(values, np.float32)[:, :, None], "log_peaks": np.zeros((2, 2), np.float32)}
+        for values in ([[4, 1], [4, 0.1]], [[8, 0.9], [6, 0.2]], [[-50, 0.3], [9, 0.6]])
+    ]
+    combined = combine_members(said, "mean", distance)
+    np.testing.assert_allclose(combined.profiles[:, 0, 0], [6, 9])
+    np.testing.assert_allclose(combined.profiles[:, 1, 0], [2.2 / 3, 0.3], rtol=1e-6)
+    # Of three pairs: their distances by the definition, a number counting where both have it.
+    pairs = [[4 / 2 + 0.1 / 0.5, 0.7 / 0.5, 0.6 / 0.5], [0.1 / 0.5, 0.5 / 0.5, 0.4 / 0.5]]
+    np.testing.assert_allclose(combined.disagreement, np.mean(pairs, axis=1) / 2, rtol=1e-5)
+
+
+def test_members_that_differ_in_what_counts_for_nothing_do_not_disagree():
+    outputs = [Output("v"), Output("error of v", compare="nothing"), Output("w")]
+    distance = Distance.of(outputs, [1.0, 1.0, 2.0])
+    a, b = np.random.default_rng(1).normal(size=(2, 6, 3, 1)).astype(np.float32)
+    b[3:, [0, 2]] = a[3:, [0, 2]]
+    said = [{"profiles": values, "log_peaks": np.zeros((6, 3), np.float32)} for values in (a, b)]
+    combined = combine_members(said, "mean", distance)
+    expected = (np.abs(a - b)[:, 0, 0] + np.abs(a - b)[:, 2, 0] / 2) / 2
+    np.testing.assert_allclose(combined.disagreement, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(combined.disagreement[3:], 0)

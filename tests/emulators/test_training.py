@@ -320,3 +320,35 @@ def test_cross_entropy_is_refused_for_what_is_not_between_zero_and_one():
     network = build_network(DenseSettings(width=8, blocks=1), samples)
     with pytest.raises(InputError, match=r"emulators\.training\.loss: cross_entropy compares profiles"):
         Training(network, samples, samples, TrainingSettings(loss="cross_entropy"), seed=0)
+
+
+def test_a_number_that_many_samples_do_not_have_is_learnt_from_those_that_have_it():
+    outputs = Outputs([Output("it", given="has it"), Output("has it")])
+
+    def samples(n, seed):
+        x = np.random.default_rng(seed).random((n, 2)).astype(np.float32)
+        it = np.where(x[:, 0] > 0.6, 100 + 20 * x[:, 1], np.nan)
+        raw = np.stack([it, np.isfinite(it)], axis=1)[:, :, None]
+        profiles, log_peaks, _, _ = outputs.scaled(raw)
+        return Samples(
+            x,
+            profiles.astype(np.float32),
+            log_peaks.astype(np.float32),
+            Distance.of(outputs, outputs.deviations(outputs.scatter(profiles))),
+        )
+
+    train, test = samples(600, 0), samples(300, 1)
+    settings = TrainingSettings(epochs=40, batch_size=32, learning_rate=5e-3)
+    network = build_network(NETWORKS[0], train, seed=1)
+    run(Training(network, train, samples(60, 2), settings, 1))
+    said = network.predict(test.parameters, verbose=0)
+    found = outputs.by_name(said["profiles"], said["log_peaks"])["it"]
+    truth = outputs.by_name(test.profiles, test.log_peaks)["it"]
+    assert np.mean(np.isnan(found) == np.isnan(truth)) > 0.95
+    both = np.isfinite(found) & np.isfinite(truth)
+    # Had the others been learnt as 0, nothing near the edge would be right.
+    assert np.abs(found - truth)[both].max() < 5
+    r2 = explained(test.profiles, said["profiles"], test.log_peaks, said["log_peaks"], test.distance)
+    assert r2[0] > 0.9
+    expected = 1 - np.square(found - truth)[both].sum() / np.square(truth[both] - truth[both].mean()).sum()
+    assert r2[0] == pytest.approx(expected, rel=1e-3)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mechscreen.figures import planes
-from mechscreen.models import Parameter
-from mechscreen.tally import plane_pairs
+from mechscreen.models import Parameter, ParameterSpace
+from mechscreen.spaces import Prior
+from mechscreen.tally import Counts, plane_pairs
 
 BINS = 8
 
@@ -48,6 +49,31 @@ def test_the_target_is_as_many_times_as_frequent_as_it_is(screened):
     shift = planes.shifts(*screened, 13)
     np.testing.assert_allclose(shift[[1, 12]], [0.375, -0.25], atol=0.01)
     assert np.abs(np.delete(shift, [1, 12])).max() < 0.02
+
+
+def test_leans_are_shares_of_the_axis_under_priors():
+    # The upper half of an axis by the prior: a quarter of it beyond the mean where the prior is even along the axis; of
+    # a normal prior, √(2/π) deviations (the mean of a half-normal distribution).
+    space = ParameterSpace(
+        [
+            Parameter("even", 0.0, 6.0),
+            Parameter("decades", 1e-2, 1e2, scale="log"),
+            Parameter("bell", -8.0, 8.0, prior=Prior("normal", 0.0, 1.0)),
+            Parameter("by_decades", 1.0, 101.0, prior=Prior("loguniform")),
+        ]
+    )
+    draws = space.draw(np.random.default_rng(2).random((200_000, 4)))
+    middle = [3.0, 1.0, 0.0, np.sqrt(101)]
+    # Drawn evenly over decades along a linear axis: 100 / ln 101 from low to high, and likewise of its upper half.
+    means = [np.diff([1, 101]) / np.log(101), np.diff([np.sqrt(101), 101]) / np.log(np.sqrt(101))]
+    expected = [0.25, 0.25, np.sqrt(2 / np.pi) / 16, (means[1] - means[0])[0] / 100]
+    for j, lean in enumerate(expected):
+        counts = Counts.zeros(2, 4, 40)
+        labels = (draws.physical[:, j] > middle[j]).astype(np.int64)
+        counts.add(draws.position, labels, np.zeros(len(labels)), 1.0)
+        found = planes.shifts(counts.planes[1], counts.planes.sum(axis=0), 4)
+        assert found[j] == pytest.approx(lean, abs=0.004)
+        assert np.abs(np.delete(found, j)).max() < 0.004
 
 
 def test_a_plane_shows_its_first_parameter_along_x(shown):

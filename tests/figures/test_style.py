@@ -89,3 +89,29 @@ def test_a_picture_is_as_large_as_its_figure_unless_something_would_be_cut_off()
     width, height = size("long " * 20)
     assert width > 2 * 2 * style.DPI
     assert height == style.DPI
+
+
+@pytest.mark.parametrize(
+    ("grid", "in_decades"),
+    [
+        (np.geomspace(0.01, 100, 9), True),
+        ([0.1, 1.0, 10.0], True),
+        (np.linspace(0.01, 100, 9), False),
+        ([0.0, 1.0, 10.0], False),
+        ([1.0, 10.0], False),
+        ([1.0, 2.0, 5.0, 10.0], False),
+    ],
+)
+def test_a_grid_that_is_even_over_decades_is_drawn_in_decades(grid, in_decades):
+    output = Output("response", grid, unit="nM")
+    assert output.in_decades == in_decades
+    ax = Figure().subplots()
+    style.profiles(ax, output, np.ones(len(grid)), np.ones(len(grid)))
+    assert ax.get_xscale() == ("log" if in_decades else "linear")
+    assert ax.get_xlim() == (grid[0], grid[-1])
+    if in_decades:
+        ax.figure.draw_without_rendering()
+        ticks = ax.get_xticks()
+        assert 2 <= len(ticks) <= 3
+        assert ticks.min() >= grid[0]
+        assert ticks.max() <= grid[-1]

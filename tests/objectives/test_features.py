@@ -9,7 +9,7 @@ from scipy import signal
 
 from mechscreen.errors import InputError
 from mechscreen.models import Output, Outputs
-from mechscreen.objectives import Labelling, get_objective
+from mechscreen.objectives import Features, Labelling, get_objective
 from mechscreen.objectives.features import FEATURES, Curve, find_peaks
 
 T = np.linspace(0, 100, 2001)
@@ -120,3 +120,85 @@ def test_a_sample_is_of_the_first_class_whose_condition_it_fulfils():
 def test_conditions_that_make_no_sense_are_refused_with_the_class(classes, message):
     with pytest.raises(InputError, match=message):
         labelling(classes, Output("x", T))
+
+
+X = Output("x", T, unit="nM", grid_name="time", grid_unit="h")
+LEVEL = Output("level", unit="mM")
+
+
+def stored(curves, level):
+    """Return curves (n, points) and numbers (n,) as profiles and log peaks."""
+    outputs = Outputs((X, LEVEL))
+    raw = outputs.join({"x": curves, "level": level}, len(curves))
+    profiles, log_peaks, *_ = outputs.scaled(raw)
+    return profiles, log_peaks
+
+
+def test_features_are_told_by_name_in_their_units_and_are_not_there_where_a_sample_lacks_them():
+    curves = 10 + np.array([[2.0], [1.0], [0.0]]) * np.sin(2 * np.pi * T / np.array([[5.0], [20.0], [20.0]]))
+    expressions = {"P": "period(x, prominence=0.05)", "swing": "amplitude(x) / mean(x)", "level": "level", "2": "1 + 1"}
+    features = Features(expressions, Outputs((X, LEVEL)), "screen.features")
+    found = features(*stored(curves, np.array([1.0, np.nan, 3.0])))
+    # The second sample failed: nothing is known of it, not even how many peaks it has.
+    np.testing.assert_allclose(found["P"], [5, np.nan, np.nan], rtol=2e-3)
+    np.testing.assert_allclose(found["swing"], [0.2, np.nan, 0], rtol=1e-2, atol=1e-9)
+    np.testing.assert_allclose(found["level"], [1, np.nan, 3])
+    np.testing.assert_allclose(found["2"], [2, np.nan, 2])
+    assert features.names == ("P", "swing", "level", "2")
+    assert features.labels == ("P [h]", "swing", "level [mM]", "2")
+    none = features(*(part[:0] for part in stored(curves, curves[:, 0])))
+    assert [len(values) for values in none.values()] == [0] * 4
+
+
+def test_a_feature_that_divides_by_nothing_is_not_there():
+    features = Features(["maximum(x) / level", "log(level)"], Outputs((X, LEVEL)), "screen.features")
+    found = features(*stored(np.ones((2, len(T))), np.array([0.0, 2.0])))
+    np.testing.assert_allclose(found["maximum(x) / level"], [np.nan, 0.5])
+    np.testing.assert_allclose(found["log(level)"], [np.nan, np.log(2)])
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("period(x)", "h"),
+        ("crossing( x , level=2)", "h"),
+        ("amplitude(x, after=50)", "nM"),
+        ("level", "mM"),
+        ("peaks(x)", ""),
+        ("area(x)", ""),
+        ("maximum(x) - minimum(x)", ""),
+        ("maximum(x) / mean(x)", ""),
+        ("2 * maximum(x)", ""),
+        ("maximum(x) * (level)", ""),
+    ],
+)
+def test_units_are_those_of_one_feature_and_of_no_formula(text, unit):
+    assert Features([text], Outputs((X, LEVEL)), "screen.features").units == {text: unit}
+
+
+@pytest.mark.parametrize(
+    ("expressions", "message"),
+    [
+        (["perod(x)"], "'screen.features': 'perod.x.': unknown name 'perod'; did you mean 'period'"),
+        (["period(xx)"], "unknown name 'xx'; did you mean 'x'"),
+        (["x"], "is a curve; it must be a number"),
+        (["steady(x)"], "is a condition; it must be a number"),
+        ({"swing": "maximum(x) -"}, "'maximum.x. -': not an expression"),
+        (["mean(x, after=200)"], "'screen.features': between 200 and 100 the grid has fewer than two points"),
+        (["level", "level"], "'screen.features': 'level' stands there twice"),
+        ({" ": "level"}, "' ' is no name"),
+        ({"a\nb": "level"}, "is no name"),
+    ],
+)
+def test_features_that_make_no_sense_are_refused_with_the_key(expressions, message):
+    with pytest.raises(InputError, match=message):
+        Features(expressions, Outputs((X, LEVEL)), "screen.features")
+
+
+def test_conditions_name_the_numbers_that_stand_in_them_once():
+    classes = {
+        "slow": "period( x ) > 10 and not steady(x)",
+        "high": "level >= 2 and (period(x) < 9 or min(peaks(x, prominence=0.2), 3) > 1)",
+    }
+    label = labelling(classes, Output("x", T), Output("level"))
+    assert label.objective.features == ("period(x)", "level", "peaks(x, prominence=0.2)")

@@ -182,7 +182,10 @@ class _Combination:
         from mechscreen.emulators.ensemble_kernel import combine as combine_arrays
 
         self._combine = combine_arrays
-        self._how = distance.outputs.starts, distance.of_peaks, distance.deviations, combine == "vote"
+        outputs = distance.outputs
+        # The value that says whether there is one.
+        given = np.where(outputs.givens < 0, -1, outputs.starts[outputs.givens])
+        self._how = outputs.starts, given, distance.of_peaks, distance.units, combine == "vote"
 
     def __call__(
         self,

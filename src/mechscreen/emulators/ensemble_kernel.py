@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
+HALF = np.float32(0.5)
+"""As in `mechscreen.models.outputs`."""
+
 
 # Sums may be reordered; values that are not finite stay what they are, so that a screen sees them.
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -15,6 +18,7 @@ def combine(
     profiles: FloatArray,
     log_peaks: FloatArray,
     starts: NDArray[np.int64],
+    given: NDArray[np.int64],
     of_peaks: NDArray[np.bool_],
     units: NDArray[np.float64],
     vote: bool,
@@ -24,7 +28,8 @@ def combine(
 ) -> None:
     """Combine profiles (members, n, values) and log peaks (members, n, outputs) into the last three arrays.
 
-    `starts` (outputs + 1,), `of_peaks` and `units` (outputs,) are those of a `Distance`.
+    `starts` (outputs + 1,), `of_peaks` and `units` (outputs,) are those of a `Distance`; `given` (outputs,) is the
+    place of the value that says whether there is one of an output, −1 where there always is.
     """
     members, n, values = profiles.shape
     outputs = len(units)
@@ -36,6 +41,9 @@ def combine(
                 distance = 0.0
                 for o in range(outputs):
                     squares = np.float32(0.0)
+                    says = given[o]
+                    if says >= 0 and (profiles[a, i, says] < HALF or profiles[b, i, says] < HALF):
+                        continue
                     if of_peaks[o]:
                         largest = max(log_peaks[a, i, o], log_peaks[b, i, o])
                         of_a, of_b = np.exp(log_peaks[a, i, o] - largest), np.exp(log_peaks[b, i, o] - largest)
@@ -63,3 +71,13 @@ def combine(
                 combined[i, p] = total / members
             for o in range(outputs):
                 combined_log_peaks[i, o] = log_peaks[:, i, o].mean()
+                says = given[o]
+                if says >= 0:
+                    # Of the members that say that there is a value.
+                    total, number = np.float32(0.0), 0
+                    for a in range(members):
+                        if profiles[a, i, says] >= HALF:
+                            total += profiles[a, i, starts[o]]
+                            number += 1
+                    if number:
+                        combined[i, starts[o]] = total / number

@@ -44,11 +44,17 @@ def fit_profiles(network: Any, samples: Samples, settings: TrainingSettings) -> 
 def _of_each(distance: Distance) -> Any:
     """Return the loss of outputs of any shapes: the mean of their root mean square errors, in their units."""
     starts, shape = distance.outputs.starts.tolist(), (-1, sum(distance.outputs.sizes))
-    units = distance.deviations.tolist()
+    units, givens = distance.deviations.tolist(), distance.outputs.givens.tolist()
 
     def of_each(truth: Any, predicted: Any) -> Any:
-        errors = ops.reshape(truth, shape) - ops.reshape(predicted, shape)
+        truth = ops.reshape(truth, shape)
+        errors = truth - ops.reshape(predicted, shape)
         parts = [errors[:, start:end] / unit for start, end, unit in zip(starts, starts[1:], units, strict=False)]
+        # What a sample does not have is not learnt from it.
+        parts = [
+            part if given < 0 else part * truth[:, starts[given] : starts[given] + 1]
+            for part, given in zip(parts, givens, strict=True)
+        ]
         return sum(rounded_root(ops.mean(ops.square(part), axis=-1)) for part in parts) / len(parts)
 
     return of_each

@@ -80,7 +80,8 @@ def explained(
     """Return R² of each output, (outputs,); NaN where it does not vary.
 
     It is one minus the mean square distance of the prediction from the truth, over that of the truth's own mean: for
-    values that are learnt as they are, the coefficient of determination, about the mean at each point.
+    values that are learnt as they are, the coefficient of determination, about the mean at each point. Of an output
+    that not all samples have, it is that of those of which both say that they have one.
     """
     shape = np.shape(truth)
     if not len(truth):
@@ -89,7 +90,12 @@ def explained(
     mean_log_peaks = np.broadcast_to(np.mean(log_peaks, axis=0, dtype=np.float64), np.shape(log_peaks))
     wrong = np.square(distance.by_output(truth, log_peaks, predicted, predicted_log_peaks)).mean(axis=0)
     varies = np.square(distance.by_output(truth, log_peaks, mean, mean_log_peaks)).mean(axis=0)
-    return np.where(varies > 1e-14, 1 - wrong / np.maximum(varies, 1e-300), np.nan)
+    found = np.where(varies > 1e-14, 1 - wrong / np.maximum(varies, 1e-300), np.nan)
+    outputs = distance.outputs
+    for k in np.flatnonzero(outputs.givens >= 0).tolist():
+        both = outputs.has_value(truth, k) & outputs.has_value(predicted, k)
+        found[k] = r_squared(outputs.flat(truth, k)[both], outputs.flat(predicted, k)[both])
+    return found
 
 
 def summarise(

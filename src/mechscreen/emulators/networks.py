@@ -124,12 +124,15 @@ def values_of(samples: Samples, features: Any, seeds: Iterator[int]) -> Any:
 
 
 def _mean_values(samples: Samples) -> NDArray[np.float64]:
-    """Return the mean of every value, (values,); some samples at a time, since they may be read as they are indexed."""
+    """Return the mean of every value over the samples that have it, (values,).
+
+    Some samples at a time, since they may be read as they are indexed.
+    """
     total = np.zeros(sum(samples.distance.outputs.sizes))
     for start in range(0, len(samples), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(samples)))
         total += samples.distance.outputs.side_by_side(samples.profiles[rows]).sum(axis=0, dtype=np.float64)
-    return total / len(samples)
+    return total / samples.distance.outputs.counts(len(samples), total)
 
 
 def _rescaled(

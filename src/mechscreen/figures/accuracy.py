@@ -41,7 +41,12 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
     figure = Figure(figsize=(style.WIDTH * columns / _COLUMNS, 2.6 * rows))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, pair, r2 in zip(panels, shown, r_squared, strict=False):
-        x, y = pair.simulated.ravel(), pair.emulated.ravel()
+        both = np.isfinite(pair.simulated) & np.isfinite(pair.emulated)
+        x, y = pair.simulated[both].ravel(), pair.emulated[both].ravel()
+        if not x.size:
+            ax.set_title(f"{pair.label}\nno sample has it", loc="left")
+            ax.set_axis_off()
+            continue
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         logarithmic = pair.output.scale == "log"
         if logarithmic:
@@ -60,8 +65,9 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
             for axis in (ax.xaxis, ax.yaxis):
                 style.log_axis_in_short(axis, low, high)
         quality = "does not vary" if r2 is None else f"R² = {correlation(r2)}"
+        useless = pair.output.counts and is_useless(r2)
         title = wrapping.wrap(f"{pair.label}\n{quality}", style.WIDTH / _COLUMNS - 0.6, 3, "axes.titlesize")
-        ax.set_title(title, loc="left", color=style.VERMILION if is_useless(r2) else "black")
+        ax.set_title(title, loc="left", color=style.VERMILION if useless else "black")
     for ax in panels[len(shown) :]:
         ax.set_axis_off()
     return figure
@@ -69,7 +75,8 @@ def draw_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> Figur
 
 def caption_each(shown: Sequence[Pair], r_squared: Sequence[float | None]) -> str:
     """Return the numbers of this run; arguments as for `draw_each`."""
-    useless = [pair.output.name for pair, r2 in zip(shown, r_squared, strict=True) if is_useless(r2)]
+    both = [(pair.output, r2) for pair, r2 in zip(shown, r_squared, strict=True)]
+    useless = [output.name for output, r2 in both if output.counts and is_useless(r2)]
     text = f"{count(len(shown[0].simulated), 'test sample')}."
     if useless:
         text += f" The emulators are worthless for {', '.join(useless)} (red): hardly better than the mean."

@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from mechscreen.reports.results import Results
 
 
-class Hits(CampaignFigure):
+class _OfEmulators(CampaignFigure):
+    """A figure that tells of emulators."""
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether the campaign has any."""
+        return not campaign.by_model
+
+
+class Hits(_OfEmulators):
     """Hits and what the model makes of them."""
 
     title = "Hits and what the model makes of them"
     text = (
         "Emulated profiles of hits (orange, dashed) and the model's own simulations of the same parameters (black). "
         "They are taken at equal steps from the least to the largest error of all validated hits, so that the last "
-        "are the worst. Ticked: the error is within the limit and the simulation is of the same class; all others "
+        "are the worst. Ticked: the model confirms the hit, with the class that was emulated; all others "
         "have a cross and a red title. Where a profile runs along a radius, the disc beside it shows it from above: "
         "left half emulated, right half simulated, bright where the value is high. Fields stand side by side, in the "
         "same colours; of numbers, the ring is emulated and the dot in it, or beside it, simulated."
@@ -44,6 +53,24 @@ class Hits(CampaignFigure):
         error, stands = found.rmse, found.stands
         figure = hits.draw(shown, error, results.verdicts, stands)
         return figure, hits.caption(error, stands, shown)
+
+
+class Again(Hits):
+    """Hits of a screen by the model, simulated again."""
+
+    title = "Hits, simulated again with other seeds"
+    text = (
+        "Hits as the screen simulated them (orange, dashed), and as the model simulates them again with other seeds "
+        "(black). They are taken at equal steps from the least to the largest difference, so that the last are those "
+        "that chance decides most. Ticked: the difference is within the limit and the class is the same. Of a model "
+        "that takes no account of seeds the two are one. Where a profile runs along a radius, the disc beside it shows "
+        "it from above: left half in the screen, right half again."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether the screen is by the model."""
+        return campaign.by_model
 
 
 class Planes(CampaignFigure):
@@ -138,7 +165,68 @@ class Marginals(CampaignFigure):
         return figure, planes.marginals_caption(counts, names)
 
 
-class Accuracy(CampaignFigure):
+class Features(_OfEmulators):
+    """Features of the hits over parameter space."""
+
+    title = "Features of the hits over parameter space"
+    text = (
+        "A row for each feature, with the planes of two parameters over which it varies most. Colour: the median of "
+        "what the emulators say of the hits of a cell; pink: most of them do not have the feature; white: fewer than "
+        "three hits. Where one parameter varies alone, every hit is a point."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether there are features."""
+        return super().suits(campaign) and len(campaign.features) > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the hits of the screen, and their numbers."""
+        return {"hits": campaign.paths.screen_hits, "summary": campaign.paths.screen_summary}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import features
+
+        some = results.sampled
+        parameters = some.parameters[:, list(results.campaign.screen_space.varied)]
+        values = dict(zip(results.campaign.features.labels, some.features.values(), strict=True))
+        figure = features.draw(results.varied, parameters, values)
+        return figure, features.caption(values, len(some), some.found, results.target)
+
+
+class FeatureAccuracy(_OfEmulators):
+    """Features of the hits, emulated against simulated."""
+
+    title = "Features of the hits, emulated against simulated"
+    text = (
+        "Every validated hit that has the feature both ways: blue where the model confirms it with the class that was "
+        "emulated, else a red cross. Between the dotted lines the emulators are off by 10 % of the simulated value at "
+        "most."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether there are features."""
+        return super().suits(campaign) and len(campaign.features) > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the validated hits."""
+        return {"hits": campaign.paths.validation_hits}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import features
+
+        both = dict(zip(results.campaign.features.labels, results.hit_features.values(), strict=True))
+        return features.draw_pairs(both, results.hits.stands), features.pairs_caption(both)
+
+
+class Accuracy(_OfEmulators):
     """Emulated against simulated values."""
 
     title = "Emulated against simulated values"
@@ -168,7 +256,7 @@ class Accuracy(CampaignFigure):
         return accuracy.draw_each(shown, r_squared), accuracy.caption_each(shown, r_squared)
 
 
-class Profiles(CampaignFigure):
+class Profiles(_OfEmulators):
     """Example profiles of the test split."""
 
     title = "Example profiles of the test split"
@@ -180,8 +268,8 @@ class Profiles(CampaignFigure):
 
     @classmethod
     def suits(cls, campaign: Campaign) -> bool:
-        """Return whether an output is more than a number."""
-        return any(output.view != "number" for output in campaign.outputs)
+        """Return whether there are emulators, and an output is more than a number."""
+        return super().suits(campaign) and any(output.view != "number" for output in campaign.outputs)
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
@@ -202,7 +290,7 @@ class Profiles(CampaignFigure):
         return figure, profiles.caption(test.labels, results.classes, shown)
 
 
-class Disagreement(CampaignFigure):
+class Disagreement(_OfEmulators):
     """Disagreement of the members against error."""
 
     title = "Disagreement of the members against error"
@@ -228,13 +316,13 @@ class Disagreement(CampaignFigure):
         return disagreement.draw(*arguments), disagreement.caption(*arguments)
 
 
-class Novelty(CampaignFigure):
+class Novelty(_OfEmulators):
     """How good, and how new, the hits are."""
 
     title = "How good, and how new, the hits are"
     text = (
-        "Left: RMSE between what was emulated of each validated hit and what the model says; what lies right of the "
-        "dashed limit is not confirmed. Right: RMSE between the simulation of each confirmed hit and the sample of the "
+        "Left: RMSE between what was emulated of each validated hit and what the model says; dashed is the limit up to "
+        "which a curve counts as met. Right: RMSE between the simulation of each confirmed hit and the sample of the "
         "training split that is nearest to it; small values are what the simulations held already."
     )
 
@@ -257,7 +345,7 @@ class Novelty(CampaignFigure):
         return novelty.draw(*arguments), novelty.caption(*arguments)
 
 
-class Training(CampaignFigure):
+class Training(_OfEmulators):
     """Training."""
 
     title = "Training"

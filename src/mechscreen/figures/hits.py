@@ -39,7 +39,7 @@ def draw(
     verdicts
         (n,), class of each simulated profile, or why there is none.
     stands
-        (n,), True where the simulation is near enough and of the same class.
+        (n,), True where the model confirms the hit, with the class that was emulated.
     """
     if not len(rmse):
         return style.message("No hits to show: the screen found none, or none was validated.")
@@ -64,7 +64,7 @@ def draw(
         if k == 0:
             # The sign says what the colour says, to those who do not see it.
             sign, colour = ("✓", "black") if stands[hit] else ("✗", style.VERMILION)
-            verdict = textwrap.shorten(f"simulated: {verdicts[hit]}", 40, placeholder=" …")
+            verdict = textwrap.shorten(f"{pair.ways.simulated}: {verdicts[hit]}", 40, placeholder=" …")
             # Over the narrow panel of an image or a number, a title in one piece would run into the next.
             title = f"{sign} RMSE {number(rmse[hit])}\n{verdict}"
             ax.set_title(title, loc="left", fontsize=8, color=colour, pad=14 if output.view == "image" else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,45 @@ from mechscreen.models import Output, Outputs
 
 
 @dataclass(frozen=True)
+class Ways:
+    """What the two ways to know a sample are called.
+
+    Attributes
+    ----------
+    simulation, emulator
+        As nouns, in legends.
+    simulated, emulated
+        Of a sample.
+    """
+
+    simulation: str
+    emulator: str
+    simulated: str
+    emulated: str
+
+
+OF_EMULATOR = Ways("simulation", "emulator", "simulated", "emulated")
+OF_MODEL = Ways("simulated again", "in the screen", "simulated again", "in the screen")
+"""Where the screen is by the model itself."""
+
+
+@dataclass(frozen=True)
 class Pair:
-    """One output of n samples.
+    """One output of n samples, both ways.
 
     Attributes
     ----------
     simulated, emulated
         (n, *output.shape): divided by their maxima where these do not count, else in the output's unit; NaN where a
         simulation failed.
+    ways
+        What the two are called.
     """
 
     output: Output
     simulated: NDArray[Any]
     emulated: NDArray[Any]
+    ways: Ways = OF_EMULATOR
 
     @property
     def label(self) -> str:
@@ -48,7 +74,7 @@ class Pair:
     def take(self, rows: ArrayLike) -> Pair:
         """Return some of the samples."""
         chosen = np.asarray(rows, dtype=np.intp)
-        return Pair(self.output, self.simulated[chosen], self.emulated[chosen])
+        return replace(self, simulated=self.simulated[chosen], emulated=self.emulated[chosen])
 
 
 def pairs(
@@ -56,6 +82,7 @@ def pairs(
     simulated: tuple[ArrayLike, ArrayLike],
     emulated: tuple[ArrayLike, ArrayLike],
     order: Sequence[int] | None = None,
+    ways: Ways = OF_EMULATOR,
 ) -> list[Pair]:
     """Return the outputs of n samples, in some order, from their profiles and log peaks."""
     places = Outputs(outputs)
@@ -65,7 +92,7 @@ def pairs(
         return places.of(profiles, k) if by_shape else places.in_units(profiles, log_peaks, k)
 
     return [
-        Pair(places[k], shown(k, *simulated), shown(k, *emulated))
+        Pair(places[k], shown(k, *simulated), shown(k, *emulated), ways)
         for k in (range(len(places)) if order is None else order)
     ]
 
@@ -90,11 +117,12 @@ def draw(ax: Axes, pair: Pair, i: int) -> None:
 def legend(figure: Figure, shown: Sequence[Pair]) -> None:
     """Say above the panels which of `draw` is which."""
     marks = []
+    first, second = shown[0].ways.simulation, shown[0].ways.emulator
     if any(pair.output.view in ("line", "disc") for pair in shown):
-        marks += [Line2D([], [], label="simulation", **style.SIMULATED)]
-        marks += [Line2D([], [], label="emulator", **style.EMULATED)]
+        marks += [Line2D([], [], label=first, **style.SIMULATED)]
+        marks += [Line2D([], [], label=second, **style.EMULATED)]
     if any(pair.output.view == "number" for pair in shown):
-        marks += [Line2D([], [], label="simulation", **_DOT), Line2D([], [], label="emulator", **_RING)]
+        marks += [Line2D([], [], label=first, **_DOT), Line2D([], [], label=second, **_RING)]
     if marks:
         figure.legend(handles=marks, loc="outside upper right", ncols=len(marks))
 
@@ -139,11 +167,12 @@ def _images(ax: Axes, pair: Pair, i: int) -> None:
     known = two[np.isfinite(two)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     rows, columns = pair.output.grids
+    ways = pair.ways.simulated, pair.ways.emulated
     width, height = float(np.ptp(columns)) or 1.0, float(np.ptp(rows)) or 1.0
     for place, image in enumerate(two):
         left = place * (1 + _GAP) * width
         ax.imshow(image, extent=(left, left + width, 0, height), origin="lower", vmin=low, vmax=high, aspect="auto")
-        ax.text(left + width / 2, 1.02 * height, ("simulated", "emulated")[place], ha="center", va="bottom", fontsize=7)
+        ax.text(left + width / 2, 1.02 * height, ways[place], ha="center", va="bottom", fontsize=7)
     ax.set_xlim(0, (2 + _GAP) * width)
     ax.set_ylim(0, height)
     ax.set_aspect("equal" if 0.2 < width / height < 5 else "auto")

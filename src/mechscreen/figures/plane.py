@@ -54,7 +54,8 @@ def draw(x: Parameter, y: Parameter, counts: NDArray[Any], classes: Sequence[str
     if relation is not None:
         values = np.linspace(*relation.x_range, 400)
         line = relation.intercept + relation.slope * (values if relation.form == "linear" else 1 / values)
-        inside = (line >= y.low) & (line <= y.high)
+        low, high = scales.limits(y)
+        inside = (line >= low) & (line <= high)
         handles += ax.plot(
             values[inside], line[inside], color="black", lw=1.4, ls=(0, (4, 2)), label="line of the target"
         )
@@ -80,13 +81,20 @@ def equation(x: Parameter, y: Parameter, relation: Relation) -> str:
     sign = "−" if relation.slope < 0 else "+"
     over = "/" if relation.form == "inverse" else " · "
     return (
-        f"{_symbol(y)} = {number(relation.intercept)} {sign} {number(abs(relation.slope))}{over}{_symbol(x)}, "
+        f"{on_axis(y)} = {number(relation.intercept)} {sign} {number(abs(relation.slope))}{over}{on_axis(x)}, "
         f"R² {relation.r2_means:.3f} of the means in the bins, {relation.r2:.3f} of {relation.samples:,} samples"
     )
 
 
-def _symbol(parameter: Parameter) -> str:
-    return plain(parameter.symbol) or parameter.name
+def on_axis(parameter: Parameter) -> str:
+    """Return what a line along a parameter's axis is in: ``K``, or ``lg K`` in decades."""
+    symbol = plain(parameter.symbol) or parameter.name
+    return f"lg {symbol}" if parameter.scale == "log" else symbol
+
+
+def in_values(parameter: Parameter, coordinates: Sequence[float]) -> list[float]:
+    """Return the values of a parameter at coordinates along its axis."""
+    return [10.0**c if parameter.scale == "log" else c for c in coordinates]
 
 
 def _described(parameter: Parameter) -> str:

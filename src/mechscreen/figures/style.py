@@ -152,7 +152,13 @@ def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArra
     first, last = shown_points(output, np.stack([simulated, emulated]))
     ax.plot(output.grid, simulated, **SIMULATED)
     ax.plot(output.grid, emulated, **EMULATED)
-    ax.set_xlim(float(output.grid[first]), float(output.grid[last]))
+    low, high = float(output.grid[first]), float(output.grid[last])
+    if output.in_decades:
+        ax.set_xscale("log")
+        log_axis_in_short(ax.xaxis, low, high)
+    else:
+        ax.locator_params(axis="x", nbins=3)
+    ax.set_xlim(low, high)
     if output.compare == "shape":
         ax.set_ylim(-0.05, 1.12)
         ax.set_yticks([0, 1])
@@ -160,7 +166,6 @@ def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArra
         ax.set_yscale("log")
     else:
         ax.locator_params(axis="y", nbins=3)
-    ax.locator_params(axis="x", nbins=3)
 
 
 def log_axis(axis: Axis) -> None:

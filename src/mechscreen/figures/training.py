@@ -31,8 +31,10 @@ def draw(histories: Sequence[Mapping[str, NDArray[Any]]]) -> Figure:
         `validation_log_peak_rmse`.
     """
     figure = Figure(figsize=(style.WIDTH, 3.0))
-    axes = figure.subplots(1, len(_PANELS))
-    for ax, (column, label) in zip(axes, _PANELS.items(), strict=True):
+    # Where no output has a peak of its own, there is no error of it.
+    panels = {column: label for column, label in _PANELS.items() if any((h[column] > 0).any() for h in histories)}
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (column, label) in zip(axes, panels.items(), strict=True):
         for member, history in enumerate(histories):
             colour = style.CYCLE[member % len(style.CYCLE)]
             epoch, values = history["epoch"], history[column]

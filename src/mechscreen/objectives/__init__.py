@@ -10,6 +10,8 @@ maximum, mostly), and log_peaks (n, outputs), the logarithms of these maxima. An
 
 from mechscreen.objectives.base import Objective
 from mechscreen.objectives.conditions import Conditions
+from mechscreen.objectives.emulated import FeaturesOf
+from mechscreen.objectives.features import Features
 from mechscreen.objectives.function import UserObjective
 from mechscreen.objectives.labelling import Labelling, get_objective
 from mechscreen.objectives.modes import Modes, count_modes
@@ -17,6 +19,8 @@ from mechscreen.objectives.rings import Rings, mirrored_peaks
 
 __all__ = [
     "Conditions",
+    "Features",
+    "FeaturesOf",
     "Labelling",
     "Modes",
     "Objective",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.expressions import FUNCTIONS, TRUTH, Expression, parse
+from mechscreen.expressions import NUMBER, TRUTH, Expression, normalised, parse
 from mechscreen.models import Outputs
 from mechscreen.objectives.base import IntArray
-from mechscreen.objectives.features import CURVE, FEATURES, Curve, kind_of
+from mechscreen.objectives.features import ALL, FEATURES, kinds_of, values_of
 
 
 class Conditions:
@@ -53,9 +54,9 @@ class Conditions:
         InputError
             If a condition cannot be read, with the class, what is wrong and the nearest name.
         """
-        kinds = {output.name: kind for output in outputs if (kind := kind_of(output)) is not None}
+        kinds = kinds_of(outputs)
         conditions = [
-            parse(text, kinds, f"class '{name}': '{text}'", wanted=TRUTH, functions={**FUNCTIONS, **FEATURES})
+            parse(text, kinds, f"class '{name}': '{text}'", wanted=TRUTH, functions=ALL)
             for name, text in self._texts.items()
         ]
         bound = Conditions(self._texts)
@@ -68,19 +69,29 @@ class Conditions:
             raise InputError(f"a condition: {error}") from None
         return bound
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The numbers that the conditions speak of, each once: features of curves, and outputs that are numbers."""
+        assert self._bound is not None
+        kinds = kinds_of(self._bound[0])
+        found: dict[str, None] = {}
+        for text in self._texts.values():
+            for node in ast.walk(ast.parse(normalised(text), mode="eval")):
+                if not isinstance(node, ast.Call | ast.Name | ast.Attribute):
+                    continue
+                name = ast.unparse(node)
+                called = FEATURES.get(name.partition("(")[0]) if isinstance(node, ast.Call) else None
+                if kinds.get(name) == NUMBER or (called is not None and called.gives == NUMBER):
+                    found.setdefault(name)
+        return tuple(found)
+
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> IntArray:
         """Return (n,) labels of what the model says of n samples, by the names of its outputs."""
         assert self._bound is not None
         of_model, conditions = self._bound
         n = len(next(iter(outputs.values())))
         used = {name for condition in conditions for name in condition.names}
-        values: dict[str, Any] = {
-            output.name: Curve.of(np.asarray(outputs[output.name]), output.grid)
-            if kind_of(output) == CURVE
-            else np.asarray(outputs[output.name])
-            for output in of_model
-            if output.name in used
-        }
+        values = values_of(outputs, [output for output in of_model if output.name in used])
         labels = np.zeros(n, np.int64)
         with np.errstate(all="ignore"):
             # The first that is fulfilled counts.

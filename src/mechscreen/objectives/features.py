@@ -7,16 +7,17 @@ and a condition on it is not fulfilled. All take ``after`` and ``before``, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.expressions import NUMBER, TRUTH, Function, Kind
-from mechscreen.models import Output
+from mechscreen.expressions import FUNCTIONS, NUMBER, TRUTH, Function, Kind, normalised, parse
+from mechscreen.models import Output, Outputs
 
 CURVE = "curve"
 """Kind of a profile or time series in expressions."""
@@ -258,7 +259,121 @@ FEATURES: Mapping[str, Function] = {
 }
 """Features by name; docs/conditions.md says what each is."""
 
+ALL: Mapping[str, Function] = {**FUNCTIONS, **FEATURES}
+"""What may be called in expressions on outputs."""
+
 
 def kind_of(output: Output) -> Kind | None:
     """Return what an output is in expressions: a number, a curve; None for a field, of which there are no features."""
     return {0: NUMBER, 1: CURVE}.get(len(output.grids))
+
+
+class Features:
+    """Numbers that are told of samples, by their names.
+
+    Parameters
+    ----------
+    expressions
+        Name → expression on the outputs; or expressions, which are their own names.
+    outputs
+        Of the model.
+    where
+        Names the configuration's key, for messages.
+
+    Raises
+    ------
+    InputError
+        If an expression cannot be read or is no number, or two are called the same.
+    """
+
+    def __init__(self, expressions: Iterable[str] | Mapping[str, str], outputs: Outputs, where: str) -> None:
+        named = expressions if isinstance(expressions, Mapping) else _named_by_themselves(expressions, where)
+        for name in named:
+            if not name.strip() or not name.isprintable():
+                raise InputError(f"'{where}': {name!r} is no name; give one of letters, digits and spaces")
+        kinds = kinds_of(outputs)
+        self._outputs = outputs
+        self._expressions = {
+            name: parse(text, kinds, f"'{where}': '{text}'", functions=ALL) for name, text in named.items()
+        }
+        self.units = {name: unit_of(text, outputs) for name, text in named.items()}
+        # Options that no grid has room for are seen now.
+        nothing = np.zeros((1, *outputs.shape))
+        try:
+            self(nothing, np.zeros((1, len(outputs))))
+        except InputError as error:
+            raise InputError(f"'{where}': {error}") from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the numbers are called."""
+        return tuple(self._expressions)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names, each with its unit in brackets, where it is known."""
+        return tuple(f"{name} [{unit}]" if unit else name for name, unit in self.units.items())
+
+    def __len__(self) -> int:
+        return len(self._expressions)
+
+    def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> dict[str, NDArray[np.float64]]:
+        """Return the numbers of n samples, (n,) each; NaN where a sample does not have one, or has no outputs.
+
+        Parameters
+        ----------
+        profiles, log_peaks
+            (n, *outputs.shape) and (n, outputs), as they are stored and predicted.
+        """
+        stored = np.asarray(profiles)
+        n = len(stored)
+        # Of a failed simulation some features would be numbers: how many peaks it has, for one.
+        failed = np.isnan(self._outputs.side_by_side(stored)).all(axis=1)
+        values = values_of(self._outputs.by_name(stored, log_peaks), self._outputs)
+        with np.errstate(all="ignore"):
+            found = {name: np.broadcast_to(of(values), n).astype(float) for name, of in self._expressions.items()}
+        return {name: np.where(np.isfinite(numbers) & ~failed, numbers, np.nan) for name, numbers in found.items()}
+
+
+def _named_by_themselves(expressions: Iterable[str], where: str) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in expressions:
+        if text in named:
+            raise InputError(f"'{where}': '{text}' stands there twice; leave one out")
+        named[text] = text
+    return named
+
+
+def kinds_of(outputs: Outputs) -> dict[str, Kind]:
+    """Return what each output is in expressions, but for fields."""
+    return {output.name: kind for output in outputs if (kind := kind_of(output)) is not None}
+
+
+def values_of(outputs: Mapping[str, NDArray[Any]], of_model: Iterable[Output]) -> dict[str, Any]:
+    """Return what expressions are computed of, by the names of outputs."""
+    return {
+        output.name: Curve.of(np.asarray(outputs[output.name]), output.grid)
+        if kind_of(output) == CURVE
+        else np.asarray(outputs[output.name])
+        for output in of_model
+        if kind_of(output) is not None
+    }
+
+
+MAY_LACK = frozenset({"crossing", "damping", "period", "width"})
+"""Features that not every curve has."""
+_IN_GRID_UNITS = frozenset({"crossing", "period", "time_of_peak", "width"})
+_IN_OUTPUT_UNITS = frozenset({"amplitude", "final", "initial", "maximum", "mean", "minimum", "prominence"})
+_OF_ONE = re.compile(r"(\w+)\(\s*([\w.]+)\s*(,[^()]*)?\)")
+
+
+def unit_of(text: str, outputs: Outputs) -> str:
+    """Return the unit of an expression that is one feature of an output, or an output; "" of any other."""
+    known = {output.name: output for output in outputs}
+    call = None if normalised(text) in known else _OF_ONE.fullmatch(text.strip())
+    function, name = (call[1], call[2]) if call else ("", normalised(text))
+    output = known.get(name)
+    if output is None or function not in {"", *_IN_GRID_UNITS, *_IN_OUTPUT_UNITS}:
+        return ""
+    unit = output.grid_unit if function in _IN_GRID_UNITS else output.unit
+    return unit if isinstance(unit, str) else ""
