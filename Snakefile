@@ -22,10 +22,15 @@ if campaign.selection:
     include: "workflow/rules/select.smk"
 
 
-include: "workflow/rules/simulate.smk"
-include: "workflow/rules/merge.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
+# Where the screen is by the model itself, there is nothing to learn and nothing that learns.
+if not campaign.by_model:
+
+    include: "workflow/rules/simulate.smk"
+    include: "workflow/rules/merge.smk"
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/evaluate.smk"
+
+
 include: "workflow/rules/screen.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/report.smk"

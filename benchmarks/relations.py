@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from mechscreen.campaign import Campaign
-from mechscreen.figures.plane import equation
+from mechscreen.figures.plane import equation, in_values
 from mechscreen.reports.results import Results
 from mechscreen.tally import plane_pairs
 
@@ -33,7 +33,8 @@ def main() -> None:
     plane = plane_pairs(len(names)).tolist().index(asked)
     for x, y, line in results.relations_over(plane):
         (low, high), (least, most) = line.intercept_interval, line.slope_interval
-        print(f"{equation(x, y, line)}; {x.name} from {line.x_range[0]:.4g} to {line.x_range[1]:.4g};")
+        begin, end = in_values(x, line.x_range)
+        print(f"{equation(x, y, line)}; {x.name} from {begin:.4g} to {end:.4g};")
         print(f"    95 % intervals {low:.4g} to {high:.4g} and {least:.4g} to {most:.4g}")
 
 

@@ -72,7 +72,7 @@ SETTINGS = {
         "disagreement_limit": 0.07,
         "bins": 8,
     },
-    "validation": {"limit": 60, "rmse_limit": 0.15},
+    "validation": {"limit": 60, "confirm": "curve", "rmse_limit": 0.15},
 }
 
 

@@ -92,3 +92,38 @@ def arrays(results, *patterns):
         with h5py.File(path) as file:
             found |= {f"{path.relative_to(results)}: {name}": file[name][()].tobytes() for name in file}
     return found
+
+
+NETWORK = """
+begin parameters
+  1 k1 0.02
+  2 k2 0.1
+  3 k3 0.3
+  4 d 0.05
+  5 top 4
+  6 half 20
+  7 E0 10
+end parameters
+begin functions
+  1 made() top*P/(half+P)
+end functions
+begin species
+  1 S() 80
+  2 E() E0
+  3 E(s!1).S(e!1) 0
+  4 P() 0
+  5 R() 0
+end species
+begin reactions
+  1 1,2 3 k1
+  2 3 1,2 k2
+  3 3 2,4 k3
+  4 0 5 made
+  5 5 0 d
+end reactions
+begin groups
+  1 P 4
+  2 R 5
+end groups
+"""
+"""An enzyme and what its product makes, as BioNetGen writes it."""

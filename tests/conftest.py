@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-# Before any test loads TensorFlow, after which it cannot be loaded (`mechscreen.models.sbml`).
+# Before any test loads TensorFlow, after which it cannot be loaded (`mechscreen.models.sbml_engine`).
 with suppress(ImportError):
     import roadrunner  # noqa: F401
 import pytest

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs, random_keys
+from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, Kept, plane_pairs, random_keys
 
 LIMIT = 0.1
 
@@ -106,7 +106,7 @@ def test_kept_hits_are_a_random_sample_of_each_class_in_any_order(most):
     expected = sorted(i for label in (3, 4) for i in [j for j in by_key if hits.labels[j] == label][:most])
     assert len(expected) == sum(min(most, int((hits.labels == label).sum())) for label in (3, 4))
     for parts in (1, 3, 100):
-        kept = KeptHits(most, Hits.none(2, 1, (1, 5)))
+        kept = Kept(most, Hits.none(2, 1, (1, 5)))
         for rows in np.array_split(rng.permutation(1000), parts):
             kept.add(hits.take(rows))
         result = kept.result()
@@ -115,7 +115,7 @@ def test_kept_hits_are_a_random_sample_of_each_class_in_any_order(most):
 
 
 def test_kept_hits_of_none_are_none():
-    kept = KeptHits(10, Hits.none(2, 1, (1, 5)))
+    kept = Kept(10, Hits.none(2, 1, (1, 5)))
     kept.add(Hits.none(2, 1, (1, 5)))
     assert len(kept.result()) == 0
     assert kept.result().profiles.shape == (0, 1, 5)

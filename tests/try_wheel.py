@@ -61,7 +61,8 @@ def build(folder: Path) -> Path:
     )
     (again,) = (folder / "again").glob("*.whl")
     assert contents(wheel) == contents(again), "the sdist makes another wheel"
-    for path in ("Snakefile", "workflow/rules/common.smk", "cluster_profiles/slurm/config.yaml", "examples/stripe.py"):
+    shipped = ("Snakefile", "workflow/rules/common.smk", "cluster_profiles/slurm/config.yaml", "examples/stripe.py")
+    for path in (*shipped, "examples/programs/epidemic.c", "examples/programs/doses.csv"):
         assert contents(wheel)[f"mechscreen/_shipped/{path}"] == (ROOT / path).read_bytes(), path
     for path in (ROOT / "src/mechscreen/figures").glob("*.*"):
         assert f"mechscreen/figures/{path.name}" in contents(wheel), path

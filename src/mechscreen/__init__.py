@@ -24,6 +24,7 @@ __all__ = [
     "get_model",
     "load_ensemble",
 ]
+# `open` is not among them, which `from mechscreen import *` would put in the place of Python's own.
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +33,10 @@ def __getattr__(name: str) -> Any:
         from mechscreen.stages.predict import load_ensemble
 
         return load_ensemble
+    if name == "open":
+        from mechscreen.reading import open_results
+
+        return open_results
     if name in ("Knowledge", "Polynomial", "discover"):
         from mechscreen import discovery
 

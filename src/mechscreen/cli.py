@@ -230,6 +230,21 @@ def merge(config: Path) -> None:
         merge_shards(campaign)
 
 
+@cli.command("import")
+@click.argument("config", metavar="CAMPAIGN", type=_PATH)
+@click.argument("tables", metavar="[TABLE]...", nargs=-1, type=_PATH)
+def import_(config: Path, tables: tuple[Path, ...]) -> None:
+    """Check simulations of your own (CSV, NPZ, HDF5) against a campaign, and say how its networks learn from them.
+
+    \b
+    Example:
+      mechscreen import config/demo.yaml runs.csv more.h5
+    """
+    from mechscreen.stages.imported import tell
+
+    click.echo(tell(Campaign.load(config), tables))
+
+
 @cli.command()
 @_config
 @click.option("--member", type=click.IntRange(min=0), required=True, help="Number of the ensemble's member.")
@@ -352,6 +367,36 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
+@click.argument("what", type=click.Choice(["simulations", "hits", "validated", "planes", "hit"]))
+@click.argument("folder", type=_PATH)
+@click.option("--to", type=_PATH, help="File to write; what its name ends with says of which kind (docs/results.md).")
+@click.option("--failed", is_flag=True, help="Write simulations that failed, too, with status and reason.")
+@click.option("--number", type=click.IntRange(min=1), help="Of a hit, among the validated ones, by trust.")
+@click.option("--sample", type=click.IntRange(min=0), help="Of a hit, instead: its sample number in the screen.")
+def export(what: str, folder: Path, to: Path | None, failed: bool, number: int | None, sample: int | None) -> None:
+    """Write results as files of other programs: .csv, .parquet, .npz, .nc, .sbi.npz; one hit as .xml, .sh, .yaml.
+
+    \b
+    Examples:
+      mechscreen export simulations results/demo --to runs.parquet
+      mechscreen export simulations results/demo --to pairs.sbi.npz
+      mechscreen export hit results/demo --number 1 --to hit.yaml
+    """
+    from mechscreen.reading import open_results
+    from mechscreen.reading.export import export as write_results
+    from mechscreen.reading.hit import export_hit
+
+    if what == "hit":
+        if failed or (number is None) == (sample is None):
+            raise click.UsageError("of a hit, give either --number or --sample, and nothing but --to besides")
+        click.echo(export_hit(open_results(folder), number, sample, to), nl=to is not None)
+        return
+    if to is None or number is not None or sample is not None:
+        raise click.UsageError("give --to; --number and --sample are of one hit")
+    click.echo(write_results(open_results(folder), what, to, failed))
+
+
+@cli.command()
 @click.argument("results", required=False, type=_PATH)
 @click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
@@ -464,8 +509,13 @@ def discover(
 
 @cli.command()
 @click.argument("folder", type=_PATH)
-@click.option("--model", type=_PATH, help="SBML, Antimony or a COMBINE archive, which the campaign is about.")
-def init(folder: Path, model: Path | None) -> None:
+@click.option(
+    "--model",
+    type=_PATH,
+    help="SBML, Antimony, a COMBINE archive, or BioNetGen's .net or .bngl, which the campaign is about.",
+)
+@click.option("--petab", type=_PATH, help="YAML of a PEtab problem, which the campaign is about.")
+def init(folder: Path, model: Path | None, petab: Path | None) -> None:
     """Write a folder for a campaign: its configuration, profiles, and a Snakefile that uses this workflow.
 
     What is there already is never overwritten.
@@ -474,10 +524,13 @@ def init(folder: Path, model: Path | None) -> None:
     Examples:
       mechscreen init rings
       mechscreen init oscillator --model repressilator.xml
+      mechscreen init fit --petab problem.yaml
     """
     from mechscreen.runs.init import init as write_folder
 
-    click.echo(write_folder(folder, model))
+    if model is not None and petab is not None:
+        raise click.UsageError("give --model or --petab; a campaign is about one of them")
+    click.echo(write_folder(folder, model, petab))
 
 
 @cli.command()
@@ -522,6 +575,25 @@ def plan(config: Path) -> None:
     campaign = Campaign.load(config)
     _use_threads(1)
     click.echo(make_plan(campaign))
+
+
+@cli.command("check-model")
+@click.argument("config", type=_PATH)
+@click.option(
+    "--sets", type=click.IntRange(min=2, max=100_000), default=20, show_default=True, help="Parameter sets to simulate."
+)
+def check_model(config: Path, sets: int) -> None:
+    """Simulate some parameter sets of a campaign and tell what its model is and does; writes nothing.
+
+    \b
+    Example:
+      mechscreen check-model config/demo.yaml --sets 200
+    """
+    from mechscreen.runs.check_model import check_model as look_at
+
+    campaign = Campaign.load(config)
+    _use_threads(1)
+    click.echo(look_at(campaign, sets))
 
 
 @cli.command()

@@ -99,6 +99,7 @@ ADVICE = {
     errno.ENOTCONN: "the file system is not connected; run again when it is",
     errno.EHOSTDOWN: "the file server does not answer; run again when it does",
     errno.ETIMEDOUT: "the file server does not answer; run again when it does",
+    errno.ECONNREFUSED: "no server answers there; start it, and run again",
     errno.ENOENT: "its folder was removed meanwhile; run again",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
     errno.ENFILE: "too many files are open on this machine; run again",

@@ -240,10 +240,13 @@ def _without_quotes(value: object) -> str:
 MODELS: Registry[Any] = Registry(
     "model",
     {
+        "bngl": "mechscreen.models.bngl:BNGLModel",
         "command": "mechscreen.models.command:CommandModel",
         "myc_e2f": "mechscreen.models.myc_e2f:MycE2FModel",
         "pattern": "mechscreen.models.pattern:PatternModel",
+        "petab": "mechscreen.models.petab:PetabModel",
         "sbml": "mechscreen.models.sbml:SBMLModel",
+        "umbridge": "mechscreen.models.umbridge:UMBridgeModel",
     },
     base="mechscreen.models.base:Model",
     own="package.module:Class or path/to/file.py:Class",
@@ -282,12 +285,15 @@ ACQUISITIONS: Registry[Any] = Registry(
 FIGURES: Registry[Any] = Registry(
     "figure",
     {
-        name: f"mechscreen.figures.catalogue:{name.title()}"
+        name: f"mechscreen.figures.catalogue:{name.title().replace('_', '')}"
         for name in (
             "hits",
+            "again",
             "planes",
             "plane",
             "marginals",
+            "features",
+            "feature_accuracy",
             "accuracy",
             "profiles",
             "disagreement",

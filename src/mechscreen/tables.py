@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,12 @@ def read_parameters(path: Path, space: ParameterSpace, *, normalised: bool = Fal
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows of a CSV file that are not empty, each with the number of its line.
+    """Return the rows of a CSV file that are not empty, each with the number of its line; raises as `each_row`."""
+    return list(each_row(path))
+
+
+def each_row(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV file that are not empty, each with the number of its line.
 
     Raises
     ------
@@ -67,7 +72,9 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
         # utf-8-sig, because spreadsheets put a byte order mark first.
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
-            return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
+            for row in reader:
+                if any(field.strip() for field in row):
+                    yield reader.line_num, row
     except OSError as error:
         raise unreadable(path, error, "give a CSV file") from None
     except UnicodeDecodeError as error:

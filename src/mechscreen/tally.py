@@ -7,7 +7,7 @@ the same result with any number of ranks and after any interruption; and its siz
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,26 +175,77 @@ class Hits:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class KeptHits:
-    """Keeps up to so many hits of each class of all that are added, drawn at random; it holds few more at any time."""
+@dataclass(frozen=True)
+class Failures:
+    """Samples that a model failed for, one per row.
 
-    def __init__(self, most: int, hits: Hits) -> None:
+    Attributes
+    ----------
+    index, parameters
+        As in `Hits`.
+    status
+        (n,), values of `mechscreen.models.outputs.Status`.
+    reasons
+        (n,), texts.
+    """
+
+    index: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    reasons: NDArray[np.str_]
+
+    @classmethod
+    def none(cls, parameters: int) -> Self:
+        """Return no rows."""
+        return cls(np.empty(0, np.int64), np.empty((0, parameters)), np.empty(0, np.uint8), np.empty(0, "U1"))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def join(self, others: list[Failures]) -> Failures:
+        """Return these rows and those of `others`."""
+        return Failures(*(np.concatenate([getattr(some, f.name) for some in (self, *others)]) for f in fields(self)))
+
+    def draw(self, most: int) -> Failures:
+        """Return up to `most` rows, drawn at random (`random_keys`), in the order of the index."""
+        chosen = np.argsort(random_keys(self.index))[:most]
+        chosen = chosen[np.argsort(self.index[chosen])]
+        return Failures(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+class _Rows(Protocol):
+    """Rows of which some can be drawn by their index."""
+
+    def __len__(self) -> int: ...
+
+    def join(self, others: list[Any]) -> Any: ...
+
+    def draw(self, most: int) -> Any: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Rows)
+
+
+class Kept(Generic[_Kind]):
+    """Keeps up to so many rows (hits: of each class) of all that are added, drawn at random; few more at any time."""
+
+    def __init__(self, most: int, rows: _Kind) -> None:
         self._most = most
-        self._hits = hits
-        self._added: list[Hits] = []
+        self._rows = rows
+        self._added: list[_Kind] = []
 
-    def add(self, hits: Hits) -> None:
-        """Consider more hits."""
-        if len(hits):
-            self._added.append(hits)
+    def add(self, rows: _Kind) -> None:
+        """Consider more rows."""
+        if len(rows):
+            self._added.append(rows)
         if sum(map(len, self._added)) > self._most:
             self._reduce()
 
-    def result(self) -> Hits:
-        """Return what is kept of all hits added, in the order of their index."""
+    def result(self) -> _Kind:
+        """Return what is kept of all rows added, in the order of their index."""
         self._reduce()
-        return self._hits
+        return self._rows
 
     def _reduce(self) -> None:
-        self._hits = self._hits.join(self._added).draw(self._most)
+        self._rows = self._rows.join(self._added).draw(self._most)
         self._added = []

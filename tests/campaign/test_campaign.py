@@ -225,6 +225,15 @@ def test_every_key_is_explained_in_config_readme():
         ("screen.objective", {"name": "json:dumps", "options": {"classes": [["a"], "b"]}}, "a list of different names"),
         ("screen.objective.name", "ring", "did you mean 'rings'"),
         ("screen.objective.target", ["33"], "33"),
+        (
+            "screen.features",
+            ["perod(mCherry)"],
+            "'screen.features': 'perod(mCherry)': unknown name 'perod'; did you mean",
+        ),
+        ("screen.features", {"a": "period(mcherry)"}, "unknown name 'mcherry'; did you mean 'mCherry'?"),
+        ("screen.features", "period(mCherry)", "'screen.features' is 'period(mCherry)': must be expressions"),
+        ("screen.features", [3], "'screen.features' is [3]: must be expressions"),
+        ("screen.features", {"a": {"of": "x"}}, "'screen.features': must be expressions"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_path_and_what_is_allowed(path, value, expected):

@@ -76,12 +76,37 @@ def test_kept_table_of_keys_is_the_one_the_code_generates():
         ("screen.objective.options", {"distance": 40}, ["evaluation", "screen", "validation"]),
         ("screen.objective.target", ["2"], ["screen", "validation"]),
         ("screen.disagreement_limit", 0.3, ["evaluation", "screen", "validation"]),
+        ("screen.features", ["maximum(mCherry)"], ["evaluation"]),
+        ("screen.features", [], ["evaluation"]),
         ("learning.sizes", [10], []),
+        ("model.conditions", {"wild": {}}, list(STAGES)),
+        ("model.conditions", {}, []),
+        ("model.replicates", 1, []),
     ],
 )
 def test_a_change_remakes_what_depends_on_it_and_nothing_else(path, value, remade):
     before, after = (fingerprints(Campaign.from_dict(values)) for values in (VALID, changed(path, value)))
     assert [stage for stage in STAGES if before[stage] != after[stage]] == remade
+
+
+def test_values_names_and_order_of_conditions_count_since_outputs_stand_in_it():
+    found = [
+        fingerprints(Campaign.from_dict(changed("model.conditions", conditions)))
+        for conditions in (
+            {"a": {}, "b": {"KT": 900}},
+            {"b": {"KT": 900}, "a": {}},
+            {"a": {}, "b": {"KT": 901}},
+            {"a": {}, "c": {"KT": 900}},
+            {"a": {"KT": 900}, "b": {}},
+        )
+    ]
+    assert len({each["simulations"] for each in found}) == len(found)
+
+
+def test_no_features_are_not_those_that_are_left_out_however_it_is_said():
+    left_out, none, nothing = (Campaign.from_dict(changed("screen.features", value)) for value in (None, [], {}))
+    assert fingerprints(left_out) == fingerprints(Campaign.from_dict(VALID))
+    assert fingerprints(none) == fingerprints(nothing) != fingerprints(left_out)
 
 
 DEFAULTS = {key: value for key, value in defaults_of(Campaign).items() if key.split(".")[0] in ("dataset", "screen")}
@@ -221,3 +246,17 @@ def test_a_file_made_with_other_values_is_refused_by_key(tmp_path):
     with pytest.raises(storage.FileError, match=rf"manifest\.json: {expected}"):
         Manifest.read(tmp_path / "manifest.json", new.identity("dataset"))
     assert json.loads((tmp_path / "manifest.json").read_text())["identity"] == old.identity("dataset").values
+
+
+def test_the_order_in_which_options_list_outputs_counts_as_it_is_that_of_arrays(tmp_path):
+    def campaign(names):
+        outputs = {name: {"file": "stdout", "column": name} for name in names}
+        options = {"command": "sh -c 'echo {k}'", "parameters": {"k": [1, 2]}, "outputs": outputs}
+        objective = {"name": "conditions", "options": {"classes": {"some": "a > 1"}}, "target": ["some"]}
+        values = {**VALID, "model": {"name": "command", "options": options}}
+        return Campaign.from_dict({**values, "screen": {**VALID["screen"], "objective": objective}})
+
+    one, other = campaign(["a", "b"]), campaign(["b", "a"])
+    assert "model.options.outputs in this order" in str(
+        one.identity("simulations").difference(other.identity("simulations").values)
+    )

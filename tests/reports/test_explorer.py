@@ -221,6 +221,29 @@ def test_where_all_outputs_are_numbers_there_is_no_empty_chart(tmp_path):
     assert "simulated failed, emulated 3" in document
 
 
+@browser
+def test_doses_are_drawn_in_decades(tmp_path):
+    doses = Output("response", np.geomspace(0.01, 100, 5), grid_name="drug", grid_unit="nM", scale="linear")
+    values = np.arange(5.0)[None, None]
+    page = of_outputs([doses], values, values)
+    document = browse(tmp_path, page)
+    path = re.search(r'<path d="([^"]*)" class="simulated"', document)
+    across = [float(point.split()[0]) for point in re.split("[ML]", path[1])[1:]]
+    np.testing.assert_allclose(np.diff(across), np.ptp(across) / 4, atol=0.11)
+    assert "drug [nM], log scale" in document
+
+
+@browser
+def test_features_of_a_hit_are_told_both_ways_and_where_it_has_none(tmp_path):
+    profiles = np.random.default_rng(3).random((1, 2, 301))
+    features = {"period(<p53>) [h]": np.array([[5.5123, np.nan]])}
+    data = explorer.data(
+        PARAMETERS, [0, 2], {"t": np.ones((1, 4, 4))}, shown(profiles, profiles), [hit([1.0, 3.0, 2.0])], features
+    )
+    document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data))
+    assert 'period(&lt;p53&gt;) [h]</th><td class="number">simulated 5.512, emulated not defined</td>' in document
+
+
 def test_profiles_are_kept_to_a_part_in_five_hundred(page):
     values = json.loads(page[0].explorer)
     assert values["varied"] == [0, 2]

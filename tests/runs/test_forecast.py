@@ -50,7 +50,7 @@ def test_core_hours_follow_from_the_speeds(campaign):
     steps = steps_of(campaign)
     assert steps["simulate_shard"].core_seconds == pytest.approx(100 * 0.5)
     assert steps["train_member"].core_seconds == pytest.approx(240 * 10 * 1e-3)
-    assert steps["screen_block"].core_seconds == pytest.approx(1000 * 2 * 1e-4)
+    assert steps["screen_block"].core_seconds == pytest.approx(1000 * (2 * 1e-4 + 3e-6))
     # 30 test samples, and the indices of 13 parameters.
     assert steps["evaluate_ensemble"].core_seconds == pytest.approx((30 + 15 * 8192) * 2 * 1e-4)
     assert steps["train_member"].gpu_hours == pytest.approx(2 * 240 / 256 * 10 * 0.01 / 3600)

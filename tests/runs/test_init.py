@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from campaigns import BIN, REPRESSILATOR, ROOT
+from campaigns import BIN, NETWORK, REPRESSILATOR, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
@@ -50,6 +50,104 @@ def test_a_campaign_on_a_model_lists_what_varies_and_what_comes_out(tmp_path, mo
     assert campaign.class_names == ("other", "oscillates")
     written = (folder / "campaign.yaml").read_text()
     assert "3 species, 3 parameters, 1 compartment, 6 reactions" in written
+
+
+def test_a_campaign_on_a_network_lists_its_observables(tmp_path, monkeypatch):
+    pytest.importorskip("bngsim")
+    source = tmp_path / "enzyme.net"
+    source.write_text(NETWORK)
+    init(tmp_path / "new", source)
+    monkeypatch.chdir(tmp_path / "new")
+    campaign = Campaign.load(tmp_path / "new/campaign.yaml")
+    campaign.check()
+    assert campaign.model.name == "bngl"
+    assert campaign.space.names == ("k1", "k2", "k3", "d", "top", "half", "E0")
+    assert [output.name for output in campaign.outputs] == ["P", "R"]
+    written = (tmp_path / "new/campaign.yaml").read_text()
+    assert "5 species, 7 parameters, 2 observables, 1 function" in written
+
+
+def test_species_of_a_network_without_observables_get_names_that_conditions_can_tell(tmp_path, monkeypatch):
+    pytest.importorskip("bngsim")
+    source = tmp_path / "enzyme.net"
+    groups = NETWORK[NETWORK.index("begin groups") :]
+    source.write_text(NETWORK.replace(groups, "").replace("top*P/(half+P)", "top"))
+    init(tmp_path / "new", source)
+    monkeypatch.chdir(tmp_path / "new")
+    campaign = Campaign.load(tmp_path / "new/campaign.yaml")
+    campaign.check()
+    assert [output.name for output in campaign.outputs] == ["s1", "s2", "s3", "s4", "s5"]
+    assert campaign.model.options["outputs"]["s3"] == "E(s!1).S(e!1)"
+
+
+PROBLEM = {
+    "parameters.tsv": "parameterId\tparameterScale\tlowerBound\tupperBound\tnominalValue\testimate\n"
+    "alpha\tlog10\t5\t500\t50\t1\nsd\tlin\t0.1\t9\t2\t{estimate}\n",
+    "conditions.tsv": "conditionId\none\n",
+    "observables.tsv": "observableId\tobservableFormula\tnoiseFormula\nprotein\tA\t{noise}\n",
+    "measurements.tsv": "observableId\tsimulationConditionId\tmeasurement\ttime\n"
+    "protein\tone\t9\t1\nprotein\tone\t2\t2\n",
+    "figures.tsv": "plotId\tdatasetId\n",
+}
+PROBLEM_FILE = """
+format_version: 1
+parameter_file: parameters.tsv
+problems:
+- sbml_files: [model.xml]
+  condition_files: [conditions.tsv]
+  observable_files: [observables.tsv]
+  measurement_files: [measurements.tsv]
+  visualization_files: [figures.tsv, lost.tsv]
+"""
+
+
+def problem(folder, **fields):
+    antimony = pytest.importorskip("antimony")
+    pytest.importorskip("petab")
+    pytest.importorskip("roadrunner")
+    antimony.clearPreviousLoads()
+    antimony.loadAntimonyString(REPRESSILATOR)
+    folder.mkdir()
+    (folder / "model.xml").write_text(antimony.getSBMLString(antimony.getMainModuleName()))
+    for name, text in PROBLEM.items():
+        (folder / name).write_text(text.format(**{"estimate": 1, "noise": "sd", **fields}))
+    (folder / "fit.yaml").write_text(PROBLEM_FILE)
+    return folder / "fit.yaml"
+
+
+@pytest.mark.parametrize(
+    ("fields", "outputs", "condition"),
+    [
+        ({}, ["protein.one", "chi2", "noise"], r"chi2 \+ noise < \d"),
+        ({"estimate": 0}, ["protein.one", "chi2"], "chi2 < 8$"),
+    ],
+    ids=["noise is estimated", "noise is given"],
+)
+def test_a_campaign_on_a_problem_has_its_files_and_looks_for_what_fits(
+    tmp_path, monkeypatch, fields, outputs, condition
+):
+    folder = tmp_path / "fit"
+    init(folder, petab=problem(tmp_path / "source", **fields))
+    assert files(folder) == {*WRITTEN, *PROBLEM, "model.xml", "fit.yaml"}
+    monkeypatch.chdir(folder)
+    campaign = Campaign.load(folder / "campaign.yaml")
+    campaign.check()
+    assert campaign.space.names == ("alpha", *(() if "estimate" in fields else ("sd",)))
+    assert [output.name for output in campaign.outputs] == outputs
+    written = yaml.safe_load((folder / "campaign.yaml").read_text())
+    assert re.match(condition, written["screen"]["objective"]["options"]["classes"]["fits"])
+    lines = (folder / "campaign.yaml").read_text().splitlines()
+    assert sum(bool(line.strip()) and line.strip()[0] != "#" for line in lines) <= 15
+
+
+def test_a_problem_with_files_elsewhere_leaves_no_folder(tmp_path):
+    file = problem(tmp_path / "source")
+    (tmp_path / "source/tables").mkdir()
+    (tmp_path / "source/parameters.tsv").rename(tmp_path / "source/tables/parameters.tsv")
+    file.write_text(PROBLEM_FILE.replace("parameters.tsv", "tables/parameters.tsv"))
+    with pytest.raises(InputError, match=r"tables/parameters\.tsv stands in another folder"):
+        init(tmp_path / "new", petab=file)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_model_that_cannot_be_simulated_leaves_no_folder(tmp_path):

@@ -69,9 +69,9 @@ def busy(busy_file, quick):
 
 
 def test_a_simulation_is_measured_and_a_wrong_estimate_is_said(busy):
-    seconds, trouble = planning._sample_seconds(busy())
+    seconds, trial = planning.sample_seconds(busy())
     assert seconds == pytest.approx(0.05, rel=0.4)
-    assert not trouble
+    assert not trial.trouble()
     said = planning.plan(busy())
     assert "The model says seconds = 100" in said
     assert "seconds = 0.0" in said
@@ -89,25 +89,40 @@ def test_a_model_that_fails_for_all_samples_is_said_and_forecast_by_its_own_seco
 
 
 def test_a_model_without_solutions_is_measured_and_said(busy):
-    seconds, trouble = planning._sample_seconds(busy("has no solution"))
+    seconds, trial = planning.sample_seconds(busy("has no solution"))
     assert seconds == pytest.approx(0.05, rel=0.4)
-    assert "samples has a solution, most often: " in trouble
+    assert "samples has a solution, most often: " in trial.trouble()
 
 
 def test_reasons_that_hold_numbers_of_the_samples_count_as_one(busy):
-    seconds, trouble = planning._sample_seconds(busy("diverges"))
+    seconds, trial = planning.sample_seconds(busy("diverges"))
     assert seconds is None
-    assert re.fullmatch(r"None of 8 samples has a solution, most often: ValueError: diverges at a = 0\.\d+", trouble)
+    assert re.fullmatch(
+        r"None of 8 samples has a solution, most often: ValueError: diverges at a = 0\.\d+", trial.trouble()
+    )
 
 
 def test_samples_that_hang_at_times_count_with_the_time_they_are_given(busy, monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_SECONDS", 3.0)
-    seconds, trouble = planning._sample_seconds(busy("hangs at times", sample_time_limit=0.5))
+    seconds, trial = planning.sample_seconds(busy("hangs at times", sample_time_limit=0.5))
     assert 0.05 < seconds < 0.6
-    assert not trouble
+    assert not trial.trouble()
 
 
 def test_a_repeated_call_is_timed():
     seconds = planning._repeat(lambda: time.sleep(0.02), time.perf_counter)
     assert seconds == pytest.approx(0.02, rel=0.2)
     assert np.isfinite(seconds)
+
+
+def test_a_plan_says_in_a_line_whether_an_emulator_pays(busy):
+    lines = [line for line in planning.plan(busy()).splitlines() if line.startswith("Does an emulator pay?")]
+    assert len(lines) == 1
+    # 1,000 sets of 0.05 s each, and 100 of them to learn from.
+    assert "To simulate 1,000 parameter sets takes" in lines[0]
+    assert "with emulators that learn from 100 it takes" in lines[0]
+
+
+def test_few_samples_are_said_before_they_are_simulated(busy):
+    said = planning.plan(busy())
+    assert "The networks have 80 samples to learn from, 10 to choose epochs by and 10 to be judged by" in said

@@ -1,10 +1,12 @@
 """What models that start programs give, and what is said of models whose code is wrong."""
 
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from mechscreen import storage
 from mechscreen.errors import ModelError
@@ -43,6 +45,54 @@ def test_ranks_whose_programs_use_files_of_one_name_do_not_meet(mpiexec, tmp_pat
     file = storage.read(out, SimulationFile.kind)
     assert file["status"].tolist() == [Status.OK] * 100
     np.testing.assert_allclose(np.exp(file["log_peaks"]), file["parameters"], rtol=1e-12)
+
+
+PROGRAM = """
+import sys
+import time
+from multiprocessing import Pool
+from pathlib import Path
+
+def half(k):
+    return k / 2
+
+if __name__ == "__main__":
+    Path("in.txt").write_text(sys.argv[1])
+    with Pool(2) as pool:  # ends its workers by SIGTERM, and waits for them
+        time.sleep(0.01)
+        Path("out.txt").write_text(repr(sum(pool.map(half, [float(Path("in.txt").read_text())] * 2))))
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_programs_of_two_ranks_have_folders_and_processes_of_their_own(mpiexec, tmp_path, ranks):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    options = {
+        "command": f"{sys.executable} {tmp_path}/program.py {{k}}",
+        "parameters": {"k": [0.1, 2.0]},
+        "outputs": {"y": {"file": "out.txt"}},
+        "time_limit": 60,
+    }
+    campaign = {
+        "name": "programs",
+        "results": str(tmp_path / "results"),
+        "seed": 3,
+        "model": {"name": "command", "options": options},
+        "simulations": {"count": 40, "shard_size": 20},
+        "screen": {
+            "count": 100,
+            "block_size": 100,
+            "objective": {"name": "conditions", "options": {"classes": {"high": "y > 1"}}, "target": ["high"]},
+        },
+    }
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+    command = ["-m", "mechscreen", "simulate", "--config", tmp_path / "campaign.yaml", "--shard", 0, "--ranks", ranks]
+    process = mpiexec(ranks, *command)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    file = storage.read(tmp_path / "results/programs/simulations/shard-00000.h5", SimulationFile.kind)
+    assert file["status"].tolist() == [Status.OK] * 20, file["reasons"]
+    np.testing.assert_allclose(file["profiles"].reshape(-1), file["parameters"][:, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("how", "n"), [("fork", 60), ("spawn", 3), ("forkserver", 3)])

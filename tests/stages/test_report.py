@@ -69,7 +69,7 @@ def test_a_copied_folder_is_reported_on_from_anywhere_without_the_code_of_the_mo
         (copied / name).unlink()
     shutil.rmtree(copied / "figures")
     monkeypatch.chdir("/")
-    monkeypatch.setattr("mechscreen.campaign.campaign.get_model", refused)
+    monkeypatch.setattr("mechscreen.models.setup.get_model", refused)
     monkeypatch.setattr("mechscreen.registry.load_object", refused)
     report(Campaign.open(copied))
     root = str(finished.paths.root)
@@ -168,7 +168,11 @@ def test_the_summary_is_a_few_lines_for_the_end_of_a_run(finished):
     assert max(map(len, lines[:-1])) < 120
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES.names() if name != "plane"])
+# Of two parameters, of screens by the model, of features: drawn where there are such (test_direct, test_features).
+OTHERS = ("plane", "again", "features", "feature_accuracy")
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES.names() if name not in OTHERS])
 def test_a_figure_needs_no_other_file_than_it_names(finished, tmp_path, name):
     original, alone = finished, changed(finished, results=str(tmp_path / "alone"))
     for item in get_figure(original, name).inputs(original).values():

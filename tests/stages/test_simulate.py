@@ -484,7 +484,7 @@ def test_failures_are_counted_in_the_log(campaign, caplog):
     pace=st.lists(st.floats(0, 1e4) | st.just(0.0), max_size=10),
 )
 def test_blocks_cover_every_row_once(n, ranks, pace):
-    blocks = stage._Blocks(np.arange(n), ranks)
+    blocks = stage.Blocks(np.arange(n), ranks)
     seen, sizes = [], []
     for block in blocks:
         seen += block.tolist()
@@ -497,7 +497,7 @@ def test_blocks_cover_every_row_once(n, ranks, pace):
 
 
 def test_blocks_take_about_a_second_and_shrink_towards_the_end():
-    blocks = stage._Blocks(np.arange(10_000), 4)
+    blocks = stage.Blocks(np.arange(10_000), 4)
     sizes = []
     for block in blocks:
         blocks.note(0.1)

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from mechscreen.campaign import Campaign
+from mechscreen.reports.findings import tables
 from mechscreen.reports.results import Results
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import merge
@@ -76,6 +77,7 @@ def high(profiles, log_peaks):
                     "options": {"classes": ["low", "high"]},
                     "target": ["high"],
                 },
+                "features": ["level", "log10(level)"],
                 "disagreement_limit": 0.5,
                 "bins": 12,
             },
@@ -101,6 +103,16 @@ def truth(sets):
     return n / ratio * np.array([1.0, 3.0, 0.2])[strain.astype(int)] * dose**0.25
 
 
+def accepted():
+    """Return sets that others draw: by rejection with NumPy's generators."""
+    rng = np.random.default_rng(8)
+    n = 400_000
+    gain, ratio = (10 ** rng.uniform(-2, 2, n), 10 ** rng.uniform(-1, 1, n))
+    whole, dose, strain = rng.integers(1, 4, n), rng.choice([1.0, 10.0, 100.0], n), rng.integers(0, 3, n)
+    allowed = (gain * ratio < 50) & ((strain == 0) | (whole > 1))
+    return np.column_stack([gain, whole, dose, strain, ratio])[allowed]
+
+
 def test_simulations_are_of_the_models_parameters_and_keep_those_that_were_drawn(campaign):
     shard = read_shard(campaign, 0)
     assert shard.about.parameter_names.tolist() == list(campaign.space.names)
@@ -116,16 +128,27 @@ def test_networks_learn_from_what_is_natural(campaign):
     assert metrics["importance"]["parameters"] == {}
 
 
+def test_under_constraints_features_have_rank_correlations_and_no_shares(campaign):
+    of_level = json.loads(campaign.paths.metrics.read_text())["features"]["level"]
+    assert of_level["undefined"] == 0
+    sets = accepted()
+    for j, (name, entry) in enumerate(of_level["parameters"].items()):
+        assert name == campaign.space.names[j]
+        assert entry["first"] is entry["total"] is None
+        if name == "strain":
+            assert entry["correlation"] is None, "names have no order"
+        else:
+            expected = stats.spearmanr(sets[:, j], truth(sets)).statistic
+            assert entry["correlation"] == pytest.approx(expected, abs=0.03)
+    table = next(table for table in tables(Results(campaign), ()) if table.title == "What decides the features")
+    assert "a correlation may be another parameter's: the constraints (loss < 50" in table.note
+    assert table.rows[0][0] == "ratio"
+
+
 def test_the_prevalence_is_that_of_the_constrained_prior(campaign):
     results = Results(campaign)
     screened = results.screen
-    # The truth, of sets that others draw: by rejection with SciPy's generators.
-    rng = np.random.default_rng(8)
-    n = 400_000
-    gain, ratio = (10 ** rng.uniform(-2, 2, n), 10 ** rng.uniform(-1, 1, n))
-    whole, dose, strain = rng.integers(1, 4, n), rng.choice([1.0, 10.0, 100.0], n), rng.integers(0, 3, n)
-    allowed = (gain * ratio < 50) & ((strain == 0) | (whole > 1))
-    sets = np.column_stack([gain, whole, dose, strain, ratio])[allowed]
+    sets = accepted()
     share = np.mean(truth(sets) > 10)
     found = int(screened.planes[1, 0].sum())
     interval = stats.binomtest(found, screened.samples).proportion_ci(0.999)

@@ -27,7 +27,8 @@ def screened(trained):
     campaign = trained(screen={"count": 10_000})
     screen.screen_block(campaign, 0)
     screen.gather_screen(campaign)
-    return lambda **changes: trained(screen={"count": 10_000}, validation={"rmse_limit": 0.15, **changes})
+    curve = {"confirm": "curve", "rmse_limit": 0.15}
+    return lambda **changes: trained(screen={"count": 10_000}, validation={**curve, **changes})
 
 
 def read(campaign):
@@ -64,6 +65,51 @@ def test_each_hit_stands_beside_its_own_simulation(screened):
     assert not table["same_class"][~ok].any()
 
 
+def test_unless_another_way_is_chosen_the_class_that_was_asked_for_confirms_a_hit(screened):
+    campaign = screened(limit=10_000, confirm="class")
+    assert campaign.validation.confirm == type(campaign.validation)().confirm
+    validate.validate(campaign)
+    table, summary = read(campaign)
+    np.testing.assert_array_equal(table["confirmed"], np.isin(table["labels"], campaign.targets))
+    assert summary["confirmed_by"] == "class"
+    assert summary["confirmed"]["count"] == summary["confirmed_and_same_class"]["count"] == (table["labels"] == 2).sum()
+    within = table["rmse"] <= 0.15
+    assert summary["within_limit"]["count"] == within.sum() != summary["confirmed"]["count"]
+
+
+def test_features_within_their_tolerances_confirm_a_hit(screened):
+    name = screened().outputs[0].name
+    tolerance = {f"final({name})": 0.05, f"time_of_peak({name})": 0.2}
+    campaign = screened(limit=10_000, confirm=tolerance)
+    validate.validate(campaign)
+    table, summary = read(campaign)
+    grid = campaign.outputs[0].grid
+    said, found = (
+        table[f"{kind}profiles"][:, 0] * np.exp(table[f"{kind}log_peaks"][:, 0:1]) for kind in ("emulated_", "")
+    )
+    with np.errstate(invalid="ignore"):
+        final = abs(said[:, -1] - found[:, -1]) <= 0.05 * abs(found[:, -1])
+        tops = [grid[np.nan_to_num(values).argmax(axis=1)] for values in (said, found)]
+        expected = final & (abs(tops[0] - tops[1]) <= 0.2 * tops[1]) & (table["status"] == Status.OK)
+    assert 0 < expected.sum() < len(expected)
+    np.testing.assert_array_equal(table["confirmed"], expected)
+    assert summary["confirmed_by"] == tolerance
+
+
+@pytest.mark.parametrize(
+    ("confirm", "message"),
+    [
+        ({"period(nothing)": 0.1}, "'validation.confirm': 'period\\(nothing\\)': unknown name 'nothing'"),
+        ({"steady(signal)": 0.1}, "'validation.confirm': .* is a condition"),
+        ({}, "names no feature"),
+        ({"final(signal)": 0}, "greater than 0"),
+    ],
+)
+def test_what_cannot_confirm_a_hit_is_refused(trained, confirm, message):
+    with pytest.raises(ValueError, match=message):
+        trained(validation={"confirm": confirm}).check()
+
+
 def test_summary_counts_what_the_table_holds(screened):
     campaign = screened(limit=10_000)
     validate.validate(campaign)
@@ -89,7 +135,7 @@ def test_summary_counts_what_the_table_holds(screened):
 
 def test_each_class_of_the_target_has_shares_of_its_own(trained):
     screened = {"count": 10_000, "objective": {"name": "rings", "options": {"distance": 12}, "target": ["1", "2"]}}
-    campaign = trained(screen=screened, validation={"rmse_limit": 0.15, "limit": 500})
+    campaign = trained(screen=screened, validation={"confirm": "curve", "rmse_limit": 0.15, "limit": 500})
     screen.screen_block(campaign, 0)
     screen.gather_screen(campaign)
     validate.validate(campaign)
@@ -105,8 +151,8 @@ def test_each_class_of_the_target_has_shares_of_its_own(trained):
 
 def test_a_class_of_many_hits_is_sampled_and_counts_as_many(trained):
     two = {"name": "rings", "options": {"distance": 12}, "target": ["1", "2"]}
-    changes = {"screen": {"count": 10_000, "objective": two}, "validation": {"rmse_limit": 0.15, "limit": 300}}
-    campaign = trained(**changes)
+    validation = {"confirm": "curve", "rmse_limit": 0.15, "limit": 300}
+    campaign = trained(screen={"count": 10_000, "objective": two}, validation=validation)
     screen.screen_block(campaign, 0)
     screen.gather_screen(campaign)
     hits = read_hits(campaign)

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from campaigns import BIN, ROOT, STRIPE, arrays, snakemake_command
 from mechscreen.campaign import Campaign
+from mechscreen.models import get_model
 from mechscreen.runs.forecast import forecast
 from mechscreen.runs.init import init
 
@@ -50,7 +52,7 @@ def documented_lines():
     """Return the indented Snakemake lines of the documentation that can be planned before anything has run."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     lines = [line for page in pages for line in re.findall(r"^    snakemake (.+)$", page.read_text(), re.MULTILINE)]
-    return [line for line in dict.fromkeys(lines) if "--report" not in line]
+    return [line for line in dict.fromkeys(line.removesuffix(" --dry-run") for line in lines) if "--report" not in line]
 
 
 def test_the_documentation_has_snakemake_lines():
@@ -256,6 +258,38 @@ def test_one_more_member_trains_that_member_only(finished):
 
 
 @pytest.mark.slow
+def test_an_imported_table_remakes_the_training_set_and_after_and_so_does_each_change_of_it(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "imports")
+    shutil.copytree(finished / ".snakemake", folder / ".snakemake", dirs_exist_ok=True)
+    model = get_model(STRIPE["model"]["name"])
+    head = ["c0", "decay_length", "K_on", "K_off", "hill", *(f"gene[{i}]" for i in range(101))]
+
+    def write(n):
+        sets = np.column_stack([np.linspace(p.low, p.high, n + 2)[1:-1] for p in model.space])
+        series = model.solve(sets, None).profiles[:, 0]
+        np.savetxt(folder / "runs.csv", np.hstack([sets, series]), "%.17g", ",", header=",".join(head), comments="")
+
+    write(4)
+    own = changed(simulations={"imported": ["runs.csv"]})
+    after = {"merge_shards", "train_member", "evaluate_ensemble", "screen_block", "gather_screen", "validate_hits"}
+    planned = set(jobs(snakemake(folder, "--dry-run", campaign=own)))
+    assert planned - {"draw_figure", "write_report"} == after
+    made = snakemake(folder, "dataset", campaign=own)
+    assert made.returncode == 0, made.stderr
+    manifest = json.loads((folder / "results/small/dataset/manifest.json").read_text())
+    assert (manifest["simulations"], manifest["imported"]) == (200, 4)
+    assert jobs(snakemake(folder, "dataset", "--dry-run", campaign=own)) == {}
+    os.utime(folder / "runs.csv")
+    assert jobs(snakemake(folder, "dataset", "--dry-run", campaign=own)) == {}, "its content counts"
+    write(5)
+    assert jobs(snakemake(folder, "dataset", "--dry-run", campaign=own)).keys() - {"dataset"} == {"merge_shards"}
+    (folder / "runs.csv").write_text("c0\n1\n")
+    stopped = snakemake(folder, "dataset", campaign=own)
+    assert stopped.returncode != 0
+    assert "runs.csv, line 1: lacks the columns decay_length, K_on" in stopped.stdout + stopped.stderr
+
+
+@pytest.mark.slow
 def test_larger_screen_adds_blocks(finished):
     planned = jobs(snakemake(finished, "--dry-run", campaign=changed(screen={"count": 6000})))
     assert planned["screen_block"] == 1
@@ -386,6 +420,27 @@ def test_a_study_of_sample_sizes_without_sizes_ends_before_any_job(tmp_path):
     assert done.returncode == 2
     assert "mechscreen: 'small' has no learning.sizes; give the numbers of samples to learn from" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_a_screen_by_the_model_needs_no_other_stage(tmp_path):
+    direct = {key: value for key, value in changed(screen={"by": "model"}).items() if key != "simulations"}
+    planned = jobs(snakemake(tmp_path, "--dry-run", campaign=direct))
+    assert planned == {"screen_block": 2, "gather_screen": 1, "validate_hits": 1, "draw_figure": 3, "write_report": 1}
+    done = snakemake(tmp_path, "emulators", campaign=direct)
+    assert done.returncode == 2
+    assert "mechscreen: 'small' has no such stage: by screen.by = model, its screen needs no emulators" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_campaign_by_the_model_runs_to_its_report(tmp_path):
+    direct = {key: value for key, value in changed(screen={"by": "model"}).items() if key != "simulations"}
+    done = snakemake(tmp_path, campaign=direct)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = (tmp_path / "results/small/summary.txt").read_text()
+    assert "4,000 parameter sets by the model itself, without emulators" in summary
+    assert summary in done.stderr
+    assert jobs(snakemake(tmp_path, "--dry-run", campaign=direct)) == {}
 
 
 def test_no_configuration_at_all_is_said(tmp_path):

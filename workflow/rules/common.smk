@@ -139,8 +139,18 @@ def reads(rule, job=""):
 
 
 def made_by(rule):
-    """Return the files that say that the jobs of a rule are done."""
-    return [str(path) for path in FORECAST[rule].rule.targets.values()]
+    """Return the files that say that the jobs of a rule are done; what ends with a message if there is none such."""
+    step = FORECAST.get(rule)
+    return (
+        refused if step is None else [str(path) for path in step.rule.targets.values()]
+    )
+
+
+def refused(wildcards):
+    with or_stop():
+        raise InputError(
+            f"'{campaign.name}' has no such stage: by screen.by = model, its screen needs no emulators"
+        )
 
 
 def study_of_sizes(wildcards):

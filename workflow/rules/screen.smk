@@ -1,6 +1,10 @@
 rule screen_block:
     input:
-        **reads("screen_block"),
+        unpack(
+            lambda wildcards: reads_at_first(
+                "screen_block", f"block-{wildcards.block}"
+            )
+        ),
     output:
         block=paths.screen / "block-{block}.h5",
     log:

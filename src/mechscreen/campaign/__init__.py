@@ -1,6 +1,6 @@
 """The typed configuration: everything a campaign fixes, what a change remakes, and where its files stand."""
 
-from mechscreen.campaign.campaign import Campaign, json_schema
+from mechscreen.campaign.campaign import NOT_SIMULATED, Campaign, json_schema
 from mechscreen.campaign.configuration import NAME, Configuration, Section, read_mapping
 from mechscreen.campaign.graph import STAGES, Stage
 from mechscreen.campaign.identity import Identity
@@ -9,6 +9,7 @@ from mechscreen.campaign.sections import SAMPLE_TIME_LIMIT, SPLITS, ModelSection
 
 __all__ = [
     "NAME",
+    "NOT_SIMULATED",
     "SAMPLE_TIME_LIMIT",
     "SPLITS",
     "STAGES",

@@ -9,12 +9,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from mechscreen.campaign.configuration import NAME, Configuration, read_mapping
-from mechscreen.campaign.description import Code, Description
+from mechscreen.campaign.description import Code, Description, Table
 from mechscreen.campaign.editions import EDITION, with_defaults_of
-from mechscreen.campaign.graph import EVERYTHING, STAGES, Stage, ancestors, nothing, remakes
+from mechscreen.campaign.graph import STAGES, Stage, ancestors, nothing, remakes
 from mechscreen.campaign.identity import Identity, counted, defaults_of, flatten
 from mechscreen.campaign.paths import Paths
 from mechscreen.campaign.sections import (
@@ -29,8 +30,8 @@ from mechscreen.campaign.sections import (
     ValidationSection,
 )
 from mechscreen.emulators.settings import NO_VOTE_OF_TWO
-from mechscreen.errors import InputError, ModelError, nearest
-from mechscreen.models import Model, Outputs, get_model
+from mechscreen.errors import FileError, InputError, ModelError, nearest
+from mechscreen.models import Model, Outputs
 from mechscreen.registry import ACQUISITIONS
 from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
@@ -38,11 +39,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mechscreen.objectives import Labelling, Objective
+    from mechscreen.objectives import Features, Labelling, Objective
 
 _LONGEST_PART = 200
+_LISTED_BY_OPTIONS = ("bngl", "command", "sbml", "umbridge")
+"""Models whose outputs and parameters are listed by their options."""
 
 _ANOTHER_FOLDER = nothing("another folder")
+
+NOT_SIMULATED = "simulation failed"
+"""Class of the samples that a screen by the model could not simulate; it comes after those of the objective."""
 
 _Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 
@@ -76,8 +82,10 @@ class Campaign(Configuration):
         description="Another campaign in the same folder whose simulations, training set and networks this one uses "
         "(all that these depend on must be the same).",
     )
-    seed: Annotated[int, EVERYTHING] = Field(..., ge=0, lt=2**63, description="From it all random numbers follow.")
-    model: Annotated[ModelSection, EVERYTHING] = Field(
+    seed: Annotated[int, remakes("model")] = Field(
+        ..., ge=0, lt=2**63, description="From it all random numbers follow."
+    )
+    model: Annotated[ModelSection, remakes("model")] = Field(
         default_factory=ModelSection, description="The mechanistic model."
     )
     selection: Annotated[SelectionSection | None, remakes("selection")] = Field(
@@ -85,7 +93,9 @@ class Campaign(Configuration):
         description="Let another campaign's ensemble select what is simulated, and add it to that campaign's training "
         "set; validation and test samples stay that campaign's (docs/active-learning.md).",
     )
-    simulations: SimulationsSection = Field(..., description="What emulators learn from.")
+    simulations: SimulationsSection = Field(
+        default_factory=SimulationsSection, description="What emulators learn from."
+    )
     dataset: Annotated[DatasetSection, remakes("dataset")] = Field(
         default_factory=DatasetSection, description="The merged training set."
     )
@@ -105,6 +115,32 @@ class Campaign(Configuration):
     def _study_can_vote(self) -> Campaign:
         if self.learning.sizes and self.learning.members == 2 and self.emulators.combine == "vote":
             raise ValueError(f"learning.members: {NO_VOTE_OF_TWO}")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _emulators_learn_from_simulations(cls, values: Any) -> Any:
+        def inner(name: str) -> Mapping[str, Any]:
+            section = values.get(name)
+            return section if isinstance(section, Mapping) else {}
+
+        if not isinstance(values, Mapping) or inner("screen").get("by", "emulators") != "emulators":
+            return values
+        for keys, given in ((("simulations",), values), (("simulations", "count"), values.get("simulations"))):
+            if isinstance(given, Mapping) and keys[-1] not in given:
+                missing = InitErrorDetails(type="missing", loc=keys, input=given)
+                raise ValidationError.from_exception_data(cls.__name__, [missing])
+        if inner("simulations")["count"] == 0:
+            none = InitErrorDetails(type="greater_than_equal", loc=("simulations", "count"), input=0, ctx={"ge": 1})
+            raise ValidationError.from_exception_data(cls.__name__, [none])
+        return values
+
+    @model_validator(mode="after")
+    def _without_emulators(self) -> Campaign:
+        given = {"selection": self.selection, "learning.sizes": self.learning.sizes, "base": self.base}
+        for key, value in given.items():
+            if self.by_model and value:
+                raise ValueError(f"{key} is about emulators, and screen.by: model has none; leave one of the two out")
         return self
 
     @field_validator("results")
@@ -216,6 +252,18 @@ class Campaign(Configuration):
             except InputError as error:
                 raise InputError(f"'{key}': {error}") from None
         _ = self.targets
+        if not isinstance(confirm := self.validation.confirm, str):
+            from mechscreen.objectives import Features
+
+            Features(list(confirm), self.outputs, "validation.confirm")
+        _ = self.features
+        if self.by_model:
+            if NOT_SIMULATED in self.class_names:
+                raise InputError(
+                    f"'screen.objective': '{NOT_SIMULATED}' names the samples that the model fails for; give the class "
+                    "another name"
+                )
+            return
         try:
             self.emulators.architecture.check_outputs(self.outputs)
         except ValueError as error:
@@ -223,8 +271,8 @@ class Campaign(Configuration):
 
     @cached_property
     def model_instance(self) -> Model:
-        """The model with the campaign's options; loads it."""
-        return get_model(self.model.name, **self.model.options)
+        """The model with the campaign's options, under its conditions; loads it."""
+        return self.model.setup.make()
 
     @cached_property
     def objective(self) -> Labelling:
@@ -246,6 +294,17 @@ class Campaign(Configuration):
         return get_objective(self.screen.objective.name, **self.screen.objective.options)
 
     @cached_property
+    def features(self) -> Features:
+        """The numbers that are told of hits beside their class."""
+        from mechscreen.objectives import Conditions, Features
+
+        given = self.screen.features
+        if given is None:
+            bound = self.objective.objective if self.screen.objective.name == "conditions" else None
+            given = bound.features if isinstance(bound, Conditions) else ()
+        return Features(given, self.outputs, "screen.features")
+
+    @cached_property
     def about(self) -> Description:
         """What model and objective are: as they are loaded or, of an opened folder, as they were written down."""
         looked_for = self.screen.objective
@@ -262,6 +321,7 @@ class Campaign(Configuration):
             looked_for.name,
             looked_for.options,
             None if self.selection is None else self.selection.acquisition,
+            self.simulations.imported,
         )
         self._label(found.outputs)
         return found
@@ -275,6 +335,26 @@ class Campaign(Configuration):
     def class_names(self) -> tuple[str, ...]:
         """Name of each class of the objective."""
         return self.about.objective.class_names
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the screen simulates each parameter set itself, without emulators."""
+        return self.screen.by == "model"
+
+    @property
+    def screens_all(self) -> bool:
+        """Whether the screen goes through all of the space that is simulated, and not a part of it."""
+        return self.screen.vary is None and not self.screen.parameters
+
+    @property
+    def screen_classes(self) -> tuple[str, ...]:
+        """Name of each class that the screen counts: those of the objective, and of what the model fails for."""
+        return (*self.class_names, NOT_SIMULATED) if self.by_model else self.class_names
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Stages that leave files with an identity, in the order their data flows."""
+        return ("screen", "validation") if self.by_model else STAGES
 
     @cached_property
     def space(self) -> ParameterSpace:
@@ -290,6 +370,10 @@ class Campaign(Configuration):
             _ = of_model[name]
             if name in section.parameters:
                 raise InputError(f"parameters.{name}: follows from others (derived); leave one of the two out")
+        for name in section.parameters:
+            settings = section.conditions.values()
+            if name not in of_model.names and settings and all(name in condition for condition in settings):
+                raise InputError(f"parameters.{name}: every condition sets it (conditions); leave one of the two out")
         own = {name: change for name, change in section.parameters.items() if name not in of_model.names}
         spoken = set(re.findall(r"\w+", " ".join([*section.derived.values(), *section.constraints])))
         slips = [name for name in own if name not in spoken]
@@ -372,7 +456,7 @@ class Campaign(Configuration):
         Counts of shards, members and blocks are left out where a campaign may grow without remaking what it has.
         """
         if stage not in self._identities:
-            stages = ancestors(stage) - ({"selection"} if self.selection is None else set())
+            stages = ancestors(stage, self.by_model) - ({"selection"} if self.selection is None else set())
             self._identities[stage] = Identity(dict(self._counted(stages)), _defaults())
         return self._identities[stage]
 
@@ -405,6 +489,9 @@ class Campaign(Configuration):
                 assert self.about.acquisition is not None
                 yield from counted(leaf, self.about.acquisition.name)
                 yield from ((f"{leaf.key}.source.{file}", sha) for file, sha in self.about.acquisition.source.items())
+            elif leaf.key == "simulations.imported":
+                # Of a table, what it holds counts, and not where it is.
+                yield from counted(leaf, [f"sha256:{self._imported(text).sha256}" for text in value])
             elif section in codes and name == "name":
                 code = codes[section]
                 yield from counted(leaf, code.name)
@@ -416,6 +503,12 @@ class Campaign(Configuration):
                 files = codes[section].files
                 # Of a file, what it holds counts, and not where it is.
                 yield from counted(leaf, _replaced(value, {text: f"sha256:{sha}" for text, sha in files.items()}))
+                if section == "model" and self.model.name in _LISTED_BY_OPTIONS:
+                    yield from _orders(value)
+            elif leaf.key in ("model.conditions", "model.emulate") and isinstance(value, Mapping) and value:
+                # The outputs stand in their order.
+                yield leaf.key, list(value)
+                yield from counted(leaf, value)
             else:
                 yield from counted(leaf, value)
 
@@ -423,10 +516,16 @@ class Campaign(Configuration):
             # Earlier releases looked between the levels that a model says, whatever that meant.
             yield "screen.levels", "kept to"
 
+    def _imported(self, text: str) -> Table:
+        if text not in self.about.imported:
+            path = self.paths.description
+            raise FileError(path, f"says nothing of '{text}', which campaign.yaml imports", "start Snakemake once more")
+        return self.about.imported[text]
+
     @property
     def _of_the_model(self) -> Identity:
         """The part of an identity that says what the model is."""
-        found = {key: value for key, value in self._counted({"simulations"}) if key.startswith("model.")}
+        found = {key: value for key, value in self._counted({"model"}) if key.startswith("model.")}
         return Identity(found, _defaults())
 
     @property
@@ -469,6 +568,14 @@ def json_schema() -> str:
 @cache
 def _defaults() -> dict[str, Any]:
     return defaults_of(Campaign)
+
+
+def _orders(options: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the orders in which options list what stands in that order in arrays."""
+    for option in ("outputs", "parameters", "vary"):
+        named = options.get(option)
+        if isinstance(named, Mapping) and len(named) > 1:
+            yield f"model.options.{option} in this order", [str(name) for name in named]
 
 
 def _replaced(value: Any, texts: Mapping[str, str]) -> Any:

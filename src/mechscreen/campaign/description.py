@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, ValidationError
 
 from mechscreen.campaign.configuration import Section
-from mechscreen.campaign.sources import files_of, neutral_name, source_of
+from mechscreen.campaign.sources import digest_of, files_of, neutral_name, source_of
+from mechscreen.errors import unreadable
 from mechscreen.models import Model, Output, Outputs
 from mechscreen.registry import ACQUISITIONS, MODELS, OBJECTIVES
 from mechscreen.spaces import Parameter, ParameterSpace
@@ -59,6 +60,13 @@ class ObjectiveCode(Code):
     output: int = 0
 
 
+class Table(Section):
+    """A file of simulations that a campaign imports: what it holds, and how much."""
+
+    sha256: str
+    bytes: int
+
+
 class Description(Section):
     """What is to be known of a campaign's model and objective without importing them."""
 
@@ -66,6 +74,8 @@ class Description(Section):
     objective: ObjectiveCode
     acquisition: Code | None = None
     """What selects, where the campaign has a section ``selection``."""
+    imported: dict[str, Table] = Field(default_factory=dict)
+    """Files of ``simulations.imported``, by what stands there."""
 
     @classmethod
     def of(
@@ -77,8 +87,9 @@ class Description(Section):
         objective_spec: str,
         objective_options: Mapping[str, Any],
         acquisition_spec: str | None = None,
+        imported: Sequence[str] = (),
     ) -> Self:
-        """Describe a model and an objective that are loaded."""
+        """Describe a model and an objective that are loaded, and tables that are there."""
         return cls(
             model=ModelCode(
                 name=neutral_name(model_spec),
@@ -107,6 +118,7 @@ class Description(Section):
                 version="1",
                 source=source_of(acquisition_spec) or ACQUISITIONS.origin(acquisition_spec),
             ),
+            imported={text: _table(Path(text)) for text in imported},
         )
 
     @classmethod
@@ -142,3 +154,11 @@ class Description(Section):
     def outputs(self) -> Outputs:
         """The model's outputs."""
         return Outputs(map(Output.from_record, self.model.outputs))
+
+
+def _table(path: Path) -> Table:
+    try:
+        digest, size = digest_of(path)
+    except OSError as error:
+        raise unreadable(path, error, "'simulations.imported' names CSV, NPZ or HDF5 files") from None
+    return Table(sha256=digest, bytes=size)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-EDITION = 1
+EDITION = 2
 """Of the defaults of today."""
 
 

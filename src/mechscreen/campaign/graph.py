@@ -8,6 +8,7 @@ from functools import cache
 from typing import Literal
 
 Stage = Literal[
+    "model",
     "selection",
     "simulations",
     "dataset",
@@ -24,7 +25,9 @@ STAGES: tuple[Stage, ...] = ("simulations", "dataset", "emulators", "evaluation"
 """Nouns of the stages of every campaign that leave files with an identity, in the order their data flows."""
 
 PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
-    "selection": (),
+    # What is simulated: no files of its own.
+    "model": (),
+    "selection": ("model",),
     "simulations": ("selection",),
     "dataset": ("simulations",),
     "emulators": ("dataset",),
@@ -37,11 +40,15 @@ PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
     "report": ("evaluation", "validation"),
 }
 
+BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {**PARENTS, "screen": ("model",), "report": ("validation",)}
+"""The same where the screen simulates each parameter set itself (``screen.by: model``)."""
+
 
 @cache
-def ancestors(stage: Stage) -> frozenset[Stage]:
+def ancestors(stage: Stage, by_model: bool = False) -> frozenset[Stage]:
     """Return the stages that a stage depends on, itself included."""
-    return frozenset({stage}).union(*(ancestors(parent) for parent in PARENTS[stage]))
+    parents = (BY_MODEL if by_model else PARENTS)[stage]
+    return frozenset({stage}).union(*(ancestors(parent, by_model) for parent in parents))
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Effect:
     def __str__(self) -> str:
         parts = ["grows"] if self.grows else []
         others: list[Stage] = [stage for stage in self.remakes if stage != "selection"]
-        if "simulations" in others or (self.remakes and not others):
+        if not {"model", "simulations"}.isdisjoint(others) or (self.remakes and not others):
             parts.append("everything")
         elif others:
             parts.append(_listed(others))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from mechscreen.campaign.configuration import NAME, Section
+from mechscreen.campaign.editions import Was
 from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
 from mechscreen.emulators.backends.base import AUTO
 from mechscreen.emulators.backends.choice import check_backend
@@ -23,6 +24,7 @@ from mechscreen.emulators.settings import (
     TrainingSettings,
 )
 from mechscreen.errors import InputError
+from mechscreen.models.setup import Setup
 from mechscreen.spaces import Prior
 
 SPLITS = ("train", "validation", "test")
@@ -123,13 +125,40 @@ class ModelSection(Section):
     constraints: tuple[str, ...] = Field(
         (), description="Conditions that every parameter set fulfils, such as `k1 < k2`; others are drawn again."
     )
+    conditions: dict[str, dict[str, float | str]] = Field(
+        default_factory=dict,
+        description="Simulate each parameter set under several conditions, such as `{wild: {}, mutant: {k1: 0}}`: name "
+        "→ the parameters that it sets, to numbers or expressions of those that vary (docs/model-conditions.md).",
+    )
+    replicates: int = Field(
+        1,
+        ge=1,
+        le=10**6,
+        description="Simulate each parameter set of a stochastic model so often: outputs are the means, and their "
+        "standard errors (docs/model-conditions.md).",
+    )
+
+    emulate: tuple[str, ...] | dict[str, str | dict[str, str | float]] = Field(
+        (),
+        description="Let networks learn features of the outputs, numbers, instead of the outputs themselves, as suits "
+        "curves that oscillate: `[period(x), amplitude(x)]`, or name → expression, or name → `{of, scale, unit}` "
+        "(docs/conditions.md).",
+    )
+
+    @property
+    def setup(self) -> Setup:
+        """What the model is made of."""
+        return Setup(self.name, self.options, self.conditions, self.replicates, self.emulate)
 
 
 class SimulationsSection(Section):
     """The simulations that emulators learn from."""
 
     count: Annotated[int, grows("simulations"), remakes("dataset")] = Field(
-        ..., ge=1, le=10**9, description="Number of simulations, a multiple of `shard_size`."
+        0,
+        ge=0,
+        le=10**9,
+        description="Number of simulations, a multiple of `shard_size`; may be left out with `screen.by: model`.",
     )
     shard_size: Annotated[int, EVERYTHING] = Field(
         1000, ge=1, le=10**6, description="Simulations in one file, made by one MPI job."
@@ -137,12 +166,17 @@ class SimulationsSection(Section):
     sampling: Annotated[Literal["uniform", "sobol"], EVERYTHING] = Field(
         "uniform", description="How parameter sets are drawn: `uniform` or `sobol` (scrambled)."
     )
-    sample_time_limit: Annotated[float, nothing("remove the shards whose samples are to be tried again")] = Field(
+    sample_time_limit: Annotated[float, nothing("remove the files whose samples are to be tried again")] = Field(
         SAMPLE_TIME_LIMIT,
         gt=0,
         le=10**7,
         description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
         "a process of their own (docs/own-model.md), as all do but the built-in ones.",
+    )
+    imported: Annotated[tuple[str, ...], remakes("dataset")] = Field(
+        (),
+        description="Tables of simulations of your own (CSV, NPZ, HDF5), which the networks learn from besides; their "
+        "content counts, not their names (docs/results.md).",
     )
 
     @model_validator(mode="before")
@@ -314,6 +348,11 @@ class ScreenSection(Section):
         "uniform",
         description="How they are drawn: `uniform` or `sobol` (scrambled).",
     )
+    by: Literal["emulators", "model"] = Field(
+        "emulators",
+        description="What looks at them: `emulators`; or `model`, which simulates every one of them, so that there are "
+        "no other simulations, no training set and no networks (docs/screen.md).",
+    )
     mode: Literal["full", "cascade"] = Field(
         "full",
         description="`full`: the whole ensemble looks at every sample; `cascade`: the first member does, and the whole "
@@ -329,6 +368,11 @@ class ScreenSection(Section):
         "here stands in the middle of its range.",
     )
     objective: ObjectiveSection = Field(default_factory=ObjectiveSection, description="What is looked for.")
+    features: Annotated[tuple[str, ...] | dict[str, str] | None, remakes("evaluation")] = Field(
+        None,
+        description="Numbers that are told of hits beside their class: `[period(x), amplitude(x)]`, or name → "
+        "expression (docs/conditions.md); null: those that stand in the classes of the objective `conditions`.",
+    )
     disagreement_limit: Annotated[float, remakes("evaluation", "screen")] = Field(
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
     )
@@ -341,6 +385,15 @@ class ScreenSection(Section):
     )
     bins: int = Field(40, ge=2, le=1000, description="Bins along each axis of the parameter planes.")
 
+    @field_validator("features", mode="before")
+    @classmethod
+    def _expressions(cls, features: Any) -> Any:
+        texts = list(features.values()) if isinstance(features, Mapping) else features
+        if features is not None and not (isinstance(texts, list | tuple) and all(isinstance(t, str) for t in texts)):
+            raise ValueError("must be expressions, each in quotes where it holds a comma, or name → expression")
+        # A mapping counts key by key (`mechscreen.campaign.identity`): an empty one would count for null.
+        return features or (None if features is None else ())
+
     @model_validator(mode="after")
     def _varied_or_held(self) -> ScreenSection:
         for name, change in self.parameters.items():
@@ -351,6 +404,12 @@ class ScreenSection(Section):
                 )
             if name in (self.vary or ()) and change.value is not None:
                 raise ValueError(f"'{name}' stands in vary, and parameters.{name} holds it at {change.value}")
+        return self
+
+    @model_validator(mode="after")
+    def _cascades_are_of_emulators(self) -> ScreenSection:
+        if self.by == "model" and self.mode == "cascade":
+            raise ValueError("mode: cascade is for an ensemble; leave it out, or take by: emulators")
         return self
 
     @model_validator(mode="after")
@@ -372,4 +431,21 @@ class ValidationSection(Section):
     limit: int = Field(
         1000, ge=1, description="Simulate every hit of a class up to this many, else a random sample of so many."
     )
-    rmse_limit: float = Field(0.1, gt=0, description="A hit is confirmed up to this RMSE between the profiles.")
+    confirm: Annotated[Literal["class", "curve"] | dict[str, Annotated[float, Field(gt=0)]], Was({1: "curve"})] = Field(
+        "class",
+        description="What confirms a hit: `class`: its simulation is of a class that was asked for; `curve`: what was "
+        "emulated is within `rmse_limit` of it, as in Wang et al. (2019); features of outputs, each with the relative "
+        'error that it may have (`{"period(x)": 0.1}`, docs/conditions.md).',
+    )
+    rmse_limit: float = Field(
+        0.1,
+        gt=0,
+        description="RMSE between what was emulated and what is simulated up to which a curve counts as met.",
+    )
+
+    @field_validator("confirm")
+    @classmethod
+    def _says_something(cls, confirm: Any) -> Any:
+        if confirm == {}:
+            raise ValueError("names no feature; say which, or 'class' or 'curve'")
+        return confirm

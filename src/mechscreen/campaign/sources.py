@@ -25,7 +25,7 @@ def neutral_name(spec: str) -> str:
 
 
 def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
-    """Return what the code of a loaded object is, by name; of one that comes with mechscreen, the given files alone.
+    """Return what the code of a loaded object is, by name; of one that comes with mechscreen, the given files.
 
     Parameters
     ----------
@@ -34,11 +34,12 @@ def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
         by path relative to that folder. ``package.module:name``: version of the installed distribution; the same as of
         a file where there is none, or it is installed to be edited.
     files
-        What else it says it is made of; those outside the folder go by their name alone.
+        What else it says it is made of; those outside the folder go by their name alone. With those of what comes with
+        mechscreen, modules beside a Python program that it imports.
     """
     location, colon, _ = spec.rpartition(":")
     if not colon:
-        return {path.name: sha256(path) for path in map(Path, files)}
+        return {name: of_it for path in files for name, of_it in _program(Path(path)).items()}
     if location.endswith(".py"):
         path = Path(location).resolve()
         root = path.parent
@@ -59,9 +60,23 @@ def source_of(spec: str, files: Iterable[str | Path] = ()) -> dict[str, str]:
     return found
 
 
+def _program(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of a file, and of the modules beside it that it imports, if it is Python."""
+    if path.suffix != ".py":
+        return {path.name: sha256(path)}
+    root = path.resolve().parent
+    return {part.relative_to(root).as_posix(): sha256(part) for part in _with_imports(path.resolve(), root)}
+
+
 def files_of(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of each file that options name, by what stands there."""
     return {text: sha256(Path(text)) for text in _texts(options) if _names_file(text)}
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a file of any size, and its bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
 
 
 def sha256(path: Path) -> str:
@@ -114,7 +129,8 @@ def _with_imports(path: Path, root: Path) -> list[Path]:
             continue
         found.append(file)
         if file.suffix == ".py":
-            waiting += _imported(file, root)
+            with suppress(SyntaxError, ValueError):  # of another Python, which is not to be loaded here
+                waiting += _imported(file, root)
     return sorted(found)
 
 

@@ -99,7 +99,7 @@
     element(plane, "circle", { cx: px(hit.positions[i]), cy: py(hit.positions[j]), r: 8, class: "chosen" });
   }
 
-  const ways = [[0, "simulated"], [1, "emulated"]];
+  const ways = [[0, "simulated"], [1, "emulated"]], called = data.ways;
 
   // The levels of an output of the chosen hit, one way; nothing where the simulation failed.
   function levelsOf(shown, way, size) {
@@ -111,12 +111,13 @@
     const points = shown.grid.length;
     frame(chart, { low: shown.grid[0], high: shown.grid[points - 1], label: shown.gridLabel },
       { low: shown.low[chosen], high: shown.high[chosen], label: shown.label });
-    const px = scaled(shown.grid[0], shown.grid[points - 1], inner.x0, inner.x1);
+    const grid = shown.decades ? shown.grid.map(Math.log) : shown.grid;
+    const px = scaled(grid[0], grid[points - 1], inner.x0, inner.x1);
     const py = scaled(0, 1, inner.y0, inner.y1 + 8); // a little room above the largest value
     for (const [way, name] of ways) {
       const values = levelsOf(shown, way, points);
       if (values === null) continue;
-      const path = Array.from(values, (v, k) => `${k ? "L" : "M"}${px(shown.grid[k]).toFixed(1)} ${py(v / 254).toFixed(1)}`);
+      const path = Array.from(values, (v, k) => `${k ? "L" : "M"}${px(grid[k]).toFixed(1)} ${py(v / 254).toFixed(1)}`);
       element(chart, "path", { d: path.join(""), class: name });
     }
   }
@@ -129,7 +130,7 @@
     const { rows, columns } = shown, side = (BOX.width - 3 * BOX.right) / 2, height = side * Math.min(1.4, rows / columns);
     for (const [way, name] of ways) {
       const x = BOX.right + way * (side + BOX.right), values = levelsOf(shown, way, rows * columns);
-      element(chart, "text", { x: x + side / 2, y: 26, "text-anchor": "middle", class: "label" }, name);
+      element(chart, "text", { x: x + side / 2, y: 26, "text-anchor": "middle", class: "label" }, called[name]);
       if (values === null) continue;
       paint(chart, rows, columns, (row, column) => {
         const at = values[row * columns + column] / 254 * 2, step = Math.min(1, Math.floor(at));
@@ -153,15 +154,15 @@
       element(tr, "td", { class: "number" }, value);
     };
     row("RMSE", hit.rmse === null ? "simulation failed" : short(hit.rmse));
-    row("disagreement", short(hit.disagreement));
-    for (const o of numbers) {
-      const [simulated, emulated] = o.values[chosen].map((value) => (value === null ? "failed" : short(value)));
-      row(o.label, `simulated ${simulated}, emulated ${emulated}`);
+    if (hit.disagreement !== null) row("disagreement", short(hit.disagreement));
+    for (const [shown, missing] of [[numbers, "failed"], [data.features, "not defined"]]) for (const o of shown) {
+      const [simulated, emulated] = o.values[chosen].map((value) => (value === null ? missing : short(value)));
+      row(o.label, `${called.simulated} ${simulated}, ${called.emulated} ${emulated}`);
     }
     parameters.forEach((p, j) => row(p.unit ? `${p.name} [${p.unit}]` : p.name, told(hit.parameters[j])));
     root.querySelector(".title").textContent = `Hit ${chosen + 1} of ${hits.length}: sample ${hit.sample}`;
     root.querySelector(".verdict").textContent =
-      `emulated: ${hit.emulated}; simulated: ${hit.simulated}; ${hit.confirmed ? "confirmed" : "not confirmed"}`;
+      `${called.emulated}: ${hit.emulated}; ${called.simulated}: ${hit.simulated}; ${hit.confirmed ? "confirmed" : "not confirmed"}`;
   }
 
   function choose(k) {
@@ -189,6 +190,8 @@
   drawn.forEach((o, k) => element(output, "option", { value: k }, o.name));
   output.parentElement.hidden = drawn.length < 2;
   chart.toggleAttribute("hidden", drawn.length === 0);
+  root.querySelector(".first").textContent = called.simulation;
+  root.querySelector(".second").textContent = called.emulator;
   root.querySelector(".key").hidden = !drawn.some((o) => o.view !== "image");
   output.addEventListener("change", drawProfile);
   root.querySelector(".previous").addEventListener("click", () => choose(chosen - 1));

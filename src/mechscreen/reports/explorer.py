@@ -10,7 +10,9 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,7 @@ def data(
     densities: Mapping[str, NDArray[Any]],
     shown: Sequence[Pair],
     hits: Sequence[dict[str, Any]],
+    features: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> str:
     """Return the JSON that the page's script reads.
 
@@ -63,10 +66,13 @@ def data(
         (planes, bins, bins), of the samples of each name relative to all samples: of the target first, whose plane with
         the most structure is shown first.
     hits
-        What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement,
-        emulated, simulated (both in words), confirmed, stands (confirmed with the class that was emulated).
+        What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement (None
+        where nobody could disagree), emulated, simulated (both in words), confirmed, stands (confirmed with the class
+        that was emulated).
     shown
         The outputs of these hits.
+    features
+        Numbers of these hits by what they are called, (hits, 2): simulated and emulated, NaN where there is none.
     """
     target = next(iter(densities.values()))
     values = {
@@ -86,6 +92,8 @@ def data(
         "bins": target.shape[-1],
         "shades": [_shade(name, density) for name, density in densities.items()],
         "outputs": [_output(pair) for pair in shown],
+        "ways": asdict(shown[0].ways),
+        "features": [{"label": label, "values": _listed(values)} for label, values in features.items()],
         "hits": [{**hit, **_placed(parameters, hit["parameters"])} for hit in hits],
     }
     # "</script>" inside a name would end the element that holds this.
@@ -104,7 +112,7 @@ def _output(pair: Pair) -> dict[str, Any]:
     about: dict[str, Any] = {"name": output.name, "label": pair.label, "view": output.view}
     if output.view == "number":
         values = both.reshape(len(both), 2)
-        return {**about, "values": [[_short(value) for value in row] for row in values]}
+        return {**about, "values": _listed(values)}
     limits = np.tile(pair.limits, (len(both), 1))
     if output.view == "image":
         rows, columns = (_thinned(0, size - 1, _PIXELS) for size in output.shape)
@@ -116,12 +124,18 @@ def _output(pair: Pair) -> dict[str, Any]:
     else:
         place = _places(output, both)
         both = both[..., place]
-        about |= {"gridLabel": output.axes[0], "grid": [float(f"{x:.6g}") for x in output.grid[place]]}
+        along = f"{output.axes[0]}, log scale" if output.in_decades else output.axes[0]
+        about |= {"gridLabel": along, "grid": [float(f"{x:.6g}") for x in output.grid[place]]}
+        about["decades"] = output.in_decades
     low, high = limits.T.reshape(2, len(both), *(1,) * (both.ndim - 1))
     level = (np.nan_to_num(both) - low) / np.where(high > low, high - low, 1)
     levels = np.where(np.isfinite(both), np.clip(level, 0, 1) * 254, _MISSING)
     about |= {name: [_short(value) for value in limits[:, k]] for k, name in enumerate(("low", "high"))}
     return {**about, "levels": _base64(levels)}
+
+
+def _listed(values: NDArray[Any]) -> list[list[float | None]]:
+    return [[_short(value) for value in row] for row in values]
 
 
 def _short(value: float) -> float | None:

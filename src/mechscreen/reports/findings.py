@@ -9,9 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mechscreen.campaign import STAGES, Campaign
+from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import USELESS
+from mechscreen.figures.features import within
+from mechscreen.figures.plane import in_values
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
@@ -20,7 +23,7 @@ from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.evaluation import Indices, Metrics
 from mechscreen.schemas.validation import Share, ValidationSummary
-from mechscreen.spaces import ParameterSpace, allowed_share
+from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
 _TOP_HITS = 10
 _PACKAGES = ("mechscreen", "numpy", "scipy", "numba", "h5py", "keras", "tensorflow", "jax", "mpi4py", "snakemake")
@@ -40,29 +43,45 @@ def headline(results: Results) -> str:
     text += f"{count(found, 'hit') if found else 'no hit'} ({results.target})"
     if not found and discarded:
         text += f"; {discarded:,} more were discarded, since the members disagree"
-    useless = results.useless
-    warning = ""
-    if useless:
-        warning = (
-            f" The emulators are worthless for {' and '.join(useless)}: they hardly know more of it than its mean."
-        )
-        warning += " What is said of it, and hits that depend on it, mean nothing."
+    warning = "".join(f" {doubt}" for doubt in results.doubts)
     if not validation.validated:
         return f"{text}.{warning}"
-    near, same = validation.confirmed, validation.same_class
+    (_, near, what), (_, other, beside) = _judgements(validation)
     return (
         f"{text}. Of {count(validation.validated, 'hit')} simulated by the {results.campaign.about.model.title} "
-        f"model{_chosen(validation)}, {near.count:,} came within RMSE {validation.rmse_limit:g} of what was "
-        f"emulated ({_interval(near)}), and {same.count:,} were of the emulated class ({_interval(same)}).{warning}"
+        f"model{chosen(validation)}, {near.count:,} {what} ({_share(near, validation)}), and {other.count:,} {beside} "
+        f"({_share(other, validation)}).{warning}"
     )
 
 
-def _chosen(validation: ValidationSummary) -> str:
+def _judgements(validation: ValidationSummary) -> tuple[tuple[str, Share, str], tuple[str, Share, str]]:
+    """Return what confirms hits, and what else is to be known of them: in short, how many, and in words."""
+    same = ("same class when simulated", validation.same_class, "were of the emulated class")
+    within = f"within RMSE {validation.rmse_limit:g}"
+    if validation.confirmed_by == "curve":
+        return (within, validation.confirmed, f"came {within} of what was emulated"), same
+    if isinstance(validation.confirmed_by, str):
+        curve = validation.within_limit or validation.confirmed
+        does = ("does what was asked", validation.confirmed, "did what was asked")
+        return does, (within, curve, f"came {within} of what was emulated")
+    features = " and ".join(f"{name} within {100 * error:g} %" for name, error in validation.confirmed_by.items())
+    return (features, validation.confirmed, f"had {features} of what was emulated"), same
+
+
+def _share(share: Share, validation: ValidationSummary) -> str:
+    """Return a share of the hits that were simulated, with its interval, and how it follows from their number."""
+    by_count = share.count / validation.validated
+    weighted = share.share is not None and abs(share.share - by_count) > 1e-9
+    return with_interval(share) + (", each class as often as it was found" if weighted else "")
+
+
+def chosen(validation: ValidationSummary) -> str:
     """Return how the hits that were simulated were chosen, in brackets, where they are not all."""
     return "" if validation.selection == "all hits" else f" ({validation.selection})"
 
 
-def _interval(share: Share) -> str:
+def with_interval(share: Share) -> str:
+    """Return a share with its interval."""
     low, high = share.interval or (None, None)
     return f"{percent(share.share)}, 95 % interval {percent(low)} to {percent(high)}"
 
@@ -79,7 +98,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             "Simulations",
             f"{manifest.simulations:,}",
             f"{_selected(manifest)}{manifest.dropped.count:,} dropped; {samples['train']:,} train, "
-            f"{samples['validation']:,} validate, {samples['test']:,} test",
+            f"{samples['validation']:,} validate, {samples['test']:,} test{_imported(manifest)}",
         ),
         KeyNumber("Test RMSE", number(ensemble.rmse), f"one network: {number(single)} (mean)"),
         _quality(results),
@@ -120,18 +139,15 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         )
     if not validation.validated:
         return numbers
-    near, same, both = validation.confirmed, validation.same_class, validation.confirmed_and_same_class
+    (what, near, _), (beside, other, _) = _judgements(validation)
     total = f"of {count(validation.validated, 'simulated hit')}"
+    both = "" if other is not validation.same_class else f"; both: {validation.confirmed_and_same_class.count:,}"
     numbers += [
+        KeyNumber(f"Confirmed: {what}", percent(near.share), f"{near.count:,} {total}; {_share(near, validation)}"),
         KeyNumber(
-            f"Confirmed: RMSE at most {validation.rmse_limit:g}",
-            percent(near.share),
-            f"{near.count:,} {total}; {_interval(near)}",
-        ),
-        KeyNumber(
-            "Same class when simulated",
-            percent(same.share),
-            f"{same.count:,} {total}; {_interval(same)}; both: {both.count:,}",
+            beside[0].upper() + beside[1:],
+            percent(other.share),
+            f"{other.count:,} {total}; {_share(other, validation)}{both}",
         ),
     ]
     distance = validation.nearest_training_distance.median
@@ -153,16 +169,22 @@ def _quality(results: Results) -> KeyNumber:
 
 def _least_known(results: Results) -> tuple[str, str]:
     """Return R² of the output that is emulated worst, and which it is."""
-    known = [(value, output.name) for output in results.outputs if (value := results.r_squared(output)) is not None]
+    compared = [output for output in results.outputs if output.counts]
+    known = [(value, output.name) for output in compared if (value := results.r_squared(output)) is not None]
     if not known:
         return correlation(None), "no output varies"
     value, name = min(known)
-    return correlation(value), f"the worst of {count(len(results.outputs), 'output')}: {name}" if known[1:] else name
+    return correlation(value), f"the worst of {count(len(compared), 'output')}: {name}" if known[1:] else name
 
 
 def _selected(manifest: Manifest) -> str:
     """Return how many simulations an ensemble selected, if it did."""
     return f"{manifest.selected:,} of them selected, " if manifest.selected else ""
+
+
+def _imported(manifest: Manifest) -> str:
+    """Return how many simulations were imported, if any were."""
+    return f"; {manifest.imported:,} more imported for training" if manifest.imported else ""
 
 
 def summary(results: Results) -> str:
@@ -174,26 +196,31 @@ def summary(results: Results) -> str:
     else:
         quality = "R² {} ({})".format(*_least_known(results))
     lines = {
-        "simulations": (f"{manifest.simulations:,}, {_selected(manifest)}{manifest.dropped.count:,} of them dropped"),
+        "simulations": f"{manifest.simulations:,}, {_selected(manifest)}{manifest.dropped.count:,} of them dropped"
+        f"{_imported(manifest)}",
         "test error": f"RMSE {number(ensemble.rmse)} (one network: {number(_single(metrics))}), {quality}",
-        **({"WORTHLESS": f"the emulators, for {' and '.join(results.useless)}"} if results.useless else {}),
         "screened": count(screen.samples, "parameter set"),
         "hits": f"{screen.totals.hits_found:,} ({results.target})",
         **_stands(results.validation),
         "report": str(results.campaign.paths.report),
     }
-    return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in lines.items()), ""])
+    told = [*lines.items(), *(("BEWARE", doubt) for doubt in results.doubts)]
+    return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in told), ""])
 
 
 def _stands(validation: ValidationSummary) -> dict[str, str]:
     """Return the lines of the summary on what the model makes of the hits."""
     if not validation.validated:
         return {"confirmed": "none, since there is no hit"}
-    near, same = validation.confirmed, validation.same_class
+    (what, near, _), (beside, other, _) = _judgements(validation)
     total = f"of {count(validation.validated, 'simulated hit')}"
     return {
-        "confirmed": f"{near.count:,} {total} within RMSE {validation.rmse_limit:g}: {_interval(near)}",
-        "same class": f"{same.count:,} {total}: {_interval(same)}",
+        "confirmed": f"{near.count:,} {total}, {what}: {_share(near, validation)}",
+        ("same class" if other is validation.same_class else "curve"): (
+            f"{other.count:,} {total}"
+            + ("" if other is validation.same_class else f" {beside}")
+            + f": {_share(other, validation)}"
+        ),
     }
 
 
@@ -208,13 +235,15 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _class_table(results),
         _confusion_table(results),
         _output_table(results),
-        _parameter_table(results),
-        _relation_table(results),
+        parameter_table(results),
+        relation_table(results),
         _verdict_table(results),
         _hit_table(results),
+        _feature_table(results),
+        _feature_importance_table(results),
         _member_table(results),
         _dropped_table(results),
-        _time_table(results.campaign, verbs),
+        time_table(results.campaign, verbs),
     ]
     return [table for table in found if table.rows]
 
@@ -234,7 +263,9 @@ def _class_table(results: Results) -> Table:
         "Classes",
         ["class", "training samples", "share", "test RMSE", "screened sets", "share", "of these trusted", ""],
         rows,
-        "Training and test samples go by their simulated, screened parameter sets by their emulated profile. Trusted: "
+        "Training and test samples go by their simulated, screened parameter sets by their emulated profile. "
+        + ("Imported simulations are not counted. " if results.manifest.imported else "")
+        + "Trusted: "
         f"the members' disagreement is at most {results.campaign.screen.disagreement_limit:g}.",
     )
 
@@ -256,6 +287,11 @@ def _output_table(results: Results) -> Table:
     # Of one profile the text tells all; evaluations of earlier versions do not list it.
     told = len(results.outputs) == 1 and results.metrics.ensemble.r2_shape is not None
     outputs = () if told else results.outputs
+    replicated = any(measured.noise is not None for measured in results.metrics.outputs.values())
+    about_noise = (
+        " Share of noise: of the mean square error, what the replicates' standard errors make of it; an emulator that "
+        "knew all means would have 100 %. Errors of means count for nothing."
+    )
     rows: list[list[Cell]] = []
     for output, deviation in zip(outputs, () if told else results.distance.deviations, strict=True):
         measured = results.metrics.outputs[output.name]
@@ -270,6 +306,7 @@ def _output_table(results: Results) -> Table:
                 correlation(measured.r2_shape),
                 measured.log_peak_rmse,
                 correlation(measured.r2_peak),
+                *([None if measured.noise is None else percent(min(measured.noise, 1.0))] if replicated else []),
             ]
         )
     return Table(
@@ -284,11 +321,12 @@ def _output_table(results: Results) -> Table:
             "R², shapes",
             "RMSE of ln(peak)",
             "R², ln(peak)",
+            *(["share of noise"] if replicated else []),
         ],
         rows,
         "The ensemble on the test split, each output alone. R²: which share of its variation about the mean the "
         f"emulators explain; with less than {USELESS:g} they are worthless for it. The RMSE of a sample, by which "
-        "hits are confirmed and members disagree, is the mean over the outputs.",
+        f"members disagree and curves are compared, is the mean over the outputs.{about_noise if replicated else ''}",
     )
 
 
@@ -303,17 +341,19 @@ def _unit_of_error(output: Output, deviation: float) -> str:
     return f"{deviation:.3g} {output.unit}".strip() + " (a standard deviation)"
 
 
-def _parameter_table(results: Results) -> Table:
+def parameter_table(results: Results) -> Table:
+    """Return the parameters, where the target lies among them and, where there are emulators, how much they matter."""
     target, total = results.target_planes
     space, varied = results.campaign.space, results.varied
     lean: dict[str, float] = {}
     if len(target) and target.sum():
         values = shifts(target, total, len(varied))
         lean = {parameter.name: float(value) for parameter, value in zip(varied, values, strict=True)}
-    importance = results.metrics.importance.parameters
+    importance = None if results.campaign.by_model else results.metrics.importance
     on_log = ", in decades where it is drawn over decades" if any(p.scale == "log" for p in varied) else ""
     # The class, and the peak of the output that it is read off.
     shown = (0, 1 + results.order[0])
+    no_share: list[Cell] = [] if importance is None else [None, None]
     rows: list[list[Cell]] = [
         [
             parameter.name,
@@ -324,11 +364,13 @@ def _parameter_table(results: Results) -> Table:
             parameter.unit,
             parameter.drawn,
             f"{lean[parameter.name]:+.3f}".replace("-", "−") if parameter.name in lean else None,
-            *_indices(importance.get(parameter.name), shown),
+            *([] if importance is None else _indices(importance.parameters.get(parameter.name), shown)),
         ]
         for parameter in sorted(space, key=lambda p: -abs(lean.get(p.name, 0.0)))
     ]
-    rows += [[name, "", "", None, None, "", f"follows: {text}", *[None] * 3] for name, text in space.derived.items()]
+    rows += [
+        [name, "", "", None, None, "", f"follows: {text}", None, *no_share] for name, text in space.derived.items()
+    ]
     return Table(
         "Parameters",
         [
@@ -340,12 +382,12 @@ def _parameter_table(results: Results) -> Table:
             "unit",
             "drawn",
             "target's lean",
-            "share in the class",
-            f"share in the {results.metrics.importance.quantities[shown[1]]}",
+            *([] if importance is None else ["share in the class", f"share in the {importance.quantities[shown[1]]}"]),
         ],
         rows,
         "Lean: how far the mean of the target lies from the mean of all screened parameter sets, in shares of the "
-        f"range{on_log}; positive towards large values. The largest come first. {_shares_of_variance(space)}",
+        f"range{on_log}; positive towards large values. The largest come first."
+        + ("" if importance is None else f" {_shares_of_variance(space)}"),
     )
 
 
@@ -367,13 +409,18 @@ def _indices(entry: Indices | None, shown: Sequence[int]) -> list[Cell]:
     if entry is None:
         return [None] * len(shown)
     pairs = ((entry.total[k], entry.total_error[k]) for k in shown)
-    return [None if value is None or error is None else f"{value:.3f} ± {error:.3f}" for value, error in pairs]
+    return [_with_error(value, error) for value, error in pairs]
 
 
-def _relation_table(results: Results) -> Table:
+def _along(parameter: Parameter) -> str:
+    return f"lg {parameter.name}" if parameter.scale == "log" else parameter.name
+
+
+def relation_table(results: Results) -> Table:
+    """Return the lines through the target's samples, of a screen of two parameters."""
     rows: list[list[Cell]] = [
         [
-            f"{y.name} = a + b {'/' if relation.form == 'inverse' else '·'} {x.name}",
+            f"{_along(y)} = a + b {'/' if relation.form == 'inverse' else '·'} {_along(x)}",
             *(
                 f"{number(value)} ({number(low)} to {number(high)})".replace("-", "−")
                 for value, (low, high) in (
@@ -383,18 +430,20 @@ def _relation_table(results: Results) -> Table:
             ),
             f"{relation.r2_means:.4f}",
             f"{relation.r2:.4f}",
-            f"{number(relation.x_range[0])} to {number(relation.x_range[1])}",
+            " to ".join(map(number, in_values(x, relation.x_range))),
             relation.samples,
         ]
         for x, y, relation in results.relations
     ]
+    decades = any(p.scale == "log" for x, y, _ in results.relations for p in (x, y))
+    power = " Of a parameter in decades it is the decimal logarithm, lg: lg y = a + b · lg x is y = 10^a · x^b."
     return Table(
         "How the two parameters go together in the target",
         ["line", "a (95 % interval)", "b (95 % interval)", "R² of the means", "R² of samples", "range", "samples"],
         rows,
         "Least squares through all samples of the target, whatever the members' disagreement, in physical units. R² of "
         "the means: of a line through the mean of one parameter in each bin of the other. Range: of the latter, where "
-        "there are such means.",
+        f"there are such means.{power if decades else ''}",
     )
 
 
@@ -407,17 +456,17 @@ def _verdict_table(results: Results) -> Table:
     for name, shares in validation.emulated_classes.items():
         near, same = shares.confirmed, shares.same_class
         if shares.validated:
-            stands: list[Cell] = [near.count, _interval(near), same.count, _interval(same)]
+            stands: list[Cell] = [near.count, with_interval(near), same.count, with_interval(same)]
             rows.append([results.called(name), trusted[name], shares.validated, *stands])
     error, unclear = validation.rmse, validation.indeterminate
-    note = f"Confirmed: RMSE at most {validation.rmse_limit:g}. "
+    note = f"Confirmed: {_judgements(validation)[0][0]}. "
     if error.sd is not None:
         note += f"RMSE of all: mean {number(error.mean)}, standard deviation {number(error.sd)}. "
     if validation.beyond_limit.count:
         note += (
             f"Of {count(validation.beyond_limit.count, 'miss', 'misses')}, {unclear.count:,} are "
-            "indeterminate: what the model says moves by more than that when the parameters change by 5·10⁻⁶ of "
-            "their values."
+            f"indeterminate: what the model says moves by more than an RMSE of {validation.rmse_limit:g} when the "
+            "parameters change by 5·10⁻⁶ of their values."
         )
     return Table(
         "What the model makes of the hits",
@@ -439,19 +488,122 @@ def _hit_table(results: Results) -> Table:
             verdicts[i],
             float(found.disagreement[i]),
             float(found.nearest_distance[i]),
+            *(float(values[i]) for both in results.hit_features.values() for values in both),
             *map(float, found.parameters[i]),
         ]
         for i in order
     ]
+    features = [f"{label}, {way}" for label in results.campaign.features.labels for way in ("emulated", "simulated")]
     units = [f"{p.name} [{p.unit}]" if p.unit else p.name for p in space]
     return Table(
         "Hits that stand best",
-        ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *units],
+        ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *features, *units],
         rows,
         f"The {len(rows)} of {count(len(found), 'validated hit')} with the least RMSE between emulator and "
-        "model, the confirmed ones of the same class first. To training: RMSE to the nearest training sample. "
-        f"Parameters in physical units. All of them: {results.campaign.paths.validation_table}.",
+        "model, the confirmed ones of the emulated class first. To training: RMSE to the nearest training sample. "
+        f"Parameters in physical units. All of them: "
+        f"{results.campaign.paths.validation_table}.",
     )
+
+
+def _feature_table(results: Results) -> Table:
+    """Return how the features spread over the hits of each class: emulated ones of the screen, simulated ones."""
+    rows: list[list[Cell]] = []
+    names, labels = results.campaign.features.names, results.campaign.features.labels
+    some, hits = (results.sampled, results.hits) if names else (None, None)
+    for name, label in zip(names, labels, strict=True):
+        assert some is not None
+        assert hits is not None
+        emulated, simulated = results.hit_features[name]
+        for place in results.campaign.targets:
+            screened = some.features[name][some.labels == place]
+            validated = hits.labels == place
+            of_class = hits.emulated_labels == place
+            both = of_class & np.isfinite(emulated) & np.isfinite(simulated)
+            close = within(emulated, simulated)[both]
+            rows.append(
+                [
+                    label,
+                    results.classes[place],
+                    *_spread(screened),
+                    *_spread(simulated[validated]),
+                    f"{int(close.sum()):,} of {len(close):,}" if len(close) else None,
+                ]
+            )
+    sampled = "" if some is None or len(some) == some.found else f", a random sample of {some.found:,}"
+    return Table(
+        "Features of the hits, by class",
+        [
+            "feature",
+            "class",
+            "hits screened",
+            "with it",
+            "median (5 to 95 %)",
+            "hits simulated",
+            "with it",
+            "median (5 to 95 %)",
+            "within 10 %",
+        ],
+        rows,
+        f"First what the emulators say of the hits of the screen{sampled}, by their emulated class; then what the "
+        "model says of the validated hits, by their simulated class. Within 10 %: how many of the validated hits that "
+        "were emulated to be of the class, and have the feature both ways, are emulated within 10 % of the simulated "
+        "value.",
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> list[Cell]:
+    """Return how many values there are, how many of them are defined, and their median with 5 and 95 % quantiles."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return [len(values), 0, None]
+    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
+    spread = f"{number(middle)} ({number(low)} to {number(high)})".replace("-", "−")
+    return [len(values), len(known), spread]
+
+
+def _feature_importance_table(results: Results) -> Table:
+    """Return what decides each feature, where the evaluation knows; evaluations of earlier versions do not."""
+    known = {name: found for name, found in results.metrics.features.items() if name in results.campaign.features.names}
+    labels = dict(zip(results.campaign.features.names, results.campaign.features.labels, strict=True))
+    space = results.campaign.space
+
+    def strongest(parameter: str) -> float:
+        return max(abs(found.parameters[parameter].correlation or 0.0) for found in known.values())
+
+    varied = [space.names[j] for j in space.varied] if known else []
+    rows: list[list[Cell]] = []
+    for name in sorted(varied, key=lambda name: -strongest(name)):
+        row: list[Cell] = [name, plain(space[name].symbol)]
+        for found in known.values():
+            influence = found.parameters[name]
+            row.append(_with_error(influence.correlation, influence.correlation_error, sign=True))
+            row.append(_with_error(influence.total, influence.total_error))
+        rows.append(row)
+    headings = [f"{what}, {labels[name]}" for name in known for what in ("rank correlation", "share")]
+    lacking = [f"{labels[name]} {percent(found.undefined)}" for name, found in known.items() if found.undefined > 0]
+    note = (
+        "Rank correlation (Spearman's) of each parameter with the feature, by the ensemble over the campaign's ranges "
+        "and priors, hits or not: which way it goes along the parameter. Share: Sobol's total index, which part of the "
+        "feature's variance is left where all other parameters are known."
+    )
+    if space.conditional:
+        note += (
+            f" Shares are not given, and a correlation may be another parameter's: the constraints "
+            f"({', '.join(space.constraints)}) tie parameters together."
+        )
+    if lacking:
+        note += (
+            f" Parameter sets that lack a feature: {', '.join(lacking)}. Correlations are over the others; shares are "
+            "not given then, since over a part of the space none is a parameter's own."
+        )
+    return Table("What decides the features", ["parameter", "symbol", *headings], rows, f"{note} With standard errors.")
+
+
+def _with_error(value: float | None, error: float | None, *, sign: bool = False) -> Cell:
+    if value is None or error is None:
+        return None
+    return f"{value:{'+' if sign else ''}.3f} ± {error:.3f}".replace("-", "−")
 
 
 def _member_table(results: Results) -> Table:
@@ -499,7 +651,7 @@ def _dropped_table(results: Results) -> Table:
     )
 
 
-def _time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
+def time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
     root = campaign.paths.root / "benchmarks"
     rows: list[list[Cell]] = []
@@ -540,7 +692,7 @@ def origin(campaign: Campaign) -> list[Table]:
             [
                 ["seed", str(campaign.seed)],
                 ["model", f"{campaign.model.name}, version {campaign.about.model.version}"],
-                *([f"fingerprint of {stage}", campaign.fingerprint(stage)] for stage in STAGES),
+                *([f"fingerprint of {stage}", campaign.fingerprint(stage)] for stage in campaign.stages),
             ],
             "Files of the results carry these fingerprints; a file with another one is refused.",
         ),

@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, unreadable
+from mechscreen.models.distances import Distance
 from mechscreen.progress import printable
 from mechscreen.schemas.validation import ValidatedHits
 
@@ -18,13 +20,24 @@ _NUMBERS = ("rmse", "disagreement", "sensitivity", "nearest_distance")
 
 
 def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
-    """Return the CSV of validated hits, by trust; parameters in physical units, empty where nothing was measured."""
-    names = campaign.class_names
-    columns = {name: getattr(table, name) for name in _NUMBERS} | {"sensitivity": table.sensitivity.max(axis=1)}
+    """Return the CSV of validated hits, by trust; empty where nothing was measured.
+
+    Parameters and features are in their units.
+    """
+    names, counts = campaign.class_names, Distance.of(campaign.outputs).counts
+    columns = {name: getattr(table, name) for name in _NUMBERS}
+    columns["sensitivity"] = table.sensitivity[:, counts].max(axis=1)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     parameters = _told(campaign, table)
-    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *parameters])
+    units = {parameter.name: f"{parameter.name} [{parameter.unit}]" for parameter in campaign.space if parameter.unit}
+    heads = [units.get(name, name) for name in parameters]
+    features = {
+        f"{way} {label}": values
+        for label, both in zip(campaign.features.labels, features_of(campaign, table).values(), strict=True)
+        for way, values in zip(("emulated", "simulated"), both, strict=True)
+    }
+    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *features, *heads])
     for i in table.by_trust:
         label = int(table.labels[i])
         writer.writerow(
@@ -34,10 +47,20 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
                 names[label] if label >= 0 else f"failed: {table.reasons[i]}",
                 "yes" if table.confirmed[i] else "no",
                 *("" if np.isnan(columns[name][i]) else f"{columns[name][i]:.4g}" for name in _NUMBERS),
+                *("" if np.isnan(values[i]) else f"{values[i]:.6g}" for values in features.values()),
                 *(column[i] for column in parameters.values()),
             ]
         )
     return stream.getvalue()
+
+
+def features_of(campaign: Campaign, table: ValidatedHits) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return each of the campaign's features of the hits by its name: (n,) emulated, and (n,) simulated."""
+    features = campaign.features
+    said = features(table.emulated_profiles, table.emulated_log_peaks)
+    found = features(table.profiles, table.log_peaks)
+    simulated = table.labels >= 0
+    return {name: (said[name], np.where(simulated, found[name], np.nan)) for name in features.names}
 
 
 def _told(campaign: Campaign, table: ValidatedHits) -> dict[str, list[str]]:

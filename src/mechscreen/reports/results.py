@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +14,46 @@ from mechscreen.campaign import Campaign
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.relations import FORMS, Relation, fit_relation
+from mechscreen.reports.hits import features_of
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Metrics, Predictions
-from mechscreen.schemas.screen import ScreenSummary
+from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
-from mechscreen.tally import plane_pairs
+from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.figures.pairs import Pair
 
 _COUNTING = ("modes", "rings")
 """Objectives whose classes are numbers of what their names say."""
+
+_MOST_HITS = 20_000
+"""Hits of the screen that features are computed of, at most."""
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class SampledHits:
+    """A random sample of the hits that a screen found, or all of them.
+
+    Attributes
+    ----------
+    found
+        How many hits there are.
+    labels, parameters, features
+        (n,), their emulated classes; (n, d), physical values; (n,) each, what the campaign's features say of what was
+        emulated, by name.
+    """
+
+    found: int
+    labels: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    features: dict[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 class Results:
@@ -50,12 +78,12 @@ class Results:
 
     def hit_pairs(self, rows: NDArray[Any] | slice = slice(None)) -> list[Pair]:
         """Return the outputs of some validated hits, or all, both ways; first that which the objective looks at."""
-        from mechscreen.figures.pairs import pairs
+        from mechscreen.figures.pairs import OF_EMULATOR, OF_MODEL, pairs
 
         hits = self.hits
         simulated = hits.profiles[rows], hits.log_peaks[rows]
         emulated = hits.emulated_profiles[rows], hits.emulated_log_peaks[rows]
-        return pairs(self.outputs, simulated, emulated, self.order)
+        return pairs(self.outputs, simulated, emulated, self.order, OF_MODEL if self.campaign.by_model else OF_EMULATOR)
 
     def r_squared(self, output: Output) -> float | None:
         """R² of an output on the test split, about its mean; None where it does not vary, or was not measured."""
@@ -66,9 +94,16 @@ class Results:
     @property
     def useless(self) -> list[str]:
         """Names of the outputs for which the emulators are no better than the mean, or hardly."""
-        from mechscreen.emulators.metrics import is_useless
+        return self.metrics.useless
 
-        return [output.name for output in self.outputs if is_useless(self.r_squared(output))]
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences on what is not to be believed: of the emulators, of the target's share, of the training set."""
+        totals, campaign = self.screen.totals, self.campaign
+        found = totals.hits_found + totals.hits_discarded
+        target = campaign.screen.objective.target if campaign.screens_all else ()
+        of_share = self.metrics.doubts_of_share(target, found, self.screen.samples)
+        return [*self.metrics.doubts, *of_share, *self.manifest.doubts]
 
     @property
     def objective(self) -> str:
@@ -83,8 +118,8 @@ class Results:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Name of each class."""
-        return self.campaign.class_names
+        """Name of each class that the screen counts."""
+        return self.campaign.screen_classes
 
     @property
     def classes(self) -> list[str]:
@@ -133,6 +168,38 @@ class Results:
         return ValidatedHits.read(self.campaign.paths.validation_hits, self.campaign.identity("validation"))
 
     @cached_property
+    def hit_features(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Each feature of the validated hits by its name: (n,) emulated, and (n,) simulated."""
+        return features_of(self.campaign, self.hits)
+
+    @cached_property
+    def sampled(self) -> SampledHits:
+        """A random sample of the hits of the screen, each class as frequent as among all."""
+        campaign = self.campaign
+        identity = campaign.identity("screen")
+        found = {label: int(self.screen.trusted[label]) for label in campaign.targets}
+        with ScreenHits.open(
+            campaign.paths.screen_hits, identity, d=len(campaign.space), shape=campaign.outputs.shape
+        ) as file:
+            labels, keys = np.asarray(file.hits.labels), random_keys(np.asarray(file.hits.index))
+            kept = {label: np.flatnonzero(labels == label) for label in found}
+            # Blocks keep so many hits of each class: of the frequent ones a smaller share.
+            shares = [len(rows) / found[label] for label, rows in kept.items() if found[label]]
+            share = min([*shares, _MOST_HITS / max(1, sum(found.values()))])
+            chosen = [
+                rows[np.argsort(keys[rows])[: min(len(rows), round(share * found[label]))]]
+                for label, rows in kept.items()
+            ]
+            rows = np.sort(np.concatenate(chosen))
+            # Their outputs together may be more than memory holds.
+            parts = [
+                campaign.features(file.hits.profiles[some], file.hits.log_peaks[some])
+                for some in np.array_split(rows, max(1, -(-len(rows) // _AT_ONCE)))
+            ]
+            features = {name: np.concatenate([part[name] for part in parts]) for name in campaign.features.names}
+            return SampledHits(sum(found.values()), labels[rows], np.asarray(file.hits.parameters[rows]), features)
+
+    @cached_property
     def histories(self) -> list[dict[str, NDArray[np.float64]]]:
         """Columns of each member's history of training."""
         members = range(self.campaign.emulators.members)
@@ -150,18 +217,22 @@ class Results:
         return self.relations_over(0) if len(self.varied) == 2 else []
 
     def relations_over(self, plane: int) -> list[tuple[Parameter, Parameter, Relation]]:
-        """Lines through the target's samples over one of the planes, (x, y, line); the straightest first."""
+        """Lines through the target's samples over one of the planes, (x, y, line); the straightest first.
+
+        Lines are straight on the axes of the plane: on two in decades, a line is a power law.
+        """
         counts = self.target_planes[0][plane]
         bins = len(counts)
         i, j = plane_pairs(len(self.varied))[plane]
         first, second = self.varied[i], self.varied[j]
-        if any(p.discrete or p.scale != "linear" for p in (first, second)):
+        if first.discrete or second.discrete:
             # Bins are not equally wide in their values, which a line is fitted to.
             return []
         found = []
         for x, y, counted in ((first, second, counts), (second, first, counts.T)):
-            across, up = (p.low + (np.arange(bins) + 0.5) / bins * (p.high - p.low) for p in (x, y))
-            for form in FORMS if x.low > 0 else FORMS[:1]:
+            across, up = (_centres(p, bins) for p in (x, y))
+            # On an axis in decades, 1/x is a straight line, too.
+            for form in FORMS if x.scale == "linear" and x.low > 0 else FORMS[:1]:
                 relation = fit_relation(counted, across, up, form)
                 if relation is not None:
                     found.append((x, y, relation))
@@ -184,3 +255,9 @@ class Results:
         if self.campaign.screen.objective.name not in _COUNTING:
             return name
         return f"{name} {self.objective.removesuffix('s') if name == '1' else self.objective}"
+
+
+def _centres(parameter: Parameter, bins: int) -> NDArray[np.float64]:
+    """Return the coordinates of the centres of bins: values, or decimal logarithms on an axis in decades."""
+    ends = np.log10(parameter.ends) if parameter.scale == "log" else np.array(parameter.ends)
+    return ends[0] + (np.arange(bins) + 0.5) / bins * (ends[1] - ends[0])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mechscreen.campaign import Campaign
 from mechscreen.progress import format_duration
 from mechscreen.runs.jobs import Rule, rules
-from mechscreen.stages.table import START_SECONDS, Cost, Speeds, shape_of
+from mechscreen.stages.table import Cost, Speeds, shape_of
 
 TRAINING_RATE = 1e11
 PREDICTION_RATES = {"float32": 1.2e11, "bfloat16": 3.5e11}
@@ -83,7 +83,7 @@ class Step:
     @property
     def seconds(self) -> float:
         """From the start of a job to its end, on processors."""
-        return START_SECONDS + self.core_seconds / self.tasks
+        return self.cost.start + self.core_seconds / self.tasks
 
     @property
     def core_hours(self) -> float:
@@ -98,7 +98,7 @@ class Step:
     @property
     def minutes(self) -> int:
         """Time to ask for: three times what the longest job takes, since machines differ, and at least ten minutes."""
-        longest = START_SECONDS + self.cost.largest * self.core_seconds / self.tasks
+        longest = self.cost.start + self.cost.largest * self.core_seconds / self.tasks
         return max(10, math.ceil(3 * longest / 60))
 
 

@@ -11,8 +11,9 @@ _LINE = ("simulations", "dataset", "emulators", "evaluation", "screen", "validat
 _OF_THE_WHOLE = ("members", "combine", "precision")
 _GONE = "sensitivity"
 """Key of ``simulations`` that is none any more."""
-_LATER, _LATER_OF_MODEL = ("backend",), ("derived", "constraints")
-"""Keys of ``emulators`` and of ``model`` that came later."""
+_LATER, _LATER_OF_SIMULATIONS = ("backend",), ("imported",)
+_LATER_OF_MODEL = ("derived", "constraints", "conditions", "replicates", "emulate")
+"""Keys of ``emulators``, of ``simulations`` and of ``model`` that came later."""
 
 Values = Mapping[str, Any]
 """Of a resolved ``campaign.yaml``."""
@@ -43,8 +44,9 @@ def as_written(values: Values) -> Iterator[Values]:
     """Yield what format 1 may have written of a campaign that is converted: with each value of the key that is gone."""
     emulators = _without(values["emulators"], *_LATER)
     model = _without(values["model"], *_LATER_OF_MODEL)
+    own = _without(values["simulations"], *_LATER_OF_SIMULATIONS)
     for value in (False, True):
-        simulations = {**values["simulations"], _GONE: value}
+        simulations = {**own, _GONE: value}
         yield {**values, "model": model, "simulations": simulations, "emulators": emulators}
 
 

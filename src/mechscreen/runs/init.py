@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import shlex
@@ -9,10 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mechscreen import shipped, storage
 from mechscreen.errors import InputError
 
 if TYPE_CHECKING:
+    from mechscreen.models.petab import PetabModel
+    from mechscreen.models.sbml import SBMLModel
     from mechscreen.models.sbml_document import Kind
     from mechscreen.spaces import Parameter
 
@@ -33,13 +39,16 @@ rule campaign:
 """
 
 
-def init(folder: Path, model: Path | None = None) -> str:
+def init(folder: Path, model: Path | None = None, petab: Path | None = None) -> str:
     """Write a campaign's folder, and return what to do next there, in words.
 
     Parameters
     ----------
     model
-        SBML, Antimony or a COMBINE archive, which is copied into the folder, and which the campaign is about.
+        SBML, Antimony, a COMBINE archive, or BioNetGen's ``.net`` or ``.bngl``, which is copied into the folder, and
+        which the campaign is about.
+    petab
+        YAML of a PEtab problem, which is copied with all its files, and which the campaign is about instead.
 
     Raises
     ------
@@ -51,6 +60,8 @@ def init(folder: Path, model: Path | None = None) -> str:
     if model is not None:
         texts["campaign.yaml"] = _campaign_on(model)
         texts[model.name] = model.read_bytes()
+    if petab is not None:
+        texts |= _campaign_on_problem(petab)
     there = [name for name in texts if os.path.lexists(folder / name)]
     if there:
         raise InputError(f"{folder}: {', '.join(there)} already there; move away what is, or choose another folder")
@@ -98,7 +109,7 @@ _ON_MODEL = """\
 #   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml
 #
 # `mechscreen check campaign.yaml` prints all keys with their defaults; what is said of models from files, of parameters
-# and of conditions stands in docs/sbml.md, docs/parameters.md and docs/conditions.md of the project.
+# and of conditions stands in docs/{model}.md, docs/parameters.md and docs/conditions.md of the project.
 
 # The folder of results: results/<name>.
 name: {name}
@@ -106,11 +117,11 @@ name: {name}
 seed: 1
 
 model:
-  name: sbml
+  name: {model}
   options:
     file: {file}
     # Time series. The model has {found}.
-    outputs: [{outputs}]
+    outputs: {outputs}
     # What varies, from … to, in the model's units; of what is above 0, each decade as likely as any other. All else is
     # as the model says.
     vary:
@@ -152,30 +163,145 @@ validation:
 def _campaign_on(path: Path) -> str:
     """Return a campaign on a model from a file, explained line by line."""
     from mechscreen.figures.text import count
-    from mechscreen.models.sbml import SBMLModel
 
-    if not re.fullmatch(r"[\w.-]+", path.name) or path.name in ("Snakefile", "campaign.yaml"):
-        raise InputError(f"{path}: its name stands in the configuration; rename it to letters, digits, dot, hyphen")
-    model = SBMLModel(str(path))
+    _check_name(path)
+    model = _model_in(path)
     document = model.document
     plural: dict[Kind, str] = {
         "species": "species",
         "parameter": "parameters",
         "compartment": "compartments",
         "reaction": "reactions",
+        "observable": "observables",
+        "function": "functions",
     }
-    found = [count(len(document.of_kind(kind)), kind, many) for kind, many in plural.items()]
+    found = [count(len(of_kind), kind, many) for kind, many in plural.items() if (of_kind := document.of_kind(kind))]
     shown = [output.name for output in model.outputs[:_MOST_OUTPUTS]]
+    names = [name if name.isidentifier() else f"s{k}" for k, name in enumerate(shown, 1)]
     return _ON_MODEL.format(
         title=" ".join(document.name.split()),
         name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-.") or "model",
+        model=model.name,
         file=path.name,
         found=", ".join(found),
-        outputs=", ".join(shown),
+        outputs=_outputs(names, shown),
         vary="\n".join(_line(parameter) for parameter in model.space),
         time_unit=f" [{document.time_unit}]" if document.time_unit else "",
-        first=shown[0],
+        first=names[0],
     )
+
+
+def _model_in(path: Path) -> SBMLModel:
+    if path.suffix.lower() in (".net", ".bngl"):
+        from mechscreen.models.bngl import BNGLModel
+
+        return BNGLModel(str(path))
+    from mechscreen.models.sbml import SBMLModel
+
+    return SBMLModel(str(path))
+
+
+def _outputs(names: list[str], shown: list[str]) -> str:
+    """Return the outputs as YAML: a list, or names that conditions can tell and what they are."""
+    if names == shown:
+        return f"[{', '.join(shown)}]"
+    return f"{{{', '.join(f'{name}: {json.dumps(of)}' for name, of in zip(names, shown, strict=True))}}}"
+
+
+_ON_PROBLEM = """\
+# A campaign on the problem of parameter estimation {file} (PEtab).
+#
+#   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml --dry-run    # what would run
+#   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml
+#
+# `mechscreen check campaign.yaml` prints all keys with their defaults; what is read of a problem and what is not stands
+# in docs/petab.md of the project.
+
+# The folder of results: results/<name>.
+name: {name}
+# All random numbers follow from it.
+seed: 1
+
+model:
+  name: petab
+  # What varies is what the problem estimates: {varied}, within the table's bounds.
+  # Outputs: {outputs_told}.
+  options: {{file: {file}, outputs: [{outputs}]}}
+
+# What the networks learn from, and how much of it in one job and file. More of them later: what is there stays.
+simulations: {{count: 3000, shard_size: 500}}
+# Networks in the ensemble; where they disagree, they are not trusted.
+emulators: {{members: 3, architecture: {{network: dense, width: 256, blocks: 3}}, training: {{epochs: 100}}}}
+
+screen:
+  # Parameter sets that the ensemble looks at, and how many in one job.
+  count: 200_000
+  block_size: 100_000
+  objective:
+    # What is looked for. {bound_told}
+    name: conditions
+    options: {{classes: {{fits: "{fits}"}}}}
+    target: [fits]
+
+# Hits that the model itself simulates, to see how far the networks are right.
+validation: {{limit: 100}}
+"""
+
+
+def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
+    """Return a campaign on a PEtab problem and the problem's files, by name."""
+    from mechscreen.figures.text import count
+    from mechscreen.models.petab import PetabModel
+    from mechscreen.models.petab_problem import files_of
+
+    _check_name(path)
+    model = PetabModel(str(path))
+    # Tables of figures come along where they are.
+    named = [name for _, name in files_of(path)]
+    names = [name for name in named if name in model.problem.files or (path.parent / name).is_file()]
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"{path}: its file {name} stands in another folder; put all files beside the problem's")
+        _check_name(path.parent / name)
+    outputs = ["observables", "chi2", *([] if model.problem.knows_noise else ["noise"])]
+    bound_told, fits = _bound(model)
+    series = count(len(model.problem.series), "observable of a condition", "observables of conditions")
+    campaign = _ON_PROBLEM.format(
+        file=path.name,
+        name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-.") or "problem",
+        varied=count(len(model.space), "parameter"),
+        outputs=", ".join(outputs),
+        outputs_told=f"{series}, χ²{'' if model.problem.knows_noise else ', and noise, the rest of −2 ln L'}",
+        bound_told=bound_told,
+        fits=fits,
+    )
+    files = {name: (path.parent / name).read_bytes() for name in (path.name, *names)}
+    return {"campaign.yaml": campaign, **files}
+
+
+def _bound(model: PetabModel) -> tuple[str, str]:
+    """Return from where a new campaign looks for parameter sets that fit, in words, and as a condition."""
+    problem = model.problem
+    measured = sum(len(group.values) for group in problem.measurements)
+    if problem.knows_noise:
+        # Mean and three standard deviations of χ².
+        bound = measured + 3 * math.sqrt(2 * measured)
+        return f"χ² of the true values is {measured} ± {math.sqrt(2 * measured):.0f}.", f"chi2 < {bound:.0f}"
+    misfit = "misfit" if any(output.name == "misfit" for output in model.outputs) else "chi2"
+    nominal = [problem.parameters[name].nominal for name in model.space.names]
+    _, found, _ = model.compare(np.array([nominal]))
+    best = -2 * float(found.llh[0])
+    if not math.isfinite(best):
+        return f"There are {measured} measurements.", f"{misfit} + noise < {3 * measured}"
+    return (
+        f"With the nominal values, −2 ln L = {misfit} + noise is {best:.4g}; here up to one more per measurement.",
+        f"{misfit} + noise < {best + measured:.4g}",
+    )
+
+
+def _check_name(path: Path) -> None:
+    if not re.fullmatch(r"[\w.-]+", path.name) or path.name in ("Snakefile", "campaign.yaml"):
+        raise InputError(f"{path}: its name stands in the configuration; rename it to letters, digits, dot, hyphen")
 
 
 def _line(parameter: Parameter) -> str:

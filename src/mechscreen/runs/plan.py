@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tabulate import tabulate
 
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.isolation import CallFailed
 from mechscreen.models.outputs import Status
+from mechscreen.reasons import Reasons
+from mechscreen.runs.advice import advise
 from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
 from mechscreen.sampling import sample_seeds
+from mechscreen.schemas.dataset import doubts_of
 from mechscreen.spaces import Sampler
-from mechscreen.stages.reasons import Reasons
 from mechscreen.stages.simulate import Simulator, simulating
-from mechscreen.stages.table import Speeds
+from mechscreen.stages.table import START_SECONDS, Speeds
 
 MEASURED_SECONDS = 3.0
 """For how long each unit of work is measured."""
@@ -24,17 +28,17 @@ _ATTEMPTS = 8
 """Samples that may fail before a model counts as one that fails for all."""
 _BATCHES = 4
 _PREDICTIONS = 4096
+_LOOKED_AT = 2048
+"""Parameter sets that are labelled and counted at once."""
+_KEPT_CALLS = 16
+"""Latest calls whose outputs are kept to be labelled."""
 _ROUGHLY = 3.0
 """A model's own estimate that is further off than by this factor is worth correcting."""
 
 
 def plan(campaign: Campaign) -> str:
     """Measure the units of work on one core of this machine and return what the campaign will take, as a table."""
-    typical = typical_speeds(campaign)
-    measured, trouble = _sample_seconds(campaign)
-    sample = typical.sample if measured is None else measured
-    training, prediction, gpu_step = _network_seconds(campaign)
-    speeds = Speeds(sample, training, prediction, gpu_step or typical.gpu_step)
+    speeds, measured, on_gpu, doubts = measure(campaign)
     steps = forecast(campaign, speeds)
     report = without_studies(steps)
     lines = [
@@ -44,33 +48,96 @@ def plan(campaign: Campaign) -> str:
         "",
         f"{core_hours(report)}; longest path {longest_path(report)}, time in the queue not counted",
         "",
-        *([trouble, ""] if trouble else []),
+        *([*doubts, ""] if doubts else []),
+        f"Does an emulator pay? {advise(campaign, speeds)}",
+        "",
         "Measured on a core of this machine: "
-        + ("" if measured is None else f"a simulation {_duration(sample)}, ")
-        + f"a training sample once through the network {_duration(training)}, "
-        f"a prediction of one member {_duration(prediction)}.",
+        + ("" if measured is None else f"a simulation {_duration(speeds.sample)}, ")
+        + f"a training sample once through the network {_duration(speeds.training)}, "
+        f"a prediction of one member {_duration(speeds.prediction)}, a parameter set labelled and counted "
+        f"{_duration(speeds.looking)}, the start of a network's job {_duration(speeds.network_start)}.",
         f"A step of the optimiser on a GPU: {_duration(speeds.gpu_step)}, "
-        + ("measured here." if gpu_step else "assumed, since there is no GPU here."),
+        + ("measured here." if on_gpu else "assumed, since there is no GPU here."),
     ]
     stated = campaign.model_instance.seconds
     if measured is None:
         lines.append(f"The forecast takes the seconds that the model states: {stated:g}.")
-    elif not stated / _ROUGHLY < sample < stated * _ROUGHLY:
+    elif not stated / _ROUGHLY < speeds.sample < stated * _ROUGHLY:
         lines.append(
             f"The model says seconds = {stated:g}, by which its jobs ask for ranks and time: "
-            f"seconds = {sample:.2g} would suit."
+            f"seconds = {speeds.sample:.2g} would suit."
         )
     return "\n".join(lines)
 
 
-def _sample_seconds(campaign: Campaign) -> tuple[float | None, str]:
-    """Return the seconds of a simulation on a core, from parameter sets of the campaign, and what is wrong with them.
+def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:
+    """Measure the units of work of a campaign on one core.
+
+    Returns
+    -------
+    speeds
+        Typical ones where one cannot be measured.
+    sample
+        Seconds of a simulation; None where all that were tried failed.
+    on_gpu
+        Whether networks were measured on a GPU.
+    doubts
+        Sentences on samples that fail, and on too few.
+    """
+    typical = typical_speeds(campaign)
+    sample, trial = sample_seconds(campaign)
+    looking = looking_seconds(campaign, trial)
+    training, prediction, gpu_step, start = _network_seconds(campaign)
+    speeds = Speeds(
+        typical.sample if sample is None else sample,
+        training,
+        prediction,
+        gpu_step or typical.gpu_step,
+        typical.looking if looking is None else looking,
+        START_SECONDS + start,
+    )
+    return speeds, sample, gpu_step is not None, [*filter(None, [trial.trouble()]), *_doubts(campaign, trial)]
+
+
+def _doubts(campaign: Campaign, trial: Trial) -> list[str]:
+    """Return what will be wrong with the training set, as far as some samples tell; nothing where none is solved."""
+    if campaign.by_model or campaign.selector is not None or not trial.solved:
+        return []
+    split, count, solved = campaign.dataset.split, campaign.simulations.count, trial.solved / trial.tried
+    expected = {name: count * getattr(split, name) * solved for name in SPLITS}
+    return doubts_of(expected, trial.tried, trial.tried - trial.solved, trial.most_often)
+
+
+def looking_seconds(campaign: Campaign, trial: Trial) -> float | None:
+    """Return the core-seconds that a parameter set of the screen takes besides its outputs; None without a solution."""
+    profiles, log_peaks = trial.outputs()
+    if not len(profiles):
+        return None
+    from mechscreen.stages.screen import Search
+
+    search = Search(campaign)
+    rows = np.resize(np.arange(len(profiles)), _LOOKED_AT)
+    profiles, log_peaks = profiles[rows].astype(np.float32), log_peaks[rows]
+    counts = search.no_counts()
+
+    def look() -> None:
+        position, _ = search.sample(0, _LOOKED_AT)
+        labels = search.objective(profiles, log_peaks)
+        agreed = np.zeros(_LOOKED_AT, np.float32)
+        counts.add(position[:, search.varied], labels, agreed, campaign.screen.disagreement_limit)
+
+    look()  # compiles
+    return _repeat(look, time.process_time) / _LOOKED_AT
+
+
+def sample_seconds(campaign: Campaign) -> tuple[float | None, Trial]:
+    """Return the seconds of a simulation on a core, from parameter sets of the campaign, and what became of them.
 
     No seconds where all that are tried fail. Those that fail count like others, since a campaign pays for them too.
     """
     model, limit = campaign.model_instance, campaign.simulations.sample_time_limit
-    with simulating(model, campaign.model.name, campaign.model.options, limit) as simulator:
-        trial = _Trial(campaign, simulator)
+    with simulating(model, campaign.model.setup, limit) as simulator:
+        trial = Trial(campaign, simulator)
         # In a process of its own it may start programs, whose time the wall clock counts.
         clock = time.perf_counter if model.isolated else time.process_time
         end = time.monotonic() + limit
@@ -78,7 +145,7 @@ def _sample_seconds(campaign: Campaign) -> tuple[float | None, str]:
         while not trial.simulate(start, start + 1):  # the first that works compiles
             start += 1
             if start == _ATTEMPTS or time.monotonic() >= end:
-                return None, trial.trouble()
+                return None, trial
         start, size = start + 1, 1
         while True:
             begin = clock()
@@ -87,33 +154,37 @@ def _sample_seconds(campaign: Campaign) -> tuple[float | None, str]:
             # The next ones each time, since some take longer.
             start += size
             if not worked:
-                return trial.seconds_one_by_one(start, clock), trial.trouble()
+                return trial.seconds_one_by_one(start, clock), trial
             if seconds > MEASURED_SECONDS / 2:
-                return seconds / size, trial.trouble()
+                return seconds / size, trial
             size *= 2
 
 
-class _Trial:
+class Trial:
     """Samples of a campaign, simulated as its jobs do, and what becomes of them."""
 
     def __init__(self, campaign: Campaign, simulator: Simulator) -> None:
         self._campaign = campaign
         self._simulator = simulator
-        self._tried = self._solved = 0
+        self.tried = self.solved = 0
         self._reasons = Reasons()
+        self._outputs: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
     def simulate(self, start: int, stop: int) -> bool:
         """Simulate samples `start` to `stop` − 1 in one call and return whether the call worked."""
         campaign = self._campaign
         sampler = Sampler(campaign.space, campaign.simulations.sampling, campaign.seed, "simulations", levels=True)
         seeds = sample_seeds(campaign.seed, start, stop, "simulation seeds")
-        self._tried += stop - start
+        self.tried += stop - start
         try:
             result = self._simulator(campaign.simulated(sampler.draw(start, stop).physical), seeds, False)
         except CallFailed as error:
             self._reasons.add(Status.ERROR.name, " ".join(str(error).split()))
             return False
-        self._solved += int((result.status == Status.OK).sum())
+        ok = result.status == Status.OK
+        self.solved += int(ok.sum())
+        some = result.profiles[ok][:_LOOKED_AT], result.log_peaks[ok][:_LOOKED_AT]
+        self._outputs = [*self._outputs[-_KEPT_CALLS:], some]
         for status, reason in zip(result.status, result.reasons, strict=True):
             if status != Status.OK:
                 self._reasons.add(Status(status).name, reason)
@@ -129,14 +200,30 @@ class _Trial:
 
     def trouble(self) -> str:
         """Return what is to be said where no sample has a solution."""
-        if self._solved:
-            return ""
-        _, reason, _ = self._reasons.listed()[0]
-        return f"None of {self._tried} samples has a solution, most often: {reason}"
+        return "" if self.solved else f"None of {self.tried} samples has a solution, most often: {self.most_often}"
+
+    @property
+    def most_often(self) -> str:
+        """Why most samples that failed did; "" where none did."""
+        return next((reason for _, reason, _ in self._reasons.listed()), "")
+
+    def outputs(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return profiles and log peaks of some samples that were solved, (n, *shape) and (n, outputs)."""
+        outputs = self._campaign.outputs
+        none = np.empty((0, *outputs.shape)), np.empty((0, len(outputs)))
+        return (
+            np.concatenate([none[0], *(profiles for profiles, _ in self._outputs)]),
+            np.concatenate([none[1], *(log_peaks for _, log_peaks in self._outputs)]),
+        )
 
 
-def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
-    """Return core-seconds of a training sample and of a prediction, and seconds of a step on a GPU if there is one."""
+def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None, float]:
+    """Return core-seconds of a training sample and of a prediction, and of starts; seconds of a step on a GPU, if any.
+
+    In the order: training sample, prediction, GPU step (None without a GPU), import and compilation.
+    """
+    # Of the processor, since what is loaded from a disk for the first time says nothing of later jobs.
+    begin = time.process_time()
     from mechscreen.emulators.backends.choice import make_predictor
     from mechscreen.emulators.networks import build_network
     from mechscreen.emulators.quiet_keras import has_gpu
@@ -158,6 +245,7 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     network = build_network(settings.architecture, samples, precision=settings.training.precision)
     training = Training(network, samples, samples.take(np.arange(batch)), settings.training, seed=0)
     training.run_epoch()  # compiles
+    start = time.process_time() - begin
     on_gpu = has_gpu()
     clock = time.perf_counter if on_gpu else time.process_time
     epoch = _repeat(training.run_epoch, clock)
@@ -165,7 +253,7 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None]:
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), clock) / len(rows)
-    return epoch / n, prediction, epoch / _BATCHES if on_gpu else None
+    return epoch / n, prediction, epoch / _BATCHES if on_gpu else None, max(0.0, start - epoch)
 
 
 def _repeat(work: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mechscreen.emulators.metrics import is_useless
+from mechscreen.figures.text import percent
 from mechscreen.schemas.model import Floats, Integers, ModelArrays, Singles
 from mechscreen.storage import ArrayFile, Record, StageRecord
+
+_ENOUGH, _BY_CHANCE = 10, 1.64
+"""Samples, and standard deviations, of `Confusion.knows_nothing`."""
+_OTHER, _FAR = 3.0, 4.0
+"""Factor, and standard deviations, by which shares differ that are told of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +65,18 @@ class Measures(Record):
 
 
 class OutputMeasures(Measures):
-    """Errors of an output alone; r2, about the mean at each point, which evaluations of earlier versions lack."""
+    """Errors of an output alone.
+
+    Attributes
+    ----------
+    r2
+        About the mean at each point; evaluations of earlier versions lack it.
+    noise
+        Of a mean of replicates, the share of the mean square error that is noise of the mean; None of others.
+    """
 
     r2: float | None = None
+    noise: float | None = None
 
 
 class Confusion(Record):
@@ -65,6 +85,28 @@ class Confusion(Record):
     classes: list[str]
     counts: list[list[int]]
     same_class: float
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """(classes,), simulated samples of each class."""
+        return np.array(self.counts, dtype=np.int64).sum(axis=1)
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether the ensemble names classes no better than who always names the commonest.
+
+        Among samples that one of the two names rightly and the other wrongly, the ensemble is right for no more than
+        half, or for so few more (of ten and more) that one-sided chance has 5 % (McNemar 1947). False of one class
+        alone.
+        """
+        counts, samples = np.array(self.counts, dtype=np.int64), self.samples
+        if np.count_nonzero(samples) < 2:
+            return False
+        commonest = int(samples.argmax())
+        lost = int(samples[commonest] - counts[commonest, commonest])
+        gained = int(np.trace(counts) - counts[commonest, commonest])
+        apart = gained + lost
+        return gained <= lost or (apart >= _ENOUGH and gained - lost < _BY_CHANCE * math.sqrt(apart))
 
 
 class DisagreementBins(Record):
@@ -104,6 +146,27 @@ class Importance(Record):
     parameters: dict[str, Indices]
 
 
+class Influence(Record):
+    """What a parameter has to do with a feature: Sobol's indices and rank correlation, with standard errors.
+
+    None where they are not defined (`mechscreen.importance.Influences`).
+    """
+
+    first: float | None
+    first_error: float | None
+    total: float | None
+    total_error: float | None
+    correlation: float | None
+    correlation_error: float | None
+
+
+class FeatureImportance(Record):
+    """What decides a feature: the share of the parameter sets that lack it, and the influence of each parameter."""
+
+    undefined: float
+    parameters: dict[str, Influence]
+
+
 class Metrics(StageRecord):
     """How good the emulators are: ``evaluation/metrics.json``.
 
@@ -116,6 +179,9 @@ class Metrics(StageRecord):
     outputs, classes
         Errors of each output, and of the samples of each class, by name; evaluations of earlier versions have no
         `outputs`.
+    importance, features
+        What decides the class and each output, and each of the campaign's features, by name; evaluations of earlier
+        versions have no `features`.
     """
 
     kind: Literal["metrics"] = "metrics"
@@ -129,6 +195,62 @@ class Metrics(StageRecord):
     confusion: Confusion
     disagreement: DisagreementMeasures
     importance: Importance
+    features: dict[str, FeatureImportance] = Field(default_factory=dict)
+
+    @property
+    def useless(self) -> list[str]:
+        """Names of the outputs for which the emulators are no better than the mean, or hardly."""
+        return [name for name, measured in self.outputs.items() if is_useless(measured.r2)]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences on what the emulators do not know."""
+        said = []
+        for name in self.useless:
+            r2 = self.outputs[name].r2
+            assert r2 is not None
+            than = "they are no better than its mean" if r2 <= 0 else "they hardly know more of it than its mean"
+            said.append(
+                f"The emulators are WORTHLESS for {name}: {than} (R² {r2:.2f}); what they say of it, and hits that "
+                "depend on it, mean nothing."
+            )
+        if self.confusion.knows_nothing:
+            samples = self.confusion.samples
+            commonest = self.confusion.classes[int(samples.argmax())]
+            said.append(
+                f"The ensemble names the class of {percent(self.confusion.same_class)} of the test samples, no better "
+                f"than always to name the commonest, {commonest} ({percent(samples.max() / samples.sum())}): its "
+                "classes, and hits, mean nothing."
+            )
+        return said
+
+    def doubts_of_share(self, targets: Collection[str], found: int, screened: int) -> list[str]:
+        """Return a sentence where the target is much rarer, or commoner, in the screen than among simulations.
+
+        Parameters
+        ----------
+        targets
+            Classes that are looked for; none where their shares cannot be compared.
+        found, screened
+            Parameter sets of theirs, whatever the members' disagreement, and all, of a screen of the same space.
+        """
+        samples = self.confusion.samples
+        tested, all_tested = (
+            int(samples[[name in targets for name in self.confusion.classes]].sum()),
+            int(samples.sum()),
+        )
+        if not targets or not all_tested or not screened:
+            return []
+        simulated, emulated = tested / all_tested, found / screened
+        most = max(simulated, emulated)
+        by_chance = _FAR * math.sqrt(most * (1 - most) / all_tested)
+        if min(simulated, emulated) * _OTHER >= most or abs(simulated - emulated) <= by_chance:
+            return []
+        what = "do not know it" if emulated < simulated else "see it where it is not"
+        return [
+            f"The target has {percent(simulated)} of the simulated test samples and {percent(emulated)} of the "
+            f"screened parameter sets: the emulators {what}."
+        ]
 
 
 class SizeMeasures(Record):

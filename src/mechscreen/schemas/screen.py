@@ -1,7 +1,11 @@
 """The screen: what is kept of its blocks, and of all of them together.
 
 Names in shapes, besides those of the package: hits; targets, classes that are looked for; varied, parameters that span
-the planes; planes, pairs of them; bins, of a parameter; levels, bins of disagreement; batches, of a block.
+the planes; planes, pairs of them; bins, of a parameter; levels, bins of disagreement; batches, of a block; failures,
+samples that the model failed for.
+
+Where the model itself looks (``screen.by: model``), the last class is that of the samples that it failed for, arrays
+`failed_…` are some of them, drawn at random (`mechscreen.tally.Failures`), and disagreement is 0.
 """
 
 from __future__ import annotations
@@ -84,6 +88,10 @@ class ScreenBlock(ArrayFile, kind="screen block"):
     hits: HitColumns
     axes: Axes
     about: ModelArrays
+    failed_index: Annotated[Integers, "failures"] | None = None
+    failed_parameters: Annotated[Floats, "failures d"] | None = None
+    failed_status: Annotated[NDArray[np.uint8], "failures"] | None = None
+    failed_reasons: Annotated[Texts, "failures"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,10 @@ class ScreenSummary(ArrayFile, kind="screen summary"):
     planes: Annotated[Integers, "classes planes bins bins"]
     disagreement_levels: Annotated[Integers, "classes levels"]
     audit: Annotated[Integers, "2"]
+    failed_index: Annotated[Integers, "failures"] | None = None
+    failed_parameters: Annotated[Floats, "failures d"] | None = None
+    failed_status: Annotated[NDArray[np.uint8], "failures"] | None = None
+    failed_reasons: Annotated[Texts, "failures"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ class ValidatedHits(ArrayFile, kind="validation"):
         Distance of what was emulated from the simulation (`mechscreen.models.distances.Distance`), and that of the log
         peaks; NaN where the simulation failed.
     confirmed, same_class
-        Whether the distance is within `rmse_limit`, and the simulation of the emulated class.
+        Whether the model confirms the hit (`ValidationSummary.confirmed_by`), and its simulation is of the emulated
+        class.
     nearest_distance, nearest_index
         The nearest sample of the training split: distance of the simulation from it, and number; NaN and −1 where
         there is none.
@@ -118,16 +119,20 @@ class ValidationSummary(StageRecord):
         Of the screen; discarded are those that its members disagree about.
     selection, validated, failed
         How the hits that were simulated were chosen, how many, and how many of these simulations failed.
-    confirmed, same_class, confirmed_and_same_class, beyond_limit
-        Shares of those that were validated.
+    confirmed_by
+        What confirms a hit: ``class``, one that was asked for; ``curve``, a distance within `rmse_limit`; or features,
+        each with its relative error. Before edition 2 of the campaign's defaults it was the curve.
+    confirmed, same_class, confirmed_and_same_class, within_limit, beyond_limit
+        Shares of those that were validated: within the limit is the distance; beyond_limit are those that were
+        simulated and not confirmed.
     indeterminate
-        Of those beyond the limit, what moves by more than it when parameters change in the sixth digit.
+        Of these, what moves by more than `rmse_limit` when parameters change in the sixth digit.
     emulated_classes, simulated_classes
         By the class that was emulated, and number by the class that the model says.
     rmse, log_peak_error, disagreement, nearest_training_distance
         Of all hits that were simulated; the last of those confirmed.
     training_samples, training_classes, training_target
-        Samples of the training split, by class, and of the target.
+        Samples of the training split, by class, and of the target, without imported ones.
     """
 
     kind: Literal["validation"] = "validation"
@@ -140,7 +145,9 @@ class ValidationSummary(StageRecord):
     selection: str
     validated: int
     failed: int
+    confirmed_by: str | dict[str, float] = "curve"
     confirmed: Share
+    within_limit: Share | None = None
     beyond_limit: Share
     indeterminate: Share
     same_class: Share

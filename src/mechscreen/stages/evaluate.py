@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mechscreen.campaign import Campaign
+from mechscreen.importance import Influences, influences
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
+from mechscreen.models.replicated import error_places, noise
 from mechscreen.schemas.evaluation import (
     Confusion,
     DisagreementBins,
     DisagreementMeasures,
+    FeatureImportance,
     Importance,
     Indices,
+    Influence,
     Measures,
     Metrics,
     OutputMeasures,
@@ -52,7 +57,7 @@ def evaluate(campaign: Campaign) -> Path:
     """
     dataset = load_split(campaign, "test")
     from mechscreen.emulators.ensemble import combine_members
-    from mechscreen.emulators.metrics import explained, is_useless, summarise
+    from mechscreen.emulators.metrics import explained, summarise
 
     ensemble = load_campaign_ensemble(campaign)
     test = to_samples(campaign, dataset)
@@ -81,6 +86,7 @@ def evaluate(campaign: Campaign) -> Path:
     ).write(campaign.paths.predictions, provenance(campaign, "evaluation"))
     r_squared = explained(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)
     outputs = _by_output(test, said, r_squared)
+    importance, of_features = _decided(campaign, ensemble)
     metrics = Metrics(
         **record(campaign, "evaluation"),
         network=campaign.emulators.architecture.network,
@@ -95,19 +101,19 @@ def evaluate(campaign: Campaign) -> Path:
         classes=_by_class(campaign, test, said, labels),
         confusion=_confusion(campaign, labels, predicted_labels),
         disagreement=_disagreement(campaign, said.disagreement, error),
-        importance=_importance(campaign, ensemble),
+        importance=importance,
+        features=of_features,
     )
     write_ensemble_record(campaign)
     metrics.write(campaign.paths.metrics)
     log.info("evaluate: %d test samples, mean RMSE %.4f", len(test), error.mean())
     for name, measured in outputs.items():
-        if is_useless(measured.r2):
-            log.warning(
-                "evaluate: the emulators are WORTHLESS for output '%s': R² = %.2f, so that they hardly know more of it "
-                "than its mean; what they say of it, and hits that depend on it, mean nothing",
-                name,
-                measured.r2,
-            )
+        if measured.noise:
+            # By chance there may be more of it than was expected.
+            share = min(100.0, 100 * measured.noise)
+            log.info("evaluate: %.0f %% of the mean square error of '%s' is noise of the replicates", share, name)
+    for doubt in metrics.doubts:
+        log.warning("evaluate: %s", doubt)
     return campaign.paths.metrics
 
 
@@ -117,14 +123,41 @@ def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) 
 
     distance = test.distance
     found: dict[str, OutputMeasures] = {}
+    shares = _noise(test, said)
     for k, output in enumerate(distance.outputs):
-        alone = Distance.of([output], distance.deviations[[k]])
+        counted = replace(output, given="", compare=output.compare if output.counts else "values")
+        alone = Distance.of([counted], distance.deviations[[k]])
         truth, predicted = (
             distance.outputs.flat(values, k).reshape(-1, *alone.outputs.shape)
             for values in (test.profiles, said.profiles)
         )
-        measured = summarise(truth, predicted, test.log_peaks[:, [k]], said.log_peaks[:, [k]], alone)
-        found[output.name] = OutputMeasures(**measured, r2=_or_none(float(r_squared[k])))
+        both = distance.outputs.has_value(test.profiles, k) & distance.outputs.has_value(said.profiles, k)
+        measured = summarise(
+            truth[both], predicted[both], test.log_peaks[both][:, [k]], said.log_peaks[both][:, [k]], alone
+        )
+        # Nothing depends on what does not count.
+        r2 = _or_none(float(r_squared[k])) if output.counts else None
+        found[output.name] = OutputMeasures(**measured, r2=r2, noise=shares.get(k))
+    return found
+
+
+def _noise(test: Samples, said: Prediction) -> dict[int, float | None]:
+    """Return, of each output that is a mean of replicates, by its place, the share of noise in its mean square error.
+
+    An emulator that knew the means without noise would be off by just that noise, and the share would be 1.
+    """
+    distance = test.distance
+    errors = distance.by_output(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
+    found = {}
+    for k, place in error_places(distance.outputs).items():
+        of_mean = noise(distance.outputs, test.profiles, test.log_peaks, k, place) / distance.deviations[k]
+        wrong = float(np.square(errors[:, k]).mean())
+        found[k] = _or_none(float(np.square(of_mean).mean()) / wrong) if wrong else None
+    if found and not any(found.values()):
+        log.warning(
+            "evaluate: all replicates are the same: the model does not heed its seeds, or is deterministic; leave "
+            "model.replicates out"
+        )
     return found
 
 
@@ -179,23 +212,21 @@ def _disagreement(
     )
 
 
-def _importance(campaign: Campaign, ensemble: Ensemble) -> Importance:
-    """Return Sobol's indices of what the ensemble predicts over the priors of the campaign, with standard errors.
+def _decided(campaign: Campaign, ensemble: Ensemble) -> tuple[Importance, dict[str, FeatureImportance]]:
+    """Return what decides the classes and outputs, and the features, by the ensemble over the campaign's priors.
 
-    Of the class's number, and of each output's log peak, or mean where it is not scaled by its peak: the share of the
-    variance that a parameter explains alone (first order), and the one that is left where all others are known (total;
-    Saltelli et al. 2010). None where a quantity does not vary; of no parameter where constraints tie them together.
+    Of the class's number, of each output's log peak, or mean where it is not scaled by its peak, and of each feature:
+    Sobol's indices with standard errors, of features rank correlations, too (`mechscreen.importance`). Where
+    constraints tie parameters together, no share of the variance is one's own, and of classes and outputs there is
+    nothing.
     """
-    space, outputs = campaign.space, campaign.outputs
-    if space.conditional:
-        # Of parameters that depend on one another, no share of the variance is one's own.
-        return Importance(quantities=["class", *map(_quantity, outputs)], parameters={})
-    varied = list(space.varied)
+    space, outputs, features = campaign.space, campaign.outputs, campaign.features
+    names = ["class", *map(_quantity, outputs)]
+    if space.conditional and not len(features):
+        return Importance(quantities=names, parameters={}), {}
 
-    def quantities(unit: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = np.zeros((unit.shape[1], len(space)))
-        values[:, varied] = unit.T
-        normalised = space.normalise(space.physical(values))
+    def quantities(physical: NDArray[np.float64]) -> NDArray[np.float64]:
+        normalised = space.normalise(physical)
         parts = []
         # Profiles of all parameter sets together may be more than memory holds.
         for start in range(0, len(normalised), ensemble.batch_size):
@@ -204,32 +235,45 @@ def _importance(campaign: Campaign, ensemble: Ensemble) -> Importance:
                 said.log_peaks[:, k] if output.scale == "peak" else outputs.flat(said.profiles, k).mean(axis=1)
                 for k, output in enumerate(outputs)
             ]
-            parts.append(np.column_stack([campaign.objective(said.profiles, said.log_peaks), *of_outputs]))
-        return np.concatenate(parts).T.astype(float)
+            labels = campaign.objective(said.profiles, said.log_peaks)
+            described = features(said.profiles, said.log_peaks).values()
+            parts.append(np.column_stack([labels, *of_outputs, *described]))
+        return np.concatenate(parts).astype(float)
 
-    estimates = []
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for repeat in range(REPEATS):
-            generator = np.random.default_rng([campaign.seed, repeat])
-            estimate = stats.sobol_indices(
-                func=quantities, n=POINTS, dists=[stats.uniform()] * len(varied), rng=generator
-            )
-            estimates.append((estimate.first_order, estimate.total_order))
-    # SciPy leaves the axis of the parameters out where there is one.
-    found = np.reshape(estimates, (REPEATS, 2, -1, len(varied)))
-    mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(REPEATS)
-    return Importance(
-        quantities=["class", *map(_quantity, outputs)],
-        parameters={
-            space.names[j]: Indices(
-                first=_listed(mean[0][:, k]),
-                first_error=_listed(error[0][:, k]),
-                total=_listed(mean[1][:, k]),
-                total_error=_listed(error[1][:, k]),
-            )
-            for k, j in enumerate(varied)
-        },
+    found = influences(space, quantities, campaign.seed, REPEATS, POINTS)
+    varied = [space.names[j] for j in space.varied]
+    own = range(len(names))
+    of_all = Importance(
+        quantities=names,
+        parameters={}
+        if space.conditional
+        else {name: Indices(**_of(found, own, k, _SHARES)) for k, name in enumerate(varied)},
     )
+    of_features = {
+        feature: FeatureImportance(
+            undefined=float(found.undefined[place]),
+            parameters={
+                name: Influence(**{key: value for key, (value,) in _of(found, [place], k, _ALL).items()})
+                for k, name in enumerate(varied)
+            },
+        )
+        for place, feature in enumerate(features.names, len(names))
+    }
+    return of_all, of_features
+
+
+_SHARES = ("first", "total")
+_ALL = (*_SHARES, "correlation")
+
+
+def _of(found: Influences, quantities: Sequence[int], k: int, measures: Sequence[str]) -> dict[str, list[float | None]]:
+    """Return measures of varied parameter k for some quantities, each with its standard errors (``first_error``)."""
+    values = {}
+    for name in measures:
+        estimate = getattr(found, name)
+        values[name] = _listed(estimate.mean[quantities, k])
+        values[f"{name}_error"] = _listed(estimate.error[quantities, k])
+    return values
 
 
 def _quantity(output: Output) -> str:

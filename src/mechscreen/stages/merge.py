@@ -1,7 +1,7 @@
 """Merge: shards of simulations to a training set, split by sample number and cut into files of equal size.
 
-Simulations that were selected are all for training: they are no fair sample to judge networks by. Where they are, the
-training set goes on from that of the campaign whose ensemble selected them.
+Simulations that were selected or imported are all for training: they are no fair sample to judge networks by. Where
+they were selected, the training set goes on from that of the campaign whose ensemble selected them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from mechscreen.errors import InputError
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
+from mechscreen.reasons import Reasons
 from mechscreen.sampling import assign_split
 from mechscreen.schemas.dataset import Dropped, Manifest, Reason, SplitEntry, SplitShard
 from mechscreen.schemas.model import ModelArrays
+from mechscreen.stages.imported import Imported, together
 from mechscreen.stages.provenance import provenance, record
-from mechscreen.stages.reasons import Reasons
-from mechscreen.stages.simulate import read_shard
+from mechscreen.stages.simulate import read_shard, shard_parameters
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class Dataset:
     Attributes
     ----------
     index
-        (n,), sample numbers in their campaign; ascending, but for those of a campaign before.
+        (n,), sample numbers in their campaign; ascending, but for those of a campaign before. Imported ones come last
+        (`mechscreen.stages.imported`).
     parameters
         (n, d), physical values.
     profiles, log_peaks
@@ -67,17 +69,19 @@ def merge(campaign: Campaign) -> Path:
     """Verify all shards of simulations, write the training set and its manifest; return the manifest's path.
 
     Two passes over the shards, one at a time, so that memory does not grow with the campaign: the first verifies and
-    counts, the second writes. Samples whose status is not OK are left out and counted. Files left by an earlier, larger
-    training set are removed.
+    counts, the second writes. Samples whose status is not OK are left out and counted. Imported simulations come last,
+    without those whose parameters the campaign simulates itself: it may judge its networks by these. Files left by an
+    earlier, larger training set are removed.
 
     Raises
     ------
     InputError
         If shards are missing or wrong: all of them are named, and the wrong ones moved aside, so that the next run
-        makes just these again. If too few usable samples remain.
+        makes just these again. If too few usable samples remain, or imported tables cannot be taken.
     """
     # First, since shards take time: is there what they are to be added to?
     before = None if campaign.selector is None else read_manifest(campaign.selector)
+    imported = together(campaign)
     counts, dropped = _verify(campaign)
     total = campaign.simulations.count
     for split, count in zip(SPLITS, counts, strict=True):
@@ -87,9 +91,12 @@ def merge(campaign: Campaign) -> Path:
                 f"merge: no sample is left for '{split}': of {total} simulations {sum(counts)} are usable{most}; "
                 "raise simulations.count or mend the model"
             )
+    repeated = _repeated(campaign, imported)
     paths = campaign.paths
     storage.remove(paths.manifest)
-    files, deviations = _write(campaign, counts)
+    brought = imported.take(~repeated)
+    counts[SPLITS.index("train")] += len(brought["index"])
+    files, deviations = _write(campaign, counts, brought)
     if before is not None:
         # One unit for all that stands on the same first simulations.
         deviations = before.deviations or deviations
@@ -97,9 +104,18 @@ def merge(campaign: Campaign) -> Path:
     for path in storage.listing(paths.dataset):
         if re.fullmatch(rf"({'|'.join(SPLITS)})-.*\.h5", path.name) and path.name not in kept:
             storage.remove(path)
-    _manifest(campaign, counts, dropped, files, deviations, before).write(paths.manifest)
+    told = len(brought["index"]), int(repeated.sum())
+    manifest = _manifest(campaign, counts, dropped, files, deviations, before, told)
+    manifest.write(paths.manifest)
     used = ", ".join(f"{count} {split}" for split, count in zip(SPLITS, counts, strict=True))
-    log.info("merge: %s samples; dropped %d of %d", used, dropped.total, total)
+    log.info("merge: %s samples; dropped %d of %d", used, manifest.dropped.count, manifest.simulations)
+    for doubt in manifest.doubts:
+        log.warning("merge: %s", doubt)
+    if len(imported):
+        log.info(
+            "merge: %d of the training samples are imported; %d more were left out, since the campaign has them itself",
+            *told,
+        )
     return paths.manifest
 
 
@@ -169,6 +185,19 @@ def _load_arrays(campaign: Campaign, split: str, names: Iterable[str]) -> dict[s
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
 
+def _repeated(campaign: Campaign, imported: Imported) -> NDArray[np.bool_]:
+    """Return which of the imported simulations have the parameters of samples that the training set stands on, (n,)."""
+    repeated = np.zeros(len(imported), dtype=bool)
+    if not len(imported):
+        return repeated
+    for number in range(campaign.simulations.shards):
+        repeated |= imported.of(campaign, shard_parameters(campaign, number))
+    if campaign.selector is not None:
+        for split in SPLITS:
+            repeated |= imported.of(campaign, _load_arrays(campaign.selector, split, ["parameters"])["parameters"])
+    return repeated
+
+
 def _verify(campaign: Campaign) -> tuple[list[int], Reasons]:
     """Return the number of usable samples of each split, and why the others are not."""
     counts = np.zeros(len(SPLITS), dtype=int)
@@ -206,8 +235,13 @@ def _splits(campaign: Campaign, shard: int) -> NDArray[np.uint8]:
     return assign_split(campaign.seed, shard * size, (shard + 1) * size, fractions)
 
 
-def _write(campaign: Campaign, counts: list[int]) -> tuple[list[SplitEntry], list[float]]:
-    """Write the files of the training set; return the manifest's entry of each, and the deviation of each output."""
+def _write(
+    campaign: Campaign, counts: list[int], imported: Mapping[str, NDArray[Any]]
+) -> tuple[list[SplitEntry], list[float]]:
+    """Write the files of the training set; return the manifest's entry of each, and the deviation of each output.
+
+    What was imported is no sample of the space, and has no part in the deviations.
+    """
     outputs = campaign.outputs
     scatter = outputs.scatter(np.empty((0, *outputs.shape)))
     with ExitStack() as stack:
@@ -226,6 +260,7 @@ def _write(campaign: Campaign, counts: list[int]) -> tuple[list[SplitEntry], lis
                 if writer.split == "train" and not outputs.all_by_peak:
                     scatter += outputs.scatter(arrays["profiles"])
             progress.advance()
+        writers[SPLITS.index("train")].append(imported)
     return [entry for writer in writers for entry in writer.files], outputs.deviations(scatter).tolist()
 
 
@@ -289,8 +324,13 @@ def _manifest(
     files: list[SplitEntry],
     deviations: list[float],
     before: Manifest | None,
+    told: tuple[int, int],
 ) -> Manifest:
-    """Return the manifest; its numbers count those of the campaign before, its files are the campaign's own."""
+    """Return the manifest; its numbers count those of the campaign before, its files are the campaign's own.
+
+    `told` are the numbers of simulations that were imported, and of those that were left out.
+    """
+    imported, repeated = told
     total, simulations, selected = dropped.total, campaign.simulations.count, 0
     samples = dict(zip(SPLITS, counts, strict=True))
     if before is not None:
@@ -299,6 +339,7 @@ def _manifest(
             dropped.add(entry.status, entry.reason, entry.count)
         selected = before.selected + simulations
         simulations += before.simulations
+        imported, repeated = imported + before.imported, repeated + before.repeated
         samples = {split: before.samples[split] + count for split, count in samples.items()}
     reasons = [Reason(status=status, reason=reason, count=count) for status, reason, count in dropped.listed()]
     return Manifest(
@@ -309,6 +350,8 @@ def _manifest(
         deviations=deviations,
         simulations=simulations,
         selected=selected,
+        imported=imported,
+        repeated=repeated,
         samples=samples,
         dropped=Dropped(count=total, reasons=reasons[:_REASONS_KEPT]),
         files=files,

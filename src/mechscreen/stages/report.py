@@ -55,11 +55,13 @@ def report(campaign: Campaign) -> Path:
     InputError
         If a file of the results is missing, wrong or of another campaign.
     """
-    from mechscreen.reports import findings
+    from mechscreen.reports import direct, findings
+    from mechscreen.reports.hits import to_csv
     from mechscreen.reports.page import Page, render
     from mechscreen.reports.results import Results
 
     results = Results(campaign)
+    said = direct if campaign.by_model else findings
     pictures = []
     for name in figure_names(campaign):
         path = campaign.paths.figure(name)
@@ -68,16 +70,18 @@ def report(campaign: Campaign) -> Path:
         pictures.append(_picture(name, path))
     page = Page(
         title=findings.title(results),
-        headline=findings.headline(results),
-        numbers=findings.key_numbers(results),
+        headline=said.headline(results),
+        numbers=said.key_numbers(results),
         pictures=pictures,
-        tables=findings.tables(results, VERBS),
+        tables=said.tables(results, VERBS),
         origin=findings.origin(campaign),
         configuration=campaign.to_yaml(),
         explorer=_explorer(results),
     )
     storage.write_text(campaign.paths.report, render(page))
-    storage.write_text(campaign.paths.summary, findings.summary(results))
+    storage.write_text(campaign.paths.summary, said.summary(results))
+    # The campaign may ask for other features than when the hits were validated.
+    storage.update_text(campaign.paths.validation_table, to_csv(campaign, results.hits))
     log.info("report: %s", campaign.paths.report)
     return campaign.paths.report
 
@@ -99,7 +103,7 @@ def _explorer(results: Results) -> str:
             "sample": int(found.index[i]),
             "parameters": [float(f"{value:.6g}") for value in found.parameters[i]],
             "rmse": float(f"{found.rmse[i]:.4g}") if np.isfinite(found.rmse[i]) else None,
-            "disagreement": float(f"{found.disagreement[i]:.4g}"),
+            "disagreement": None if results.campaign.by_model else float(f"{found.disagreement[i]:.4g}"),
             "emulated": results.classes[found.emulated_labels[i]],
             "simulated": results.verdicts[i],
             "confirmed": bool(found.confirmed[i]),
@@ -110,7 +114,13 @@ def _explorer(results: Results) -> str:
     # Of the target, which may be several classes, and of every class that was found.
     counts = {results.target: target, **dict(zip(results.classes, results.screen.planes, strict=True))}
     densities = {name: planes.relative_density(of_class, total) for name, of_class in counts.items() if of_class.any()}
-    return explorer.data(list(space), list(space.varied), densities, results.hit_pairs(rows), hits)
+    features = {
+        label: np.stack([simulated[rows], emulated[rows]], axis=1)
+        for label, (emulated, simulated) in zip(
+            results.campaign.features.labels, results.hit_features.values(), strict=True
+        )
+    }
+    return explorer.data(list(space), list(space.varied), densities, results.hit_pairs(rows), hits, features)
 
 
 def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:

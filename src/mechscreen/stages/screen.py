@@ -1,12 +1,13 @@
-"""Screen: blocks of parameter sets → ensemble → labels → counts and hits; then all blocks → summary and hits."""
+"""Screen: blocks of parameter sets → ensemble or model → labels → counts, hits; then all blocks → summary and hits."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_unit
+from mechscreen.schemas.evaluation import Metrics
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.screen import Axes, HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
 from mechscreen.spaces import Sampler
+from mechscreen.stages import direct
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
-from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, KeptHits, plane_pairs
+from mechscreen.tally import DISAGREEMENT_BINS, Counts, Failures, Hits, Kept, plane_pairs
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
@@ -44,12 +47,15 @@ BATCH = 8192
 """Parameter sets that a rank looks at in one go. Batches are cut the same for any number of ranks, since the last bits
 of a prediction could depend on it."""
 
+FAILURES = 200
+"""Samples that the model fails for of which a block, and the summary, say why: drawn at random from all of them."""
+
 _TOLD_PER_SECOND = 4.0
 """Counts that rank 0 takes in each second, at most; those of a campaign with many parameters are tens of megabytes."""
 
 
 def screen_block(campaign: Campaign, block: int, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
-    """Predict, label and count the samples of one block and write what is kept of them; a call that all ranks make.
+    """Predict or simulate the samples of one block, count them and write what is kept; a call that all ranks make.
 
     The block is the same, bit for bit, whatever the number of ranks and interruptions. What is done is saved beside it
     (``block-00017.h5.partial``) from time to time and when `deadline` is reached, and the next attempt continues there.
@@ -60,7 +66,7 @@ def screen_block(campaign: Campaign, block: int, ranks: Ranks = ALONE, deadline:
     InputError
         If there is no such block in the campaign.
     FileError, ModelError
-        If the ensemble or the objective cannot be loaded.
+        If the ensemble or the objective cannot be loaded, or the model fails for all by a mistake of its code.
     StorageError
         If the block cannot be written.
     Interrupted
@@ -85,18 +91,19 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     search = Search(campaign)
     paths = campaign.paths
     counts = search.no_counts()
-    kept, backends = 0, set[str]()
+    kept, backends, failures = 0, set[str](), Kept(FAILURES, search.no_failures())
     problems = []
     with Progress(campaign.screen.blocks, "screen: verify", "blocks") as progress:
         for number in range(campaign.screen.blocks):
             try:
-                block_counts, hits, by = search.read_block(number)
+                block_counts, hits, failed, by = search.read_block(number)
             except storage.FileError as error:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 counts.merge(block_counts)
                 kept += len(hits)
                 backends |= by
+                failures.add(failed)
             progress.advance()
     if problems:
         raise InputError(
@@ -115,11 +122,15 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
-            _, hits, _ = search.read_block(number)
+            hits = search.read_block(number)[1]
             writer.append(hits.columns())
             progress.advance()
-    summary = ScreenSummary(samples=samples, totals=totals, axes=search.axes, **counts.arrays())
-    summary.write(paths.screen_summary, origin)
+    ScreenSummary(
+        samples=samples, totals=totals, axes=search.axes, **{**counts.arrays(), **search.told(failures.result())}
+    ).write(paths.screen_summary, origin)
+    if campaign.by_model:
+        _tell(campaign, counts, totals)
+        return paths.screen_summary, paths.screen_hits
     log.info(
         "screen: %d hits in %d samples, %d kept; %d more discarded, since the ensemble disagrees",
         totals.hits_found,
@@ -127,7 +138,31 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         kept,
         totals.hits_discarded,
     )
+    _doubt(campaign, totals)
     return paths.screen_summary, paths.screen_hits
+
+
+def _doubt(campaign: Campaign, totals: Totals) -> None:
+    """Say what the emulators do not know, where they were evaluated before."""
+    try:
+        metrics = Metrics.read(campaign.paths.metrics, campaign.identity("evaluation"))
+    except storage.FileError:
+        return
+    found = totals.hits_found + totals.hits_discarded
+    target = campaign.screen.objective.target if campaign.screens_all else ()
+    for doubt in (*metrics.doubts, *metrics.doubts_of_share(target, found, campaign.screen.count)):
+        log.warning("screen: %s", doubt)
+
+
+def _tell(campaign: Campaign, counts: Counts, totals: Totals) -> None:
+    """Say what a screen by the model found, and how often the model failed."""
+    failed = int(counts.classes[-1])
+    samples = campaign.screen.count
+    log.info("screen: %d hits in %d simulated samples, %d kept", totals.hits_found, samples, totals.hits_kept)
+    if failed == samples:
+        log.error("screen: NOT ONE of the %d samples could be simulated", samples)
+    elif failed:
+        log.warning("screen: %d of %d samples could not be simulated", failed, samples)
 
 
 def recall(found: int, counts: Counts) -> dict[str, float]:
@@ -235,12 +270,24 @@ class Search:
 
     def no_counts(self) -> Counts:
         """Return the counts of no sample."""
-        return Counts.zeros(len(self.campaign.class_names), len(self.varied), self.campaign.screen.bins)
+        return Counts.zeros(len(self.campaign.screen_classes), len(self.varied), self.campaign.screen.bins)
 
     def no_hits(self) -> Hits:
         """Return no hit, in arrays of the right shapes."""
         outputs = self.campaign.outputs
         return Hits.none(len(self.campaign.space), len(outputs), outputs.shape)
+
+    def no_failures(self) -> Failures:
+        """Return no failed sample, in arrays of the right shapes."""
+        return Failures.none(len(self.campaign.space))
+
+    def told(self, failures: Failures) -> dict[str, Any]:
+        """Return the arrays of a file that tell of failures; none where emulators look, which never fail."""
+        if not self.campaign.by_model:
+            return {}
+        told = {f"failed_{field.name}": getattr(failures, field.name) for field in fields(Failures)}
+        # As wide as its texts, whatever it was drawn from.
+        return told | {"failed_reasons": np.array(failures.reasons.tolist(), dtype=str)}
 
     @property
     def sizes(self) -> dict[str, int | tuple[int, ...]]:
@@ -250,7 +297,7 @@ class Search:
             "d": len(campaign.space),
             "outputs": len(campaign.outputs),
             "shape": campaign.outputs.shape,
-            "classes": len(campaign.class_names),
+            "classes": len(campaign.screen_classes),
             "planes": len(plane_pairs(len(self.varied))),
             "bins": campaign.screen.bins,
             "levels": DISAGREEMENT_BINS,
@@ -274,14 +321,14 @@ class Search:
     def axes(self) -> Axes:
         """What a reader needs to know of the counts."""
         return Axes(
-            class_names=np.array(self.campaign.class_names),
+            class_names=np.array(self.campaign.screen_classes),
             targets=np.array(self.targets),
             axes=np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
             pairs=plane_pairs(len(self.varied)),
             disagreement_edges=np.linspace(0, 1, DISAGREEMENT_BINS + 1),
         )
 
-    def read_block(self, number: int) -> tuple[Counts, Hits, set[str]]:
+    def read_block(self, number: int) -> tuple[Counts, Hits, Failures, set[str]]:
         """Read a block and check it against the campaign: checksum, origin, shapes, and that the counts add up.
 
         Raises
@@ -293,6 +340,7 @@ class Search:
         path = self.campaign.paths.block(number)
         block = ScreenBlock.read(path, self.campaign.identity("screen"), **self.sizes)
         counts, hits = unpack(block, path)
+        failures = self.failures_in(block)
         if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
             raise storage.FileError(path, "was not looked at by the whole ensemble")
         if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
@@ -301,7 +349,15 @@ class Search:
         expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
         if len(hits) != expected:
             raise storage.FileError(path, f"holds {len(hits)} hits, and its counts say {expected}")
-        return counts, hits, block.totals.backends
+        if len(failures) != (min(FAILURES, counts.classes[-1]) if self.campaign.by_model else 0):
+            raise storage.FileError(path, f"tells of {len(failures)} failed samples, and its counts say otherwise")
+        return counts, hits, failures, block.totals.backends
+
+    def failures_in(self, file: ScreenBlock | ScreenSummary) -> Failures:
+        """Return what a file tells of the samples that the model failed for."""
+        if file.failed_index is None:
+            return self.no_failures()
+        return Failures(**{field.name: getattr(file, f"failed_{field.name}") for field in fields(Failures)})
 
 
 def unpack(block: ScreenBlock, path: Path) -> tuple[Counts, Hits]:
@@ -322,32 +378,73 @@ def unpack(block: ScreenBlock, path: Path) -> tuple[Counts, Hits]:
 class _Share:
     """What a rank has seen and not yet told rank 0."""
 
-    def __init__(self, search: Search, backend: str) -> None:
+    def __init__(self, search: Search, by: str) -> None:
         self._search = search
-        self._backend = backend
+        self._by = by
         self._begin()
 
     def _begin(self) -> None:
         self.counts = self._search.no_counts()
-        self.kept = KeptHits(self._search.campaign.screen.hits_per_block, self._search.no_hits())
-        self.batches: list[_Batch] = []
+        self._hits = Kept(self._search.campaign.screen.hits_per_block, self._search.no_hits())
+        self._failures = Kept(FAILURES, self._search.no_failures())
+        self._batches: list[Batch] = []
 
-    def add(self, batch: _Batch, hits: Hits) -> None:
-        """Enter the hits of a batch that was counted in `counts`."""
-        self.kept.add(hits)
-        self.batches.append(batch)
+    def add(self, batches: list[Batch], hits: Hits, failures: Failures) -> None:
+        """Enter what came of batches that were counted in `counts`."""
+        self._hits.add(hits)
+        self._failures.add(failures)
+        self._batches += batches
 
     def take(self) -> _Told:
         """Return what there is to tell, which is no longer here then."""
-        told = self.counts, self.kept.result(), self.batches, self._backend
+        told = _Told(self._hits.result(), self._failures.result(), self._batches, self._by)
+        told.counts = self.counts
         self._begin()
         return told
 
 
-_Batch = tuple[int, int]
+Batch = tuple[int, int]
 """First sample of a batch, and the one after its last."""
-_Told = tuple[Counts, Hits, list[_Batch], str]
-"""Counts and hits of some batches, and what computed them."""
+
+
+@dataclass
+class _Told:
+    """What came of some batches, and what looked at them; their counts, where these travel along."""
+
+    hits: Hits
+    failures: Failures
+    batches: list[Batch]
+    by: str
+    counts: Counts | None = None
+
+
+_Seen = tuple[int, float, _Told | None]
+"""How many samples of a batch were looked at, the seconds that one took, and what a rank has to tell by then."""
+
+
+class _Ensemble:
+    """The ensemble as a screen's rank calls it."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._ensemble = load_campaign_ensemble(search.campaign)
+        self.by = self._ensemble.backend
+
+    def batches(self, start: int, done: NDArray[np.bool_], ranks: int) -> Iterator[Batch]:
+        """Yield what is missing of the samples from `start` on, cut the same for any number of ranks."""
+        for place in np.flatnonzero(~done).tolist():
+            yield start + place * BATCH, min(start + (place + 1) * BATCH, self._stop(start))
+
+    def _stop(self, start: int) -> int:
+        return start + self._search.campaign.screen.block_size
+
+    def note(self, seconds: float) -> None:
+        """Learn nothing: batches are of one size."""
+
+    def look_at(self, start: int, stop: int, counts: Counts) -> tuple[Hits, Failures, list[Batch], float]:
+        """Look at a batch; as `mechscreen.stages.direct.Direct.look_at`."""
+        hits = self._search.look_at(self._ensemble, start, stop, counts)
+        return hits, self._search.no_failures(), [(start, stop)], 0.0
 
 
 class _Block(Resumable):
@@ -362,6 +459,9 @@ class _Block(Resumable):
         self.path = search.campaign.paths.block(number)
         self.partial_path = self.path.with_name(self.path.name + ".partial")
         self.label = f"screen {self.path.stem}"
+        # The model's rows do not influence one another, and one may take hours.
+        self._together = 1 if search.campaign.by_model else BATCH
+        """Samples that are done together."""
 
     @property
     def total(self) -> int:
@@ -379,25 +479,29 @@ class _Block(Resumable):
 
     def begin(self) -> None:
         """Begin with no sample."""
-        self._counts = self._search.no_counts()
-        self._batches = {
-            (first, min(first + BATCH, self._stop)): False for first in range(self._start, self._stop, BATCH)
-        }
-        self._kept = KeptHits(self._search.campaign.screen.hits_per_block, self._search.no_hits())
-        self._backends: set[str] = set()
+        search = self._search
+        self._counts = search.no_counts()
+        self._done = np.zeros(math.ceil(self.total / self._together), bool)
+        self._hits = Kept(search.campaign.screen.hits_per_block, search.no_hits())
+        self._failures = Kept(FAILURES, search.no_failures())
+        self._by: set[str] = set()
 
     def load(self) -> None:
         """Take over the batches of an earlier attempt."""
-        identity = self._search.campaign.identity("screen")
-        partial = PartialBlock.read(self.partial_path, identity, batches=len(self._batches), **self._search.sizes)
+        search = self._search
+        identity = search.campaign.identity("screen")
+        partial = PartialBlock.read(self.partial_path, identity, batches=len(self._done), **search.sizes)
         counts, hits = unpack(partial, self.partial_path)
         if partial.block != self._number:
             raise storage.FileError(self.partial_path, "holds other samples")
-        batches = [batch for batch, is_done in zip(self._batches, partial.done, strict=True) if is_done]
-        if counts.classes.sum() != sum(stop - start for start, stop in batches):
+        starts = np.arange(len(self._done)) * self._together
+        if counts.classes.sum() != np.minimum(self._together, self.total - starts)[partial.done].sum():
             raise storage.FileError(self.partial_path, "its counts are not those of its batches")
         self._counts.merge(counts)
-        self._note(hits, batches, partial.totals.backends)
+        self._hits.add(hits)
+        self._failures.add(search.failures_in(partial))
+        self._done |= partial.done
+        self._by |= partial.totals.backends if partial.done.any() else set()
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Look at what is missing; return whether all was done.
@@ -405,45 +509,61 @@ class _Block(Resumable):
         A rank adds up what it sees, and tells it from time to time: counts are too much for every batch. A batch is
         done once the counts that it is in have arrived.
         """
-        ensemble = load_campaign_ensemble(self._search.campaign)
-        share = _Share(self._search, ensemble.backend)
-        most = self._search.campaign.screen.hits_per_block
-        tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
-        # Not all at once.
-        next_told = time.monotonic() + tell_every * (1 + ranks.rank / ranks.size)
+        begun = ranks.from_root(lambda: bool(self.done))
+        with self._looking(begun, deadline) as looker:
+            share = _Share(self._search, looker.by)
+            tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
+            # Not all at once.
+            next_told = time.monotonic() + tell_every * (1 + ranks.rank / ranks.size)
 
-        def work(batch: _Batch) -> _Told | None:
-            nonlocal next_told
-            share.add(batch, self._search.look_at(ensemble, *batch, share.counts).draw(most))
-            if time.monotonic() < next_told:
-                return None
-            next_told = time.monotonic() + tell_every
-            return share.take()
+            def work(batch: Batch) -> _Seen:
+                nonlocal next_told
+                hits, failures, done, seconds = looker.look_at(*batch, share.counts)
+                share.add(done, hits.draw(self._search.campaign.screen.hits_per_block), failures)
+                samples = sum(stop - start for start, stop in done)
+                if time.monotonic() < next_told:
+                    return samples, seconds, None
+                next_told = time.monotonic() + tell_every
+                return samples, seconds, share.take()
 
-        if ranks.is_root:
-            left = [batch for batch, is_done in self._batches.items() if not is_done]
-            with Progress(self.total, self.label, "parameter sets", initial=self.done) as progress:
+            if ranks.is_root:
+                with Progress(self.total, self.label, "parameter sets", initial=self.done) as progress:
 
-                def collect(batch: _Batch, told: _Told | None) -> None:
-                    progress.advance(batch[1] - batch[0])
-                    if told is not None:
-                        self._enter(told)
-                    save_when_due()
+                    def collect(batch: Batch, seen: _Seen) -> None:
+                        samples, seconds, told = seen
+                        progress.advance(samples)
+                        if samples:
+                            looker.note(seconds)
+                        if told is not None:
+                            self._enter(told)
+                        save_when_due()
 
-                complete = ranks.hand_out(left, work, collect, deadline.reached)
-        else:
-            complete = ranks.hand_out((), work, lambda batch, told: None)
+                    left = looker.batches(self._start, self._done.copy(), ranks.size)
+                    ranks.hand_out(left, work, collect, deadline.reached)
+            else:
+                ranks.hand_out((), work, lambda batch, seen: None)
         # What is left: all counts in one go, and the hits, which may be many, rank by rank.
-        counts, hits, batches, backend = share.take()
+        told = share.take()
+        counts, told.counts = told.counts, None
+        assert counts is not None
         ranks.add_up(counts.arrays().values())
         if ranks.is_root:
             self._counts.merge(counts)
-        ranks.take_each((hits, batches, {backend}), lambda of_rank: self._note(*of_rank))
-        return complete
+        ranks.take_each(told, self._enter)
+        return ranks.is_root and bool(self._done.all())
+
+    @contextmanager
+    def _looking(self, begun: bool, deadline: Deadline) -> Iterator[_Ensemble | direct.Direct]:
+        """Yield what looks at the samples."""
+        if self._search.campaign.by_model:
+            with direct.looking(self._search, self._number, begun, deadline) as looker:
+                yield looker
+        else:
+            yield _Ensemble(self._search)
 
     def save(self) -> None:
         """Write the batches that are done."""
-        contents = PartialBlock(**self._contents(), done=np.array(list(self._batches.values())))
+        contents = PartialBlock(**self._contents(), done=self._done)
         contents.write(self.partial_path, provenance(self._search.campaign, "screen"))
 
     def finish(self) -> None:
@@ -451,23 +571,24 @@ class _Block(Resumable):
         ScreenBlock(**self._contents()).write(self.path, provenance(self._search.campaign, "screen"))
 
     def _enter(self, told: _Told) -> None:
-        counts, hits, batches, backend = told
-        self._counts.merge(counts)
-        self._note(hits, batches, {backend})
-
-    def _note(self, hits: Hits, batches: list[_Batch], backends: set[str]) -> None:
-        self._kept.add(hits)
-        self._batches.update(dict.fromkeys(batches, True))
-        if batches:
-            self._backends |= backends
+        if told.counts is not None:
+            self._counts.merge(told.counts)
+        self._hits.add(told.hits)
+        self._failures.add(told.failures)
+        for start, stop in told.batches:
+            first, last = start - self._start, stop - self._start
+            self._done[first // self._together : math.ceil(last / self._together)] = True
+        if told.batches:
+            self._by.add(told.by)
 
     def _contents(self) -> dict[str, Any]:
         """Return what is kept of the batches that are done."""
-        search, hits = self._search, self._kept.result()
+        search, hits = self._search, self._hits.result()
         return {
             "block": self._number,
-            "totals": search.totals(self._counts, len(hits), self._backends),
+            "totals": search.totals(self._counts, len(hits), self._by),
             **{name: array.astype(np.uint32) for name, array in self._counts.arrays().items()},
+            **search.told(self._failures.result()),
             "hits": HitColumns(**hits.columns()),
             "axes": search.axes,
             "about": ModelArrays.of(search.campaign),

@@ -21,10 +21,12 @@ from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
 from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError, ModelError, by_environment
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
-from mechscreen.models import Model, Outputs, Simulations, get_model
+from mechscreen.models import Model, Outputs, Simulations
 from mechscreen.models.outputs import Status
+from mechscreen.models.setup import Setup
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.reasons import Reasons
 from mechscreen.registry import MODELS
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
@@ -32,7 +34,6 @@ from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import PartialSimulationFile, Selection, SimulationFile
 from mechscreen.spaces import Sampler
 from mechscreen.stages.provenance import provenance
-from mechscreen.stages.reasons import Reasons
 from mechscreen.tables import read_parameters
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ _MISTAKES = (
     "FileNotFoundError",
     "ImportError",
     "IndexError",
+    "InputError",
     "KeyError",
     "ModuleNotFoundError",
     "NameError",
@@ -86,11 +88,10 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
         path=path,
         label=f"simulate {path.stem}",
         model=campaign.model_instance,
-        model_name=campaign.model.name,
-        model_options=campaign.model.options,
+        setup=campaign.model.setup,
         sample_time_limit=campaign.simulations.sample_time_limit,
         index=np.arange(start, stop),
-        parameters=_shard_parameters(campaign, shard),
+        parameters=shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
         about=ModelArrays.of(campaign),
         origin=provenance(campaign, "simulations"),
@@ -130,7 +131,8 @@ def simulate_table(
     StorageError
         If `out` cannot be written.
     """
-    instance = get_model(model, **(options or {}))
+    setup = Setup(model, options or {})
+    instance = setup.make()
     parameters = read_parameters(table, instance.space, normalised=normalised)
     outside = instance.space.outside(parameters)
     if outside and ranks.is_root:
@@ -151,8 +153,7 @@ def simulate_table(
         path=out,
         label=f"simulate {table.name}",
         model=instance,
-        model_name=model,
-        model_options=options or {},
+        setup=setup,
         sample_time_limit=sample_time_limit,
         index=np.arange(n),
         parameters=parameters,
@@ -200,7 +201,7 @@ def read_shard(campaign: Campaign, shard: int) -> SimulationFile:
     )
     if not np.array_equal(found.index, np.arange(start, stop)):
         raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
-    if not np.allclose(found.parameters, _shard_parameters(campaign, shard), rtol=1e-12, atol=0):
+    if not np.allclose(found.parameters, shard_parameters(campaign, shard), rtol=1e-12, atol=0):
         raise storage.FileError(path, "its parameters are not those of its samples")
     status = found.status
     if not np.isin(status, [int(code) for code in Status]).all():
@@ -236,8 +237,7 @@ class Task:
     path: Path
     label: str
     model: Model
-    model_name: str
-    model_options: Mapping[str, Any]
+    setup: Setup
     sample_time_limit: float
     index: NDArray[np.int64]
     parameters: NDArray[np.float64]
@@ -268,7 +268,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Simulated:
+class Simulated:
     """Simulations of some samples."""
 
     profiles: NDArray[np.float32]
@@ -279,7 +279,7 @@ class _Simulated:
     seconds: float
 
 
-_Parts = list[tuple[NDArray[np.int64], _Simulated]]
+Parts = list[tuple[NDArray[np.int64], Simulated]]
 """Rows of a task, and the simulations of these."""
 
 
@@ -332,16 +332,14 @@ class _Simulation(Resumable):
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Simulate what is missing; return on rank 0 whether all was done."""
-        with simulating(
-            self.task.model, self.task.model_name, self.task.model_options, self.task.sample_time_limit, deadline
-        ) as simulator:
-            work = partial(_simulate_block, self.task, simulator)
+        with simulating(self.task.model, self.task.setup, self.task.sample_time_limit, deadline) as simulator:
+            work = partial(simulate_rows, self.task, simulator)
             if not ranks.is_root:
                 return ranks.hand_out((), work, lambda block, parts: None)
-            blocks, mistake = _Blocks(np.flatnonzero(~self._done), ranks.size), _Mistake(self.task, self._done)
+            blocks, mistake = Blocks(np.flatnonzero(~self._done), ranks.size), Mistake(self.task, self._done)
             with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
 
-                def collect(block: NDArray[np.int64], parts: _Parts) -> None:
+                def collect(block: NDArray[np.int64], parts: Parts) -> None:
                     for some, result in parts:
                         mistake.look_at(result)
                         self._insert(some, {name: getattr(result, name) for name in self.task.results})
@@ -391,12 +389,13 @@ def run_task(task: Task, check: Callable[[], object], ranks: Ranks, deadline: De
     run(_Simulation(task, check), ranks, deadline)
 
 
-class _Blocks:
+class Blocks:
     """Cuts row numbers into blocks that take about the same time, smaller towards the end so that no rank idles."""
 
-    def __init__(self, rows: NDArray[np.int64], ranks: int) -> None:
+    def __init__(self, rows: NDArray[np.int64], ranks: int, largest: int = _LARGEST_BLOCK) -> None:
         self._rows = rows
         self._ranks = ranks
+        self._largest = largest
         self._seconds: float | None = None
 
     def note(self, seconds: float) -> None:
@@ -413,21 +412,21 @@ class _Blocks:
     def _size(self, left: int) -> int:
         if self._seconds is None:
             return 1
-        wanted = min(_LARGEST_BLOCK, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
+        wanted = min(self._largest, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
         # A power of two, which suits models that solve several samples at once.
         return 1 << max(0, int(wanted).bit_length() - 1)
 
 
-class _Mistake:
+class Mistake:
     """Tells a mistake of the model's code from samples that fail."""
 
-    def __init__(self, task: Task, done: NDArray[np.bool_]) -> None:
+    def __init__(self, task: Task, done: NDArray[np.bool_], enough: int = _ENOUGH_ALIKE) -> None:
         self._task = task
         self._looking = not done.any()
-        self._enough = min(_ENOUGH_ALIKE, len(done))
+        self._enough = min(enough, len(done))
         self._reasons: list[str] = []
 
-    def look_at(self, block: _Simulated) -> None:
+    def look_at(self, block: Simulated) -> None:
         """Look at the first samples that are done.
 
         Raises
@@ -443,7 +442,7 @@ class _Mistake:
         self._looking = bool(alike) and (reason.partition(":")[0] in _MISTAKES or "broadcast" in reason)
         if self._looking and len(self._reasons) >= self._enough:
             raise ModelError(
-                f"{self._task.label}: model '{self._task.model_name}' fails for each of the first {len(self._reasons)} "
+                f"{self._task.label}: model '{self._task.setup.name}' fails for each of the first {len(self._reasons)} "
                 f"samples: {reason}; mend its code{_ABOUT_FOLDERS if reason.startswith('FileNotFoundError') else ''}"
             )
 
@@ -463,15 +462,13 @@ Raises `CallFailed` where the samples are at fault, `Abandoned` where the deadli
 
 
 @contextmanager
-def simulating(
-    model: Model, name: str, options: Mapping[str, Any], sample_time_limit: float, deadline: Deadline = NEVER
-) -> Iterator[Simulator]:
+def simulating(model: Model, setup: Setup, sample_time_limit: float, deadline: Deadline = NEVER) -> Iterator[Simulator]:
     """Yield how a model's samples are simulated: in a process of its own, or here.
 
     Parameters
     ----------
-    name, options
-        By which a campaign names `model`.
+    setup
+        What `model` was made of.
     sample_time_limit
         Seconds that a call may take in a process of its own; twice as long for the sensitivity.
     """
@@ -483,15 +480,13 @@ def simulating(
             except MemoryError:
                 raise
             except Exception as error:
-                if failed := by_environment(error, f"model '{name}': "):
+                if failed := by_environment(error, f"model '{setup.name}': "):
                     raise failed from error
                 raise Raised(f"{type(error).__name__}: {error}") from error
 
         yield here
         return
-    # The class of a registered name need not be registered in another process.
-    spec = name if ":" in name else f"{type(model).__module__}:{type(model).__qualname__}"
-    with Isolated(f"model '{name}'", partial(get_model, spec, **options)) as isolated:
+    with Isolated(f"model '{setup.name}'", setup.importable.make) as isolated:
 
         def elsewhere(parameters: NDArray[np.float64], seeds: NDArray[np.uint64], sensitivity: bool) -> Simulations:
             solutions = 2 if sensitivity else 1
@@ -507,22 +502,30 @@ def simulating(
         yield elsewhere
 
 
-def _simulate_block(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> _Parts:
-    """Simulate samples; if that fails, one by one, so that only those at fault fail.
+def simulate_rows(task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> Parts:
+    """Simulate samples; if that fails, few by few and then one by one, so that only those at fault fail.
 
     Those that the deadline did not allow are missing.
     """
-    done: _Parts = []
+    done: Parts = []
     with suppress(Abandoned):
-        if len(rows) > 1:
-            with suppress(CallFailed):
-                return [(rows, _attempt(task, simulator, rows, task.sensitivity))]
-        for row in rows[:, None]:
-            done.append((row, _simulate_sample(task, simulator, row)))
+        _simulate_into(done, task, simulator, rows)
     return done
 
 
-def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> _Simulated:
+def _simulate_into(done: Parts, task: Task, simulator: Simulator, rows: NDArray[np.int64]) -> None:
+    if len(rows) == 1:
+        done.append((rows, _simulate_sample(task, simulator, rows)))
+        return
+    with suppress(CallFailed):
+        done.append((rows, _attempt(task, simulator, rows, task.sensitivity)))
+        return
+    size = _LARGEST_BLOCK if len(rows) > _LARGEST_BLOCK else 1
+    for first in range(0, len(rows), size):
+        _simulate_into(done, task, simulator, rows[first : first + size])
+
+
+def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -> Simulated:
     start = time.perf_counter()
     try:
         return _attempt(task, simulator, row, task.sensitivity)
@@ -536,7 +539,7 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
             failure = error
     log.debug("%s: sample %d failed", task.label, task.index[row[0]], exc_info=failure)
     of_outputs = np.full((1, len(task.outputs)), np.nan)
-    return _Simulated(
+    return Simulated(
         np.full((1, *task.outputs.shape), np.nan, dtype=np.float32),
         of_outputs,
         np.array([Status.TIMEOUT if isinstance(failure, TimedOut) else Status.ERROR], dtype=np.uint8),
@@ -546,10 +549,10 @@ def _simulate_sample(task: Task, simulator: Simulator, row: NDArray[np.int64]) -
     )
 
 
-def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> _Simulated:
+def _attempt(task: Task, simulator: Simulator, rows: NDArray[np.int64], sensitivity: bool) -> Simulated:
     start = time.perf_counter()
     result = simulator(task.to_model(task.parameters[rows]), task.seeds[rows], sensitivity)
-    return _Simulated(
+    return Simulated(
         result.profiles.astype(np.float32),
         result.log_peaks,
         result.status,
@@ -588,7 +591,7 @@ def _tell_failures(task: Task, status: NDArray[np.uint8], reasons: NDArray[np.ob
         log.error("%s: NOT ONE of the %d samples could be simulated", task.label, len(status))
 
 
-def _shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
+def shard_parameters(campaign: Campaign, shard: int) -> NDArray[np.float64]:
     """Return the physical parameters of a shard's samples, (n, d)."""
     if campaign.selection is not None:
         return selected_parameters(campaign, shard)

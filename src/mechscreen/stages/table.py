@@ -46,12 +46,18 @@ class Speeds:
         One parameter set, by one member of the ensemble.
     gpu_step
         One step of the optimiser on a GPU, in seconds of that GPU.
+    looking
+        One parameter set of the screen: drawn, labelled by the objective, counted.
+    network_start
+        Start of a job that loads the network library, and compiles.
     """
 
     sample: float
     training: float
     prediction: float
     gpu_step: float
+    looking: float = 3e-6
+    network_start: float = START_SECONDS
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Cost:
         How many times the mean the longest job takes.
     mpi
         Whether ranks share the work of a job.
+    start
+        Seconds until a job begins with its work.
     """
 
     core_seconds: float
@@ -87,6 +95,7 @@ class Cost:
     gpu_seconds: float = 0.0
     largest: float = 1.0
     mpi: bool = False
+    start: float = START_SECONDS
 
 
 @dataclass(frozen=True)
@@ -160,16 +169,30 @@ def _selected_for(campaign: Campaign, job: str) -> Files:
     return {} if campaign.selection is None else {"selected": campaign.paths.selection / f"{job}.h5"}
 
 
+def _has_emulators(campaign: Campaign) -> bool:
+    return not campaign.by_model
+
+
+def _of_hits(campaign: Campaign, job: str) -> Files:
+    found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
+    return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
+
+
 def _all_results(campaign: Campaign, job: str) -> Files:
     paths = campaign.paths
-    return {
+    found: dict[str, Path | list[Path]] = {
+        **({"screened": paths.screen_hits} if len(campaign.features) else {}),
         "figures": [paths.figure(name) for name in figure_names(campaign)],
-        "manifest": paths.manifest,
-        "metrics": paths.metrics,
-        "predictions": paths.predictions,
         "summary": paths.screen_summary,
         "hits": paths.validation_hits,
         "validation": paths.validation_summary,
+    }
+    if campaign.by_model:
+        return found
+    return found | {
+        "manifest": paths.manifest,
+        "metrics": paths.metrics,
+        "predictions": paths.predictions,
         "histories": _histories(campaign),
     }
 
@@ -196,9 +219,14 @@ def _rows(campaign: Campaign) -> tuple[float, float]:
     """Return the expected numbers of training and test samples."""
     split, count = campaign.dataset.split, campaign.simulations.count
     if campaign.selector is None:
-        return split.train * count, split.test * count
+        return split.train * count + _imported(campaign), split.test * count
     before, test = _rows(campaign.selector)
-    return before + count, test
+    return before + count + _imported(campaign), test
+
+
+def _imported(campaign: Campaign) -> float:
+    """Return about how many simulations are imported: a value takes from 4 bytes, as in an array, to 20, as in text."""
+    return sum(table.bytes for table in campaign.about.imported.values()) / (_sample(campaign) or 1)
 
 
 def _weights(campaign: Campaign) -> int:
@@ -209,7 +237,7 @@ def _weights(campaign: Campaign) -> int:
 def _counts(campaign: Campaign) -> int:
     """Return the bytes of a screen's histograms over the parameter planes."""
     planes = max(1, math.comb(len(campaign.screen_space.varied), 2))
-    return planes * campaign.screen.bins**2 * len(campaign.class_names) * _DOUBLE
+    return planes * campaign.screen.bins**2 * len(campaign.screen_classes) * _DOUBLE
 
 
 def _hits(campaign: Campaign) -> int:
@@ -232,6 +260,7 @@ def _select_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         3000,
         memory_of_job=candidates * 2 * dimensions * _DOUBLE,
         disk=campaign.simulations.count * dimensions * _DOUBLE,
+        start=speeds.network_start,
     )
 
 
@@ -251,7 +280,9 @@ def _merge_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     return Cost(
         count * _sample(campaign) / DISK_RATE,
         2000,
-        disk=count * _sample(campaign),
+        # Tables are read whole, those of text by the row.
+        memory_of_job=5 * _imported(campaign) * _sample(campaign),
+        disk=(count + _imported(campaign)) * _sample(campaign),
         files=count / campaign.dataset.shard_size + 3,
     )
 
@@ -265,6 +296,7 @@ def _train_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         disk=campaign.emulators.members * COPIES_OF_WEIGHTS * _weights(campaign),
         files=6,
         gpu_seconds=rows / training.batch_size * training.epochs * speeds.gpu_step,
+        start=speeds.network_start,
     )
 
 
@@ -280,6 +312,7 @@ def _train_on_samples_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         files=6,
         gpu_seconds=mean / training.batch_size * training.epochs * speeds.gpu_step,
         largest=max(sizes) / mean,
+        start=speeds.network_start,
     )
 
 
@@ -305,17 +338,20 @@ def _evaluate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         memory_of_job=test_rows * (members + 2) * _profile(campaign),
         disk=test_rows * 2 * _profile(campaign),
         files=2,
+        start=speeds.network_start,
     )
 
 
 def _screen_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    each = speeds.sample if campaign.by_model else campaign.emulators.members * speeds.prediction
     return Cost(
-        campaign.screen.block_size * campaign.emulators.members * speeds.prediction,
-        3000,
+        campaign.screen.block_size * (each + speeds.looking),
+        1000 if campaign.by_model else 3000,
         memory_of_rank=3 * _counts(campaign),
         memory_of_job=_hits(campaign) * _sample(campaign),
         disk=campaign.screen.blocks * _block(campaign),
         mpi=True,
+        start=START_SECONDS if campaign.by_model else speeds.network_start,
     )
 
 
@@ -370,6 +406,7 @@ TABLE: tuple[Row, ...] = (
         targets=_shards,
         inputs=_selected_for,
         cost=_simulate_cost,
+        applies=_has_emulators,
     ),
     Row(
         "merge_shards",
@@ -379,6 +416,7 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {"merge": campaign.paths.manifest},
         inputs=lambda campaign, job: {"shards": [*_shards(campaign).values()]},
         cost=_merge_cost,
+        applies=_has_emulators,
     ),
     Row(
         "train_member",
@@ -388,6 +426,7 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {path.parent.name: path for path in _models(campaign)},
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_cost,
+        applies=_has_emulators,
     ),
     Row(
         "train_on_samples",
@@ -422,6 +461,7 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {"evaluate": campaign.paths.metrics},
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest, "models": _models(campaign)},
         cost=_evaluate_cost,
+        applies=_has_emulators,
     ),
     Row(
         "screen_block",
@@ -429,7 +469,7 @@ TABLE: tuple[Row, ...] = (
         "screen",
         depends="screen",
         targets=_blocks,
-        inputs=lambda campaign, job: {"models": _models(campaign)},
+        inputs=lambda campaign, job: {} if campaign.by_model else {"models": _models(campaign)},
         cost=_screen_cost,
     ),
     Row(
@@ -447,11 +487,7 @@ TABLE: tuple[Row, ...] = (
         "validate",
         depends="validation",
         targets=lambda campaign: {"validate": campaign.paths.validation_hits},
-        inputs=lambda campaign, job: {
-            "hits": campaign.paths.screen_hits,
-            "counts": campaign.paths.screen_summary,
-            "manifest": campaign.paths.manifest,
-        },
+        inputs=_of_hits,
         cost=_validate_cost,
     ),
     Row(

@@ -1,4 +1,7 @@
-"""Validate: hits of the screen → the model's own simulations of them → which hits stand, and how new they are."""
+"""Validate: hits of the screen → the model's own simulations of them → which hits stand, and how new they are.
+
+Hits of a screen by the model are the model's own already; simulated again with other seeds, they tell what chance did.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
+from mechscreen.objectives import Features
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
@@ -25,6 +29,7 @@ from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Tot
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
 from mechscreen.stages import merge, simulate
+from mechscreen.stages.imported import is_own
 from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.screen import Search
 from mechscreen.tally import random_keys
@@ -60,12 +65,11 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
             path=campaign.paths.validation / "simulations.h5",
             label="validate",
             model=campaign.model_instance,
-            model_name=campaign.model.name,
-            model_options=campaign.model.options,
+            setup=campaign.model.setup,
             sample_time_limit=campaign.simulations.sample_time_limit,
             index=np.arange(len(hits.index)),
             parameters=hits.parameters,
-            seeds=_seeds(campaign, hits.index),
+            seeds=seeds_of(campaign, hits.index),
             about=ModelArrays.of(campaign),
             origin=provenance(campaign, "validation"),
             identity=campaign.identity("validation"),
@@ -73,10 +77,12 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
         )
         _simulate(task, ranks, deadline)
         simulated = ranks.from_root(lambda: SimulationFile.read(task.path))
-        distance = ranks.from_root(lambda: merge.load_distance(campaign))
+        distance = ranks.from_root(lambda: _distance(campaign, hits))
         compared = _compare(search, distance, hits, simulated)
         stands = compared["confirmed"] & compared["same_class"]
-        of_misses = _of_misses(task, np.flatnonzero((simulated.status == Status.OK) & ~stands))
+        misses = np.flatnonzero((simulated.status == Status.OK) & ~stands)
+        # What another seed moves says nothing of the parameters.
+        of_misses = _of_misses(task, misses[:0] if campaign.by_model else misses)
         if len(of_misses.index):
             _simulate(of_misses, ranks, deadline)
         near, nearest_index, training = _compare_with_training(search, distance, simulated, ranks)
@@ -101,13 +107,22 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
             storage.remove(task.path)
             storage.remove(of_misses.path)
             log.info(
-                "validate: %d of %d simulated hits are within RMSE %g, %d are of the same class",
-                table.confirmed.sum(),
+                "validate: of %d simulated hits %d are confirmed, %d are within RMSE %g, %d are of the same class",
                 len(table),
+                table.confirmed.sum(),
+                (table.rmse <= campaign.validation.rmse_limit).sum(),
                 campaign.validation.rmse_limit,
                 table.same_class.sum(),
             )
     return campaign.paths.validation_hits
+
+
+def _distance(campaign: Campaign, hits: HitColumns) -> Distance:
+    """Return how outputs are compared: in units of their deviations over the training set or, without one, the hits."""
+    if not campaign.by_model:
+        return merge.load_distance(campaign)
+    outputs = campaign.outputs
+    return Distance.of(outputs, outputs.deviations(outputs.scatter(hits.profiles)))
 
 
 def nearest(points: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -168,7 +183,7 @@ def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]
         return HitColumns(**columns), kept.totals, found
 
 
-def _seeds(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
+def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return a seed for each hit, from the number of its sample."""
     seeds = [sample_seeds(campaign.seed, int(i), int(i) + 1, "validation seeds") for i in index]
     return np.concatenate([np.empty(0, np.uint64), *seeds])
@@ -223,16 +238,44 @@ def _compare(
         "reasons": simulated.reasons,
         "rmse": error,
         "log_peak_error": np.abs(simulated.log_peaks - hits.log_peaks),
-        "confirmed": error <= search.campaign.validation.rmse_limit,
+        "confirmed": _confirmed(search, hits, simulated, labels, error),
         "same_class": labels == hits.labels,
     }
+
+
+def _confirmed(
+    search: Search,
+    hits: HitColumns,
+    simulated: SimulationFile,
+    labels: NDArray[np.int64],
+    error: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return whether the model confirms each hit, (n,), by what the campaign says that does."""
+    by = search.campaign.validation.confirm
+    if by == "class":
+        return np.isin(labels, search.targets)
+    if by == "curve":
+        return error <= search.campaign.validation.rmse_limit
+    agree = labels != FAILED
+    features = Features(list(by), search.campaign.outputs, "validation.confirm")
+    said, found = (features(some.profiles, some.log_peaks) for some in (hits, simulated))
+    for name, tolerance in by.items():
+        lacks = np.isnan(said[name]) & np.isnan(found[name])
+        agree &= lacks | (np.abs(said[name] - found[name]) <= tolerance * np.abs(found[name]))
+    return agree
 
 
 def _compare_with_training(
     search: Search, distance_of: Distance, simulated: SimulationFile, ranks: Ranks
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return, on rank 0, distance and number of the training sample nearest to each hit, and how many of each class."""
+    """Return, on rank 0, distance and number of the training sample nearest to each hit, and how many of each class.
+
+    Imported samples, which people chose, are counted in no class.
+    """
     campaign = search.campaign
+    if campaign.by_model:
+        none = np.full(len(simulated.index), np.nan), np.full(len(simulated.index), -1, np.int64)
+        return *none, np.zeros(len(campaign.class_names), np.int64)
     hits = distance_of.coordinates(simulated.profiles, simulated.log_peaks)
     files = ranks.from_root(lambda: merge.split_files(campaign, "train"))
     distance = np.full(len(hits), np.inf)
@@ -241,7 +284,8 @@ def _compare_with_training(
 
     def work(part: tuple[Path, Identity]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
         some = SplitShard.read(part[0], part[1], d=len(campaign.space), shape=campaign.outputs.shape)
-        labels = search.objective(some.profiles, some.log_peaks)
+        own = is_own(some.index)
+        labels = search.objective(some.profiles[own], some.log_peaks[own]) if own.any() else np.zeros(0, np.int64)
         near, place = nearest(hits, distance_of.coordinates(some.profiles, some.log_peaks))
         return near, some.index[place], np.bincount(labels, minlength=len(classes))
 
@@ -285,7 +329,8 @@ def _summarise(
     weights = [1.0] if everything else [number / max(1, sum(found.values())) for number in found.values()]
     sampled = "random sample" if len(found) == 1 else "all of each class, or a random sample"
     # What moves by more than the limit when parameters change in the sixth digit, or has no profile then.
-    moves = ~(table.sensitivity.mean(axis=1) <= campaign.validation.rmse_limit)
+    counts = Distance.of(campaign.outputs).counts
+    moves = ~(table.sensitivity[:, counts].mean(axis=1) <= campaign.validation.rmse_limit)
 
     def share(chosen: NDArray[np.bool_]) -> Share:
         parts = [(_share(chosen[rows]), weight) for rows, weight in zip(strata, weights, strict=True) if rows.any()]
@@ -302,7 +347,9 @@ def _summarise(
         selection="all hits" if everything else sampled,
         validated=n,
         failed=int((~ok).sum()),
+        confirmed_by=campaign.validation.confirm,
         confirmed=share(confirmed),
+        within_limit=share(table.rmse <= campaign.validation.rmse_limit),
         beyond_limit=share(ok & ~confirmed),
         indeterminate=_share(moves[ok & ~confirmed]),
         same_class=share(same),
@@ -321,7 +368,7 @@ def _summarise(
         log_peak_error=_spread(table.log_peak_error[ok].ravel()),
         disagreement=_spread(table.disagreement),
         simulated_classes={name: int((table.labels == label).sum()) for label, name in enumerate(names)},
-        nearest_training_distance=_spread(table.nearest_distance[confirmed]),
+        nearest_training_distance=_spread(table.nearest_distance[confirmed & (table.nearest_index >= 0)]),
         training_samples=int(training.sum()),
         training_classes=dict(zip(names, training.tolist(), strict=True)),
         training_target=int(training[list(search.targets)].sum()),

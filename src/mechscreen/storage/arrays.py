@@ -82,6 +82,14 @@ class ArrayFile:
             yield _build(cls, file, lambda data: data)
 
     @classmethod
+    @contextmanager
+    def open_again(cls, path: Path, identity: Identity | None = None, **sizes: Size) -> Iterator[Self]:
+        """Yield what `open` does, of a file whose checksum was verified before."""
+        with open_file(path, cls.kind, identity, digest=False) as file:
+            _check(cls, file, sizes)
+            yield _build(cls, file, lambda data: data)
+
+    @classmethod
     def verify(cls, path: Path, identity: Identity | None = None, **sizes: Size) -> None:
         """Verify a file; errors as of `read`."""
         with cls.open(path, identity, **sizes):

@@ -57,17 +57,21 @@ def read(path: Path, kind: str, identity: Identity | None = None) -> File:
 
 
 @contextmanager
-def open_file(path: Path, kind: str, identity: Identity | None = None) -> Iterator[File]:
-    """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``)."""
-    with open_unchecked(path) as file:
+def open_file(path: Path, kind: str, identity: Identity | None = None, *, digest: bool = True) -> Iterator[File]:
+    """Verify a file as `read` does, and yield it with arrays that are read as they are indexed (``file["x"][3:5]``).
+
+    Without `digest` its checksum is not looked at, for who did so already.
+    """
+    with open_unchecked(path, digest=digest) as file:
         check_origin(path, file.attributes, kind, identity)
         yield file
 
 
 @contextmanager
-def open_unchecked(path: Path) -> Iterator[File]:
+def open_unchecked(path: Path, *, digest: bool = True) -> Iterator[File]:
     """Yield a file as `open_file` does, but verify its checksum alone: of any kind, origin and format."""
-    _check_digest(path)
+    if digest:
+        _check_digest(path)
     with reading(path), h5py.File(path, "r", locking=False) as handle:
         attributes = {name: decode_attribute(path, name, value) for name, value in handle.attrs.items()}
         yield File(path, attributes, {name: _dataset(path, handle, name) for name in handle})

@@ -1,6 +1,6 @@
 import pytest
 
-from mechscreen.stages.reasons import Reasons
+from mechscreen.reasons import Reasons
 
 
 def counted(*reasons):
