@@ -94,7 +94,7 @@ def test_the_report_draws_and_tells_of_features(waves):
     for name in names:
         draw(waves, name)
     page = report(waves).read_text()
-    for text in ("Features of the hits", "period(x) [h]", "What the features depend on", "period(x) within 10 %"):
+    for text in ("Features of the hits", "period(x) [h]", "What decides the features", "period(x) within 10 %"):
         assert text in page
     opened = Campaign.open(waves.paths.root)
     assert opened.features.names == ("period(x)",)
