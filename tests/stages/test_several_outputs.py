@@ -101,8 +101,8 @@ def test_the_report_has_a_line_for_each_output_and_shows_first_what_the_objectiv
         assert re.search(rf"{re.escape(name)}\s+{own['rmse']:.3g}\s", words)
     assert Results(finished).order[:3] == [E2F, 0, 1]
     assert "share in the ln peak of p(EFp)" in words
-    explorer = re.search(r'"outputs":\s*(\[.*?\])\s*,\s*"hits"', html, re.DOTALL)
-    assert [output["name"] for output in json.loads(explorer[1])][:2] == ["p(EFp)", "p(MC)"]
+    explorer = json.loads(re.search(r'id="explorer-data">(.*?)</script>', html, re.DOTALL)[1])
+    assert [output["name"] for output in explorer["outputs"]][:2] == ["p(EFp)", "p(MC)"]
     for name in figure_names(finished):
         assert read_metadata(finished.paths.figure(name).read_bytes())["Description"]
 
