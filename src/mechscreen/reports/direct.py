@@ -24,7 +24,7 @@ def headline(results: Results) -> str:
     screen, totals = results.screen, results.screen.totals
     model = results.campaign.about.model.title
     found = count(totals.hits_found, "hit") if totals.hits_found else "no hit"
-    share = with_interval(_share(totals.hits_found, screen.samples))
+    share = with_interval(Share.of(totals.hits_found, screen.samples))
     text = f"Of {screen.samples:,} parameter sets, each simulated by the {model} model itself, "
     text += f"{found} ({results.target}): {share}."
     return " ".join([text, *_of_failures(results), *_of_seeds(results)])
@@ -71,7 +71,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         KeyNumber(
             f"Hits ({results.target})",
             f"{totals.hits_found:,}",
-            with_interval(_share(totals.hits_found, screen.samples)),
+            with_interval(Share.of(totals.hits_found, screen.samples)),
         ),
         KeyNumber("Could not be simulated", f"{failed:,}", percent(failed / screen.samples)),
     ]
@@ -86,7 +86,7 @@ def summary(results: Results) -> str:
     """Return the few lines that a run ends with."""
     screen, validation = results.screen, results.validation
     failed = int(screen.classes[-1])
-    hits = _share(screen.totals.hits_found, screen.samples)
+    hits = Share.of(screen.totals.hits_found, screen.samples)
     lines = {
         "simulated": f"{count(screen.samples, 'parameter set')} by the model itself, without emulators",
         **({"failed": f"{failed:,} ({percent(failed / screen.samples)})"} if failed else {}),
@@ -120,7 +120,7 @@ def _class_table(results: Results) -> Table:
     samples = results.screen.samples
     targets = results.campaign.screen.objective.target
     rows: list[list[Cell]] = [
-        [called, n, with_interval(_share(n, samples)), "target" if name in targets else None]
+        [called, n, with_interval(Share.of(n, samples)), "target" if name in targets else None]
         for name, called, n in zip(results.class_names, results.classes, results.screen.classes.tolist(), strict=True)
     ]
     return Table(
@@ -144,7 +144,7 @@ def _hit_table(results: Results) -> Table:
         ]
         for i in found.by_trust[:_TOP_HITS]
     ]
-    units = [f"{p.name} [{p.unit}]" if p.unit else p.name for p in space]
+    units = [parameter.head for parameter in space]
     return Table(
         "Hits that other seeds change least",
         ["sample", "in the screen", "again", "RMSE", *units],
@@ -176,11 +176,3 @@ def _failure_table(results: Results) -> Table:
         f"{failed:,} of {screen.samples:,} ({percent(failed / screen.samples)}); here {drawn}. Of reasons that differ "
         "in their numbers alone, the first one stands for all.",
     )
-
-
-def _share(n: int, of: int) -> Share:
-    """Return a share and its 95 % confidence interval (Wilson 1927)."""
-    from scipy.stats import binomtest  # takes a second
-
-    interval = binomtest(n, of).proportion_ci(0.95, method="wilson")
-    return Share(count=n, share=n / of, interval=(float(interval.low), float(interval.high)))

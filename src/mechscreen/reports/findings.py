@@ -115,15 +115,14 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     ]
     screened = results.campaign.screen_space
     if screened.conditional:
-        from scipy.stats import binomtest  # takes a second
-
         allowed, tried = allowed_share(screened)
-        interval = binomtest(allowed, tried).proportion_ci(method="wilson")
+        share = Share.of(allowed, tried)
+        low, high = share.interval or (None, None)
         numbers.append(
             KeyNumber(
                 "Of the ranges, the constraints allow",
-                percent(allowed / tried),
-                f"95 % interval {percent(interval.low)} to {percent(interval.high)}, of {tried:,} sets drawn by the "
+                percent(share.share),
+                f"95 % interval {percent(low)} to {percent(high)}, of {tried:,} sets drawn by the "
                 f"priors alone: {', '.join(screened.constraints)}",
             )
         )
@@ -494,7 +493,7 @@ def _hit_table(results: Results) -> Table:
         for i in order
     ]
     features = [f"{label}, {way}" for label in results.campaign.features.labels for way in ("emulated", "simulated")]
-    units = [f"{p.name} [{p.unit}]" if p.unit else p.name for p in space]
+    units = [parameter.head for parameter in space]
     return Table(
         "Hits that stand best",
         ["sample", "RMSE", "confirmed", "simulated", "disagreement", "to training", *features, *units],

@@ -30,8 +30,8 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     parameters = _told(campaign, table)
-    units = {parameter.name: f"{parameter.name} [{parameter.unit}]" for parameter in campaign.space if parameter.unit}
-    heads = [units.get(name, name) for name in parameters]
+    heads_of = {parameter.name: parameter.head for parameter in campaign.space}
+    heads = [heads_of.get(name, name) for name in parameters]
     features = {
         f"{way} {label}": values
         for label, both in zip(campaign.features.labels, features_of(campaign, table).values(), strict=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from tabulate import tabulate
 
 from mechscreen.campaign import Campaign
@@ -24,10 +23,9 @@ from mechscreen.runs.advice import advise
 from mechscreen.runs.forecast import typical_speeds
 from mechscreen.runs.plan import sample_seconds
 from mechscreen.sampling import sample_seeds
-from mechscreen.schemas.model import ModelArrays
+from mechscreen.schemas.validation import Share
 from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
-from mechscreen.stages.provenance import provenance
 
 _AGAIN = 3
 """Samples that are simulated again: with the same seed, another one, and alone."""
@@ -70,19 +68,11 @@ class Bench:
 
     def __init__(self, campaign: Campaign, simulator: simulate.Simulator) -> None:
         self._simulator = simulator
-        self._task = simulate.Task(
+        self._task = simulate.Task.of(
+            campaign,
+            "simulations",
             path=campaign.paths.root / "check-model",
             label="check-model",
-            model=campaign.model_instance,
-            setup=campaign.model.setup,
-            sample_time_limit=campaign.simulations.sample_time_limit,
-            index=np.empty(0, np.int64),
-            parameters=np.empty((0, len(campaign.space))),
-            seeds=np.empty(0, np.uint64),
-            about=ModelArrays.of(campaign),
-            origin=provenance(campaign, "simulations"),
-            identity=campaign.identity("simulations"),
-            to_model=campaign.simulated,
         )
 
     def simulate(self, parameters: NDArray[np.float64], seeds: NDArray[np.uint64]) -> Found:
@@ -309,19 +299,19 @@ def _classes(campaign: Campaign, found: Found) -> tuple[str, list[str]]:
     rows = []
     for label, name in enumerate(campaign.class_names):
         number = int((labels == label).sum())
-        interval = binomtest(number, n).proportion_ci(method="wilson")
+        low, high = Share.of(number, n).interval or (0.0, 1.0)
         rows.append(
             (
                 name,
                 f"{number:,} of {n:,}",
                 percent(number / n),
-                f"{percent(interval.low)} to {percent(interval.high)}",
+                f"{percent(low)} to {percent(high)}",
                 "target" if label in campaign.targets else "",
             )
         )
     told = tabulate(rows, tablefmt="plain", disable_numparse=True)
     if not np.isin(labels, campaign.targets).any():
-        upper = binomtest(0, n).proportion_ci(method="wilson").high
+        _, upper = Share.of(0, n).interval or (0.0, 1.0)
         return told, [
             f"none of {n:,} sets is of the target: its share may be up to {percent(upper)}; --sets N looks at N"
         ]

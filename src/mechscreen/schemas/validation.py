@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,16 @@ class Share(Record):
     count: int
     share: float | None
     interval: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, count: int, total: int) -> Self:
+        """Return the share of so many in all, with its interval (Wilson 1927)."""
+        from scipy.stats import binomtest  # takes a second
+
+        if not total:
+            return cls(count=0, share=None, interval=None)
+        interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
+        return cls(count=count, share=count / total, interval=(float(interval.low), float(interval.high)))
 
 
 class Spread(Record):

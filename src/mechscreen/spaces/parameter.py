@@ -148,6 +148,11 @@ class Parameter:
         return self.integer or bool(self.categories) or (self.levels is not None and not self.between)
 
     @property
+    def head(self) -> str:
+        """Name with the unit in brackets, for the head of a column."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    @property
     def label(self) -> str:
         """Symbol (or name) with the unit in brackets, for an axis."""
         text = self.symbol or self.name

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline
 from mechscreen.sampling import sample_seeds
-from mechscreen.schemas.model import ModelArrays
 from mechscreen.stages import simulate
-from mechscreen.stages.provenance import provenance
 from mechscreen.tally import Counts, Failures, Hits
 
 if TYPE_CHECKING:
@@ -126,18 +124,5 @@ def looking(search: Search, number: int, begun: bool, deadline: Deadline) -> Ite
     path = campaign.paths.block(number)
     setup, limit = campaign.model.setup, campaign.simulations.sample_time_limit
     with simulate.simulating(campaign.model_instance, setup, limit, deadline) as simulator:
-        task = simulate.Task(
-            path=path,
-            label=f"screen {path.stem}",
-            model=campaign.model_instance,
-            setup=setup,
-            sample_time_limit=limit,
-            index=np.empty(0, np.int64),
-            parameters=np.empty((0, len(campaign.space))),
-            seeds=np.empty(0, np.uint64),
-            about=ModelArrays.of(campaign),
-            origin=provenance(campaign, "screen"),
-            identity=campaign.identity("screen"),
-            to_model=campaign.simulated,
-        )
+        task = simulate.Task.of(campaign, "screen", path=path, label=f"screen {path.stem}")
         yield Direct(search, task, simulator, begun)

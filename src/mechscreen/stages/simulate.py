@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen import storage
-from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity
+from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, Identity, Stage
 from mechscreen.campaign.sources import neutral_name, source_of
 from mechscreen.errors import InputError, ModelError, by_environment
 from mechscreen.isolation import STARTED_IN, Abandoned, CallFailed, Isolated, Raised, TimedOut
@@ -84,20 +84,15 @@ def simulate(campaign: Campaign, shard: int, ranks: Ranks = ALONE, deadline: Dea
     """
     path = campaign.paths.shard(shard)
     start, stop = campaign.simulations.sample_range(shard)
-    task = Task(
+    task = Task.of(
+        campaign,
+        "simulations",
         path=path,
         label=f"simulate {path.stem}",
-        model=campaign.model_instance,
-        setup=campaign.model.setup,
-        sample_time_limit=campaign.simulations.sample_time_limit,
         index=np.arange(start, stop),
         parameters=shard_parameters(campaign, shard),
         seeds=sample_seeds(campaign.seed, start, stop, "simulation seeds"),
-        about=ModelArrays.of(campaign),
-        origin=provenance(campaign, "simulations"),
-        identity=campaign.identity("simulations"),
         shard=shard,
-        to_model=campaign.simulated,
     )
     run_task(task, lambda: read_shard(campaign, shard), ranks, deadline)
     return path
@@ -249,6 +244,27 @@ class Task:
     sensitivity: bool = False
     to_model: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda parameters: parameters
     """What the model is given for rows of `parameters`."""
+
+    @classmethod
+    def of(cls, campaign: Campaign, stage: Stage, path: Path, label: str, **samples: Any) -> Task:
+        """Return a task for a stage of a campaign; without samples unless they are given, by the fields' names."""
+        none = {
+            "index": np.empty(0, np.int64),
+            "parameters": np.empty((0, len(campaign.space))),
+            "seeds": np.empty(0, np.uint64),
+        }
+        return cls(
+            path=path,
+            label=label,
+            model=campaign.model_instance,
+            setup=campaign.model.setup,
+            sample_time_limit=campaign.simulations.sample_time_limit,
+            about=ModelArrays.of(campaign),
+            origin=provenance(campaign, stage),
+            identity=campaign.identity(stage),
+            to_model=campaign.simulated,
+            **none | samples,
+        )
 
     @property
     def outputs(self) -> Outputs:

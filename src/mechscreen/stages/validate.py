@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
@@ -24,7 +23,6 @@ from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.dataset import SplitShard
-from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
@@ -61,19 +59,14 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
     search = Search(campaign)
     with ranks.together():
         hits, screened, found = ranks.from_root(lambda: _choose_hits(campaign))
-        task = simulate.Task(
+        task = simulate.Task.of(
+            campaign,
+            "validation",
             path=campaign.paths.validation / "simulations.h5",
             label="validate",
-            model=campaign.model_instance,
-            setup=campaign.model.setup,
-            sample_time_limit=campaign.simulations.sample_time_limit,
             index=np.arange(len(hits.index)),
             parameters=hits.parameters,
             seeds=seeds_of(campaign, hits.index),
-            about=ModelArrays.of(campaign),
-            origin=provenance(campaign, "validation"),
-            identity=campaign.identity("validation"),
-            to_model=campaign.simulated,
         )
         _simulate(task, ranks, deadline)
         simulated = ranks.from_root(lambda: SimulationFile.read(task.path))
@@ -376,12 +369,7 @@ def _summarise(
 
 
 def _share(chosen: NDArray[np.bool_]) -> Share:
-    """Return how many, their share, and its 95 % confidence interval (Wilson 1927)."""
-    count, total = int(chosen.sum()), len(chosen)
-    if not total:
-        return Share(count=0, share=None, interval=None)
-    interval = binomtest(count, total).proportion_ci(0.95, method="wilson")
-    return Share(count=count, share=count / total, interval=(float(interval.low), float(interval.high)))
+    return Share.of(int(chosen.sum()), len(chosen))
 
 
 def _together(parts: list[tuple[Share, float]]) -> Share:
