@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +166,13 @@ def parse(
 def normalised(text: str) -> str:
     """Return an expression with blanks and brackets as Python writes them: one text for each way to write it."""
     return ast.unparse(ast.parse(text.strip().replace("^", "**"), mode="eval"))
+
+
+def parts(text: str) -> Iterator[str]:
+    """Yield the names and calls in an expression that can be read, the outermost first, as `normalised` writes them."""
+    for node in ast.walk(ast.parse(normalised(text), mode="eval")):
+        if isinstance(node, ast.Call | ast.Name | ast.Attribute):
+            yield ast.unparse(node)
 
 
 class _Reader:

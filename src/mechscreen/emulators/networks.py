@@ -132,7 +132,7 @@ def _mean_values(samples: Samples) -> NDArray[np.float64]:
     for start in range(0, len(samples), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(samples)))
         total += samples.distance.outputs.side_by_side(samples.profiles[rows]).sum(axis=0, dtype=np.float64)
-    return total / samples.distance.outputs.counts(len(samples), total)
+    return total / samples.distance.outputs.samples_with(len(samples), total)
 
 
 def _rescaled(

@@ -361,7 +361,7 @@ class Outputs(tuple[Output, ...]):
         flat = self.side_by_side(profiles).astype(np.float64)
         return Scatter(len(flat), flat.sum(axis=0), np.square(flat).sum(axis=0))
 
-    def counts(self, n: int, totals: FloatArray) -> FloatArray:
+    def samples_with(self, n: int, totals: FloatArray) -> FloatArray:
         """Return how many of n samples have each value, (values,), by the sums of the values; 1 at least.
 
         Where a sample has no value, 0 is stored, so that sums are those of the others.
@@ -378,7 +378,7 @@ class Outputs(tuple[Output, ...]):
         The standard deviation over samples, the root of its mean square over the points; 1 where an output does not
         vary, and for those that are scaled by their peaks, whose errors have that for their unit.
         """
-        counts = self.counts(scatter.n, scatter.total)
+        counts = self.samples_with(scatter.n, scatter.total)
         mean = scatter.total / counts
         variance = np.maximum(scatter.squares / counts - mean**2, 0)
         found = np.ones(len(self))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.expressions import NUMBER, TRUTH, Expression, normalised, parse
+from mechscreen.expressions import NUMBER, TRUTH, Expression, parse, parts
 from mechscreen.models import Outputs
 from mechscreen.objectives.base import IntArray
 from mechscreen.objectives.features import ALL, FEATURES, kinds_of, values_of
@@ -76,11 +75,8 @@ class Conditions:
         kinds = kinds_of(self._bound[0])
         found: dict[str, None] = {}
         for text in self._texts.values():
-            for node in ast.walk(ast.parse(normalised(text), mode="eval")):
-                if not isinstance(node, ast.Call | ast.Name | ast.Attribute):
-                    continue
-                name = ast.unparse(node)
-                called = FEATURES.get(name.partition("(")[0]) if isinstance(node, ast.Call) else None
+            for name in parts(text):
+                called = FEATURES.get(name.partition("(")[0]) if "(" in name else None
                 if kinds.get(name) == NUMBER or (called is not None and called.gives == NUMBER):
                     found.setdefault(name)
         return tuple(found)
