@@ -26,20 +26,7 @@ from mechscreen.runs.advice import ALIKE, by_model, compare
 from mechscreen.runs.forecast import forecast, without_studies
 from mechscreen.runs.plan import measure
 
-REPRESSILATOR = """
-model repressilator
-  compartment cell = 1;
-  species A in cell, B in cell, C in cell;
-  A = 5; B = 1; C = 0;
-  alpha = 50; n = 3; decay = 1;
-  J1: -> A; alpha / (1 + C^n);
-  J2: A -> ; decay * A;
-  J3: -> B; alpha / (1 + A^n);
-  J4: B -> ; decay * B;
-  J5: -> C; alpha / (1 + B^n);
-  J6: C -> ; decay * C;
-end
-"""
+ROOT = Path(__file__).parents[1]
 OWN = '''
 import numpy as np
 from mechscreen import Model, Output, Parameter, ParameterSpace, Solution
@@ -82,7 +69,7 @@ EMULATORS = {"members": 3, "architecture": {"network": "dense", "width": 128, "b
 
 def campaigns(folder: Path, share: float) -> dict[str, dict[str, Any]]:
     """Return the three configurations, with screens of so large a share of their whole size."""
-    (folder / "repressilator.ant").write_text(REPRESSILATOR)
+    shutil.copy(ROOT / "examples" / "repressilator.ant", folder)
     (folder / "own.py").write_text(OWN)
 
     def sized(sets: int) -> dict[str, int]:

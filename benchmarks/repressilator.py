@@ -21,20 +21,6 @@ import yaml
 from mechscreen.schemas.screen import ScreenSummary
 
 ROOT = Path(__file__).parents[1]
-ANTIMONY = """\
-model repressilator
-  compartment cell = 1;
-  species A in cell, B in cell, C in cell;
-  A = 5; B = 1; C = 0;
-  alpha = 50; n = 3; decay = 1;
-  J1: -> A; alpha / (1 + C^n);
-  J2: A -> ; decay * A;
-  J3: -> B; alpha / (1 + A^n);
-  J4: B -> ; decay * B;
-  J5: -> C; alpha / (1 + B^n);
-  J6: C -> ; decay * C;
-end
-"""
 PERIOD, AMPLITUDE = "period(A, after=50)", "amplitude(A, after=50)"
 OBJECTIVE = {
     "name": "conditions",
@@ -87,7 +73,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "repressilator.ant").write_text(ANTIMONY)
+    shutil.copy(ROOT / "examples" / "repressilator.ant", folder)
     snakemake = shutil.which("snakemake") or str(Path(sys.executable).parent / "snakemake")
     found = {}
     for by in ("model", "emulators"):

@@ -11,20 +11,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
 EXAMPLE = f"{ROOT / 'examples/stripe.py'}"
-REPRESSILATOR = """
-model repressilator
-  compartment cell = 1;
-  species A in cell, B in cell, C in cell;
-  A = 5; B = 1; C = 0;
-  alpha = 50; n = 3; decay = 1;
-  J1: -> A; alpha / (1 + C^n);
-  J2: A -> ; decay * A;
-  J3: -> B; alpha / (1 + A^n);
-  J4: B -> ; decay * B;
-  J5: -> C; alpha / (1 + B^n);
-  J6: C -> ; decay * C;
-end
-"""
+REPRESSILATOR = (ROOT / "examples/repressilator.ant").read_text()
 STRIPE = {
     "name": "small",
     "seed": 7,

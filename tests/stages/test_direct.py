@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from deadlines import StopAfter
 from mechscreen import resumable, storage
 from mechscreen.campaign import NOT_SIMULATED, Campaign
 from mechscreen.errors import InputError, ModelError
@@ -144,22 +145,6 @@ def test_a_block_is_the_same_with_one_two_and_three_ranks(noisy, mpiexec, tmp_pa
     assert process.returncode == 0, said
     contents = [(tmp_path / f"{ranks}.h5").read_bytes() for ranks in (1, 2, 3)]
     assert contents[0] == contents[1] == contents[2]
-
-
-class StopAfter:
-    """A deadline that is reached after some looks."""
-
-    reason = "the time limit is near"
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def reached(self):
-        self.looks -= 1
-        return self.looks < 0
-
-    def overdue(self):
-        return False
 
 
 def test_an_interrupted_block_is_continued_to_the_same_bytes_and_simulates_nothing_twice(noisy, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from scipy.signal import find_peaks
 
+from deadlines import StopAfter
 from mechscreen import storage
 from mechscreen.errors import InputError, ModelError
 from mechscreen.ranks import Interrupted
@@ -20,19 +21,6 @@ from mechscreen.stages import screen as stage
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.tally import random_keys
-
-
-class StopAfter:
-    """A deadline that is reached after some looks."""
-
-    reason = "the time limit is near"
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def reached(self):
-        self.looks -= 1
-        return self.looks < 0
 
 
 def rings_by_scipy(profile):

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deadlines import StopAfter
 from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
@@ -82,22 +83,6 @@ def wait_for(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.02)
-
-
-class StopAfter:
-    """A deadline that is reached after some looks."""
-
-    reason = "the time limit is near"
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def reached(self):
-        self.looks -= 1
-        return self.looks < 0
-
-    def overdue(self):
-        return False
 
 
 @pytest.fixture(scope="module")
