@@ -172,7 +172,7 @@ def test_hits_are_what_the_model_says_and_are_told_by_names_with_what_follows_fr
         rows = list(csv.DictReader(stream))
     assert {row["strain"] for row in rows} <= {"wild", "mutant", "double"}
     for row in rows[:20]:
-        assert float(row["loss"]) == pytest.approx(float(row["gain"]) * float(row["ratio"]), rel=1e-6)
+        assert float(row["loss"]) == pytest.approx(float(row["gain [1/s]"]) * float(row["ratio"]), rel=1e-6)
         assert row["strain"] == "wild" or float(row["n"]) > 1
 
 
