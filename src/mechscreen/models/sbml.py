@@ -70,6 +70,15 @@ class _Selected:
         return 1 if self.is_density else self.output.size
 
 
+@dataclass(frozen=True)
+class _Together:
+    """Outputs that one run of the engine has: their places, what it calls them, and whether they are steady states."""
+
+    places: list[int]
+    selections: list[str]
+    steady: bool
+
+
 class SBMLModel(Model):
     """A model from a file.
 
@@ -177,15 +186,16 @@ class SBMLModel(Model):
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
         """Solve the model; see `Model.solve`."""
         found = {output.name: np.full((len(parameters), *output.shape), np.nan) for output in self.outputs}
+        flat = [values.reshape(len(parameters), -1) for values in found.values()]
         reasons = [""] * len(parameters)
-        for row, (values, seed) in enumerate(zip(parameters, seeds, strict=True)):
+        for row, (own, seed) in enumerate(zip(parameters, seeds, strict=True)):
             try:
-                solved, reasons[row] = self._solve_one(values, seed)
+                solved, reasons[row] = self._solve_one(own, seed)
             except RuntimeError as error:
                 reasons[row] = first_line(error)
                 continue
-            for output, of_it in zip(self.outputs, solved, strict=True):
-                found[output.name][row] = of_it.reshape(output.shape)
+            for of_output, values in zip(flat, solved, strict=True):
+                of_output[row] = values
         return Solution(found, reasons)
 
     def sbml_of(self, values: FloatArray) -> str:
@@ -195,6 +205,8 @@ class SBMLModel(Model):
 
     def _solve_one(self, values: FloatArray, seed: np.uint64) -> tuple[list[FloatArray], str]:
         """Return the values of each output, one after the other, and why one has none."""
+        if self._method == "ode":
+            return self._run(values, seed), ""
         seeds = split_mix(seed, np.arange(self._trajectories, dtype=np.uint64))
         if not self._of_means:
             return self._run(values, seeds[0]), ""
@@ -219,31 +231,38 @@ class SBMLModel(Model):
     def _run(self, values: FloatArray, seed: np.uint64) -> list[FloatArray]:
         """Return what one trajectory has of each that is selected, (its size,)."""
         found: list[FloatArray] = [np.empty(0)] * len(self._selected)
-        for dose in dict.fromkeys(selected.dose for selected in self._selected):
+        for dose, asked in self._asked.items():
             engine = self._engines[dose.parameter if dose else None]
             grid = self._grid if dose is None else self._grid[-1:]
             runs = [(values, seed)]
             if dose is not None:
                 seeds = split_mix(seed, np.arange(len(dose.values), dtype=np.uint64))
                 runs = [(np.append(values, amount), own) for amount, own in zip(dose.values, seeds, strict=True)]
-            of_dose = {k: selected for k, selected in enumerate(self._selected) if selected.dose == dose}
-            parts: dict[int, list[Any]] = {k: [] for k in of_dose}
+            parts: dict[int, list[FloatArray]] = {k: [] for together in asked for k in together.places}
             for at, own in runs:
                 engine.begin(at)
-                for steady in (False, True):
-                    places = [k for k, selected in of_dose.items() if selected.steady == steady]
-                    selections = [of_dose[k].selection for k in places]
-                    if not places:
-                        continue
-                    if steady:
-                        rows = engine.steady(selections, self._watched, self._steady_within)
+                for together in asked:
+                    if together.steady:
+                        rows = engine.steady(together.selections, self._watched, self._steady_within)
                     else:
-                        rows = engine.run(selections, grid, int(own % np.uint64(_SEEDS)) + 1)
-                    for k, row in zip(places, rows, strict=True):
-                        parts[k].append(row[-1:] if of_dose[k].is_density else row)
+                        rows = engine.run(together.selections, grid, int(own % np.uint64(_SEEDS)) + 1)
+                    for k, row in zip(together.places, rows, strict=True):
+                        parts[k].append(np.atleast_1d(row)[-1:] if self._selected[k].is_density else np.atleast_1d(row))
             for k, several in parts.items():
-                found[k] = np.ravel(several)
+                found[k] = several[0] if len(several) == 1 else np.concatenate(several)
         return found
+
+    @cached_property
+    def _asked(self) -> dict[_Dose | None, list[_Together]]:
+        """What is asked of the engine: time series together, and steady states together, for each dose."""
+        asked: dict[_Dose | None, list[_Together]] = {}
+        for dose in dict.fromkeys(selected.dose for selected in self._selected):
+            for steady in (False, True):
+                of_both = [(k, s) for k, s in enumerate(self._selected) if (s.dose, s.steady) == (dose, steady)]
+                if of_both:
+                    together = _Together([k for k, _ in of_both], [s.selection for _, s in of_both], steady)
+                    asked.setdefault(dose, []).append(together)
+        return asked
 
     @cached_property
     def _engines(self) -> dict[str | None, Engine]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 
@@ -125,13 +126,9 @@ class Engine:
         runner = self._runner
         if grid[-1] == 0:
             return self.now(selections)[:, None]
-        # The model begins at 0.
-        times = grid if grid[0] == 0 else np.concatenate([[0.0], grid])
-        if np.array_equal(times, np.linspace(0, times[-1], len(times))):
-            found = runner.simulate(0.0, times[-1], len(times), list(selections))
-        else:
-            found = runner.simulate(times=times.tolist(), selections=list(selections))
-        return np.asarray(found, dtype=float).T[:, len(times) - len(grid) :]
+        asked, before = _as_asked(np.asarray(grid, dtype=float).tobytes())
+        found = runner.simulate(selections=list(selections), **asked)
+        return np.asarray(found, dtype=float).T[:, before:]
 
     def now(self, selections: Sequence[str]) -> FloatArray:
         """Return what is selected as it is, (selections,)."""
@@ -225,6 +222,17 @@ class Engine:
 
     def _all_of(self, symbols: Iterable[str]) -> FloatArray:
         return np.array([self._runner.getValue(symbol) for symbol in symbols], dtype=float)
+
+
+@lru_cache(maxsize=256)
+def _as_asked(grid: bytes) -> tuple[dict[str, Any], int]:
+    """Return what the engine is told of a grid of times, and how many points come before it: the model begins at 0."""
+    own = np.frombuffer(grid)
+    times = own if own[0] == 0 else np.concatenate([[0.0], own])
+    before = len(times) - len(own)
+    if np.array_equal(times, np.linspace(0, times[-1], len(times))):
+        return {"start": 0.0, "end": float(times[-1]), "points": len(times)}, before
+    return {"times": times.tolist()}, before
 
 
 def selection_of(quantity: Quantity) -> str:
