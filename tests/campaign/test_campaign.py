@@ -172,6 +172,17 @@ def test_every_key_is_explained_in_config_readme():
         ("emulators.architecture", {"width": 8}, "'emulators.architecture' is {'width': 8}: unable to extract tag"),
         ("emulators.architecture", "dense", "'emulators.architecture' is 'dense'"),
         ("emulators.training.epochs", "many", "'emulators.training.epochs' is 'many'"),
+        (
+            "validation",
+            {"confirm": "klass"},
+            "'validation.confirm' is of no form that is valid here (What confirms a hit",
+        ),
+        ("model.emulate", 3, "'model.emulate' is of no form that is valid here (Let networks learn features"),
+        (
+            "model.parameters",
+            {"K_on": {"prior": {"name": "normal", "mean": 1}}},
+            "unknown key 'model.parameters.K_on.prior.mean' (valid here: name, loc, scale, s, a, b)",
+        ),
         ("simulations.count", 0, "'simulations.count' is 0: input should be greater than or equal to 1"),
         ("simulations.count", 105, "count 105 is not a multiple of shard_size 10 (nearest: 100)"),
         ("screen.count", 1050, "count 1050 is not a multiple of block_size 100"),

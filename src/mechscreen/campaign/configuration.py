@@ -48,7 +48,7 @@ class Configuration(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
-            raise InputError("\n".join(lines)) from None
+            raise InputError("\n".join(dict.fromkeys(lines))) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -13,9 +14,14 @@ from mechscreen.registry import NETWORKS
 
 
 def describe(item: Mapping[str, Any], root: type[BaseModel]) -> str:
-    """Turn one of pydantic's errors about `root` into a line for people."""
-    model, keys = _locate(item["loc"], root)
+    """Turn one of pydantic's errors about `root` into a line for people.
+
+    What fits none of several forms has an error for each; they are described alike.
+    """
+    model, keys, of_forms = _locate(item["loc"], root)
     path = ".".join(str(key) for key in keys) or "(top level)"
+    if of_forms:
+        return f"'{path}' is of no form that is valid here{_allowed(model, keys)}"
     kind, value = item["type"], item.get("input")
     if kind == "extra_forbidden":
         valid = list(model.model_fields) if model else []
@@ -38,12 +44,19 @@ def _allowed(model: type[BaseModel] | None, keys: list[str | int]) -> str:
     return f" ({field.description})" if field is not None and field.description else ""
 
 
-def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, list[str | int]]:
-    """Return the model that an error's last key belongs to, and the keys without pydantic's union tags."""
+def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, list[str | int], bool]:
+    """Return the model that an error's last key belongs to, and the keys without pydantic's names of forms.
+
+    The keys end at a value that may have one of several forms; whether they do comes third.
+    """
     here: Any = root
     owner: type[BaseModel] | None = None
     keys: list[str | int] = []
     for part in loc:
+        forms = _forms(here)
+        if len(forms) > 1:
+            return owner, keys, True
+        here = forms[0]
         if here is Network:
             here = NETWORKS.get(str(part))
             continue
@@ -54,7 +67,16 @@ def _locate(loc: tuple[str | int, ...], root: type[BaseModel]) -> tuple[type[Bas
             here = field.annotation if field else None
         else:
             here = get_args(here)[1 if get_origin(here) is dict else 0] if get_origin(here) in (dict, tuple) else None
-    return owner, keys
+    return owner, keys, False
+
+
+def _forms(annotation: Any) -> list[Any]:
+    """Return what a value may be, beside nothing."""
+    if get_origin(annotation) is Annotated:
+        return _forms(get_args(annotation)[0])
+    if get_origin(annotation) not in (Union, UnionType):
+        return [annotation]
+    return [form for form in get_args(annotation) if form is not NoneType]
 
 
 def _is_model(annotation: Any) -> bool:
