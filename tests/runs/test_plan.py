@@ -70,7 +70,8 @@ def busy(busy_file, quick):
 
 def test_a_simulation_is_measured_and_a_wrong_estimate_is_said(busy):
     seconds, trial = planning.sample_seconds(busy())
-    assert seconds == pytest.approx(0.05, rel=0.4)
+    assert seconds.each == pytest.approx(0.05, rel=0.4)
+    assert seconds.of_many == seconds.each
     assert not trial.trouble()
     said = planning.plan(busy())
     assert "The model says seconds = 100" in said
@@ -90,7 +91,7 @@ def test_a_model_that_fails_for_all_samples_is_said_and_forecast_by_its_own_seco
 
 def test_a_model_without_solutions_is_measured_and_said(busy):
     seconds, trial = planning.sample_seconds(busy("has no solution"))
-    assert seconds == pytest.approx(0.05, rel=0.4)
+    assert seconds.each == pytest.approx(0.05, rel=0.4)
     assert "samples has a solution, most often: " in trial.trouble()
 
 
@@ -105,7 +106,7 @@ def test_reasons_that_hold_numbers_of_the_samples_count_as_one(busy):
 def test_samples_that_hang_at_times_count_with_the_time_they_are_given(busy, monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_SECONDS", 3.0)
     seconds, trial = planning.sample_seconds(busy("hangs at times", sample_time_limit=0.5))
-    assert 0.05 < seconds < 0.6
+    assert 0.05 < seconds.each < 0.6
     assert not trial.trouble()
 
 

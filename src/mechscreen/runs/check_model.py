@@ -21,7 +21,7 @@ from mechscreen.progress import format_duration
 from mechscreen.reasons import Reasons
 from mechscreen.runs.advice import advise
 from mechscreen.runs.forecast import typical_speeds
-from mechscreen.runs.plan import sample_seconds
+from mechscreen.runs.plan import SampleSeconds, sample_seconds
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.validation import Share
 from mechscreen.spaces import Sampler
@@ -120,10 +120,9 @@ def check_model(campaign: Campaign, sets: int) -> str:
                 + "; ".join(_failures(found))
             )
         again = _again(model, parameters, seeds, found)
-    each, of_many = found.seconds / sets, False
-    if found.seconds < _QUICK:
-        # Of so few, most of the time is the call's.
-        each, of_many = sample_seconds(campaign)[0] or each, True
+    # Of few that are quick, most of the time is the call's.
+    of_many = sample_seconds(campaign)[0] if found.seconds < _QUICK else None
+    seconds = of_many or SampleSeconds(found.seconds / sets, found.seconds / sets)
     warnings = [*_of_failures(found), *again.warnings, *_of_outputs(campaign, found)]
     objective, unlabelled = _classes(campaign, found)
     warnings += unlabelled
@@ -139,13 +138,14 @@ def check_model(campaign: Campaign, sets: int) -> str:
         f"Simulated: {found.ok.sum():,} of {sets:,}" + "".join(f"; {text}" for text in _failures(found)),
         again.determinism,
         again.rows,
-        f"Time: {_short(each)} for a parameter set{' of many in one call' if of_many else ''}{_whole(campaign, each)}",
+        f"Time: {_short(seconds.each)} for a parameter set{' of many in one call' if of_many else ''}"
+        + _whole(campaign, seconds),
         "",
         f"Classes of {campaign.screen.objective.name}, with 95 % intervals of their shares",
         _indented(objective),
         "",
         "Does an emulator pay? "
-        + advise(campaign, replace(typical_speeds(campaign), sample=each))
+        + advise(campaign, replace(typical_speeds(campaign), sample=seconds.each, of_many=seconds.of_many))
         + " (Networks at typical speeds; mechscreen plan measures them.)",
         "",
         *([f"WARNING: {warning}" for warning in warnings] or ["Nothing to warn of."]),
@@ -318,14 +318,13 @@ def _classes(campaign: Campaign, found: Found) -> tuple[str, list[str]]:
     return told, []
 
 
-def _whole(campaign: Campaign, each: float) -> str:
+def _whole(campaign: Campaign, seconds: SampleSeconds) -> str:
     """Return what the campaign's simulations take then."""
     if campaign.by_model:
-        return (
-            f"; the screen's {campaign.screen.count:,} take {format_duration(campaign.screen.count * each)} of a core"
-        )
+        sets = campaign.screen.count
+        return f"; the screen's {sets:,} take {format_duration(sets * seconds.of_many)} of a core"
     simulations = campaign.simulations.count
-    return f"; the campaign's {simulations:,} simulations take {format_duration(simulations * each)} of a core"
+    return f"; the campaign's {simulations:,} simulations take {format_duration(simulations * seconds.each)} of a core"
 
 
 def _short(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, t
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.dataset import doubts_of
 from mechscreen.spaces import Sampler
-from mechscreen.stages.simulate import Simulator, simulating
+from mechscreen.stages.direct import largest_call
+from mechscreen.stages.simulate import BLOCK_SECONDS, LARGEST_BLOCK, Simulator, simulating
 from mechscreen.stages.table import START_SECONDS, Speeds
 
 MEASURED_SECONDS = 3.0
@@ -85,7 +87,8 @@ def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:
         Sentences on samples that fail, and on too few.
     """
     typical = typical_speeds(campaign)
-    sample, trial = sample_seconds(campaign)
+    simulated, trial = sample_seconds(campaign)
+    sample = None if simulated is None else simulated.each
     looking = looking_seconds(campaign, trial)
     training, prediction, gpu_step, start = _network_seconds(campaign)
     speeds = Speeds(
@@ -95,6 +98,7 @@ def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:
         gpu_step or typical.gpu_step,
         typical.looking if looking is None else looking,
         START_SECONDS + start,
+        None if simulated is None else simulated.of_many,
     )
     return speeds, sample, gpu_step is not None, [*filter(None, [trial.trouble()]), *_doubts(campaign, trial)]
 
@@ -130,8 +134,24 @@ def looking_seconds(campaign: Campaign, trial: Trial) -> float | None:
     return _repeat(look, time.process_time) / _LOOKED_AT
 
 
-def sample_seconds(campaign: Campaign) -> tuple[float | None, Trial]:
-    """Return the seconds of a simulation on a core, from parameter sets of the campaign, and what became of them.
+@dataclass(frozen=True)
+class SampleSeconds:
+    """Seconds of a simulation on a core, in calls as large as those of jobs.
+
+    Attributes
+    ----------
+    each
+        In the calls of simulations.
+    of_many
+        In the larger ones of a screen by the model.
+    """
+
+    each: float
+    of_many: float
+
+
+def sample_seconds(campaign: Campaign) -> tuple[SampleSeconds | None, Trial]:
+    """Return the seconds of a simulation, from parameter sets of the campaign, and what became of them.
 
     No seconds where all that are tried fail. Those that fail count like others, since a campaign pays for them too.
     """
@@ -146,18 +166,45 @@ def sample_seconds(campaign: Campaign) -> tuple[float | None, Trial]:
             start += 1
             if start == _ATTEMPTS or time.monotonic() >= end:
                 return None, trial
-        start, size = start + 1, 1
-        while True:
-            begin = clock()
-            worked = trial.simulate(start, start + size)
-            seconds = clock() - begin
-            # The next ones each time, since some take longer.
-            start += size
+        calls = Calls(trial, start + 1, clock)
+        each = calls.seconds(LARGEST_BLOCK)
+        # Of a slow model, no call is larger.
+        of_many = calls.seconds(largest_call(campaign)) if calls.size >= LARGEST_BLOCK else each
+        return SampleSeconds(each, of_many), trial
+
+
+class Calls:
+    """Calls of a model with more and more samples, the next ones each time, since some take longer.
+
+    Parameters
+    ----------
+    trial
+        What simulates them.
+    start
+        Number of the first.
+    clock
+        What times them.
+    """
+
+    def __init__(self, trial: Trial, start: int, clock: Callable[[], float]) -> None:
+        self._trial, self._start, self._clock = trial, start, clock
+        self.size = 1
+
+    def seconds(self, largest: int) -> float:
+        """Return the mean seconds of a sample in calls of up to `largest`, each as long as those of jobs at most."""
+        spent, samples = 0.0, 0
+        while spent < MEASURED_SECONDS:
+            begin = self._clock()
+            worked = self._trial.simulate(self._start, self._start + self.size)
+            taken = self._clock() - begin
+            self._start += self.size
             if not worked:
-                return trial.seconds_one_by_one(start, clock), trial
-            if seconds > MEASURED_SECONDS / 2:
-                return seconds / size, trial
-            size *= 2
+                return self._trial.seconds_one_by_one(self._start, self._clock)
+            grows = 2 * self.size <= largest and 2 * taken <= BLOCK_SECONDS
+            # Smaller calls say nothing of those of jobs.
+            spent, samples = (0.0, 0) if grows else (spent + taken, samples + self.size)
+            self.size *= 2 if grows else 1
+        return spent / samples
 
 
 class Trial:

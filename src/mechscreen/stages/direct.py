@@ -19,6 +19,7 @@ from mechscreen.stages import simulate
 from mechscreen.tally import Counts, Failures, Hits
 
 if TYPE_CHECKING:
+    from mechscreen.campaign import Campaign
     from mechscreen.stages.screen import Batch, Search
 
 STREAM = "screen seeds"
@@ -29,6 +30,11 @@ _LARGEST, _VALUES = 8192, 2**23
 _ENOUGH_ALIKE = 64
 """First samples of a rank that fail alike by a mistake of the code show that all will; of so many ranks, one may meet
 several by chance."""
+
+
+def largest_call(campaign: Campaign) -> int:
+    """Return how many samples a screen by the model simulates in one call, at most."""
+    return max(1, min(_LARGEST, _VALUES // math.prod(campaign.outputs.shape)))
 
 
 class Direct:
@@ -46,8 +52,7 @@ class Direct:
 
     def batches(self, start: int, done: NDArray[np.bool_], ranks: int) -> Iterator[Batch]:
         """Yield what is missing of the samples from `start` on, in pieces that take about a second."""
-        largest = max(1, min(_LARGEST, _VALUES // math.prod(self._search.campaign.outputs.shape)))
-        self._blocks = simulate.Blocks(np.flatnonzero(~done), ranks, largest)
+        self._blocks = simulate.Blocks(np.flatnonzero(~done), ranks, largest_call(self._search.campaign))
         for rows in self._blocks:
             for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
                 yield start + int(run[0]), start + int(run[-1]) + 1

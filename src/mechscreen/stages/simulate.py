@@ -39,9 +39,10 @@ from mechscreen.tables import read_parameters
 log = logging.getLogger(__name__)
 
 _STREAM = "simulations"
-_BLOCK_SECONDS = 1.0
+BLOCK_SECONDS = 1.0
 """What a block should take: long beside a message, short beside the time that a cluster gives after its notice."""
-_LARGEST_BLOCK = 64
+LARGEST_BLOCK = 64
+"""Samples of a shard that are simulated in one call, at most."""
 _REASON_LENGTH = 200
 
 _MISTAKES = (
@@ -408,7 +409,7 @@ def run_task(task: Task, check: Callable[[], object], ranks: Ranks, deadline: De
 class Blocks:
     """Cuts row numbers into blocks that take about the same time, smaller towards the end so that no rank idles."""
 
-    def __init__(self, rows: NDArray[np.int64], ranks: int, largest: int = _LARGEST_BLOCK) -> None:
+    def __init__(self, rows: NDArray[np.int64], ranks: int, largest: int = LARGEST_BLOCK) -> None:
         self._rows = rows
         self._ranks = ranks
         self._largest = largest
@@ -428,7 +429,7 @@ class Blocks:
     def _size(self, left: int) -> int:
         if self._seconds is None:
             return 1
-        wanted = min(self._largest, _BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
+        wanted = min(self._largest, BLOCK_SECONDS / max(self._seconds, 1e-9), left / (4 * self._ranks))
         # A power of two, which suits models that solve several samples at once.
         return 1 << max(0, int(wanted).bit_length() - 1)
 
@@ -536,7 +537,7 @@ def _simulate_into(done: Parts, task: Task, simulator: Simulator, rows: NDArray[
     with suppress(CallFailed):
         done.append((rows, _attempt(task, simulator, rows, task.sensitivity)))
         return
-    size = _LARGEST_BLOCK if len(rows) > _LARGEST_BLOCK else 1
+    size = LARGEST_BLOCK if len(rows) > LARGEST_BLOCK else 1
     for first in range(0, len(rows), size):
         _simulate_into(done, task, simulator, rows[first : first + size])
 

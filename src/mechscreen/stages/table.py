@@ -50,6 +50,8 @@ class Speeds:
         One parameter set of the screen: drawn, labelled by the objective, counted.
     network_start
         Start of a job that loads the network library, and compiles.
+    of_many
+        One simulation in a screen by the model, which makes larger calls than simulations do; None where as `sample`.
     """
 
     sample: float
@@ -58,6 +60,7 @@ class Speeds:
     gpu_step: float
     looking: float = 3e-6
     network_start: float = START_SECONDS
+    of_many: float | None = None
 
 
 @dataclass(frozen=True)
@@ -343,7 +346,8 @@ def _evaluate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 
 
 def _screen_cost(campaign: Campaign, speeds: Speeds) -> Cost:
-    each = speeds.sample if campaign.by_model else campaign.emulators.members * speeds.prediction
+    simulated = speeds.sample if speeds.of_many is None else speeds.of_many
+    each = simulated if campaign.by_model else campaign.emulators.members * speeds.prediction
     return Cost(
         campaign.screen.block_size * (each + speeds.looking),
         1000 if campaign.by_model else 3000,
