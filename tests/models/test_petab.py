@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import solve_ivp
@@ -338,6 +338,8 @@ def test_formulas_mean_what_they_mean_in_python(text):
 
 
 @given(st.text(max_size=12))
+@example("0/0")
+@example("1e999")
 @settings(max_examples=60, deadline=None)
 def test_texts_that_are_no_formulas_are_refused_and_nothing_else_happens(text):
     try:

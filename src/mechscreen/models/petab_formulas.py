@@ -48,8 +48,9 @@ def read_formula(text: Any, where: str) -> Formula:
         raise InputError(f"{where}: is missing; give a formula or a number")
     try:
         expression = sympify_petab(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        # SymPy says nothing of 0/0.
+        reason = " ".join(str(error).split())[:200] or "it has no value"
         raise InputError(f"{where}: '{text}' is no formula that PEtab knows ({reason})") from None
     symbols = sorted(expression.free_symbols, key=str)
     # NumPy's functions alone, names replaced: the text was read by PEtab's grammar, and none of it is run.
