@@ -178,6 +178,12 @@ def test_every_key_is_explained_in_config_readme():
             "'validation.confirm' is of no form that is valid here (What confirms a hit",
         ),
         ("model.emulate", 3, "'model.emulate' is of no form that is valid here (Let networks learn features"),
+        ("model.emulate", {"x": 3}, "'model.emulate.x' is of no form that is valid here (Let networks learn features"),
+        (
+            "validation",
+            {"confirm": {"final(x)": 0}},
+            "'validation.confirm.final(x)' is 0: input should be greater than",
+        ),
         (
             "model.parameters",
             {"K_on": {"prior": {"name": "normal", "mean": 1}}},

@@ -102,7 +102,7 @@ def test_features_within_their_tolerances_confirm_a_hit(screened):
         ({"period(nothing)": 0.1}, "'validation.confirm': 'period\\(nothing\\)': unknown name 'nothing'"),
         ({"steady(signal)": 0.1}, "'validation.confirm': .* is a condition"),
         ({}, "names no feature"),
-        ({"final(signal)": 0}, "greater than 0"),
+        ({"final(signal)": 0}, r"'validation.confirm.final\(signal\)' is 0: input should be greater than 0$"),
     ],
 )
 def test_what_cannot_confirm_a_hit_is_refused(trained, confirm, message):

@@ -47,8 +47,8 @@ class Configuration(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{source}: {describe(item, cls)}" for item in error.errors(include_url=False)]
-            raise InputError("\n".join(dict.fromkeys(lines))) from None
+            lines = [f"{source}: {line}" for line in describe(error.errors(include_url=False), cls)]
+            raise InputError("\n".join(lines)) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
