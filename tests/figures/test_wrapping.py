@@ -28,6 +28,7 @@ def test_lines_fit_and_nothing_is_lost(text, inches):
         ("a line\nand another", "a line\nand another"),
         ("production rate of mRNA", "production\nrate of mRNA"),
         ("a_rather_long_name", "a_rather_\nlong_name"),
+        ("Ceramide.wildtype", "Ceramide.\nwildtype"),
         ("$k_{on}$ [molecules per hour]", "$k_{on}$\n[molecules\nper hour]"),
         ("$\\alpha_{a\\ long\\ formula\\ of\\ one\\ piece}$ x", "$\\alpha_{a\\ long\\ formula\\ of\\ one\\ piece}$\nx"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,12 @@ from numpy.typing import NDArray
 from mechscreen.figures import pairs, style
 from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import count, number
+from mechscreen.figures.wrapping import wrap
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _HEADINGS = ("least error", "1st quartile", "median", "3rd quartile", "largest error")
+_ROW, _ROOM = 1.15, 1.1
+"""Inches: of a row, and for what stands beside it."""
 
 
 @style.styled
@@ -39,7 +41,7 @@ def draw(
     rows = _rows(len(labels), labels, class_names, shown)
     if not rows:
         return style.message("No profiles to show: the test split is empty.")
-    figure = Figure(figsize=(style.WIDTH, 0.75 + 1.15 * len(rows)))
+    figure = Figure(figsize=(style.WIDTH, 0.75 + _ROW * len(rows)))
     axes = figure.subplots(len(rows), len(_QUANTILES), sharey="row", squeeze=False)
     same_grid = len({pair.output.axes for pair in shown}) == 1
     for row, (heading, members, k) in enumerate(rows):
@@ -85,13 +87,11 @@ def _rows(
     if len(shown) > 1:
         return [(_heading(pair), np.arange(n), k) for k, pair in enumerate(shown) if n]
     classes = [(name, np.flatnonzero(labels == k)) for k, name in enumerate(class_names)]
-    return [
-        (f"{textwrap.fill(name, 16)}\nn = {len(members):,}", members, 0) for name, members in classes if len(members)
-    ]
+    return [(f"{wrap(name, _ROOM)}\nn = {len(members):,}", members, 0) for name, members in classes if len(members)]
 
 
 def _heading(pair: Pair) -> str:
-    return textwrap.fill(pair.output.name if pair.output.compare == "shape" else pair.label, 16)
+    return wrap(pair.output.name if pair.output.compare == "shape" else pair.label, _ROOM)
 
 
 def _placed(chosen: NDArray[Any]) -> list[int | None]:

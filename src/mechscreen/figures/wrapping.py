@@ -10,14 +10,14 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 _WORD = re.compile(r"(?:\$[^$]*\$|[^\s$]|\$)+")
-_PART = re.compile(r"[^_/-]*[_/-]+|[^_/-]+")
+_PART = re.compile(r"[^_/.-]*[_/.-]+|[^_/.-]+")
 
 
 def wrap(text: str, inches: float, most: int | None = None, size: str = "axes.labelsize") -> str:
     """Break a text into lines of at most so many inches.
 
-    It is broken at spaces, within a word only where that is too long, and there behind ``_``, ``-`` or ``/`` if there
-    are any. Formulas (``$…$``) stay whole, so that a line with one may be longer.
+    It is broken at spaces, within a word only where that is too long, and there behind ``_``, ``-``, ``/`` or ``.`` if
+    there are any. Formulas (``$…$``) stay whole, so that a line with one may be longer.
 
     Parameters
     ----------
