@@ -10,7 +10,6 @@ took.
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 import yaml
 
 import mechscreen
+from petab_problems import problems
+from repressilator import seconds
 
 
 def main() -> None:
@@ -30,9 +31,8 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=200, help="parameter sets that are simulated")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    for found in sorted(arguments.problems.iterdir()):
-        if found.is_dir():
-            _print(run(found / f"{found.name}.yaml", arguments.folder / found.name, arguments.sets), found.name)
+    for problem in problems(arguments.problems):
+        _print(run(problem, arguments.folder / problem.stem, arguments.sets), problem.stem)
 
 
 def run(problem: Path, place: Path, sets: int) -> Path | str:
@@ -67,10 +67,8 @@ def _print(found: Path | str, name: str) -> None:
         return
     simulations = mechscreen.open(found).simulations
     reasons = Counter(simulations.reason.values[simulations.status.values != "OK"].tolist())
-    rows = [row for path in found.glob("benchmarks/*/*.tsv") for row in csv.DictReader(path.open(), delimiter="\t")]
-    seconds = sum(float(row["s"]) for row in rows)
     share = float((simulations.status == "OK").mean())
-    print(f"| {name} | {share:.1%} of {simulations.sizes['sample']} | {seconds:.0f} s |", flush=True)
+    print(f"| {name} | {share:.1%} of {simulations.sizes['sample']} | {seconds(found):.0f} s |", flush=True)
     for reason, number in reasons.most_common(4):
         print(f"    {number} {reason}", flush=True)
 

@@ -247,7 +247,8 @@ class SBMLModel(Model):
                     else:
                         rows = engine.run(together.selections, grid, int(own % np.uint64(_SEEDS)) + 1)
                     for k, row in zip(together.places, rows, strict=True):
-                        parts[k].append(np.atleast_1d(row)[-1:] if self._selected[k].is_density else np.atleast_1d(row))
+                        series = np.atleast_1d(row)
+                        parts[k].append(series[-1:] if self._selected[k].is_density else series)
             for k, several in parts.items():
                 found[k] = several[0] if len(several) == 1 else np.concatenate(several)
         return found
