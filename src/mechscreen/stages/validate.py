@@ -97,8 +97,9 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
             _summarise(search, table, screened, found, training).write(campaign.paths.validation_summary)
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             table.write(campaign.paths.validation_hits, provenance(campaign, "validation"))
-            storage.remove(task.path)
+            # What took longest goes last: if a removal fails, the next attempt still finds it.
             storage.remove(of_misses.path)
+            storage.remove(task.path)
             log.info(
                 "validate: of %d simulated hits %d are confirmed, %d are within RMSE %g, %d are of the same class",
                 len(table),
