@@ -1,7 +1,7 @@
 from mechscreen.campaign import Campaign
 from snakemake.utils import min_version
 
-min_version("9.5")
+min_version("9.20")
 
 
 include: "workflow/rules/common.smk"
@@ -14,6 +14,7 @@ paths = results_of(campaign)
 FORECAST = {step.rule.name: step for step in forecast(campaign)}
 see_folders([step.rule for step in FORECAST.values()])
 if workflow.is_main_process:
+    see_resources()
     print(one_line(campaign.name, FORECAST.values()), file=sys.stderr)
 
 

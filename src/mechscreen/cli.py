@@ -15,15 +15,21 @@ import click
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
-from mechscreen.errors import InputError, MechscreenError, OutOfMemoryError, StorageError, as_told, nearest
+from mechscreen.errors import (
+    EXIT_UNFINISHED,
+    InputError,
+    MechscreenError,
+    OutOfMemoryError,
+    StorageError,
+    as_told,
+    nearest,
+)
 from mechscreen.extras import what_to_install
 from mechscreen.progress import printable
 from mechscreen.ranks import ALONE, Deadline, Interrupted, Ranks
 from mechscreen.version import __version__
 
 EXIT_WRONG = 1
-EXIT_UNFINISHED = 75
-"""EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
 
 
 class _Group(click.Group):

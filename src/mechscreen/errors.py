@@ -17,6 +17,9 @@ EXIT_INPUT = 2
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the environment is at fault, and the same command may go on once it is mended."""
 
+EXIT_UNFINISHED = 75
+"""EX_TEMPFAIL of sysexits.h: stopped by a time limit or signal, with a partial file that the next attempt continues."""
+
 REMAKE = "remove it and run the command that makes it again"
 """What to do about a file that is wrong."""
 

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -65,3 +66,10 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path, content):
 def test_there_is_none_before_the_first(tmp_path):
     assert driver.latest(tmp_path) is None
     assert not driver.is_alive(tmp_path)
+
+
+def test_names_of_jobs_tell_campaigns_of_one_name_apart_and_are_such_as_slurm_takes():
+    names = [driver.job_prefix(f"/data/{folder}/results/rings of colonies.v2") for folder in ("a", "b")]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch(r"rings-of-colonies-v2-[0-9a-f]{12}", name) for name in names)
+    assert len(driver.job_prefix("/results/" + "x" * 200)) <= 50

@@ -143,7 +143,7 @@ def test_a_study_is_told_of_where_it_has_begun(study):
     write_text(log, "mechscreen: the loss is nan\n")
     said = status(study.paths.root)
     assert "train_on_samples   0 of 6 done, 1 stopped" in said
-    assert f"  {log}\n    mechscreen: the loss is nan" in said
+    assert f"  {log}\n    wrong input or model: the loss is nan" in said
     assert "measure_learning   0 of 1 done" in said
 
 

@@ -62,13 +62,19 @@ def slurm(tmp_path, monkeypatch):
     folder.mkdir()
     called = folder / "called"
     called.touch()
-    for name, does in {"squeue": f"grep -q ^scancel {called} || echo 41 42", "scancel": ":"}.items():
+    for name, does in {"squeue": SQUEUE.format(called=called, names=folder / "names"), "scancel": ":"}.items():
         script = folder / name
         script.write_text(f'#!/bin/bash\n{does}\nprintf "%s" {name} >> {called}; printf " [%s]" "$@" >> {called}\n')
         script.write_text(script.read_text() + f"echo >> {called}\n")
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return called
+
+
+SQUEUE = """
+if [[ "$*" == *--format=%j* ]]; then cat {names} 2>/dev/null
+else grep -q ^scancel {called} || echo 41 42; fi
+"""
 
 
 def recovered(root):
@@ -96,6 +102,15 @@ def test_jobs_processes_and_locks_of_a_killed_run_are_ended_from_anywhere(
     assert f"unlocked {tmp_path}" in said
     assert locks(tmp_path) == []
     assert "simulate_shard     0 of 3 done" in said
+
+
+def test_jobs_are_found_by_the_campaign_in_their_names_where_the_log_is_lost(campaign, killed, slurm):
+    root = campaign.paths.root
+    edit(root, log="")
+    ours = f"{driver.job_prefix(str(root.resolve()))}_{UUID}"
+    (slurm.parent / "names").write_text(f"another-0123456789ab_{UUID}\n{ours}\n{ours}\n")
+    assert f"cancelling 2 jobs of SLURM run {ours}: 41 42" in recovered(root)
+    assert slurm.read_text().count("scancel") == 1
 
 
 def test_recover_of_a_copy_leaves_the_original_alone(campaign, tmp_path, killed, slurm):
@@ -188,7 +203,7 @@ def test_processes_of_another_number_or_host_live_on(campaign, killed):
 def test_a_name_that_is_none_of_a_run_cancels_nothing(campaign, tmp_path, killed, slurm, name):
     (tmp_path / ".snakemake/log/x.log").write_text(f"SLURM run ID: {name}\n")
     recovered(campaign.paths.root)
-    assert slurm.read_text() == ""
+    assert "scancel" not in slurm.read_text()
 
 
 def test_a_log_that_is_a_pipe_holds_nobody_up(campaign, tmp_path, killed):

@@ -1,11 +1,15 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
+from mechscreen.runs.causes import Cause
+from mechscreen.runs.failures import Failure, note
 from mechscreen.runs.jobs import at_work, benchmark_file, log_file, rules
-from mechscreen.runs.status import failures, status
+from mechscreen.runs.status import MOST_LISTED, failures, status
 
 
 def log_of(campaign, verb, job, text=""):
@@ -33,7 +37,7 @@ def test_done_running_and_stopped_jobs_are_told_apart(campaign):
         said = status(campaign.paths.root)
     assert "simulate_shard     1 of 3 done, 1 running, 1 stopped" in said
     assert f"running:\n  {running}\n    simulate shard-00002: 40/100 samples" in said
-    assert "    MemoryError: too much" in said
+    assert "    lack of memory: MemoryError: too much" in said
     assert "train_member       0 of 2 done" in said
 
 
@@ -57,7 +61,7 @@ def test_failures_end_with_the_way_on(campaign):
     with driver.begin(campaign.paths.root, None):
         log_of(campaign, "train", "member-1", "mechscreen: the loss is nan\n")
         said = failures(campaign.paths.root)
-    assert "mechscreen: the loss is nan" in said
+    assert "wrong input or model: the loss is nan" in said
     assert said.splitlines()[-1].startswith("To continue, once that is put right: ")
 
 
@@ -73,10 +77,43 @@ def test_a_log_without_a_line_is_said_to_be_empty(campaign):
 
 def test_many_stopped_jobs_are_counted(campaign):
     for name in ("shard-00000", "shard-00001", "shard-00002"):
-        log_of(campaign, "simulate", name, "x\n")
-    for name in rules(campaign)[-2].targets:
-        log_of(campaign, "report", name, "x\n")
-    assert "  and 3 more" in status(campaign.paths.root)
+        log_of(campaign, "simulate", name, f"{name} is odd\n")
+    figures = rules(campaign)[-2].targets
+    for name in figures:
+        log_of(campaign, "report", name, f"{name} is odd\n")
+    assert f"  and {3 + len(figures) - MOST_LISTED} more" in status(campaign.paths.root)
+
+
+def test_jobs_that_stopped_for_the_same_reason_are_told_of_once(campaign):
+    first = log_of(campaign, "simulate", "shard-00000", "mechscreen: out of memory: give the job more memory\n")
+    for name in ("shard-00001", "shard-00002"):
+        log_of(campaign, "simulate", name, "mechscreen: out of memory: give the job more memory\n")
+    said = status(campaign.paths.root)
+    assert f"  {first} and 2 more, alike\n    lack of memory: out of memory: give the job more memory" in said
+    assert said.count("out of memory") == 1
+
+
+def test_what_the_driver_noted_is_told_unless_the_log_is_of_a_later_attempt(campaign):
+    root = campaign.paths.root
+    with driver.begin(root, None):
+        log = log_of(campaign, "simulate", "shard-00000", "simulate shard-00000: 40/100 samples\n")
+        noted = Failure(
+            run=driver.this_run(),
+            at=time.time(),
+            rule="simulate_shard",
+            verb="simulate",
+            job="shard-00000",
+            wildcards={"shard": "00000"},
+            attempt=1,
+            cause=Cause.NODE,
+            said="",
+            asked_by=("config.yaml:3: slurm_account: nobody",),
+        )
+        note(root, noted)
+        said = status(root)
+        assert f"  {log}\n    the node failed\n    asked for by config.yaml:3: slurm_account: nobody" in said
+        os.utime(log, (time.time() + 600, time.time() + 600))
+        assert f"  {log}\n    simulate shard-00000: 40/100 samples" in status(root)
 
 
 def test_a_folder_without_a_campaign_is_named():

@@ -61,11 +61,14 @@ GresTypes=gpu
 SlurmdParameters=config_overrides
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageTRES=gres/gpu
+AccountingStorageEnforce=associations,qos
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={slurmdbd}
 AccountingStoragePass={folder}/munge.socket
 NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus}
+EnforcePartLimits=ALL
 PartitionName=standard Nodes={nodes} Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes={nodes} MaxTime=30 State=UP
 """
 SLURMDBD_CONF = """\
 AuthType=auth/munge
@@ -155,6 +158,18 @@ class Cluster:
         daemon = self._daemons.pop(node)
         daemon.kill()
         daemon.wait()
+
+    def kill_controller(self) -> None:
+        """Kill the controller with 9; jobs go on, and nobody answers."""
+        daemon = self._daemons.pop("slurmctld")
+        daemon.kill()
+        daemon.wait()
+
+    def restart_controller(self) -> None:
+        """Start the controller again, which knows what it knew."""
+        self._start("slurmctld", "-D")
+        self._wait(lambda: "is UP" in self._run("scontrol", "ping").stdout, "slurmctld")
+        self._wait(lambda: set(self._states().values()) <= {"idle", "mix", "alloc"}, "the nodes")
 
     def restart_node(self, node: str) -> None:
         """Start the daemon of a node again."""

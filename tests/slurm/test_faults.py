@@ -7,6 +7,7 @@ import time
 import pytest
 
 from disturbed import SAMPLES, Disturbed
+from mechscreen.runs.failures import failures_file
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +102,30 @@ def test_a_killed_slurmd_costs_its_jobs_an_attempt_at_most(cluster, run, undistu
         ended(process, run, undisturbed)
     finally:
         cluster.restart_node(node)
+
+
+def test_a_controller_that_is_gone_while_jobs_run_costs_them_nothing(cluster, run, undisturbed):
+    process = run.start(pause=0.3)
+    run.wait_for_samples(20)
+    cluster.kill_controller()
+    try:
+        time.sleep(90)  # longer than the plugin's own five questions take, 9 s each
+    finally:
+        cluster.restart_controller()
+    ended(process, run, undisturbed)
+    assert not failures_file(run.results).exists()
+
+
+def test_a_controller_that_is_gone_when_jobs_are_submitted_is_waited_for(cluster, run, undisturbed):
+    cluster.kill_controller()
+    try:
+        process = run.start(pause=0)
+        time.sleep(25)  # sbatch gives up after 9 s
+    finally:
+        cluster.restart_controller()
+    said = ended(process, run, undisturbed)
+    assert "Unable to contact slurm controller" in said
+    assert not failures_file(run.results).exists(), "it was never an attempt"
 
 
 def test_a_job_at_its_time_limit_is_continued(run, undisturbed):

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from mechscreen.errors import InputError, MechscreenError, as_told
 from mechscreen.ranks import begin_job
-from mechscreen.runs import driver
+from mechscreen.runs import driver, site
+from mechscreen.runs.asked import check_resources
+from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.unrecorded import check_unrecorded
+from mechscreen.runs.watch import Watch
+from snakemake.logging import logger
 
 # Jobs use the mechscreen and mpiexec of the environment that Snakemake runs in, activated or not. Their output goes to
 # the log and to the screen; on SIGINT and SIGTERM tee lives on until the job, which then saves what it has, closes its
@@ -26,8 +30,9 @@ if workflow.remote_exec:
     begin_job()
 
 
-# What this process holds until it ends.
+# What this process holds until it ends, and what sees its jobs fail.
 HELD = []
+WATCHES = []
 
 
 @contextmanager
@@ -70,12 +75,19 @@ def see_folders(rules):
         check_folders(path.parent for path in files)
 
 
+def see_resources():
+    """See that ranks, memory and time that the profile sets make sense."""
+    with or_stop():
+        check_resources(workflow.resource_settings.overwrite_resources)
+
+
 @cache
 def see_origins():
     """See once that the files that stand there are this campaign's, where Snakemake cannot tell.
 
     Called while jobs are planned: what Snakemake is to do is not known before.
     """
+    name_jobs()
     asked = workflow.dag_settings
     if asked.forceall or not workflow.is_main_process:
         return
@@ -84,6 +96,13 @@ def see_origins():
         check_unrecorded(
             [step.rule for step in FORECAST.values()], again, touched=workflow.touch
         )
+
+
+def name_jobs():
+    """Let the names of jobs on SLURM say whose they are, unless the profile gives them a prefix."""
+    settings = workflow.executor_settings
+    if getattr(settings, "jobname_prefix", None) == "":
+        settings.jobname_prefix = driver.job_prefix(str(paths.root.resolve()))
 
 
 def reads_at_first(rule, job):
@@ -123,6 +142,8 @@ def begin_run(logs):
     with or_stop():
         # The lock ends with this process.
         HELD.append(driver.begin(paths.root, next(iter(logs), None)))
+        WATCHES.append(Watch(workflow, paths.root, driver.this_run(), sys.argv))
+        logger.addHandler(WATCHES[0])
         # Jobs read this resolved copy, so that `--config` overrides reach them too.
         campaign.record()
         # What there is to do, for whoever looks at the folder without the model.
@@ -170,6 +191,41 @@ def benchmark_of(verb, name):
     return str(benchmark_file(paths.root, verb, name))
 
 
-def scaled(value):
-    """Return a resource that grows with each attempt at the job."""
-    return lambda wildcards, attempt: value * attempt
+@cache
+def growth_so_far():
+    """Return what a job of this run can know of the attempts at it before."""
+    return Growth(read_failures(paths.root, driver.this_run()))
+
+
+def growth():
+    if WATCHES:
+        return WATCHES[0].growth
+    return growth_so_far() if workflow.remote_exec else Growth()
+
+
+def memory_of(rule):
+    """Return the memory of a rule's jobs, which grows where an attempt lacked it."""
+
+    def megabytes(wildcards, attempt):
+        times = growth().memory(rule, dict(wildcards.items()))
+        return limits_if(times).memory(FORECAST[rule].megabytes, times)
+
+    return megabytes
+
+
+def minutes_of(rule):
+    """Return the time of a rule's jobs, which grows where an attempt met its limit."""
+
+    def minutes(wildcards, attempt):
+        times = growth().time(rule, dict(wildcards.items()))
+        return limits_if(times).time(FORECAST[rule].minutes, times)
+
+    return minutes
+
+
+def limits_if(times):
+    """Return what the cluster has to give; it is asked only where a job needs more than at first."""
+    on_slurm = (
+        workflow.remote_exec or getattr(workflow.executor_plugin, "name", "") == "slurm"
+    )
+    return site.limits() if times > 1 and on_slurm else site.NONE

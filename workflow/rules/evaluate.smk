@@ -10,8 +10,8 @@ rule evaluate_ensemble:
         benchmark_of("evaluate", "evaluate")
     threads: 2
     resources:
-        mem_mb=scaled(FORECAST["evaluate_ensemble"].megabytes),
-        runtime=scaled(FORECAST["evaluate_ensemble"].minutes),
+        mem_mb=memory_of("evaluate_ensemble"),
+        runtime=minutes_of("evaluate_ensemble"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["evaluate_ensemble"].rule.identity.fingerprint,

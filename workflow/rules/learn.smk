@@ -15,8 +15,8 @@ rule train_on_samples:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=scaled(FORECAST["train_on_samples"].megabytes),
-        runtime=scaled(FORECAST["train_on_samples"].minutes),
+        mem_mb=memory_of("train_on_samples"),
+        runtime=minutes_of("train_on_samples"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["train_on_samples"].rule.identity.fingerprint,
@@ -39,8 +39,8 @@ rule measure_learning:
         benchmark_of("learn", "learn")
     threads: 2
     resources:
-        mem_mb=scaled(FORECAST["measure_learning"].megabytes),
-        runtime=scaled(FORECAST["measure_learning"].minutes),
+        mem_mb=memory_of("measure_learning"),
+        runtime=minutes_of("measure_learning"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["measure_learning"].rule.identity.fingerprint,

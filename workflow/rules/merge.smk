@@ -8,8 +8,8 @@ rule merge_shards:
     benchmark:
         benchmark_of("merge", "merge")
     resources:
-        mem_mb=scaled(FORECAST["merge_shards"].megabytes),
-        runtime=scaled(FORECAST["merge_shards"].minutes),
+        mem_mb=memory_of("merge_shards"),
+        runtime=minutes_of("merge_shards"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["merge_shards"].rule.identity.fingerprint,

@@ -18,8 +18,8 @@ rule draw_figure:
     wildcard_constraints:
         figure="|".join(figure_names(campaign)),
     resources:
-        mem_mb=scaled(FORECAST["draw_figure"].megabytes),
-        runtime=scaled(FORECAST["draw_figure"].minutes),
+        mem_mb=memory_of("draw_figure"),
+        runtime=minutes_of("draw_figure"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["draw_figure"].rule.identity.fingerprint,
@@ -46,8 +46,8 @@ rule write_report:
     benchmark:
         benchmark_of("report", "report")
     resources:
-        mem_mb=scaled(FORECAST["write_report"].megabytes),
-        runtime=scaled(FORECAST["write_report"].minutes),
+        mem_mb=memory_of("write_report"),
+        runtime=minutes_of("write_report"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["write_report"].rule.identity.fingerprint,

@@ -16,8 +16,8 @@ rule screen_block:
     resources:
         mpi="mpiexec",
         tasks=FORECAST["screen_block"].tasks,
-        mem_mb_per_cpu=scaled(FORECAST["screen_block"].megabytes),
-        runtime=scaled(FORECAST["screen_block"].minutes),
+        mem_mb_per_cpu=memory_of("screen_block"),
+        runtime=minutes_of("screen_block"),
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.block),
@@ -40,8 +40,8 @@ rule gather_screen:
     benchmark:
         benchmark_of("screen", "gather")
     resources:
-        mem_mb=scaled(FORECAST["gather_screen"].megabytes),
-        runtime=scaled(FORECAST["gather_screen"].minutes),
+        mem_mb=memory_of("gather_screen"),
+        runtime=minutes_of("gather_screen"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["gather_screen"].rule.identity.fingerprint,

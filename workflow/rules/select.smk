@@ -11,8 +11,8 @@ rule select_shard:
     wildcard_constraints:
         shard=r"\d{5}",
     resources:
-        mem_mb=scaled(FORECAST["select_shard"].megabytes),
-        runtime=scaled(FORECAST["select_shard"].minutes),
+        mem_mb=memory_of("select_shard"),
+        runtime=minutes_of("select_shard"),
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.shard),

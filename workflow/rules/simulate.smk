@@ -16,8 +16,8 @@ rule simulate_shard:
     resources:
         mpi="mpiexec",
         tasks=FORECAST["simulate_shard"].tasks,
-        mem_mb_per_cpu=scaled(FORECAST["simulate_shard"].megabytes),
-        runtime=scaled(FORECAST["simulate_shard"].minutes),
+        mem_mb_per_cpu=memory_of("simulate_shard"),
+        runtime=minutes_of("simulate_shard"),
     params:
         config=paths.campaign,
         number=lambda wildcards: int(wildcards.shard),

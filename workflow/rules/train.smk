@@ -13,8 +13,8 @@ rule train_member:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=scaled(FORECAST["train_member"].megabytes),
-        runtime=scaled(FORECAST["train_member"].minutes),
+        mem_mb=memory_of("train_member"),
+        runtime=minutes_of("train_member"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["train_member"].rule.identity.fingerprint,

@@ -12,8 +12,8 @@ rule validate_hits:
     resources:
         mpi="mpiexec",
         tasks=FORECAST["validate_hits"].tasks,
-        mem_mb_per_cpu=scaled(FORECAST["validate_hits"].megabytes),
-        runtime=scaled(FORECAST["validate_hits"].minutes),
+        mem_mb_per_cpu=memory_of("validate_hits"),
+        runtime=minutes_of("validate_hits"),
     params:
         config=paths.campaign,
         fingerprint=FORECAST["validate_hits"].rule.identity.fingerprint,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -173,6 +175,23 @@ def is_alive(root: Path) -> bool:
     path = record(root)
     # Opening a pipe would wait for who writes to it.
     return path.is_file() and storage.is_held(path)
+
+
+def job_prefix(results: str) -> str:
+    """Return what the names of a campaign's jobs on a cluster begin with: its name, and what tells its folder.
+
+    Parameters
+    ----------
+    results
+        Whole path of the campaign's folder.
+    """
+    name = re.sub(r"[^A-Za-z0-9-]", "-", Path(results).name)[:30]
+    return f"{name}-{hashlib.sha256(results.encode()).hexdigest()[:12]}"
+
+
+def this_run() -> str:
+    """Return the number of the run that this process belongs to; empty outside of one."""
+    return os.environ.get(RUN_VARIABLE, "")
 
 
 def processes(run: Run) -> list[psutil.Process]:

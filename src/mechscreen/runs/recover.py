@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,9 +27,8 @@ _PATIENCE = 90.0
 _POLL = 0.5
 _LARGEST_LOG, _LARGEST_LOCK = 2**26, 2**28
 """Bytes of what is read of Snakemake's."""
-_SLURM_RUN = re.compile(
-    r"SLURM run ID: ((?:[A-Za-z0-9_-]{1,50}_)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\s"
-)
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SLURM_RUN = re.compile(rf"SLURM run ID: ((?:[A-Za-z0-9_-]{{1,50}}_)?{_UUID})\s")
 """As the plugin names a run: a UUID, behind a prefix that the profile may give."""
 
 
@@ -54,9 +53,9 @@ def recover(root: Path, say: Callable[[str], None]) -> None:
         say(printable(f"{root}: no run is recorded"))
     else:
         if run.is_of(root):
-            slurm_run = _slurm_run(run, root)
-            if slurm_run is not None:
-                _cancel_slurm_jobs(slurm_run, run.host, say)
+            slurm_runs = _slurm_runs(run, root)
+            if slurm_runs:
+                _cancel_slurm_jobs(slurm_runs, run.host, say)
             elif run.host != socket.gethostname():
                 say(printable(f"the run was on another machine; to end what it left there, run this on {run.host}"))
             _end_processes(run, say)
@@ -67,16 +66,32 @@ def recover(root: Path, say: Callable[[str], None]) -> None:
     say(status(root))
 
 
-def _cancel_slurm_jobs(name: str, host: str, say: Callable[[str], None]) -> None:
-    """Cancel the jobs that SLURM still has of a run; they are named by what Snakemake calls the run ID."""
+def _cancel_slurm_jobs(names: Sequence[str], host: str, say: Callable[[str], None]) -> None:
+    """Cancel the jobs that SLURM still has of runs; they are named by what Snakemake calls the run ID."""
     if shutil.which("scancel") is None:
         raise InputError(printable(f"the run was on SLURM, which is not here; run this where it started ({host})"))
-    jobs = _slurm_jobs(name)
-    if not jobs:
-        return
-    say(f"cancelling {len(jobs)} jobs of SLURM run {name}: {' '.join(jobs)}")
-    _ask_slurm("scancel", *jobs)
-    _wait(lambda: not _slurm_jobs(name))
+    for name in names:
+        jobs = _slurm_jobs(name)
+        if jobs:
+            say(f"cancelling {len(jobs)} jobs of SLURM run {name}: {' '.join(jobs)}")
+            _ask_slurm("scancel", *jobs)
+    _wait(lambda: not any(map(_slurm_jobs, names)))
+
+
+def _slurm_runs(run: driver.Run, root: Path) -> list[str]:
+    """Return the names that SLURM knows the jobs of a run by: from Snakemake's log and, if it is lost, from SLURM."""
+    logged = _slurm_run(run, root)
+    if logged is not None:
+        return [logged]
+    if not run.results or shutil.which("squeue") is None or shutil.which("scancel") is None:
+        return []
+    ours = re.compile(rf"{re.escape(driver.job_prefix(run.results))}_{_UUID}")
+    try:
+        names = _ask_slurm("squeue", "--noheader", "--me", "--format=%j").split()
+    except InputError:
+        # A machine may have SLURM's commands and no SLURM, and the run none of it.
+        return []
+    return sorted({name for name in names if ours.fullmatch(name)})
 
 
 def _slurm_run(run: driver.Run, root: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 import shlex
 import statistics
 from collections.abc import Sequence
@@ -15,14 +14,18 @@ from mechscreen import storage
 from mechscreen.errors import StorageError
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
+from mechscreen.runs.causes import last_words, lines_of, of_logs
+from mechscreen.runs.failures import Failure, read_failures
 from mechscreen.runs.folder import PlannedRule, read_plan
 from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.records import read_plain
+from mechscreen.runs.watch import end_of
 
 MOST_LISTED = 8
 """Jobs of a kind that are listed one by one."""
-_LAST_BYTES = 4096
-_LONGEST_LINE = 160
+_LONGEST_LINE = 300
+_LATE = 60.0
+"""Seconds that clocks of nodes, of files and of this machine are apart at most."""
 _LARGEST_BENCHMARK = 10**5
 _LONGEST_JOB = 1e9
 """Bytes and seconds that no measurement of a job exceeds."""
@@ -82,8 +85,8 @@ def status(root: Path) -> str:
     lines = [f"{root}: {_driven(root, unfinished=any(item.missing for item in found))}", ""]
     width = max((len(item.rule.rule) for item in found), default=0)
     lines += [f"  {item.rule.rule:{width}}  {_counts(item)}" for item in found]
-    lines += _listed("running", [log for item in found for log in item.running])
-    lines += _listed("stopped before they were done", [log for item in found for log in item.stopped])
+    lines += _running([log for item in found for log in item.running])
+    lines += _stopped(root, [log for item in found for log in item.stopped])
     left = sum(item.missing * item.seconds for item in found)
     side_by_side = sum(len(item.running) for item in found)
     if left:
@@ -97,7 +100,7 @@ def status(root: Path) -> str:
 
 
 def failures(root: Path) -> str:
-    """Return which jobs stopped before they were done, with the last line of each log, and how to go on.
+    """Return which jobs stopped before they were done, why, and how to go on.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def failures(root: Path) -> str:
     """
     stopped = [log for item in progress(root) for log in item.stopped]
     run = driver.latest(root)
-    lines = _listed("stopped before they were done", stopped)[1:]
+    lines = _stopped(root, stopped)[1:]
     if run is not None:
         lines += [f"To continue, once that is put right: {run.command_line}"]
     return _text(lines)
@@ -180,25 +183,50 @@ def _counts(item: RuleStatus) -> str:
     return ", ".join(parts)
 
 
-def _listed(title: str, logs: list[Path]) -> list[str]:
+def _running(logs: Sequence[Path]) -> list[str]:
     if not logs:
         return []
-    lines = ["", f"{title}:"]
+    lines = ["", "running:"]
     for log in logs[:MOST_LISTED]:
         lines += [f"  {log}", f"    {_last_line(log)}"]
-    if len(logs) > MOST_LISTED:
-        lines += [f"  and {len(logs) - MOST_LISTED} more"]
-    return lines
+    return lines + _and_more(len(logs) - MOST_LISTED)
+
+
+def _stopped(root: Path, logs: Sequence[Path]) -> list[str]:
+    """Tell of jobs that stopped: those that did for the same reason together."""
+    if not logs:
+        return []
+    run = driver.latest(root)
+    noted = {(one.verb, one.job): one for one in (read_failures(root, run.number) if run else ())}
+    alike: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+    for log in logs:
+        failure = _latest(noted.get((log.parent.name, log.stem)), log)
+        reason = failure.reason if failure else of_logs(end_of(log))
+        asked_by = failure.asked_by if failure else ()
+        alike.setdefault((_shortened(str(reason)), asked_by), []).append(log)
+    lines = ["", "stopped before they were done:"]
+    for (said, asked_by), of_it in list(alike.items())[:MOST_LISTED]:
+        others = f" and {len(of_it) - 1} more, alike" if len(of_it) > 1 else ""
+        lines += [f"  {of_it[0]}{others}", f"    {said}", *(f"    asked for by {line}" for line in asked_by)]
+    return lines + _and_more(sum(len(of_it) for of_it in list(alike.values())[MOST_LISTED:]))
+
+
+def _latest(failure: Failure | None, log: Path) -> Failure | None:
+    """Return what was noted of a job, unless its log is of a later attempt, of which nothing was."""
+    try:
+        return failure if failure and log.stat().st_mtime <= failure.at + _LATE else None
+    except OSError:
+        return failure
+
+
+def _and_more(number: int) -> list[str]:
+    return [f"  and {number} more"] if number > 0 else []
 
 
 def _last_line(log: Path) -> str:
     """Return the last line that says something, without what steers a terminal."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _LAST_BYTES))
-            text = stream.read().decode("utf-8", errors="replace")
-    except OSError as error:
-        return f"(cannot be read: {error.strerror})"
-    # Colours are of no use here; what else is no text is spelled out when it is printed.
-    lines = [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)) if line.strip()]
-    return lines[-1].strip()[:_LONGEST_LINE] if lines else "(no output)"
+    return _shortened(last_words(lines_of(end_of(log)))) or "(no output)"
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
