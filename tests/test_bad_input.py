@@ -418,6 +418,7 @@ WELL_FORMED = [
         "plan broken.yaml",
         "status results/tiny",
         "recover results/tiny",
+        "clean results/tiny --remove simulations",
         "migrate results/tiny",
         "init new",
         "doctor --profile none --results results",

@@ -632,6 +632,24 @@ def recover(results: Path) -> None:
 
 @cli.command()
 @click.argument("results", type=_PATH)
+@click.option(
+    "--remove", metavar="WHAT", multiple=True, help="Remove this part, as named in the table; may be repeated."
+)
+def clean(results: Path, remove: tuple[str, ...]) -> None:
+    """Tell what of a campaign takes how much room, what of it may go, and what is lost by that; remove it on request.
+
+    \b
+    Examples:
+      mechscreen clean results/demo
+      mechscreen clean results/demo --remove blocks --remove leftovers
+    """
+    from mechscreen.runs.clean import clean as clean_results
+
+    click.echo(clean_results(results, remove))
+
+
+@cli.command()
+@click.argument("results", type=_PATH)
 @click.option("--snakefile", type=_PATH, help="That the campaign is run with; the one in this folder unless given.")
 def migrate(results: Path, snakefile: Path | None) -> None:
     """Convert results of mechscreen 0.1.0 to the format of today; call it where you call Snakemake.

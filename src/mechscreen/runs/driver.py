@@ -10,7 +10,8 @@ import secrets
 import shlex
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -127,14 +128,7 @@ def begin(root: Path, log: str | None) -> TextIO:
     InputError
         If another process does.
     """
-    path = record(root)
-    if path.is_symlink():
-        raise InputError(f"{path}: is a link; remove it")
-    stream = storage.hold(path)
-    if stream is None:
-        other = latest(root)
-        where = f" ({other.place}, since {other.started})" if other else ""
-        raise InputError(f"{root}: another run is at work on it{where}; wait until it has ended, or end it first")
+    stream = _hold(root)
     about = root.stat()
     run = Run(
         number=secrets.token_hex(8),
@@ -153,6 +147,31 @@ def begin(root: Path, log: str | None) -> TextIO:
     stream.truncate(0)
     json.dump(run.model_dump(mode="json"), stream, indent=2)
     stream.flush()
+    return stream
+
+
+@contextmanager
+def idle(root: Path) -> Iterator[None]:
+    """Keep runs from beginning on the campaign in `root`, for as long as the block lasts; the latest stays recorded.
+
+    Raises
+    ------
+    InputError
+        If a run is at work.
+    """
+    with _hold(root):
+        yield
+
+
+def _hold(root: Path) -> TextIO:
+    path = record(root)
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link; remove it")
+    stream = storage.hold(path)
+    if stream is None:
+        other = latest(root)
+        where = f" ({other.place}, since {other.started})" if other else ""
+        raise InputError(f"{root}: another run is at work on it{where}; wait until it has ended, or end it first")
     return stream
 
 

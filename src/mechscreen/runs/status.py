@@ -26,6 +26,12 @@ MOST_LISTED = 8
 _LONGEST_LINE = 300
 _LATE = 60.0
 """Seconds that clocks of nodes, of files and of this machine are apart at most."""
+GATHERED = {
+    "simulate_shard": "merge_shards",
+    "screen_block": "gather_screen",
+    "train_on_samples": "measure_learning",
+}
+"""Rules whose files may go once another rule has gathered what is in them (`mechscreen clean`), and that rule."""
 _LARGEST_BENCHMARK = 10**5
 _LONGEST_JOB = 1e9
 """Bytes and seconds that no measurement of a job exceeds."""
@@ -74,7 +80,9 @@ def progress(root: Path) -> list[RuleStatus]:
     StorageError
         If it cannot be read.
     """
-    found = [_rule_status(root, rule) for rule in read_plan(root).rules]
+    rules = read_plan(root).rules
+    gathered = {rule.rule: all(_is_file(root / target) for target in rule.targets.values()) for rule in rules}
+    found = [_rule_status(root, rule, gathered.get(GATHERED.get(rule.rule, ""), False)) for rule in rules]
     begun = {item.rule.noun for item in found if item.rule.study and (item.rule.asked or item.begun)}
     return [item for item in found if not item.rule.study or item.rule.noun in begun]
 
@@ -125,16 +133,18 @@ def _last_targets(found: Sequence[RuleStatus]) -> list[str]:
     return list(report[-1].rule.targets.values()) if report else []
 
 
-def _rule_status(root: Path, rule: PlannedRule) -> RuleStatus:
+def _rule_status(root: Path, rule: PlannedRule, gathered: bool) -> RuleStatus:
     running, stopped, durations = [], [], []
     done = 0
     for job, target in rule.targets.items():
         log = log_file(root, rule.verb, job)
-        begun, finished = _is_file(log), _is_file(root / target)
+        begun, took = _is_file(log), measured(root, rule.verb, job)
+        # What was measured was done; what is gathered may have been removed since.
+        finished = _is_file(root / target) or (gathered and took is not None)
         if begun and storage.is_held(log):
             running.append(log)
         elif finished:
-            durations += _seconds(benchmark_file(root, rule.verb, job))
+            durations += [] if took is None else [took]
         elif begun:
             stopped.append(log)
         done += finished
@@ -150,14 +160,15 @@ def _is_file(path: Path) -> bool:
         raise StorageError(path, "looked at", error.errno or 0) from None
 
 
-def _seconds(benchmark: Path) -> list[float]:
-    """Return what Snakemake measured for a job, in seconds; nothing if it measured none."""
+def measured(root: Path, verb: str, job: str) -> float | None:
+    """Return the seconds that Snakemake measured for a job; None if it measured none."""
     try:
-        text = read_plain(benchmark, _LARGEST_BENCHMARK).decode()
-        measured = [float(row["s"]) for row in csv.DictReader(text.splitlines(), delimiter="\t")]
+        text = read_plain(benchmark_file(root, verb, job), _LARGEST_BENCHMARK).decode()
+        found = [float(row["s"]) for row in csv.DictReader(text.splitlines(), delimiter="\t")]
     except (storage.FileError, KeyError, ValueError, TypeError, csv.Error):
-        return []
-    return [seconds for seconds in measured if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_JOB]
+        return None
+    told = [seconds for seconds in found if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_JOB]
+    return statistics.fmean(told) if told else None
 
 
 def _driven(root: Path, *, unfinished: bool) -> str:

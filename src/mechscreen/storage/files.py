@@ -23,6 +23,8 @@ from mechscreen.errors import ADVICE, FileError, InputError, StorageError, says_
 
 _STALE_AFTER = 24 * 3600.0
 """Seconds after which a temporary file of another machine counts as left behind."""
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp(?P<suffix>(\.[^.]*)?)")
+"""Name of a temporary file (`_make_temporary`)."""
 
 
 def exists(path: Path) -> bool:
@@ -261,16 +263,34 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 
 
+def is_temporary(path: Path) -> bool:
+    """Return whether a file has the name of one that `replacing` yields."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def is_stale(path: Path) -> bool:
+    """Return whether the process that made a temporary file has ended, as far as that can be told; looks at its age.
+
+    Raises
+    ------
+    OSError
+        If the file is gone by now.
+    """
+    match = _TEMPORARY.fullmatch(path.name)
+    assert match is not None
+    if match["host"] == _host():
+        return not _runs(int(match["pid"]))
+    return time.time() - path.stat().st_mtime > _STALE_AFTER
+
+
 def _remove_stale(path: Path) -> None:
     """Remove temporary files of `path` that a killed process left behind."""
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.([^.]+)\.(\d+)\.[0-9a-f]+\.tmp{re.escape(path.suffix)}")
     for candidate in path.parent.iterdir():
-        match = pattern.fullmatch(candidate.name)
-        if match is None:
+        match = _TEMPORARY.fullmatch(candidate.name)
+        if match is None or (match["stem"], match["suffix"]) != (path.stem, path.suffix):
             continue
         with suppress(OSError):
-            here = match.group(1) == _host()
-            if not _runs(int(match.group(2))) if here else time.time() - candidate.stat().st_mtime > _STALE_AFTER:
+            if is_stale(candidate):
                 candidate.unlink()
 
 

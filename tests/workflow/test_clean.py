@@ -1,0 +1,135 @@
+"""What Snakemake makes of a folder that was cleaned, or purged by a scratch file system."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from campaigns import BIN, ROOT, snakemake_command
+from mechscreen.campaign import Campaign
+from mechscreen.runs.jobs import benchmark_file, rules
+from mechscreen.stages.merge import merge
+from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.stages.simulate import simulate
+
+QUICK = f"{Path(__file__).parents[1] / 'quick.py'}"
+VALUES = {
+    "name": "small",
+    "seed": 1,
+    "model": {"name": f"{QUICK}:Quick"},
+    "simulations": {"count": 80, "shard_size": 40},
+    "emulators": {
+        "members": 2,
+        "combine": "mean",
+        "architecture": {"network": "dense", "width": 8, "blocks": 1},
+        "training": {"epochs": 1},
+    },
+    "screen": {
+        "count": 40,
+        "block_size": 20,
+        "bins": 4,
+        "objective": {"name": f"{QUICK}:half", "options": {"classes": ["low", "high"]}, "target": ["low"]},
+    },
+}
+BY_MODEL = {key: value for key, value in VALUES.items() if key not in ("simulations", "emulators")}
+BY_MODEL = {**BY_MODEL, "screen": {**VALUES["screen"], "by": "model"}}
+
+
+def snakemake(folder, values, *arguments):
+    command = snakemake_command(folder, values, ROOT / "cluster_profiles/local", *arguments)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500)
+
+
+def jobs(done):
+    """Return how many jobs of each rule were planned or run."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = re.findall(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
+    counts = dict(re.findall(r"^(\w+) +(\d+)", table[-1], re.MULTILINE)) if table else {}
+    return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
+
+
+def clean(folder, *remove):
+    command = [BIN / "mechscreen", "clean", "results/small", *(word for name in remove for word in ("--remove", name))]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def take_as_made(folder, values):
+    """Leave behind what a run does: of what is not made here an empty file, and Snakemake's records."""
+    campaign = Campaign.from_dict(values)
+    campaign.record()
+    for rule in rules(campaign):
+        for job, target in rule.targets.items():
+            for beside in (target, *_beside(campaign, target)):
+                beside.parent.mkdir(parents=True, exist_ok=True)
+                beside.touch()
+            benchmark = benchmark_file(campaign.paths.root, rule.verb, job)
+            benchmark.parent.mkdir(parents=True, exist_ok=True)
+            benchmark.write_text("s\th:m:s\n60\t0:01:00\n")
+    touched = snakemake(folder, values, "--touch")
+    assert touched.returncode == 0, touched.stderr
+
+
+def _beside(campaign, target):
+    paths = campaign.paths
+    return {
+        "model.keras": [target.with_name("history.csv"), target.with_name("member.json")],
+        "metrics.json": [paths.predictions, paths.emulators / "ensemble.json"],
+        "report.html": [paths.summary],
+    }.get(target.name, [paths.validation_summary, paths.validation_table] if target == paths.validation_hits else [])
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory):
+    """A folder where a campaign was finished: real simulations and training set, the rest by name alone."""
+    folder = tmp_path_factory.mktemp("merged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        campaign = Campaign.from_dict(VALUES)
+        for shard in range(campaign.simulations.shards):
+            simulate(campaign, shard)
+        merge(campaign)
+        take_as_made(folder, VALUES)
+    return folder
+
+
+@pytest.fixture
+def finished(merged, tmp_path):
+    return shutil.copytree(merged, tmp_path / "folder", symlinks=True)
+
+
+@pytest.fixture
+def screened(tmp_path, monkeypatch):
+    """A folder where a campaign by the model was finished: real blocks and what is gathered from them."""
+    monkeypatch.chdir(tmp_path)
+    campaign = Campaign.from_dict(BY_MODEL)
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    take_as_made(tmp_path, BY_MODEL)
+    return tmp_path
+
+
+def state(folder):
+    """Return bytes and time of each file of the results, logs, plan and benchmarks aside."""
+    found = (path for path in sorted((folder / "results").rglob("*")) if path.is_file())
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in found
+        if not {"logs", "benchmarks"} & set(path.parts) and path.name != "plan.json"
+    }
+
+
+@pytest.mark.parametrize("which", ["simulations", "dataset"])
+def test_after_simulations_or_training_set_went_there_is_nothing_to_do(finished, which):
+    removed = clean(finished, which, "logs", "leftovers")
+    assert f"removed {which}" in removed.stdout, removed.stderr
+    assert jobs(snakemake(finished, VALUES, "--dry-run")) == {}
+
+
+def test_after_blocks_went_there_is_nothing_to_do_and_a_larger_screen_makes_them_again(screened):
+    assert "removed blocks" in clean(screened, "blocks").stdout
+    assert jobs(snakemake(screened, BY_MODEL, "--dry-run")) == {}
+    larger = {**BY_MODEL, "screen": {**BY_MODEL["screen"], "count": 60}}
+    assert jobs(snakemake(screened, larger, "--dry-run"))["screen_block"] == 3
