@@ -118,6 +118,14 @@ def test_a_saved_network_predicts_the_same(settings, tmp_path):
 
 
 @each_network
+def test_the_same_network_is_saved_as_the_same_bytes(settings, tmp_path):
+    for name in ("one", "other"):
+        save_network(build_network(settings, SAMPLES, seed=4), tmp_path / f"{name}.keras")
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()
+    assert b"1980-01-01" in (tmp_path / "one.keras").read_bytes()
+
+
+@each_network
 def test_a_file_holds_the_network_and_not_its_optimiser(settings, tmp_path):
     network = build_network(settings, SAMPLES)
     save_network(network, tmp_path / "before.keras")

@@ -9,6 +9,7 @@ import pytest
 
 from campaigns import BIN, ROOT, snakemake_command
 from mechscreen.campaign import Campaign
+from mechscreen.runs.folder import write_plan
 from mechscreen.runs.jobs import benchmark_file, rules
 from mechscreen.stages.merge import merge
 from mechscreen.stages.screen import gather_screen, screen_block
@@ -67,7 +68,7 @@ def take_as_made(folder, values):
             benchmark = benchmark_file(campaign.paths.root, rule.verb, job)
             benchmark.parent.mkdir(parents=True, exist_ok=True)
             benchmark.write_text("s\th:m:s\n60\t0:01:00\n")
-    touched = snakemake(folder, values, "--touch")
+    touched = snakemake(folder, values, "--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
 
 
@@ -133,3 +134,51 @@ def test_after_blocks_went_there_is_nothing_to_do_and_a_larger_screen_makes_them
     assert jobs(snakemake(screened, BY_MODEL, "--dry-run")) == {}
     larger = {**BY_MODEL, "screen": {**BY_MODEL["screen"], "count": 60}}
     assert jobs(snakemake(screened, larger, "--dry-run"))["screen_block"] == 3
+
+
+def untouched(before, after, *changed):
+    """See that all files but those below some folders have their bytes and their times."""
+    assert after.keys() == before.keys()
+    assert {name for name in before if before[name] != after[name]} <= {
+        name for name in before if any(part in name for part in changed)
+    }
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_after_all_that_it_learns_from_was_purged_and_those_that_are_whole_stay(finished):
+    results = finished / "results/small"
+    before = state(finished)
+    for path in [*results.glob("dataset/*"), results / "simulations/shard-00001.h5"]:
+        path.unlink()
+    for path in (results / "emulators/dense/member-1").iterdir():
+        path.unlink()
+    planned = snakemake(finished, VALUES, "emulators", "--dry-run")
+    assert "small: first results/small/dataset/manifest.json, since files are gone" in planned.stderr
+    assert not (results / "dataset/manifest.json").exists()
+    done = snakemake(finished, VALUES, "emulators")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs(done)["train_member"] == 1
+    after = state(finished)
+    untouched(before, after, "dataset/", "shard-00001.h5", "member-1/")
+    lost = [name for name in before if "dataset/" in name or "shard-00001.h5" in name]
+    assert [before[name][0] for name in lost] == [after[name][0] for name in lost]
+    assert jobs(snakemake(finished, VALUES, "emulators", "--dry-run")) == {}
+
+
+def test_what_was_gathered_and_is_gone_is_no_reason_to_make_anything(finished):
+    results = finished / "results/small"
+    lost = ["dataset", "simulations"]
+    for path in [path for name in lost for path in (results / name).rglob("*") if path.is_file()]:
+        path.unlink()
+    assert jobs(snakemake(finished, VALUES, "--dry-run")) == {}
+
+
+def test_defaults_stay_those_of_the_edition_where_the_configuration_was_purged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {**VALUES, "emulators": {"members": 2, "combine": "mean"}}
+    old = Campaign.from_dict({**values, "edition": 1})
+    assert old.identity("validation") != Campaign.from_dict(values).identity("validation")
+    old.record()
+    write_plan(old)
+    old.paths.campaign.unlink()
+    assert Campaign.from_dict(values).identity("validation") == old.identity("validation")

@@ -1,4 +1,6 @@
+import os
 import shlex
+import subprocess
 import sys
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +14,7 @@ from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
+from mechscreen.runs.purged import to_restore
 from mechscreen.runs.unrecorded import check_unrecorded
 from mechscreen.runs.watch import Watch
 from snakemake.logging import logger
@@ -96,6 +99,43 @@ def see_origins():
         check_unrecorded(
             [step.rule for step in FORECAST.values()], again, touched=workflow.touch
         )
+        if not (again or workflow.touch or asked.until or asked.omit_from):
+            restore_first(asked.targets)
+
+
+def restore_first(targets):
+    """Make anew what is gone and needed, where whole files were made of it, and start this run once more."""
+    done = os.environ.get(driver.RESTORED_VARIABLE, "").split()
+    if workflow.executor_plugin is None or "inside" in done:
+        return
+    whose, files = to_restore(
+        [step.rule for step in FORECAST.values()], targets, restored=done
+    )
+    if not files:
+        return
+    names = [str(path) for path in files]
+    told = ", ".join(names[:3] + [f"{len(names) - 3} more"] * (len(names) > 3))
+    print(
+        f"{campaign.name}: first {told}, since files are gone; what was made of them stays",
+        file=sys.stderr,
+    )
+    if workflow.dryrun:
+        print("(below, as if it did not)", file=sys.stderr)
+        return
+    given = [word for word in sys.argv[1:] if word not in targets]
+    command = [sys.executable, "-m", "snakemake", *names, "--force", *given]
+    inside = {
+        **os.environ,
+        driver.RESTORED_VARIABLE: "inside",
+        driver.COMMAND_VARIABLE: shlex.join(sys.argv),
+    }
+    code = subprocess.run(command, env=inside).returncode
+    if code:
+        sys.exit(code)
+    # Snakemake remembers which files it found.
+    os.environ[driver.RESTORED_VARIABLE] = " ".join([*done, whose])
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def name_jobs():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -610,11 +611,16 @@ def _recorded_edition(values: Mapping[str, Any]) -> int:
     name, results = values.get("name"), values.get("results", "results")
     if not isinstance(name, str) or not isinstance(results, str):
         return EDITION
-    try:
-        recorded = read_mapping(Path(results) / name / "campaign.yaml").get("edition", 1)
-    except (InputError, ValueError):
-        return EDITION
-    return recorded if isinstance(recorded, int) else EDITION
+    root = Path(results) / name
+    with suppress(InputError, ValueError):
+        recorded = read_mapping(root / "campaign.yaml").get("edition", 1)
+        return recorded if isinstance(recorded, int) else EDITION
+    # A scratch file system may have removed it, and left what the latest run wrote.
+    with suppress(OSError, ValueError, RecursionError):
+        planned = json.loads((root / "plan.json").read_text(encoding="utf-8"))
+        recorded = planned.get("edition") if isinstance(planned, dict) else None
+        return recorded if isinstance(recorded, int) else EDITION
+    return EDITION
 
 
 def _refuse_format_1(root: Path, values: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ class Paths:
         self.dataset = base / "dataset"
         self.manifest = self.dataset / "manifest.json"
         self.emulators = base / "emulators" / network
+        self.ensemble = self.emulators / "ensemble.json"
         self.learning = root / "learning" / network
         self.learning_summary = self.learning / "learning.json"
         self.learning_figure = self.learning / "learning.png"

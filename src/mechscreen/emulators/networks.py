@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import json
 import zipfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -171,10 +173,34 @@ def residual_features(width: int, blocks: int, inputs: Any, samples: Samples, se
     return features
 
 
+_NO_DATE = "1980-01-01@00:00:00"
+"""The first that ZIP archives know."""
+
+
 def save_network(network: Any, path: Path) -> None:
-    """Write `network` to a `.keras` file (weights and configuration; no code, no pickle)."""
+    """Write `network` to a `.keras` file (weights and configuration; no code, no pickle); same network, same bytes."""
     # Without the state of the optimiser, which Keras would store with a network that was trained: twice its size.
     keras.Model(network.input, network.output, name=network.name).save(path)
+    # A network that is trained again, since it was lost, is no reason to make anew what was made with it.
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content["metadata.json"] = _with(content["metadata.json"], "date_saved", lambda _: _NO_DATE)
+    # Keras numbers objects that stand in several places by where they are in memory.
+    numbers = count(1)
+    seen: dict[Any, int] = defaultdict(lambda: next(numbers))
+    content["config.json"] = _with(content["config.json"], "shared_object_id", seen.__getitem__)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in content.items():
+            archive.writestr(zipfile.ZipInfo(name), part)
+
+
+def _with(text: bytes, key: str, change: Callable[[Any], Any]) -> bytes:
+    """Return a JSON text in which all values of a key are changed."""
+
+    def changed(values: dict[str, Any]) -> dict[str, Any]:
+        return values | ({key: change(values[key])} if key in values else {})
+
+    return json.dumps(json.loads(text, object_hook=changed)).encode()
 
 
 def load_network(path: Path) -> Any:

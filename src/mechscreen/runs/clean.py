@@ -20,6 +20,7 @@ from mechscreen.campaign.configuration import read_mapping
 from mechscreen.errors import FileError, InputError, nearest
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
+from mechscreen.runs.purged import READ_TRAINING_SET
 from mechscreen.runs.status import RuleStatus, measured, progress
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
@@ -86,8 +87,6 @@ _REPORT = {"report.html", "summary.txt"}
 _MOVED_ASIDE = re.compile(r".+\.bad(\.\d+)?")
 _BLOCK = re.compile(r"block-\d+\.h5")
 _PARTIAL_SUFFIX = ".partial"
-_READERS = ("train_member", "train_on_samples", "measure_learning", "evaluate_ensemble", "validate_hits")
-"""Rules whose jobs read the files of the training set, and not its manifest alone."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +317,7 @@ class _Jobs:
         shards = [paths.shard(number) for number in range(campaign.simulations.shards)]
         if missing := [path.name for path in shards if not storage.exists(path)]:
             return f"of the simulations, {missing[0]} is gone"
-        waiting = [rule for rule in _READERS if not self.done.get(rule, True)]
+        waiting = [rule for rule in READ_TRAINING_SET if not self.done.get(rule, True)]
         return f"{waiting[0]} is not done, and reads it" if waiting else ""
 
     def _learning(self) -> str:

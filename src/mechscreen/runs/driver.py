@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 RUN_VARIABLE = "MECHSCREEN_RUN"
 """Environment variable that holds the number of the run; processes that a run started are known by it."""
 
+COMMAND_VARIABLE = "MECHSCREEN_COMMAND"
+"""Environment variable that holds what a user called, where that made another run first (`mechscreen.runs.purged`)."""
+
+RESTORED_VARIABLE = "MECHSCREEN_RESTORED"
+"""Environment variable that holds the rules whose lost files were made anew before this run; ``inside`` in a run that
+makes them."""
 
 _MOST_BYTES = 2**20
 _Absolute = Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=10_000)]
@@ -135,7 +141,7 @@ def begin(root: Path, log: str | None) -> TextIO:
         host=socket.gethostname(),
         pid=os.getpid(),
         started=f"{datetime.now():%Y-%m-%d %H:%M}",
-        command=tuple(sys.argv),
+        command=tuple(shlex.split(os.environ.get(COMMAND_VARIABLE, "")) or sys.argv),
         folder=str(Path.cwd()),
         log=str(Path(log).absolute()) if log else "",
         results=str(root.resolve()),

@@ -53,10 +53,14 @@ class PlannedRule(Record):
 
 
 class Plan(Record):
-    """What there is to do in a campaign, in the order in which data flows."""
+    """What there is to do in a campaign, in the order in which data flows.
+
+    Its edition tells what defaults keys have where ``campaign.yaml`` is lost.
+    """
 
     format: Literal[1] = 1
     campaign: Word
+    edition: int | None = None
     rules: tuple[PlannedRule, ...] = Field(min_length=1)
 
 
@@ -75,6 +79,7 @@ def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:
     targets = {os.path.normpath(target) for target in asked}
     return Plan(
         campaign=campaign.name,
+        edition=campaign.edition,
         rules=tuple(
             PlannedRule(
                 rule=step.rule.name,

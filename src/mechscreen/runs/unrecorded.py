@@ -82,6 +82,11 @@ def _inputs(rule: Rule, job: str) -> set[Path]:
     return found
 
 
+def differs(rule: Rule, path: Path) -> bool:
+    """Return whether a file that is there depends on something else than the campaign says, as far as it tells."""
+    return rule.row.depends != "report" and bool(_difference(rule, path))
+
+
 def _difference(rule: Rule, path: Path) -> str:
     """Return how what a file depends on differs from what the campaign says; empty if it does not, or cannot be told.
 

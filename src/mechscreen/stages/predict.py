@@ -120,7 +120,7 @@ def write_ensemble_record(campaign: Campaign) -> None:
         combine=campaign.emulators.combine,
         precision=campaign.emulators.precision,
         backend=campaign.emulators.backend,
-    ).write(_record_path(campaign.paths.emulators))
+    ).write(campaign.paths.ensemble)
 
 
 def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[MemberRecord]) -> EnsembleRecord:

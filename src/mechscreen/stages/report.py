@@ -82,8 +82,21 @@ def report(campaign: Campaign) -> Path:
     storage.write_text(campaign.paths.summary, said.summary(results))
     # The campaign may ask for other features than when the hits were validated.
     storage.update_text(campaign.paths.validation_table, to_csv(campaign, results.hits))
+    _restore_ensemble_record(campaign)
     log.info("report: %s", campaign.paths.report)
     return campaign.paths.report
+
+
+def _restore_ensemble_record(campaign: Campaign) -> None:
+    """Write how the ensemble was evaluated, where that was lost since, and its networks are whole."""
+    from mechscreen.stages.predict import write_ensemble_record
+
+    if campaign.by_model or storage.exists(campaign.paths.ensemble):
+        return
+    try:
+        write_ensemble_record(campaign)
+    except storage.FileError as error:
+        log.warning("report: %s is gone, and not written again, since %s", campaign.paths.ensemble, error)
 
 
 def _explorer(results: Results) -> str:
