@@ -277,3 +277,12 @@ assert logging.getLogger("tensorflow").filters
     assert done.returncode == 0, done.stderr[-3000:]
     assert "oneDNN" not in done.stderr
     assert "InitializeLog" not in done.stderr
+
+
+def test_the_container_copies_all_that_the_package_is_built_from():
+    text = (ROOT / "containers/mechscreen.def").read_text()
+    copied = dict(line.split() for line in re.search(r"%files\n((?: .+\n)+)", text)[1].splitlines())
+    assert all((ROOT / source).exists() and target == f"/opt/mechscreen/{source}" for source, target in copied.items())
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", "README.md", "LICENSE", "requirements.lock", "src", *wheel["force-include"]}
+    assert needed <= copied.keys()
