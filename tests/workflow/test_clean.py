@@ -152,11 +152,9 @@ def test_a_network_is_trained_after_all_that_it_learns_from_was_purged_and_those
         path.unlink()
     for path in (results / "emulators/dense/member-1").iterdir():
         path.unlink()
-    planned = snakemake(finished, VALUES, "emulators", "--dry-run")
-    assert "small: first results/small/dataset/manifest.json, since files are gone" in planned.stderr
-    assert not (results / "dataset/manifest.json").exists()
     done = snakemake(finished, VALUES, "emulators")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "small: first results/small/dataset/manifest.json, since files are gone" in done.stderr
     assert jobs(done)["train_member"] == 1
     after = state(finished)
     untouched(before, after, "dataset/", "shard-00001.h5", "member-1/")
@@ -182,3 +180,31 @@ def test_defaults_stay_those_of_the_edition_where_the_configuration_was_purged(t
     write_plan(old)
     old.paths.campaign.unlink()
     assert Campaign.from_dict(values).identity("validation") == old.identity("validation")
+
+
+def test_a_dry_run_tells_what_would_be_made_first_and_makes_nothing(finished):
+    (finished / "results/small/dataset/manifest.json").unlink()
+    (finished / "results/small/validation/hits.h5").unlink()
+    before = state(finished)
+    planned = snakemake(finished, VALUES, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "small: first results/small/dataset/manifest.json, since files are gone" in planned.stderr
+    assert state(finished) == before
+
+
+@pytest.mark.slow
+def test_of_a_screen_that_ran_what_is_gone_is_made_anew_and_what_is_whole_stays(tmp_path):
+    ran = snakemake(tmp_path, BY_MODEL)
+    assert ran.returncode == 0, ran.stderr
+    results = tmp_path / "results/small"
+    before = state(tmp_path)
+    lost = ["screen/hits.h5", "screen/block-00000.h5", "validation/summary.json", "summary.txt", "figures/planes.png"]
+    for name in lost:
+        (results / name).unlink()
+    again = snakemake(tmp_path, BY_MODEL)
+    assert again.returncode == 0, again.stderr
+    after = state(tmp_path)
+    # Writing the report draws again what is older than what it shows.
+    untouched(before, after, *lost, "screen/summary.h5", "validation/", "report.html", "figures/")
+    assert [name for name in before if before[name][0] != after[name][0]] in ([], ["results/small/report.html"])
+    assert jobs(snakemake(tmp_path, BY_MODEL, "--dry-run")) == {}
