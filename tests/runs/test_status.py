@@ -10,6 +10,7 @@ from mechscreen.runs.causes import Cause
 from mechscreen.runs.failures import Failure, note
 from mechscreen.runs.jobs import at_work, benchmark_file, log_file, rules
 from mechscreen.runs.status import MOST_LISTED, failures, status
+from mechscreen.runs.watch import end_of
 
 
 def log_of(campaign, verb, job, text=""):
@@ -73,6 +74,11 @@ def test_the_last_line_of_a_progress_bar_is_the_latest(campaign):
 def test_a_log_without_a_line_is_said_to_be_empty(campaign):
     log_of(campaign, "merge", "merge", "\n\n")
     assert "(no output)" in status(campaign.paths.root)
+
+
+def test_a_log_that_cannot_be_read_is_not_said_to_be_empty(tmp_path):
+    assert end_of(tmp_path) == "(cannot be read: Is a directory)"
+    assert end_of(tmp_path / "none.log") == ""
 
 
 def test_many_stopped_jobs_are_counted(campaign):

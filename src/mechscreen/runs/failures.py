@@ -15,8 +15,8 @@ from mechscreen.storage import Record
 from mechscreen.storage.files import explaining
 
 _MOST_BYTES = 2**28
-_LONGEST = 20_000
-"""Characters of a command."""
+LONGEST = 20_000
+"""Characters of a command, or of what was said, that are kept."""
 
 
 class Failure(Record):
@@ -46,8 +46,8 @@ class Failure(Record):
     wildcards: dict[str, str]
     attempt: int
     cause: Cause
-    said: str = Field(max_length=_LONGEST)
-    command: str = Field(default="", max_length=_LONGEST)
+    said: str = Field(max_length=LONGEST)
+    command: str = Field(default="", max_length=LONGEST)
     asked_by: tuple[str, ...] = ()
 
     @property

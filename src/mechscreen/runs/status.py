@@ -81,8 +81,9 @@ def progress(root: Path) -> list[RuleStatus]:
         If it cannot be read.
     """
     rules = read_plan(root).rules
-    gathered = {rule.rule: all(_is_file(root / target) for target in rule.targets.values()) for rule in rules}
-    found = [_rule_status(root, rule, gathered.get(GATHERED.get(rule.rule, ""), False)) for rule in rules]
+    gathering = [rule for rule in rules if rule.rule in GATHERED.values()]
+    done = {rule.rule for rule in gathering if all(_is_file(root / target) for target in rule.targets.values())}
+    found = [_rule_status(root, rule, GATHERED.get(rule.rule) in done) for rule in rules]
     begun = {item.rule.noun for item in found if item.rule.study and (item.rule.asked or item.begun)}
     return [item for item in found if not item.rule.study or item.rule.noun in begun]
 
@@ -138,9 +139,10 @@ def _rule_status(root: Path, rule: PlannedRule, gathered: bool) -> RuleStatus:
     done = 0
     for job, target in rule.targets.items():
         log = log_file(root, rule.verb, job)
-        begun, took = _is_file(log), measured(root, rule.verb, job)
+        begun, there = _is_file(log), _is_file(root / target)
         # What was measured was done; what is gathered may have been removed since.
-        finished = _is_file(root / target) or (gathered and took is not None)
+        took = measured(root, rule.verb, job) if there or gathered else None
+        finished = there or took is not None
         if begun and storage.is_held(log):
             running.append(log)
         elif finished:

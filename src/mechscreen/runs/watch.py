@@ -15,7 +15,7 @@ from typing import Any
 
 from mechscreen.runs.asked import asked_by, profiles_of
 from mechscreen.runs.causes import Cause, Reason, of_exit_code, of_logs, of_refusal, of_state
-from mechscreen.runs.failures import Failure, Growth, note
+from mechscreen.runs.failures import LONGEST, Failure, Growth, note
 
 _REFUSED = re.compile(
     r"SLURM sbatch failed\. The error message was '(?P<said>.*)'\.\s*sbatch call:\s*(?P<command>.*?)\s*"
@@ -34,7 +34,6 @@ _SAME = 3
 _PATIENCE, _POLL = 3600.0, 15.0
 """Seconds for which SLURM is waited for where it does not answer, and between questions."""
 _END_OF_LOG = 2**16
-_LONGEST = 2000
 
 
 class Watch(logging.Handler):
@@ -109,8 +108,8 @@ class Watch(logging.Handler):
             wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
             attempt=job.attempt,
             cause=reason.cause,
-            said=reason.said[:_LONGEST],
-            command=command[:_LONGEST],
+            said=reason.said[:LONGEST],
+            command=command[:LONGEST],
             asked_by=asked_by(self._command, self._profiles, record.rule_name, reason.said) if command else (),
         )
         self.growth.add(failure)
@@ -176,13 +175,15 @@ def why(message: str, log: Path, others: Sequence[Path] = ()) -> tuple[Reason, s
 
 
 def end_of(path: Path) -> str:
-    """Return the end of a log; nothing if it cannot be read."""
+    """Return the end of a log; nothing if there is none, and if it cannot be read, that."""
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - _END_OF_LOG))
             return stream.read().decode("utf-8", errors="replace")
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        return f"(cannot be read: {error.strerror})"
 
 
 def slurm_answers() -> bool:
