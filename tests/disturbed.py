@@ -87,6 +87,13 @@ class Disturbed:
             assert time.monotonic() < end
             time.sleep(0.05)
 
+    def wait_for_words(self, words):
+        """Wait until Snakemake's own log has them."""
+        end = time.monotonic() + 120
+        while not any(words in log.read_text() for log in self.folder.glob(".snakemake/log/*.snakemake.log")):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
     def processes(self, *words):
         """Return the processes of this run whose command line has all of the words."""
         found = []

@@ -521,7 +521,19 @@ def discover(
     help="SBML, Antimony, a COMBINE archive, or BioNetGen's .net or .bngl, which the campaign is about.",
 )
 @click.option("--petab", type=_PATH, help="YAML of a PEtab problem, which the campaign is about.")
-def init(folder: Path, model: Path | None, petab: Path | None) -> None:
+@click.option(
+    "--profile", help="The kind of cluster: slurm, slurm-gpu-types, … (docs/cluster.md). Asks for what it needs."
+)
+@click.option("--account", help="Of SLURM, for the profile.")
+@click.option("--partition", help="Of SLURM, for the profile.")
+def init(
+    folder: Path,
+    model: Path | None,
+    petab: Path | None,
+    profile: str | None,
+    account: str | None,
+    partition: str | None,
+) -> None:
     """Write a folder for a campaign: its configuration, profiles, and a Snakefile that uses this workflow.
 
     What is there already is never overwritten.
@@ -529,17 +541,26 @@ def init(folder: Path, model: Path | None, petab: Path | None) -> None:
     \b
     Examples:
       mechscreen init rings
+      mechscreen init rings --profile slurm --account lab --partition standard
       mechscreen init oscillator --model repressilator.xml
       mechscreen init fit --petab problem.yaml
     """
+    from mechscreen.runs.init import Site, blanks
     from mechscreen.runs.init import init as write_folder
 
     if model is not None and petab is not None:
         raise click.UsageError("give --model or --petab; a campaign is about one of them")
-    click.echo(write_folder(folder, model, petab))
+    given = {"account": account, "partition": partition}
+    if profile is not None and sys.stdin.isatty():
+        for what, usual in blanks(profile).items():
+            if given[what] is None:
+                given[what] = click.prompt(f"{what} of SLURM (empty for none)", default=usual)
+    site = Site(profile or "slurm", given["account"] or "", given["partition"] or "")
+    click.echo(write_folder(folder, model, petab, site))
 
 
 @cli.command()
+@click.argument("campaign", type=_PATH, required=False)
 @click.option(
     "--profile",
     type=_PATH,
@@ -554,16 +575,31 @@ def init(folder: Path, model: Path | None, petab: Path | None) -> None:
     show_default=True,
     help="Folder that will hold the folders of results.",
 )
-def doctor(profile: Path, results: Path) -> None:
+@click.option(
+    "--write-partitions",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the partitions that you can use, for slurm-partition-config of a profile, and do nothing else.",
+)
+def doctor(campaign: Path | None, profile: Path, results: Path, write_partitions: Path | None) -> None:
     """Check a machine or a cluster before a campaign, and say what to change (exit code 1 if anything is wrong).
+
+    On SLURM, sbatch is asked whether it would take the jobs of each rule, with all that they ask for, and two short
+    jobs are run with it. Without CAMPAIGN, the jobs are those of the example that comes with mechscreen.
 
     \b
     Example:
-      mechscreen doctor --profile cluster_profiles/slurm
+      mechscreen doctor campaign.yaml --profile cluster_profiles/slurm
     """
+    if write_partitions is not None:
+        from mechscreen.runs.partitions import write_partitions as write
+
+        for place in write(write_partitions):
+            click.echo(place)
+        return
     from mechscreen.runs.doctor import examine
 
-    if not examine(profile, results, click.echo):
+    if not examine(profile, results, click.echo, campaign):
         sys.exit(EXIT_WRONG)
 
 

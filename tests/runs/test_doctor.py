@@ -1,4 +1,3 @@
-import os
 import shutil
 
 import pytest
@@ -78,97 +77,38 @@ def test_a_profile_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(InputError, match=r"config.yaml: cannot be read"):
         doctor.examine(tmp_path, tmp_path, print)
     (tmp_path / "config.yaml").write_text("a: [")
-    with pytest.raises(InputError, match="not valid YAML"):
+    with pytest.raises(InputError, match="parse config file"):
         doctor.examine(tmp_path, tmp_path, print)
 
 
-def test_a_profile_is_read_as_snakemake_reads_it_in_either_form(tmp_path):
-    (tmp_path / "config.yaml").write_text("executor: local\n")
-    newer = tmp_path / "config.v8+.yaml"  # which Snakemake prefers
-    newer.write_text(
-        "executor: slurm\n"
-        "default-resources:\n  - slurm_account=mine\n  - slurm_partition='cpu'\n  - mem_mb=2*input.size_mb\n"
-        "set-resources:\n  - train_member:slurm_partition=gpu\n"
-        "  - simulate_shard:mpi='srun --mpi=pmix --kill-on-bad-exit'\n"
-    )
-    of_lists = doctor._read_profile(tmp_path)
-    newer.write_text(
-        "executor: slurm\n"
-        "default-resources:\n  slurm_account: mine\n  slurm_partition: cpu\n  mem_mb: 2*input.size_mb\n"
-        "set-resources:\n  train_member: {slurm_partition: gpu}\n"
-        "  simulate_shard: {mpi: \"'srun --mpi=pmix --kill-on-bad-exit'\"}\n"
-    )
-    assert of_lists == doctor._read_profile(tmp_path)
-    assert of_lists.executor == "slurm"
-    assert of_lists.resources("train_member") == {
-        "slurm_account": "mine",
-        "slurm_partition": "gpu",
-        "mem_mb": "2*input.size_mb",
-    }
-    assert of_lists.resources("simulate_shard")["mpi"] == "srun --mpi=pmix --kill-on-bad-exit"
+def test_what_snakemake_does_not_take_is_said_in_its_words(profile, tmp_path):
+    with pytest.raises(InputError, match="does not take this campaign with this profile: ValueError"):
+        examined(profile(**{"default-resources": ["slurm_account"]}), tmp_path / "results")
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"default-resources": ["slurm_account"]}, "'slurm_account' in default-resources has no '='"),
-        ({"set-resources": ["gpu=1"]}, "in set-resources names no rule; write rule:gpu=1"),
-        ({"set-resources": {"train_member": 1}}, "config.yaml: not valid YAML, or not a profile"),
-        ([1, 2], "config.yaml: not valid YAML, or not a profile"),
-    ],
-)
-def test_an_entry_of_a_profile_that_snakemake_would_not_take_is_named(tmp_path, settings, message):
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    with pytest.raises(InputError, match=message):
-        doctor.examine(tmp_path, tmp_path, print)
+def test_a_campaign_that_cannot_be_read_is_told_as_by_a_run(profile, tmp_path):
+    campaign = tmp_path / "campaign.yaml"
+    campaign.write_text("name: a\nsimulation: {count: 3}\n")
+    with pytest.raises(InputError, match="simulation"):
+        doctor.examine(ROOT / "cluster_profiles/local", tmp_path / "results", print, campaign)
 
 
-@pytest.fixture
-def submitted(tmp_path, monkeypatch):
-    """Stand in for SLURM: return a function that reads the commands that were submitted."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "sbatch").write_text(f'#!/bin/bash\nprintf "%s " "$@" >> {tmp_path}/asked\necho >> {tmp_path}/asked\n')
-    (folder / "sbatch").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    # The programs beside this Python come first in the environment of jobs.
-    monkeypatch.setattr(doctor, "_environment", lambda: dict(os.environ))
-    return lambda: (tmp_path / "asked").read_text().splitlines()
+def test_folders_that_take_nothing_are_named_before_snakemake_would_end_in_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "file/below"))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    well, said = examined(ROOT / "cluster_profiles/local", tmp_path / "results")
+    assert not well
+    text = "\n".join(said)
+    assert f"scratch: {tmp_path}/file/below: not a directory\n      → set TMPDIR" in text
+    assert "caches: /dev/null: " in text
+    assert "set XDG_CACHE_HOME" in text
 
 
-@pytest.mark.parametrize(
-    ("resources", "option"),
-    [
-        (["gpu=1"], "--gpus=1 "),
-        (["gpu_model=a100"], "--gpus=a100:1 "),
-        (["gpu_model=a100", "gpu=2"], "--gpus=a100:2 "),
-        (["gres=gpu:1"], "--gres=gpu:1 "),
-        (["gres='gpu:a100:2'"], "--gres=gpu:a100:2 "),
-        (["slurm_extra='--gpus-per-node=1 --qos=high'"], "--gpus-per-node=1 --qos=high "),
-    ],
-)
-def test_each_way_to_ask_for_gpus_is_tried(profile, tmp_path, submitted, resources, option):
-    folder = profile(
-        executor="slurm",
-        **{
-            "default-resources": ["slurm_account=mine"],
-            "set-resources": [f"train_member:{resource}" for resource in resources],
-        },
-    )
-    _, said = examined(folder, tmp_path / "results")
-    assert not any("asks for none" in line for line in said)
-    on_nodes, on_gpu = submitted()
-    assert option in on_gpu
-    assert option not in on_nodes
-    assert "--account=mine " in on_nodes
-    assert "--account=mine " in on_gpu
-
-
-def test_a_profile_without_gpus_and_one_whose_word_for_them_is_not_passed_on_are_said(profile, tmp_path, submitted):
-    for resource, found in (
-        ("gres=license:1", "GPU: the profile asks for none"),
-        ("gpu=0", "GPU: the profile asks for none"),
-        ("gpus=2", "GPU: Snakemake does not pass 'gpus' of the profile on"),
-    ):
-        folder = profile(executor="slurm", **{"set-resources": [f"train_member:{resource}"]})
-        assert any(found in line for line in examined(folder, tmp_path / "results")[1])
+def test_another_snakemake_in_the_path_is_said(monkeypatch, tmp_path):
+    (tmp_path / "snakemake").write_text("#!/bin/sh\n")
+    (tmp_path / "snakemake").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = doctor._snakemake()
+    assert str(tmp_path / "snakemake") in finding.found
+    assert finding.advice

@@ -22,7 +22,11 @@ CPUS_PER_NODE = 4
 MEMORY_PER_NODE = 4000
 """MB."""
 GPUS_PER_NODE = 2
+GPU_MODEL = "a100"
+"""Of the nodes n3 and n4; those of the others have no name."""
 ACCOUNT = "lab"
+TIGHT = "tight"
+"""An account whose jobs may have one core."""
 
 _PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "srun")
 _SYSTEM_CONFIGURATION = Path("/etc/slurm")
@@ -61,14 +65,21 @@ GresTypes=gpu
 SlurmdParameters=config_overrides
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageTRES=gres/gpu
-AccountingStorageEnforce=associations,qos
+AccountingStorageEnforce=associations,limits,qos
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={slurmdbd}
 AccountingStoragePass={folder}/munge.socket
-NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=DEFAULT CPUs={cpus} RealMemory={memory}
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[0]}-{ports[1]}] Gres=gpu:{gpus}
+NodeName=n[3-4] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[2]}-{ports[3]}] Gres=gpu:{model}:{gpus}
 EnforcePartLimits=ALL
-PartitionName=standard Nodes={nodes} Default=YES MaxTime=INFINITE State=UP
-PartitionName=short Nodes={nodes} MaxTime=30 State=UP
+PartitionName=DEFAULT Nodes={nodes} State=UP PreemptMode=OFF PriorityTier=10
+PartitionName=standard Default=YES MaxTime=INFINITE
+PartitionName=short MaxTime=30
+PartitionName=spare PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=theirs AllowAccounts=others
 """
 SLURMDBD_CONF = """\
 AuthType=auth/munge
@@ -146,12 +157,15 @@ class Cluster:
         return dict(line.split() for line in lines)
 
     def finished(self) -> list[dict[str, str]]:
-        """Return state, nodes and allocated resources of the jobs that ended well, from SLURM's accounting."""
-        columns = ("State", "NNodes", "AllocTRES")
+        """Return the jobs that ended well."""
+        return [job for job in self.asked() if job["State"] == "COMPLETED"]
+
+    def asked(self) -> list[dict[str, str]]:
+        """Return state, nodes, resources and call of the jobs, from SLURM's accounting."""
+        columns = ("JobName", "State", "NNodes", "AllocTRES", "SubmitLine")
         options = ("--allocations", "--parsable2", "--noheader", "--starttime=now-1day")
         lines = self._run("sacct", *options, f"--format={','.join(columns)}").stdout.splitlines()
-        jobs = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
-        return [job for job in jobs if job["State"] == "COMPLETED"]
+        return [dict(zip(columns, line.split("|", len(columns) - 1), strict=True)) for line in lines]
 
     def kill_node(self, node: str) -> None:
         """Kill the daemon of a node with 9; its jobs live on until SLURM gives the node up."""
@@ -220,10 +234,11 @@ class Cluster:
             "slurmdbd": ports[1],
             "mariadb": ports[2],
             "nodes": ",".join(NODES),
-            "ports": f"[{ports[3]}-{ports[-1]}]",
+            "ports": ports[3:],
             "cpus": CPUS_PER_NODE,
             "memory": MEMORY_PER_NODE,
             "gpus": GPUS_PER_NODE,
+            "model": GPU_MODEL,
         }
         self._mariadb_port = ports[2]
         self._write("slurm.conf", SLURM_CONF.format(**names))
@@ -233,7 +248,9 @@ class Cluster:
         for device in devices:
             # SLURM wants a character device of each GPU; that of /dev/null does.
             os.mknod(device, 0o666 | 0o020000, os.makedev(1, 3))
-        self._write("gres.conf", "".join(f"Name=gpu File={device}\n" for device in devices))
+        of_nodes = {"n[1-2]": "", "n[3-4]": f" Type={GPU_MODEL}"}
+        lines = [f"NodeName={n} Name=gpu{kind} File={device}\n" for n, kind in of_nodes.items() for device in devices]
+        self._write("gres.conf", "".join(lines))
         (self.folder / "state").mkdir()
         for node in NODES:
             (self.folder / f"spool-{node}").mkdir()
@@ -269,8 +286,14 @@ class Cluster:
         self._wait(lambda: _answers(self._mariadb_port), "MariaDB")
         self._start("slurmdbd", "-D")
         self._wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
-        for what in (["cluster", "test"], ["account", ACCOUNT], ["user", "root", f"account={ACCOUNT}"]):
+        for what in (
+            ["cluster", "test"],
+            *(["account", account] for account in (ACCOUNT, TIGHT)),
+            *(["user", "root", f"account={account}"] for account in (ACCOUNT, TIGHT)),
+        ):
             self._run("sacctmgr", "--immediate", "add", *what).check_returncode()
+        of_user = ("where", "user=root", f"account={TIGHT}")
+        self._run("sacctmgr", "--immediate", "modify", "user", *of_user, "set", "maxtres=cpu=1").check_returncode()
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

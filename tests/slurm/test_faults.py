@@ -120,11 +120,10 @@ def test_a_controller_that_is_gone_when_jobs_are_submitted_is_waited_for(cluster
     cluster.kill_controller()
     try:
         process = run.start(pause=0)
-        time.sleep(25)  # sbatch gives up after 9 s
+        run.wait_for_words("Unable to contact slurm controller")
     finally:
         cluster.restart_controller()
-    said = ended(process, run, undisturbed)
-    assert "Unable to contact slurm controller" in said
+    ended(process, run, undisturbed)
     assert not failures_file(run.results).exists(), "it was never an attempt"
 
 
@@ -158,24 +157,3 @@ def test_the_driver_killed_with_9_is_recovered_from_by_one_command(run, undistur
     assert "unlocked" in said
     run.finish()
     assert run.shards() == undisturbed.shards()
-
-
-def test_a_doctor_finds_ranks_on_two_nodes_and_says_that_there_is_no_gpu(cluster, slurm_profile, tmp_path):
-    from mechscreen.runs.doctor import examine
-
-    said = []
-    assert not examine(slurm_profile, tmp_path, said.append)
-    assert any("MPI on two nodes: 2 ranks on" in line for line in said), said
-    # The devices of this cluster are files.
-    assert any("GPU: Keras (tensorflow) sees no GPU" in line for line in said), said
-    assert sum(line.startswith("look") for line in said) == 1, said
-
-
-def test_a_doctor_says_that_slurm_refuses_the_partition(cluster, slurm_profile, tmp_path):
-    from mechscreen.runs.doctor import examine
-
-    text = (slurm_profile / "config.yaml").read_text().replace("slurm_partition: ", "slurm_partition: no-such-", 1)
-    (tmp_path / "config.yaml").write_text(text)
-    said = []
-    assert not examine(tmp_path, tmp_path, said.append)
-    assert any("put account and partition of your site into the profile" in line for line in said), said

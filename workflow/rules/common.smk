@@ -1,3 +1,4 @@
+import math
 import os
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.purged import to_restore
+from mechscreen.runs.requests import VARIABLE as REQUESTS_VARIABLE, Requests
 from mechscreen.runs.unrecorded import check_unrecorded
 from mechscreen.runs.watch import Watch
 from snakemake.logging import logger
@@ -31,6 +33,12 @@ shell.prefix(
 if workflow.remote_exec:
     # A job's time runs from here, and not from when Snakemake, which calls itself once more in it, comes to the work.
     begin_job()
+
+if workflow.is_main_process and REQUESTS_VARIABLE in os.environ:
+    # The doctor asks what jobs would ask for.
+    logger.addHandler(
+        Requests(workflow, Path(os.environ[REQUESTS_VARIABLE]), sys.argv[1:])
+    )
 
 
 # What this process holds until it ends, and what sees its jobs fail.
@@ -81,7 +89,10 @@ def see_folders(rules):
 def see_resources():
     """See that ranks, memory and time that the profile sets make sense."""
     with or_stop():
-        check_resources(workflow.resource_settings.overwrite_resources)
+        check_resources(
+            workflow.resource_settings.overwrite_resources,
+            workflow.resource_settings.default_resources or {},
+        )
 
 
 @cache
@@ -244,13 +255,28 @@ def growth():
 
 
 def memory_of(rule):
-    """Return the memory of a rule's jobs, which grows where an attempt lacked it."""
+    """Return the resource that is the memory of a rule's jobs, which grows where an attempt lacked it.
+
+    It is of each rank, or of a job; where the profile has `mem_mb_per_cpu` for all, of each core, and no less than that.
+    """
+    least = least_of_a_core()
 
     def megabytes(wildcards, attempt):
         times = growth().memory(rule, dict(wildcards.items()))
         return limits_if(times).memory(FORECAST[rule].megabytes, times)
 
-    return megabytes
+    def of_a_core(wildcards, attempt, threads):
+        return max(least, math.ceil(megabytes(wildcards, attempt) / threads))
+
+    if FORECAST[rule].cost.mpi or least:
+        return {"mem_mb_per_cpu": of_a_core if least else megabytes}
+    return {"mem_mb": megabytes}
+
+
+def least_of_a_core():
+    """Return what the profile has each core have at least, where it asks for memory by core; else 0."""
+    found = (workflow.resource_settings.default_resources or {}).get("mem_mb_per_cpu")
+    return int(getattr(found, "raw", found) or 0)
 
 
 def minutes_of(rule):

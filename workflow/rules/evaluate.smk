@@ -10,7 +10,7 @@ rule evaluate_ensemble:
         benchmark_of("evaluate", "evaluate")
     threads: 2
     resources:
-        mem_mb=memory_of("evaluate_ensemble"),
+        **memory_of("evaluate_ensemble"),
         runtime=minutes_of("evaluate_ensemble"),
     params:
         config=paths.campaign,

@@ -15,7 +15,7 @@ rule train_on_samples:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=memory_of("train_on_samples"),
+        **memory_of("train_on_samples"),
         runtime=minutes_of("train_on_samples"),
     params:
         config=paths.campaign,
@@ -39,7 +39,7 @@ rule measure_learning:
         benchmark_of("learn", "learn")
     threads: 2
     resources:
-        mem_mb=memory_of("measure_learning"),
+        **memory_of("measure_learning"),
         runtime=minutes_of("measure_learning"),
     params:
         config=paths.campaign,

@@ -8,7 +8,7 @@ rule merge_shards:
     benchmark:
         benchmark_of("merge", "merge")
     resources:
-        mem_mb=memory_of("merge_shards"),
+        **memory_of("merge_shards"),
         runtime=minutes_of("merge_shards"),
     params:
         config=paths.campaign,

@@ -18,7 +18,7 @@ rule draw_figure:
     wildcard_constraints:
         figure="|".join(figure_names(campaign)),
     resources:
-        mem_mb=memory_of("draw_figure"),
+        **memory_of("draw_figure"),
         runtime=minutes_of("draw_figure"),
     params:
         config=paths.campaign,
@@ -46,7 +46,7 @@ rule write_report:
     benchmark:
         benchmark_of("report", "report")
     resources:
-        mem_mb=memory_of("write_report"),
+        **memory_of("write_report"),
         runtime=minutes_of("write_report"),
     params:
         config=paths.campaign,

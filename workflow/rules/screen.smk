@@ -14,9 +14,9 @@ rule screen_block:
     wildcard_constraints:
         block=r"\d{5}",
     resources:
+        **memory_of("screen_block"),
         mpi="mpiexec",
         tasks=FORECAST["screen_block"].tasks,
-        mem_mb_per_cpu=memory_of("screen_block"),
         runtime=minutes_of("screen_block"),
     params:
         config=paths.campaign,
@@ -40,7 +40,7 @@ rule gather_screen:
     benchmark:
         benchmark_of("screen", "gather")
     resources:
-        mem_mb=memory_of("gather_screen"),
+        **memory_of("gather_screen"),
         runtime=minutes_of("gather_screen"),
     params:
         config=paths.campaign,

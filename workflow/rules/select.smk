@@ -11,7 +11,7 @@ rule select_shard:
     wildcard_constraints:
         shard=r"\d{5}",
     resources:
-        mem_mb=memory_of("select_shard"),
+        **memory_of("select_shard"),
         runtime=minutes_of("select_shard"),
     params:
         config=paths.campaign,

@@ -14,9 +14,9 @@ rule simulate_shard:
     wildcard_constraints:
         shard=r"\d{5}",
     resources:
+        **memory_of("simulate_shard"),
         mpi="mpiexec",
         tasks=FORECAST["simulate_shard"].tasks,
-        mem_mb_per_cpu=memory_of("simulate_shard"),
         runtime=minutes_of("simulate_shard"),
     params:
         config=paths.campaign,

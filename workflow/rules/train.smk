@@ -13,7 +13,7 @@ rule train_member:
         member=r"\d{1,2}",
     threads: 2
     resources:
-        mem_mb=memory_of("train_member"),
+        **memory_of("train_member"),
         runtime=minutes_of("train_member"),
     params:
         config=paths.campaign,

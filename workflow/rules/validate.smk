@@ -10,9 +10,9 @@ rule validate_hits:
     benchmark:
         benchmark_of("validate", "validate")
     resources:
+        **memory_of("validate_hits"),
         mpi="mpiexec",
         tasks=FORECAST["validate_hits"].tasks,
-        mem_mb_per_cpu=memory_of("validate_hits"),
         runtime=minutes_of("validate_hits"),
     params:
         config=paths.campaign,

@@ -46,13 +46,15 @@ class Line:
     text: str
 
 
-def check_resources(asked: Mapping[str, Mapping[str, object]]) -> None:
-    """See that resources that are set for rules make sense, before anything is submitted.
+def check_resources(asked: Mapping[str, Mapping[str, object]], of_all: Mapping[str, object] | None = None) -> None:
+    """See that resources that are set make sense, before anything is submitted.
 
     Parameters
     ----------
     asked
         Rule → name of a resource → what was given, where Snakemake holds it as `raw`. Expressions are its own.
+    of_all
+        What is set for all rules; `mem_mb_per_cpu` has to be a number there: rules ask for more where they need it.
 
     Raises
     ------
@@ -61,17 +63,28 @@ def check_resources(asked: Mapping[str, Mapping[str, object]]) -> None:
     """
     for rule, resources in asked.items():
         for name in _LEAST.keys() & resources.keys():
-            value = getattr(resources[name], "raw", resources[name])
-            text = str(value).strip()
+            text = _raw(resources[name])
             number = re.fullmatch(r"[-+]?\d+", text)
             word = re.fullmatch(r"[A-Za-z_]*", text)
             if (number and int(text) < _LEAST[name]) or word:
-                least = _LEAST[name]
-                unit = " minutes" if name == "runtime" else " MB" if name.startswith("mem") else ""
-                raise InputError(
-                    f"set-resources: {name} of {rule} is {text or 'empty'}; give a whole number of "
-                    f"{least}{unit} or more, in the profile or on the command line, or leave it out"
-                )
+                raise InputError(_told(f"set-resources: {name} of {rule}", name, text))
+    name = "mem_mb_per_cpu"
+    if of_all and name in of_all:
+        text = _raw(of_all[name])
+        if not re.fullmatch(r"\d+", text) or int(text) < _LEAST[name]:
+            raise InputError(_told(f"default-resources: {name}", name, text))
+
+
+def _raw(value: object) -> str:
+    return str(getattr(value, "raw", value)).strip()
+
+
+def _told(what: str, name: str, text: str) -> str:
+    unit = " minutes" if name == "runtime" else " MB" if name.startswith("mem") else ""
+    return (
+        f"{what} is {text or 'empty'}; give a whole number of {_LEAST[name]}{unit} or more, in the profile or on the "
+        "command line, or leave it out"
+    )
 
 
 def profiles_of(command: Sequence[str]) -> list[Path]:

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from mechscreen import shipped, storage
 from mechscreen.errors import InputError
+from mechscreen.runs import site as slurm
 
 if TYPE_CHECKING:
     from mechscreen.models.petab import PetabModel
@@ -39,11 +41,73 @@ rule campaign:
 """
 
 
-def init(folder: Path, model: Path | None = None, petab: Path | None = None) -> str:
+@dataclass(frozen=True)
+class Site:
+    """A cluster to write a profile for.
+
+    Attributes
+    ----------
+    profile
+        One of `profiles`: the kind of site that it is.
+    account, partition
+        Of SLURM; empty where the site needs none.
+    """
+
+    profile: str = "slurm"
+    account: str = ""
+    partition: str = ""
+
+    def filled(self, text: str) -> str:
+        """Return the text of the profile with account and partition in it.
+
+        Raises
+        ------
+        InputError
+            If the profile has no place for one that is given.
+        """
+        for key, value in (("slurm_account", self.account), ("slurm_partition", self.partition)):
+            if value and not re.fullmatch(r"[\w.,@+-]+", value):
+                raise InputError(f"{key.removeprefix('slurm_')}: {value!r} is no name on SLURM")
+            if value:
+                # Of all rules: what is set for single ones is indented more.
+                text, found = re.subn(rf"^  # {key}: .*$", f"  {key}: {json.dumps(value)}", text, count=1, flags=re.M)
+                if not found:
+                    raise InputError(
+                        f"{self.profile}: chooses each job's partition itself; leave out --partition"
+                        if key == "slurm_partition"
+                        else f"{self.profile}: is no profile of a cluster; leave out --account"
+                    )
+        return text
+
+
+def profiles() -> list[str]:
+    """Return the names of the profiles that come with the package."""
+    return sorted(path.parent.name for path in (shipped.FOLDER / "cluster_profiles").glob("*/config.yaml"))
+
+
+def blanks(profile: str) -> dict[str, str]:
+    """Return what a profile leaves to be filled in, ``account`` and ``partition``, and what is usual on this cluster.
+
+    Raises
+    ------
+    InputError
+        If there is no such profile.
+    """
+    text = _profile(profile)
+    usual = {
+        "account": slurm.default_account,
+        "partition": lambda: next((place.name for place in slurm.partitions() if place.is_default), ""),
+    }
+    return {what: of_site() for what, of_site in usual.items() if f"\n  # slurm_{what}: " in text}
+
+
+def init(folder: Path, model: Path | None = None, petab: Path | None = None, site: Site | None = None) -> str:
     """Write a campaign's folder, and return what to do next there, in words.
 
     Parameters
     ----------
+    site
+        Where it is to run; without it, the profiles of one machine and of a plain SLURM are written.
     model
         SBML, Antimony, a COMBINE archive, or BioNetGen's ``.net`` or ``.bngl``, which is copied into the folder, and
         which the campaign is about.
@@ -56,7 +120,8 @@ def init(folder: Path, model: Path | None = None, petab: Path | None = None) -> 
         If a file is there already, or cannot be written, or the model cannot be simulated; the folder is as it was
         then.
     """
-    texts: dict[str, str | bytes] = {**_texts()}
+    site = site or Site()
+    texts: dict[str, str | bytes] = {**_texts(site)}
     if model is not None:
         texts["campaign.yaml"] = _campaign_on(model)
         texts[model.name] = model.read_bytes()
@@ -67,7 +132,8 @@ def init(folder: Path, model: Path | None = None, petab: Path | None = None) -> 
         raise InputError(f"{folder}: {', '.join(there)} already there; move away what is, or choose another folder")
     for name in texts:
         storage.check_writable(folder / name)
-    made = [path for path in (folder, *(folder / name for name in _FOLDERS)) if not path.exists()]
+    folders = dict.fromkeys(parent for name in texts for parent in reversed(Path(name).parents[:-1]))
+    made = [path for path in (folder, *(folder / name for name in folders)) if not path.exists()]
     try:
         for name, text in texts.items():
             if isinstance(text, str):
@@ -83,14 +149,11 @@ def init(folder: Path, model: Path | None = None, petab: Path | None = None) -> 
             with suppress(OSError):
                 path.rmdir()
         raise
-    return _NEXT.format(written=", ".join(texts), folder=folder, quoted=shlex.quote(str(folder)))
+    return _NEXT.format(written=", ".join(texts), folder=folder, quoted=shlex.quote(str(folder))) + _on_cluster(site)
 
 
 _MOST_OUTPUTS = 10
 """That a new campaign on a model begins with."""
-_PROFILES = ("local", "slurm")
-_FOLDERS = ("cluster_profiles", *(f"cluster_profiles/{name}" for name in _PROFILES))
-
 _NEXT = """\
 {folder}: {written}
 Say in campaign.yaml what to simulate and what to look for; as it is, it takes some minutes. Then:
@@ -99,7 +162,18 @@ Say in campaign.yaml what to simulate and what to look for; as it is, it takes s
   mechscreen plan campaign.yaml
   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml
 
-On SLURM: put account and partition into cluster_profiles/slurm/config.yaml, and take that profile."""
+"""
+
+
+def _on_cluster(site: Site) -> str:
+    profile = f"cluster_profiles/{site.profile}"
+    steps = []
+    if not (site.account or site.partition):
+        steps.append(f"put account and partition into {profile}/config.yaml")
+    if "partitions.yaml" in _profile(site.profile):
+        steps.append(f"mechscreen doctor --profile {profile} --write-partitions partitions.yaml")
+    steps.append(f"mechscreen doctor campaign.yaml --profile {profile}")
+    return f"On SLURM: {', then '.join(steps)}; then run with that profile."
 
 
 _ON_MODEL = """\
@@ -310,10 +384,17 @@ def _line(parameter: Parameter) -> str:
     return f"{entry:40}  # {about}" if about else entry
 
 
-def _texts() -> dict[str, str]:
+def _texts(site: Site) -> dict[str, str]:
     """Return what to write, by path below the folder."""
-    copies = {"campaign.yaml": "examples/campaign.yaml"}
-    copies |= {name: name for name in (f"cluster_profiles/{profile}/config.yaml" for profile in _PROFILES)}
-    return {"Snakefile": _SNAKEFILE} | {
-        name: (shipped.FOLDER / source).read_text(encoding="utf-8") for name, source in copies.items()
+    return {
+        "Snakefile": _SNAKEFILE,
+        "campaign.yaml": (shipped.FOLDER / "examples/campaign.yaml").read_text(encoding="utf-8"),
+        "cluster_profiles/local/config.yaml": _profile("local"),
+        f"cluster_profiles/{site.profile}/config.yaml": site.filled(_profile(site.profile)),
     }
+
+
+def _profile(name: str) -> str:
+    if name not in profiles():
+        raise InputError(f"--profile: there is no '{name}'; take one of {', '.join(profiles())}")
+    return (shipped.FOLDER / "cluster_profiles" / name / "config.yaml").read_text(encoding="utf-8")
