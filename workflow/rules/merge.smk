@@ -1,6 +1,6 @@
 rule merge_shards:
     input:
-        **reads("merge_shards"),
+        unpack(lambda wildcards: reads_at_last("merge_shards", "merge")),
     output:
         manifest=paths.manifest,
     log:

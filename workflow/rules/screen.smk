@@ -1,10 +1,6 @@
 rule screen_block:
     input:
-        unpack(
-            lambda wildcards: reads_at_first(
-                "screen_block", f"block-{wildcards.block}"
-            )
-        ),
+        **reads("screen_block", "block-{block}"),
     output:
         block=paths.screen / "block-{block}.h5",
     log:
@@ -20,18 +16,17 @@ rule screen_block:
         runtime=minutes_of("screen_block"),
     params:
         config=paths.campaign,
-        number=lambda wildcards: int(wildcards.block),
         fingerprint=FORECAST["screen_block"].rule.identity.fingerprint,
     message:
         "Screen block {wildcards.block} of {campaign.name}: {campaign.screen.block_size} parameter sets"
     shell:
         "{resources.mpi} -n {resources.tasks} mechscreen screen --config {params.config:q} "
-        "--block {params.number} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
+        "--block {wildcards.block} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
 
 
 rule gather_screen:
     input:
-        **reads("gather_screen"),
+        unpack(lambda wildcards: reads_at_last("gather_screen", "gather")),
     output:
         summary=paths.screen_summary,
         hits=paths.screen_hits,

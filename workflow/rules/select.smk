@@ -15,12 +15,11 @@ rule select_shard:
         runtime=minutes_of("select_shard"),
     params:
         config=paths.campaign,
-        number=lambda wildcards: int(wildcards.shard),
         fingerprint=FORECAST["select_shard"].rule.identity.fingerprint,
     message:
         "Select shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
     shell:
-        "mechscreen select --config {params.config:q} --shard {params.number} --threads {threads} "
+        "mechscreen select --config {params.config:q} --shard {wildcards.shard} --threads {threads} "
         "2>&1 | log_to {log:q}"
 
 

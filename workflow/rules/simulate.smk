@@ -1,10 +1,6 @@
 rule simulate_shard:
     input:
-        unpack(
-            lambda wildcards: reads_at_first(
-                "simulate_shard", f"shard-{wildcards.shard}"
-            )
-        ),
+        **reads("simulate_shard", "shard-{shard}"),
     output:
         shard=paths.simulations / "shard-{shard}.h5",
     log:
@@ -20,10 +16,9 @@ rule simulate_shard:
         runtime=minutes_of("simulate_shard"),
     params:
         config=paths.campaign,
-        number=lambda wildcards: int(wildcards.shard),
         fingerprint=FORECAST["simulate_shard"].rule.identity.fingerprint,
     message:
         "Simulate shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
     shell:
         "{resources.mpi} -n {resources.tasks} mechscreen simulate --config {params.config:q} "
-        "--shard {params.number} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
+        "--shard {wildcards.shard} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"

@@ -1,6 +1,10 @@
 rule train_member:
     input:
-        **reads("train_member"),
+        unpack(
+            lambda wildcards: reads_at_last(
+                "train_member", f"member-{wildcards.member}"
+            )
+        ),
     output:
         model=paths.emulators / "member-{member}" / "model.keras",
         history=paths.emulators / "member-{member}" / "history.csv",

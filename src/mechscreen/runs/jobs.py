@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class Rule:
     row: Row
     campaign: Campaign
     targets: Mapping[str, Path]
+    _read: dict[str, Files] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -62,7 +63,12 @@ class Rule:
 
     def inputs(self, job: str = "") -> Files:
         """Return the files that a job reads, by what they are; of rules whose jobs all read the same, without a job."""
-        return self.row.inputs(self.campaign, job)
+        if self.row.each_its_own:
+            return self.row.inputs(self.campaign, job)
+        # Of ten thousand jobs that read the same, the list is made once.
+        if not self._read:
+            self._read[""] = self.row.inputs(self.campaign, job)
+        return self._read[""]
 
 
 def rules(campaign: Campaign) -> tuple[Rule, ...]:

@@ -55,9 +55,11 @@ def to_restore(
     """
     jobs = {(rule.name, job): path for rule in rules for job, path in rule.targets.items()}
     by_name = {rule.name: rule for rule in rules}
+    there = cache(storage.exists)
+    if not any(map(there, jobs.values())):
+        return "", []
     made = {job: _made(by_name[job[0]], path) for job, path in jobs.items()}
     maker = {path: job for job, paths in made.items() for path in paths}
-    there = cache(storage.exists)
     if all(map(there, maker)):
         return "", []
     needed, unseen = _needed(by_name, jobs, made, maker, asked)
@@ -90,9 +92,18 @@ def _needed(
                 read = _inputs(rules[job[0]], job[1])
                 waiting += [maker[path] for path in read if path in maker and not there(path)]
 
+    def lacks(job: Job) -> bool:
+        """Return whether what a job made is there, and something that it reads is gone."""
+        if not there(jobs[job]):
+            return False
+        read = [*_inputs(rules[job[0]], job[1]), *_read_unseen(rules[job[0]], job[1])]
+        return any(path in maker and not there(path) for path in read)
+
     final, wanted = _final(jobs, rules, asked)
     follow([job for job in final if not there(jobs[job])])
-    follow([job for job in _leading_to(final, rules, maker) if there(jobs[job]) and differs(rules[job[0]], jobs[job])])
+    # Whether a file is the campaign's is read from it, which takes long of ten thousand: only where its inputs are gone
+    # does it matter here.
+    follow([job for job in _leading_to(final, rules, maker) if lacks(job) and differs(rules[job[0]], jobs[job])])
     unseen: set[Job] = set()
     while True:
         read = [path for job in needed for path in _read_unseen(rules[job[0]], job[1])]
@@ -154,17 +165,23 @@ def training_files(campaign: Campaign) -> list[Path]:
 def _made(rule: Rule, target: Path) -> list[Path]:
     """Return the files that a job makes, the one that stands for them first."""
     paths = rule.campaign.paths
-    besides: Mapping[str, list[Path]] = {
-        "merge_shards": training_files(rule.campaign) if rule.name == "merge_shards" else [],
-        "train_member": [target.with_name("history.csv"), target.with_name("member.json")],
-        "train_on_samples": [target.with_name("history.csv"), target.with_name("member.json")],
-        "measure_learning": [paths.learning_figure],
-        "evaluate_ensemble": [paths.predictions],
-        "gather_screen": [paths.screen_summary],
-        "validate_hits": [paths.validation_summary],
-        "write_report": _written_with_report(rule.campaign) if rule.name == "write_report" else [],
-    }
-    return [target, *besides.get(rule.name, [])]
+    match rule.name:
+        case "merge_shards":
+            return [target, *training_files(rule.campaign)]
+        case "train_member" | "train_on_samples":
+            return [target, target.with_name("history.csv"), target.with_name("member.json")]
+        case "measure_learning":
+            return [target, paths.learning_figure]
+        case "evaluate_ensemble":
+            return [target, paths.predictions]
+        case "gather_screen":
+            return [target, paths.screen_summary]
+        case "validate_hits":
+            return [target, paths.validation_summary]
+        case "write_report":
+            return [target, *_written_with_report(rule.campaign)]
+        case _:
+            return [target]
 
 
 def _written_with_report(campaign: Campaign) -> list[Path]:

@@ -40,24 +40,15 @@ def check_unrecorded(rules: Iterable[Rule], again: Collection[str] = (), touched
         If files depend on something else, with what differs and the way on.
     """
     rules = [rule for rule in rules if rule.row.depends != "report"]
-    recorded = {
-        path for rule in rules for path in rule.targets.values() if not touched and storage.exists(record_of(path))
-    }
-    if all(path in recorded or not storage.exists(path) for rule in rules for path in rule.targets.values()):
+    there = {path for rule in rules for path in rule.targets.values() if storage.exists(path)}
+    recorded = {path for path in there if not touched and storage.exists(record_of(path))}
+    if recorded == there:
         return
-    # What is made anyway, and what of the rest is not the campaign's. A missing file is made where something else that
-    # is made needs it, and is no reason for Snakemake to make that.
-    made: set[Path] = set()
-    foreign: dict[str, tuple[Path, str]] = {}
-    for rule in rules:
-        forced = not touched and rule.name in again
-        for job, path in rule.targets.items():
-            if forced or str(path) in again or not made.isdisjoint(_inputs(rule, job)):
-                made.add(path)
-            elif storage.exists(path) and (difference := _difference(rule, path)):
-                made.add(path)
-                if path not in recorded:
-                    foreign.setdefault(rule.name, (path, difference))
+    # A missing file is made where something else that is made needs it, and is no reason for Snakemake to make that.
+    foreign = _foreign(rules, there, recorded, again, touched, also_recorded=False)
+    if foreign:
+        # What Snakemake has a record of, and makes anew by itself, has others made anew with it.
+        foreign = _foreign(rules, there, recorded, again, touched, also_recorded=True)
     if not foreign:
         return
     told = "; ".join(f"{path}: made with {difference}" for path, difference in foreign.values())
@@ -66,6 +57,33 @@ def check_unrecorded(rules: Iterable[Rule], again: Collection[str] = (), touched
         f"Have them made anew (add --forcerun {' '.join(foreign)}), restore the configuration, or give the campaign "
         "another name"
     )
+
+
+def _foreign(
+    rules: Iterable[Rule],
+    there: Collection[Path],
+    recorded: Collection[Path],
+    again: Collection[str],
+    touched: bool,
+    *,
+    also_recorded: bool,
+) -> dict[str, tuple[Path, str]]:
+    """Return by rule the first file that is not the campaign's, has no record and is not made anyway, and how it differs.
+
+    What a file depends on is read from it, which takes long of ten thousand; of those with a record only if asked for.
+    """
+    made: set[Path] = set()
+    foreign: dict[str, tuple[Path, str]] = {}
+    for rule in rules:
+        forced = not touched and rule.name in again
+        for job, path in rule.targets.items():
+            if forced or str(path) in again or not made.isdisjoint(_inputs(rule, job)):
+                made.add(path)
+            elif path in there and (also_recorded or path not in recorded) and (difference := _difference(rule, path)):
+                made.add(path)
+                if path not in recorded:
+                    foreign.setdefault(rule.name, (path, difference))
+    return foreign
 
 
 def record_of(path: Path, folder: Path = Path(".snakemake/metadata")) -> Path:

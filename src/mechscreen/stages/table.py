@@ -123,6 +123,8 @@ class Row:
         Whether a campaign has such jobs.
     study
         Whether it belongs to a study of its own, named by its noun, and not to what leads to the report.
+    each_its_own
+        Whether its jobs read different files.
     """
 
     rule: str
@@ -134,6 +136,7 @@ class Row:
     cost: Callable[[Campaign, Speeds], Cost]
     applies: Callable[[Campaign], bool] = lambda campaign: True
     study: bool = False
+    each_its_own: bool = False
 
 
 def _models(campaign: Campaign) -> list[Path]:
@@ -411,6 +414,7 @@ TABLE: tuple[Row, ...] = (
         inputs=_selected_for,
         cost=_simulate_cost,
         applies=_has_emulators,
+        each_its_own=True,
     ),
     Row(
         "merge_shards",
@@ -502,6 +506,7 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {name: campaign.paths.figure(name) for name in figure_names(campaign)},
         inputs=lambda campaign, name: get_figure(campaign, name).inputs(campaign),
         cost=_draw_cost,
+        each_its_own=True,
     ),
     Row(
         "write_report",
