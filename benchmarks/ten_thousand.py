@@ -1,10 +1,10 @@
 """Ten thousand jobs to simulate and ten thousand to screen: what the head of a run takes, beside Snakemake alone.
 
 Beside the workflow stands one with as many rules and jobs of the same shape that do nothing: what Snakemake itself
-takes. Of both, in turn: a dry run; the time until the first job of a run begins; once all simulations but one are there,
-the time until that one begins; once all is there, a dry run. Of ours also `status`, and the memory of the head. Files
-are of a few bytes: what is looked at is how many there are. Prints seconds, ratios, and the largest memory of a process;
-takes about five minutes on two slow cores.
+takes. Of both, in turn: a dry run; the time until the first job of a run begins; once all simulations but one are
+there, the time until that one begins; once all is there, a dry run. Of ours also `status`, and the memory of the head.
+Files are of a few bytes: what is looked at is how many there are. Prints seconds, ratios, and the largest memory of a
+process; takes about six minutes on two slow cores.
 
     python benchmarks/ten_thousand.py FOLDER
 """

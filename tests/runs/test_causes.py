@@ -59,7 +59,7 @@ def test_states_of_slurm_say_the_cause_or_leave_it_to_the_job(state, cause):
         (
             "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
             "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-            Cause.NO_ANSWER,
+            Cause.CROWDED,
         ),
         ("The --constraint option is not allowed in the 'slurm_extra' parameter", Cause.REFUSED),
     ],

@@ -1,3 +1,6 @@
+import errno
+import fcntl
+import os
 import re
 import signal
 import subprocess
@@ -73,3 +76,37 @@ def test_names_of_jobs_tell_campaigns_of_one_name_apart_and_are_such_as_slurm_ta
     assert len(set(names)) == 2
     assert all(re.fullmatch(r"rings-of-colonies-v2-[0-9a-f]{12}", name) for name in names)
     assert len(driver.job_prefix("/results/" + "x" * 200)) <= 50
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system that knows no locks, as some network file systems are mounted."""
+
+    def flock(stream, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_where_locks_do_nothing_the_process_of_the_run_is_looked_at(tmp_path, running, no_locks):
+    assert driver.is_alive(tmp_path) is True
+    with pytest.raises(InputError, match=rf"a run is at work on it \(process {running.pid} on .*\); wait"):
+        driver.refuse_alive(tmp_path, "wait")
+    running.kill()
+    running.wait()
+    assert driver.is_alive(tmp_path) is False
+    driver.refuse_alive(tmp_path, "wait")
+
+
+def test_a_number_that_is_another_process_by_now_is_no_run(tmp_path, running, no_locks):
+    path = driver.record(tmp_path)
+    path.write_text(re.sub(r'"started": "[^"]*"', '"started": "2020-01-01 00:00"', path.read_text()))
+    assert driver.is_alive(tmp_path) is False
+
+
+def test_on_another_machine_where_locks_do_nothing_nobody_can_tell(tmp_path, running, no_locks):
+    path = driver.record(tmp_path)
+    path.write_text(re.sub(r'"host": "[^"]*"', '"host": "login7"', path.read_text()))
+    assert driver.is_alive(tmp_path) is None
+    with pytest.raises(InputError, match=r"cannot be told here, since file locks do nothing .*do this on login7"):
+        driver.refuse_alive(tmp_path, "wait")

@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import re
 import time
 from pathlib import Path
 
@@ -125,3 +128,26 @@ def test_what_the_driver_noted_is_told_unless_the_log_is_of_a_later_attempt(camp
 def test_a_folder_without_a_campaign_is_named():
     with pytest.raises(InputError, match="nowhere: holds no campaign"):
         status(Path("nowhere"))
+
+
+def test_where_locks_do_nothing_what_has_begun_runs_if_the_run_may(campaign, monkeypatch):
+    log = log_of(campaign, "simulate", "shard-00000", "simulate shard-00000: 40/100 samples\n")
+    finish(campaign, "simulate", "shard-00001", 30)
+    root = campaign.paths.root
+    with driver.begin(root, None):
+        monkeypatch.setattr(fcntl, "flock", _no_locks)
+        said = status(root)
+        assert "runs since" in said
+        assert "1 of 3 done, 1 running" in said
+        record = driver.record(root)
+        record.write_text(re.sub(r'"host": "[^"]*"', '"host": "login7"', record.read_text()))
+        said = status(root)
+    assert "whether it is at work cannot be told from here, since file locks do nothing" in said
+    assert "ask on login7" in said
+    assert f"running:\n  {log}" in said
+    record.unlink()
+    assert "1 of 3 done, 1 stopped" in status(root)
+
+
+def _no_locks(stream, operation):
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -25,8 +25,9 @@ GPUS_PER_NODE = 2
 GPU_MODEL = "a100"
 """Of the nodes n3 and n4; those of the others have no name."""
 ACCOUNT = "lab"
-TIGHT = "tight"
-"""An account whose jobs may have one core."""
+TIGHT, NARROW, CLOSED = "tight", "narrow", "closed"
+"""Accounts whose jobs may have one core, that may submit one job at a time, and none."""
+_LIMITS = {TIGHT: "maxtres=cpu=1", NARROW: "maxsubmitjobs=1", CLOSED: "maxsubmitjobs=0"}
 
 _PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "srun")
 _SYSTEM_CONFIGURATION = Path("/etc/slurm")
@@ -288,12 +289,13 @@ class Cluster:
         self._wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
         for what in (
             ["cluster", "test"],
-            *(["account", account] for account in (ACCOUNT, TIGHT)),
-            *(["user", "root", f"account={account}"] for account in (ACCOUNT, TIGHT)),
+            *(["account", account] for account in (ACCOUNT, *_LIMITS)),
+            *(["user", "root", f"account={account}"] for account in (ACCOUNT, *_LIMITS)),
         ):
             self._run("sacctmgr", "--immediate", "add", *what).check_returncode()
-        of_user = ("where", "user=root", f"account={TIGHT}")
-        self._run("sacctmgr", "--immediate", "modify", "user", *of_user, "set", "maxtres=cpu=1").check_returncode()
+        for account, limit in _LIMITS.items():
+            of_user = ("where", "user=root", f"account={account}", "set", limit)
+            self._run("sacctmgr", "--immediate", "modify", "user", *of_user).check_returncode()
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

@@ -8,6 +8,7 @@ import pytest
 
 from disturbed import SAMPLES, Disturbed
 from mechscreen.runs.failures import failures_file
+from slurm.cluster import ACCOUNT, NARROW
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,24 @@ def test_a_controller_that_is_gone_when_jobs_are_submitted_is_waited_for(cluster
         cluster.restart_controller()
     ended(process, run, undisturbed)
     assert not failures_file(run.results).exists(), "it was never an attempt"
+
+
+def test_a_job_that_is_one_too_many_waits_for_room_and_is_no_attempt(cluster, run, undisturbed):
+    run.command += ["--set-resources", f"simulate_shard:slurm_account={NARROW}"]
+    ended(run.start(pause=0.02), run, undisturbed)
+    assert not failures_file(run.results).exists()
+
+
+def test_a_job_that_makes_way_ten_times_costs_nothing(cluster, run, undisturbed):
+    run.command += ["--set-resources", "simulate_shard:slurm_partition=spare"]
+    process = run.start(pause=0.2)
+    for samples in range(10, 60, 5):
+        run.wait_for_samples(samples)
+        # The whole cluster, for a moment.
+        slurm("srun", "--partition=standard", f"--account={ACCOUNT}", "--nodes=4", "--exclusive", "true")
+        hurry()
+    ended(process, run, undisturbed)
+    assert not failures_file(run.results).exists()
 
 
 def test_a_job_at_its_time_limit_is_continued(run, undisturbed):

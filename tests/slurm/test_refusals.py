@@ -1,6 +1,7 @@
 """What a cluster refuses, and what no second attempt can mend: told once, with its cause, and not tried again."""
 
 import re
+import sys
 import time
 
 import pytest
@@ -9,11 +10,13 @@ from disturbed import Disturbed
 from mechscreen.runs import driver
 from mechscreen.runs.failures import read_failures
 from mechscreen.runs.status import status
+from slurm.cluster import CLOSED
 
 pytestmark = pytest.mark.slow
 
 OF_SBATCH = {
     "account": ("slurm_account=nobody", "account"),
+    "closed account": (f"slurm_account={CLOSED}", "submit limit"),
     "partition": ("slurm_partition=nowhere", "partition"),
     "qos": ("qos=urgent", "qos"),
     "constraint": ("constraint=avx1024", "feature|node configuration"),
@@ -33,9 +36,15 @@ OF_NODES = {
 }
 
 
-def attempt(folder, profile, *resources):
+PYTHON = "import sys; sys.executable = '/no/such/python'; from snakemake.cli import main; main()"
+"""Snakemake, on a machine whose Python the nodes do not have."""
+
+
+def attempt(folder, profile, *resources, program=()):
     """Run until it ends; return how it ended, what was said, what failed, and the seconds from the first failure."""
     run = Disturbed(folder, profile)
+    if program:
+        run.command[:1] = program
     run.command += ["--set-resources", *(f"simulate_shard:{resource}" for resource in resources)]
     said, _ = run.start(pause=0).communicate(timeout=300)
     end = time.time()
@@ -57,6 +66,14 @@ def test_what_sbatch_refuses_is_told_once_and_not_tried_again(cluster, slurm_pro
         (line,) = (line for line in told.splitlines() if "refused: " in line)
         assert re.search(quoted, line, re.IGNORECASE), line
     assert "command: " in (run.results / "logs/simulate/shard-00000.log").read_text()
+
+
+def test_a_python_that_a_node_does_not_have_is_told_and_not_tried_again(cluster, slurm_profile, tmp_path):
+    run, said, failed, late = attempt(tmp_path, slurm_profile, "tasks=2", program=[sys.executable, "-c", PYTHON])
+    assert {failure.attempt for failure in failed} == {1}, said
+    assert late < 60
+    for told in (said.partition("stopped before they were done:")[2], status(run.results)):
+        assert re.search("a program is missing: .*/no/such/python", told), told
 
 
 @pytest.mark.parametrize("what", OF_NODES)

@@ -15,6 +15,7 @@ class Cause(StrEnum):
 
     REFUSED = "refused"
     NO_ANSWER = "SLURM does not answer"
+    CROWDED = "as many jobs as are allowed"
     NOT_FOUND = "a program is missing"
     TIME = "time limit"
     MEMORY = "lack of memory"
@@ -62,12 +63,16 @@ _STATES = {
 _NO_ANSWER = re.compile(
     r"unable to contact slurm controller|socket timed out|connection (?:refused|reset|timed out)|"
     r"slurm temporarily unable|resource temporarily unavailable|"
-    r"zero bytes were transmitted|slurm backup controller|communication connection failure|"
-    # So many jobs at a time: there will be room once others have ended.
-    r"job violates accounting/qos policy \(job submit limit|too many (?:jobs|tasks)|MaxSubmitJob|maximum job limit",
+    r"zero bytes were transmitted|slurm backup controller|communication connection failure",
     re.IGNORECASE,
 )
 """What sbatch says where the same submission may be taken a minute later."""
+
+_CROWDED = re.compile(
+    r"job violates accounting/qos policy \(job submit limit|too many (?:jobs|tasks)|MaxSubmitJob|maximum job limit",
+    re.IGNORECASE,
+)
+"""What sbatch says where there will be room once other jobs have ended, if there are any."""
 
 _BY_NOTICE = (
     (re.compile(r"DUE TO TIME LIMIT", re.IGNORECASE), Cause.TIME),
@@ -153,7 +158,8 @@ def of_refusal(said: str) -> Reason:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [re.sub(r"^sbatch: error: ", "", line) for line in lines if line.startswith("sbatch: error: ")]
     text = "; ".join(errors) if errors else " ".join(lines)
-    return Reason(Cause.NO_ANSWER if _NO_ANSWER.search(said) else Cause.REFUSED, text)
+    cause = Cause.NO_ANSWER if _NO_ANSWER.search(said) else Cause.CROWDED if _CROWDED.search(said) else Cause.REFUSED
+    return Reason(cause, text)
 
 
 def of_logs(*texts: str) -> Reason:

@@ -203,7 +203,7 @@ def _check_idle(campaign: Campaign) -> None:
     if running:
         raise InputError(f"{root}: a job is at work ({running[0]}); wait, or end it: mechscreen recover {root}")
     for other in _dependents(root):
-        if driver.is_alive(other):
+        if driver.is_alive(other) is not False:
             raise InputError(f"{root}: a run is at work on {other}, which reads files of it; wait until it has ended")
 
 

@@ -37,6 +37,7 @@ RESTORED_VARIABLE = "MECHSCREEN_RESTORED"
 makes them."""
 
 _MOST_BYTES = 2**20
+_MINUTE = 60.0
 _Absolute = Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=10_000)]
 
 
@@ -195,11 +196,59 @@ def latest(root: Path) -> Run | None:
         return None
 
 
-def is_alive(root: Path) -> bool:
-    """Return whether a run drives the campaign in `root` now."""
+def is_alive(root: Path) -> bool | None:
+    """Return whether a run drives the campaign in `root` now; None if that cannot be told from here.
+
+    Where file locks do nothing, the process of the run is looked for, which is possible on its own machine alone.
+    """
     path = record(root)
     # Opening a pipe would wait for who writes to it.
-    return path.is_file() and storage.is_held(path)
+    held = path.is_file() and storage.is_held(path)
+    if held is not None:
+        return held
+    run = latest(root)
+    if run is None:
+        return False
+    return _is_process(run) if run.host == socket.gethostname() else None
+
+
+def refuse_alive(root: Path, what: str) -> None:
+    """See that no run is at work on a campaign, as far as can be told.
+
+    Parameters
+    ----------
+    what
+        What to do otherwise: ``wait, or end it first``.
+
+    Raises
+    ------
+    InputError
+        If one is, or may be.
+    """
+    alive = is_alive(root)
+    if alive is False:
+        return
+    run = latest(root)
+    where = run.place if run else "its process"
+    if alive:
+        raise InputError(f"{root}: a run is at work on it ({where}); {what}")
+    raise InputError(
+        f"{root}: whether its run ({where}) is at work cannot be told here, since file locks do nothing on this file "
+        f"system; do this on {run.host if run else 'its machine'}"
+    )
+
+
+def _is_process(run: Run) -> bool:
+    """Return whether the process of a run on this machine lives: its number may be another's by now."""
+    import psutil
+
+    try:
+        process = psutil.Process(run.pid)
+        began = datetime.strptime(run.started, "%Y-%m-%d %H:%M").timestamp()
+        # A process is there before it says that it began, which is told to the minute.
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < began + _MINUTE
+    except (psutil.Error, ValueError):
+        return False
 
 
 def job_prefix(results: str) -> str:

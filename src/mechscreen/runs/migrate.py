@@ -57,8 +57,7 @@ def migrate(folder: Path, say: Callable[[str], None], snakefile: Path | None = N
     if "edition" in values:
         say(f"{folder}: is of format {storage.FORMAT_VERSION} already")
         return
-    if driver.is_alive(folder):
-        raise InputError(f"{folder}: a run is at work on it; wait until it has ended, or end it first")
+    driver.refuse_alive(folder, "wait until it has ended, or end it first")
     if not any(path.is_file() for path in ([snakefile] if snakefile else _SNAKEFILES)):
         raise InputError(
             f"{snakefile or 'Snakefile'}: is not there; call this in the folder in which Snakemake runs, or name the "

@@ -45,10 +45,7 @@ def recover(root: Path, say: Callable[[str], None]) -> None:
     """
     check_folder(root)
     run = driver.latest(root)
-    if driver.is_alive(root):
-        raise InputError(
-            printable(f"{root}: a run is at work on it; wait, or end {run.place if run else 'its process'} first")
-        )
+    driver.refuse_alive(root, "wait, or end it first")
     if run is None:
         say(printable(f"{root}: no run is recorded"))
     else:
@@ -190,4 +187,4 @@ def _may_be_used(place: Path, results: Path) -> bool:
     """Return whether a file does not stand in the results of a campaign that no run works on."""
     if not place.is_relative_to(results) or place == results:
         return True
-    return driver.is_alive(results / place.relative_to(results).parts[0])
+    return driver.is_alive(results / place.relative_to(results).parts[0]) is not False

@@ -211,6 +211,17 @@ def accounts() -> set[str]:
     return set(_asked(*command, "format=Account").split())
 
 
+def jobs_in_queue() -> int | None:
+    """Return how many jobs SLURM has, waiting or running, of this user's accounts; None where it does not answer."""
+    of_accounts = [f"--account={','.join(sorted(ours))}"] if (ours := accounts()) else ["--me"]
+    command = ["squeue", "--noheader", "--array", "--format=%i", *of_accounts]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return len(done.stdout.split()) if done.returncode == 0 else None
+
+
 def default_account() -> str:
     """Return the account that jobs go to that name none; empty where SLURM does not say."""
     command = ("sacctmgr", "--noheader", "--parsable2", "show", "user", getpass.getuser(), "format=DefaultAccount")

@@ -81,9 +81,10 @@ def progress(root: Path) -> list[RuleStatus]:
         If it cannot be read.
     """
     rules = read_plan(root).rules
+    alive = driver.is_alive(root)
     gathering = [rule for rule in rules if rule.rule in GATHERED.values()]
     done = {rule.rule for rule in gathering if all(_is_file(root / target) for target in rule.targets.values())}
-    found = [_rule_status(root, rule, GATHERED.get(rule.rule) in done) for rule in rules]
+    found = [_rule_status(root, rule, GATHERED.get(rule.rule) in done, alive) for rule in rules]
     begun = {item.rule.noun for item in found if item.rule.study and (item.rule.asked or item.begun)}
     return [item for item in found if not item.rule.study or item.rule.noun in begun]
 
@@ -134,7 +135,8 @@ def _last_targets(found: Sequence[RuleStatus]) -> list[str]:
     return list(report[-1].rule.targets.values()) if report else []
 
 
-def _rule_status(root: Path, rule: PlannedRule, gathered: bool) -> RuleStatus:
+def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | None) -> RuleStatus:
+    """Return how far a rule is; `alive` says whether a run is at work, None if nobody can tell."""
     running, stopped, durations = [], [], []
     done = 0
     for job, target in rule.targets.items():
@@ -143,7 +145,11 @@ def _rule_status(root: Path, rule: PlannedRule, gathered: bool) -> RuleStatus:
         # What was measured was done; what is gathered may have been removed since.
         took = measured(root, rule.verb, job) if there or gathered else None
         finished = there or took is not None
-        if begun and storage.is_held(log):
+        held = begun and storage.is_held(log)
+        if held is None:
+            # Locks do nothing here: what has begun and is not done is at work, if a run may be.
+            held = not finished and alive is not False
+        if held:
             running.append(log)
         elif finished:
             durations += [] if took is None else [took]
@@ -174,9 +180,14 @@ def measured(root: Path, verb: str, job: str) -> float | None:
 
 
 def _driven(root: Path, *, unfinished: bool) -> str:
-    run = driver.latest(root)
-    if run is not None and driver.is_alive(root):
+    run, alive = driver.latest(root), driver.is_alive(root)
+    if run is not None and alive:
         return f"runs since {run.started} ({run.place})"
+    if run is not None and alive is None:
+        return (
+            f"a run began on {run.started} ({run.place}); whether it is at work cannot be told from here, since file "
+            f"locks do nothing on this file system; ask on {run.host}"
+        )
     if run is None or not unfinished:
         return "no run is active"
     if run.is_of(root) and run.is_in_place(root):

@@ -68,7 +68,7 @@ def _foreign(
     *,
     also_recorded: bool,
 ) -> dict[str, tuple[Path, str]]:
-    """Return by rule the first file that is not the campaign's, has no record and is not made anyway, and how it differs.
+    """Return by rule the first file without a record that is not the campaign's nor made anyway, and how it differs.
 
     What a file depends on is read from it, which takes long of ten thousand; of those with a record only if asked for.
     """

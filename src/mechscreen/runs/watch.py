@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mechscreen.runs import site
 from mechscreen.runs.asked import asked_by, profiles_of
 from mechscreen.runs.causes import Cause, Reason, of_exit_code, of_logs, of_refusal, of_state
 from mechscreen.runs.failures import LONGEST, Failure, Growth, note
@@ -49,8 +49,8 @@ class Watch(logging.Handler):
         Number of the run.
     command
         What was called, by which profiles are found.
-    answers
-        Says whether SLURM answers again.
+    jobs_in_queue
+        Says how many jobs SLURM has of this user's accounts; None where it does not answer.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Watch(logging.Handler):
         root: Path,
         run: str,
         command: Sequence[str] = (),
-        answers: Callable[[], bool] | None = None,
+        jobs_in_queue: Callable[[], int | None] | None = None,
     ) -> None:
         super().__init__()
         self.growth = Growth()
@@ -68,7 +68,7 @@ class Watch(logging.Handler):
         self._run = run
         self._command = command
         self._profiles = profiles_of(command)
-        self._answers = answers or slurm_answers
+        self._jobs_in_queue = jobs_in_queue or site.jobs_in_queue
         self._jobs: dict[int, Any] = {}
         self._refused: dict[tuple[str, str], set[int]] = {}
         self._waited: dict[int, float] = {}
@@ -95,10 +95,14 @@ class Watch(logging.Handler):
         message = record.rule_msg or ""
         others = [Path(path) for path in record.log if Path(path) != log]
         reason, command = why(message, log, others)
-        if reason.cause is Cause.NO_ANSWER and self._wait(record.jobid):
-            # It was never an attempt.
-            job.attempt -= 1
-            return
+        if reason.cause in (Cause.NO_ANSWER, Cause.CROWDED):
+            if self._wait(record.jobid, reason.cause):
+                # It was never an attempt.
+                job.attempt -= 1
+                return
+            if reason.cause is Cause.CROWDED:
+                # Of an account that is closed: no job will ever end and make room.
+                reason = Reason(Cause.REFUSED, reason.said)
         failure = Failure(
             run=self._run,
             at=time.time(),
@@ -137,12 +141,17 @@ class Watch(logging.Handler):
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("\n".join([*lines, f"command: {failure.command}", lines[0]]) + "\n", encoding="utf-8")
 
-    def _wait(self, number: int) -> bool:
-        """Wait until SLURM answers; return whether it does, or False where a job has waited for long enough."""
+    def _wait(self, number: int, cause: Cause) -> bool:
+        """Wait until SLURM answers, or has fewer jobs of ours; return False where a job has waited for long enough.
+
+        So it is, too, where there is no job that could make room by its end.
+        """
         begin = time.monotonic()
-        while self._waited.get(number, 0.0) + (time.monotonic() - begin) < _PATIENCE:
+        jobs = self._jobs_in_queue() if cause is Cause.CROWDED else None
+        while jobs != 0 and self._waited.get(number, 0.0) + (time.monotonic() - begin) < _PATIENCE:
             time.sleep(_POLL)
-            if self._answers():
+            now = self._jobs_in_queue()
+            if now is not None and (jobs is None or now < jobs):
                 self._waited[number] = self._waited.get(number, 0.0) + (time.monotonic() - begin)
                 return True
         return False
@@ -184,12 +193,3 @@ def end_of(path: Path) -> str:
         return ""
     except OSError as error:
         return f"(cannot be read: {error.strerror})"
-
-
-def slurm_answers() -> bool:
-    """Return whether SLURM's controller takes submissions."""
-    try:
-        done = subprocess.run(["squeue", "--me", "--noheader", "--states=running"], capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

@@ -46,8 +46,8 @@ def hold(path: Path) -> TextIO | None:
         return stream
 
 
-def is_held(path: Path) -> bool:
-    """Return whether a process holds a file by `hold`.
+def is_held(path: Path) -> bool | None:
+    """Return whether a process holds a file by `hold`; None where the file system knows no locks, and nobody can tell.
 
     Raises
     ------
@@ -65,4 +65,5 @@ def is_held(path: Path) -> bool:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            return None
     return False
