@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm wheel soak fuzz faults lint lock schema install
+.PHONY: help demo test test-slurm wheel soak soak-slurm fuzz faults lint lock schema install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover
 
 PYTHON ?= python3
@@ -25,6 +25,9 @@ test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-
 
 wheel: ## Build the wheel, install it into a new environment, and run a small campaign there
 	$(PYTHON) tests/try_wheel.py
+
+soak-slurm: $(INSTALLED) ## Put 50 faults of a cluster into a running campaign on a SLURM of its own, as root (half an hour)
+	cd tests && $(abspath $(BIN))/python -m slurm.soak
 
 fuzz: $(INSTALLED) ## Try 10,000 mutated configurations, tables and command lines each
 	MECHSCREEN_FUZZ=10000 $(BIN)/python -m pytest --timeout 0 tests/test_bad_input.py

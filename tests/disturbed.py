@@ -94,6 +94,10 @@ class Disturbed:
             assert time.monotonic() < end
             time.sleep(0.2)
 
+    def log_written(self):
+        """Return when Snakemake wrote its last word."""
+        return max(log.stat().st_mtime for log in self.folder.glob(".snakemake/log/*.snakemake.log"))
+
     def processes(self, *words):
         """Return the processes of this run whose command line has all of the words."""
         found = []

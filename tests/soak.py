@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,12 +43,28 @@ DISK = 200_000_000
 """Bytes of the small file system; the campaign needs a tenth of it."""
 GAP = (0.5, 6.0)
 """Seconds between faults."""
+PATIENCE = 1800
+"""Seconds after which a run in peace has been abandoned by its jobs."""
 MOST_RUNS = 12
 """Runs in peace, at the end, that the campaign may take to be whole again."""
 
 
+Fault = Callable[["Soak", "subprocess.Popen[bytes]"], bool]
+
+
 class Soak:
-    """A campaign under fault."""
+    """A campaign under fault.
+
+    Faults are functions of a soak and its process, which return whether they could be done.
+    """
+
+    profile = ROOT / "cluster_profiles/local"
+    gap = GAP
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Those that there are."""
+        return FAULTS
 
     def __init__(self, folder: Path, seed: int, log: Path) -> None:
         self.folder = folder
@@ -56,7 +73,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.runs = self.recovered = self.removed = 0
         self.log = log
-        self.command = snakemake_command(folder, CAMPAIGN, ROOT / "cluster_profiles/local")
+        self.command = snakemake_command(folder, CAMPAIGN, self.profile)
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start Snakemake."""
@@ -91,7 +108,7 @@ class Soak:
         """Run until the campaign is whole."""
         for _ in range(MOST_RUNS):
             process = self.start()
-            if process.wait() == 0:
+            if process.wait(PATIENCE) == 0:
                 return
             self.obey()
         raise SystemExit(f"the campaign is not whole after {MOST_RUNS} runs in peace; see {self.log}")
@@ -101,8 +118,8 @@ class Soak:
         end = time.monotonic() + seconds
         process = self.start()
         while sum(self.counts.values()) < faults and time.monotonic() < end:
-            time.sleep(self.random.uniform(*GAP))
-            fault = self.random.choice(FAULTS)
+            time.sleep(self.random.uniform(*self.gap))
+            fault = self.random.choice(self.faults)
             if process.poll() is not None and fault not in BETWEEN_RUNS:
                 # Whole, or failed.
                 self.obey()
@@ -112,10 +129,8 @@ class Soak:
                 self.counts[fault.__name__] += 1
                 print(f"{sum(self.counts.values()):4} {fault.__name__}", flush=True)
         process.send_signal(signal.SIGINT)
-        process.wait()
+        process.wait(PATIENCE)
         self.obey()
-
-    # Faults return whether they could be done.
 
     def processes(self, word: str) -> list[psutil.Process]:
         """Return the jobs' processes whose command line has a word."""
@@ -280,15 +295,20 @@ def small_disk(folder: Path):
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--faults", type=int, default=100)
+def arguments(about: str, faults: int) -> argparse.Namespace:
+    """Return what a soak is called with."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--faults", type=int, default=faults)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=120, help="no more faults after so long")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def soak(kind: type[Soak], options: argparse.Namespace) -> None:
+    """Disturb a campaign, let it end in peace, and compare it with one on this machine that was left in peace."""
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         base = Path(scratch)
-        log = Path(tempfile.gettempdir()) / f"soak-{options.seed}.log"
+        log = Path(tempfile.gettempdir()) / f"{kind.__name__.lower()}-{options.seed}.log"
         log.write_text("")
         peaceful, disturbed = base / "peaceful", base / "disturbed"
         peaceful.mkdir()
@@ -296,24 +316,25 @@ def main() -> None:
         reference = Soak(peaceful, 0, log)
         reference.run_in_peace()
         with small_disk(disturbed):
-            soak = Soak(disturbed, options.seed, log)
+            campaign = kind(disturbed, options.seed, log)
             start = time.monotonic()
-            soak.disturb(options.faults, 60 * options.minutes)
-            soak.run_in_peace()
+            campaign.disturb(options.faults, 60 * options.minutes)
+            campaign.run_in_peace()
             minutes = (time.monotonic() - start) / 60
-            expected, found = (arrays(run.results, *COMPARED) for run in (reference, soak))
+            expected, found = (arrays(run.results, *COMPARED) for run in (reference, campaign))
             different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-            partial = [path.name for path in soak.results.rglob("*.partial")]
+            partial = [path.name for path in campaign.results.rglob("*.partial")]
+    counts = campaign.counts
     print(
-        f"\nseed {options.seed}: {sum(soak.counts.values())} faults in {minutes:.0f} min, {soak.runs} runs of Snakemake"
+        f"\nseed {options.seed}: {sum(counts.values())} faults in {minutes:.0f} min, {campaign.runs} runs of Snakemake"
     )
-    for name, n in sorted(soak.counts.items()):
+    for name, n in sorted(counts.items()):
         print(f"  {n:4} {name}")
-    print(f"recovered {soak.recovered} times; {soak.removed} files removed because a message said so")
+    print(f"recovered {campaign.recovered} times; {campaign.removed} files removed because a message said so")
     print(f"{len(expected)} arrays compared, {len(different)} differ; {len(partial)} partial files left")
     if different or partial:
         raise SystemExit(f"differ: {different[:10]}; left: {partial}; see {log}")
 
 
 if __name__ == "__main__":
-    main()
+    soak(Soak, arguments(__doc__, faults=100))

@@ -186,6 +186,17 @@ class Cluster:
         self._wait(lambda: "is UP" in self._run("scontrol", "ping").stdout, "slurmctld")
         self._wait(lambda: set(self._states().values()) <= {"idle", "mix", "alloc"}, "the nodes")
 
+    def kill_accounting(self) -> None:
+        """Kill the daemon of accounting with 9; jobs go on, and what they took is told later."""
+        daemon = self._daemons.pop("slurmdbd")
+        daemon.kill()
+        daemon.wait()
+
+    def restart_accounting(self) -> None:
+        """Start it again."""
+        self._start("slurmdbd", "-D")
+        self._wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
+
     def restart_node(self, node: str) -> None:
         """Start the daemon of a node again."""
         self._start("slurmd", "-D", "-N", node, name=node)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from campaigns import ROOT, snakemake_command
 from slurm.cluster import ACCOUNT, Cluster, what_is_missing
@@ -56,9 +57,8 @@ class Runner:
         assert done.returncode == 0, done.stdout[-5000:]
 
 
-@pytest.fixture(scope="session")
-def slurm_profile(tmp_path_factory):
-    """The profile of the project, with account and ranks filled in as its comments say."""
+def write_profile(folder, **others):
+    """Write the profile of the project, with account, ranks and others filled in as its comments say."""
     text = (ROOT / "cluster_profiles/slurm/config.yaml").read_text()
     for before, after in {
         "# slurm_account: my_account": f"slurm_account: {ACCOUNT}",
@@ -72,9 +72,16 @@ def slurm_profile(tmp_path_factory):
     }.items():
         assert before in text
         text = text.replace(before, after)
-    folder = tmp_path_factory.mktemp("profile")
-    (folder / "config.yaml").write_text(text)
+    settings = yaml.safe_load(text)
+    settings["default-resources"] |= others
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False) if others else text)
     return folder
+
+
+@pytest.fixture(scope="session")
+def slurm_profile(tmp_path_factory):
+    """The profile of the project, filled in."""
+    return write_profile(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_a_controller_that_is_gone_while_jobs_run_costs_them_nothing(cluster, ru
     run.wait_for_samples(20)
     cluster.kill_controller()
     try:
-        time.sleep(90)  # longer than the plugin's own five questions take, 9 s each
+        time.sleep(60)  # longer than the plugin's own five questions take, 9 s each
     finally:
         cluster.restart_controller()
     ended(process, run, undisturbed)

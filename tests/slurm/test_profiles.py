@@ -1,4 +1,7 @@
-"""Profiles for the kinds of site there are: written by `mechscreen init`, run on a SLURM, not edited."""
+"""Profiles for the kinds of site there are: written by `mechscreen init`, run on a SLURM, not edited.
+
+That of a site which needs no more than account and partition is the one of all other tests here.
+"""
 
 import os
 import subprocess
@@ -53,12 +56,6 @@ def project(cluster, tmp_path):
     return lambda profile, partition="standard": Project(tmp_path, cluster, profile, partition)
 
 
-def test_account_and_partition_alone(project):
-    lines = project("slurm").run("simulations")
-    assert len(lines) == 2
-    assert all(f" -A {ACCOUNT} -p standard " in line for line in lines)
-
-
 def test_memory_by_core(project):
     lines = project("slurm-memory-by-core").run("dataset")
     assert len(lines) == 3
@@ -90,9 +87,8 @@ def test_jobs_that_make_way(project):
 
 def test_the_sites_own_mpi_by_srun(project):
     site = project("slurm-site-mpi")
-    site.run("simulations")
-    benchmarks = sorted((site.folder / "results/small/logs/simulate").iterdir())
-    assert len(benchmarks) == 2
+    lines = site.run("simulations")
+    assert len(lines) == 2
 
 
 def test_an_mpi_that_a_module_brings(project):

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 
 import pytest
 
@@ -42,21 +41,43 @@ PYTHON = "import sys; sys.executable = '/no/such/python'; from snakemake.cli imp
 
 def attempt(folder, profile, *resources, program=()):
     """Run until it ends; return how it ended, what was said, what failed, and the seconds from the first failure."""
+    return begin(folder, profile, *resources, program=program)()
+
+
+def begin(folder, profile, *resources, program=()):
+    """Start a run; return a function that waits until it ends, and returns what `attempt` does."""
     run = Disturbed(folder, profile)
     if program:
         run.command[:1] = program
     run.command += ["--set-resources", *(f"simulate_shard:{resource}" for resource in resources)]
-    said, _ = run.start(pause=0).communicate(timeout=300)
-    end = time.time()
-    failed = read_failures(run.results, driver.latest(run.results).number)
-    return run, said, failed, end - min(failure.at for failure in failed)
+    process = run.start(pause=0)
+
+    def end():
+        said, _ = process.communicate(timeout=300)
+        ended = run.log_written()
+        failed = read_failures(run.results, driver.latest(run.results).number)
+        return run, said, failed, ended - min(failure.at for failure in failed)
+
+    return end
+
+
+@pytest.fixture(scope="module")
+def refused(cluster, slurm_profile, tmp_path_factory):
+    """Return what came of each refusal; three runs at a time."""
+    found, waiting = {}, []
+    for what, (resource, _) in OF_SBATCH.items():
+        longer = ["runtime=60"] if what == "time" else []
+        waiting.append((what, begin(tmp_path_factory.mktemp("refused"), slurm_profile, resource, *longer)))
+        if len(waiting) == 3:
+            found |= {done: end() for done, end in waiting}
+            waiting = []
+    return found | {done: end() for done, end in waiting}
 
 
 @pytest.mark.parametrize("what", OF_SBATCH)
-def test_what_sbatch_refuses_is_told_once_and_not_tried_again(cluster, slurm_profile, tmp_path, what):
-    resource, quoted = OF_SBATCH[what]
-    longer = ["runtime=60"] if what == "time" else []
-    run, said, failed, late = attempt(tmp_path, slurm_profile, resource, *longer)
+def test_what_sbatch_refuses_is_told_once_and_not_tried_again(refused, what):
+    _, quoted = OF_SBATCH[what]
+    run, said, failed, late = refused[what]
     summary = said.partition("stopped before they were done:")[2]
     assert [failure.cause.value for failure in failed] == ["refused"] * 2, said
     assert {failure.attempt for failure in failed} == {1}
