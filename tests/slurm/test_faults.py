@@ -1,5 +1,6 @@
 """What clusters do to jobs, and that the way on leads to the same results, to the last bit."""
 
+import re
 import signal
 import subprocess
 import time
@@ -134,16 +135,17 @@ def test_a_job_that_is_one_too_many_waits_for_room_and_is_no_attempt(cluster, ru
     assert not failures_file(run.results).exists()
 
 
-def test_a_job_that_makes_way_ten_times_costs_nothing(cluster, run, undisturbed):
+def test_jobs_that_make_way_again_and_again_continue_and_no_attempt_is_counted(cluster, run, undisturbed):
     run.command += ["--set-resources", "simulate_shard:slurm_partition=spare"]
-    process = run.start(pause=0.2)
-    for samples in range(10, 60, 5):
-        run.wait_for_samples(samples)
+    process = run.start(pause=0.5)
+    for times in range(1, 5):
+        run.wait_for_samples(15 * times)
         # The whole cluster, for a moment.
         slurm("srun", "--partition=standard", f"--account={ACCOUNT}", "--nodes=4", "--exclusive", "true")
         hurry()
     ended(process, run, undisturbed)
     assert not failures_file(run.results).exists()
+    assert max(map(int, re.findall(r"Restarts=(\d+)", slurm("scontrol", "show", "job")))) >= 4
 
 
 def test_a_job_at_its_time_limit_is_continued(run, undisturbed):
