@@ -16,8 +16,8 @@ from slurm.cluster import ACCOUNT, GPU_MODEL
 pytestmark = pytest.mark.slow
 
 CAMPAIGN = STRIPE | {"simulations": {"count": 40, "shard_size": 20}}
-MODULE = '() { echo "$@" >> "$MODULES"; }'
-"""Stands for a site's environment modules, as a function that the shell hands on."""
+MODULE = 'module() { echo "$@" >> "$MODULES"; }'
+"""Stands for a site's environment modules, in the file that BASH_ENV names, as at sites."""
 
 
 class Project:
@@ -27,6 +27,7 @@ class Project:
         self.folder = folder / "project"
         self.profile = f"cluster_profiles/{profile}"
         self.modules = folder / "modules"
+        (folder / "module.sh").write_text(MODULE)
         self._cluster = cluster
         self._before = len(cluster.asked())
         given = ["--account", ACCOUNT, *(["--partition", partition] if partition else [])]
@@ -34,7 +35,7 @@ class Project:
         (self.folder / "campaign.yaml").write_text(yaml.safe_dump(CAMPAIGN))
 
     def call(self, program, *arguments, cwd=None):
-        environment = {**os.environ, "MODULES": str(self.modules), "BASH_FUNC_module%%": MODULE}
+        environment = {**os.environ, "MODULES": str(self.modules), "BASH_ENV": str(self.folder.parent / "module.sh")}
         done = subprocess.run(
             [BIN / program, *arguments], cwd=cwd or self.folder, capture_output=True, text=True, env=environment
         )
