@@ -81,6 +81,12 @@ def test_a_profile_that_cannot_be_read_is_named(tmp_path):
         doctor.examine(tmp_path, tmp_path, print)
 
 
+def test_a_campaign_that_is_not_there_is_said_before_anything_is_made(tmp_path):
+    with pytest.raises(InputError, match=r"nothing.yaml: does not exist"):
+        doctor.examine(ROOT / "cluster_profiles/local", tmp_path / "results", print, tmp_path / "nothing.yaml")
+    assert not (tmp_path / "results").exists()
+
+
 def test_what_snakemake_does_not_take_is_said_in_its_words(profile, tmp_path):
     with pytest.raises(InputError, match="does not take this campaign with this profile: ValueError"):
         examined(profile(**{"default-resources": ["slurm_account"]}), tmp_path / "results")

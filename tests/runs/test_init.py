@@ -4,15 +4,19 @@ import errno
 import re
 import subprocess
 
+import click.testing
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from campaigns import BIN, NETWORK, REPRESSILATOR, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.cli import cli
 from mechscreen.errors import InputError
 from mechscreen.registry import MODELS, OBJECTIVES
-from mechscreen.runs.init import init
+from mechscreen.runs.init import Site, init
+from mechscreen.runs.site import Partition
 
 WRITTEN = {"Snakefile", "campaign.yaml", "cluster_profiles/local/config.yaml", "cluster_profiles/slurm/config.yaml"}
 
@@ -256,3 +260,40 @@ def test_the_workflow_is_planned_in_the_new_folder(tmp_path, profile):
     said = done.stdout + done.stderr
     assert re.search(r"^simulate_shard +6$", said, re.MULTILINE)
     assert re.search(r"^write_report +1$", said, re.MULTILINE)
+
+
+def test_a_profile_of_another_kind_of_site_is_filled_in(tmp_path):
+    site = Site("slurm-gpu-types", "lab", "standard")
+    said = init(tmp_path / "new", site=site)
+    assert "cluster_profiles/slurm-gpu-types/config.yaml" in files(tmp_path / "new")
+    settings = yaml.safe_load((tmp_path / "new/cluster_profiles/slurm-gpu-types/config.yaml").read_text())
+    assert settings["default-resources"] == {"slurm_account": "lab", "slurm_partition": "standard"}
+    assert "put account and partition" not in said
+    assert "doctor campaign.yaml --profile cluster_profiles/slurm-gpu-types" in said
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        (Site("slurm-gpu"), "there is no 'slurm-gpu'; take one of local, slurm, slurm-gpu-types"),
+        (Site("slurm", account="a b"), "account: 'a b' is no name on SLURM"),
+        (Site("slurm-short-and-long", partition="p"), "chooses each job's partition itself; leave out --partition"),
+        (Site("local", account="lab"), "is no profile of a cluster; leave out --account"),
+    ],
+)
+def test_a_site_that_makes_no_sense_is_refused_and_nothing_is_written(tmp_path, site, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        init(tmp_path / "new", site=site)
+    assert not (tmp_path / "new").exists()
+
+
+def test_on_a_terminal_account_and_partition_are_asked_for(tmp_path, monkeypatch):
+    typed = "lab\n\n"
+    monkeypatch.setattr("mechscreen.runs.site.default_account", lambda: "guests")
+    monkeypatch.setattr("mechscreen.runs.site.partitions", lambda: [Partition("standard", is_default=True)])
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda self: True, raising=False)
+    done = CliRunner().invoke(cli, ["init", str(tmp_path / "new"), "--profile", "slurm"], input=typed)
+    assert done.exit_code == 0, done.output
+    assert "account of SLURM (empty for none) [guests]" in done.output
+    settings = yaml.safe_load((tmp_path / "new/cluster_profiles/slurm/config.yaml").read_text())
+    assert settings["default-resources"] == {"slurm_account": "lab", "slurm_partition": "standard"}

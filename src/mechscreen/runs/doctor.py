@@ -49,6 +49,8 @@ def examine(profile: Path, results: Path, say: Callable[[str], None], campaign: 
         If the profile cannot be read, `results` cannot be written to, or Snakemake does not take the campaign.
     """
     path = _file_of(profile)
+    if campaign is not None and not campaign.is_file():
+        raise InputError(f"{campaign}: does not exist; name the configuration of a campaign, or none")
     storage.check_writable(results / "doctor")
     results.mkdir(parents=True, exist_ok=True)
     well = True
