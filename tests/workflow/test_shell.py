@@ -15,7 +15,6 @@ OURS = {
     "{resources.mpi}",
     "{resources.tasks}",
     "{resources.runtime}",
-    "{params.number}",
 }
 """Numbers of our own, and the launcher, which the profile writes as a command with options."""
 
@@ -41,7 +40,9 @@ def test_every_value_in_a_shell_command_is_quoted_or_a_number_of_our_own():
             wildcard = re.fullmatch(r"\{wildcards\.(\w+)\}", value)
             assert wildcard, f"{path.name}: {value}"
             # What its constraint allows: digits, or the names of our figures.
-            allowed = re.search(rf"^ {{8}}{wildcard[1]}=(.*),$", constraints, re.MULTILINE)
+            allowed = re.search(
+                rf"^    wildcard_constraints:\n(?: {{8}}.*\n)*? {{8}}{wildcard[1]}=(.*),$", constraints, re.MULTILINE
+            )
             assert allowed, f"{path.name}: {value}"
             assert re.fullmatch(r'r"\\d(\+|\{[\d,]+\})"|"\|"\.join\(figure_names\(campaign\)\)', allowed[1])
 
