@@ -66,7 +66,7 @@ rule all:
 # A part of the campaign by the name of its folder: `snakemake emulators --workflow-profile … --configfile …`.
 rule simulations:
     input:
-        made_by("simulate_shard"),
+        seen_and_made_by("simulate_shard"),
 
 
 rule dataset:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from disturbed import SAMPLES, Disturbed
+from mechscreen.runs import driver
 from mechscreen.runs.failures import failures_file
 from slurm.cluster import ACCOUNT, NARROW
 
@@ -171,7 +172,9 @@ def test_the_driver_killed_with_9_is_recovered_from_by_one_command(run, undistur
     run.wait_for_samples(10)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert running()
+    names = slurm("squeue", "--noheader", "--states=running", "--format=%j").split()
+    assert names
+    assert all(name.startswith(driver.job_prefix(str(run.results.resolve()))) for name in names)
     said = run.recover()
     assert "cancelling" in said
     assert not running()

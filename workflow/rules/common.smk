@@ -223,6 +223,17 @@ def made_by(rule):
     )
 
 
+def seen_and_made_by(rule):
+    """Return what `made_by` does, and see what stands there, where no job that sees to it is planned."""
+
+    def made(wildcards):
+        see_origins()
+        files = made_by(rule)
+        return files(wildcards) if callable(files) else files
+
+    return made
+
+
 def refused(wildcards):
     with or_stop():
         raise InputError(
