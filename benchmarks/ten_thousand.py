@@ -215,12 +215,10 @@ def main() -> None:
         fill(workflow)
     compare("dry run, all is there", 1.3, *dry)
     print(tabulate(rows, headers=["", "Snakemake [s]", "workflow [s]", "ratio", "asked for", "memory [GB]"]))
-    for verb, argument in (("status", "results/large"),):
-        start = time.monotonic()
-        subprocess.run(
-            [SNAKEMAKE.with_name("mechscreen"), verb, argument], cwd=ours.folder, check=True, capture_output=True
-        )
-        print(f"{verb}: {time.monotonic() - start:.1f} s")
+    start = time.monotonic()
+    command = [SNAKEMAKE.with_name("mechscreen"), "status", "results/large"]
+    subprocess.run(command, cwd=ours.folder, check=True, capture_output=True)
+    print(f"status: {time.monotonic() - start:.1f} s")
 
 
 if __name__ == "__main__":

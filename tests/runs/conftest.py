@@ -1,4 +1,8 @@
-"""A campaign whose files are only named, for what looks at them from outside."""
+"""A campaign whose files are only named, for what looks at them from outside; a file system without locks."""
+
+import errno
+import fcntl
+import os
 
 import pytest
 
@@ -20,3 +24,13 @@ def campaign(tmp_path):
     campaign.record()
     write_plan(campaign)
     return campaign
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system that knows no locks, as some network file systems are mounted."""
+
+    def flock(stream, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)

@@ -1,6 +1,3 @@
-import errno
-import fcntl
-import os
 import re
 import signal
 import subprocess
@@ -76,16 +73,6 @@ def test_names_of_jobs_tell_campaigns_of_one_name_apart_and_are_such_as_slurm_ta
     assert len(set(names)) == 2
     assert all(re.fullmatch(r"rings-of-colonies-v2-[0-9a-f]{12}", name) for name in names)
     assert len(driver.job_prefix("/results/" + "x" * 200)) <= 50
-
-
-@pytest.fixture
-def no_locks(monkeypatch):
-    """A file system that knows no locks, as some network file systems are mounted."""
-
-    def flock(stream, operation):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
 
 
 def test_where_locks_do_nothing_the_process_of_the_run_is_looked_at(tmp_path, running, no_locks):

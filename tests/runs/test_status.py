@@ -1,5 +1,3 @@
-import errno
-import fcntl
 import os
 import re
 import time
@@ -130,12 +128,11 @@ def test_a_folder_without_a_campaign_is_named():
         status(Path("nowhere"))
 
 
-def test_where_locks_do_nothing_what_has_begun_runs_if_the_run_may(campaign, monkeypatch):
+def test_where_locks_do_nothing_what_has_begun_runs_if_the_run_may(campaign, no_locks):
     log = log_of(campaign, "simulate", "shard-00000", "simulate shard-00000: 40/100 samples\n")
     finish(campaign, "simulate", "shard-00001", 30)
     root = campaign.paths.root
     with driver.begin(root, None):
-        monkeypatch.setattr(fcntl, "flock", _no_locks)
         said = status(root)
         assert "runs since" in said
         assert "1 of 3 done, 1 running" in said
@@ -147,7 +144,3 @@ def test_where_locks_do_nothing_what_has_begun_runs_if_the_run_may(campaign, mon
     assert f"running:\n  {log}" in said
     record.unlink()
     assert "1 of 3 done, 1 stopped" in status(root)
-
-
-def _no_locks(stream, operation):
-    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -170,15 +170,11 @@ class Cluster:
 
     def kill_node(self, node: str) -> None:
         """Kill the daemon of a node with 9; its jobs live on until SLURM gives the node up."""
-        daemon = self._daemons.pop(node)
-        daemon.kill()
-        daemon.wait()
+        self._kill(node)
 
     def kill_controller(self) -> None:
         """Kill the controller with 9; jobs go on, and nobody answers."""
-        daemon = self._daemons.pop("slurmctld")
-        daemon.kill()
-        daemon.wait()
+        self._kill("slurmctld")
 
     def restart_controller(self) -> None:
         """Start the controller again, which knows what it knew."""
@@ -188,9 +184,7 @@ class Cluster:
 
     def kill_accounting(self) -> None:
         """Kill the daemon of accounting with 9; jobs go on, and what they took is told later."""
-        daemon = self._daemons.pop("slurmdbd")
-        daemon.kill()
-        daemon.wait()
+        self._kill("slurmdbd")
 
     def restart_accounting(self) -> None:
         """Start it again."""
@@ -223,6 +217,12 @@ class Cluster:
             if time.monotonic() > end:
                 raise TimeoutError(f"{what}: not within {seconds} s; logs are in {self.folder}")
             time.sleep(0.2)
+
+    def _kill(self, name: str) -> None:
+        """Kill a daemon with 9."""
+        daemon = self._daemons.pop(name)
+        daemon.kill()
+        daemon.wait()
 
     def _start(self, program: str, *arguments: str, name: str = "") -> None:
         """Start a daemon that stays in the foreground."""

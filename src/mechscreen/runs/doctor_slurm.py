@@ -43,17 +43,17 @@ def findings(asked: Asked, command: Sequence[str], profile: Path, results: Path)
         return
     places = {partition.name: partition for partition in site.partitions()}
     default = next((partition for partition in places.values() if partition.is_default), None)
-    limits: dict[str, list[site.Allowance]] = {}
+    limits: dict[tuple[str, str], list[site.Allowance]] = {}
     refused = set()
     used: dict[str, site.Partition] = {}
     for request in asked.requests:
         names = _named(request.options, "-p").split(",")
         candidates = [place for name in names if (place := places.get(name, default))]
         used |= {place.name: place for place in candidates}
-        account = _named(request.options, "-A")
-        if account not in limits:
-            limits[account] = site.allowances(account, _named(request.options, "--qos"))
-        finding = _of_rule(request, candidates, limits[account], command, [profile])
+        whose = (_named(request.options, "-A"), _named(request.options, "--qos"))
+        if whose not in limits:
+            limits[whose] = site.allowances(*whose)
+        finding = _of_rule(request, candidates, limits[whose], command, [profile])
         refused |= {request.rule} if finding.advice else set()
         yield finding
     for place in used.values():
