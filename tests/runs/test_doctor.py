@@ -118,3 +118,10 @@ def test_another_snakemake_in_the_path_is_said(monkeypatch, tmp_path):
     finding = doctor._snakemake()
     assert str(tmp_path / "snakemake") in finding.found
     assert finding.advice
+
+
+def test_no_snakemake_in_the_path_is_not_a_fault(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = doctor._snakemake()
+    assert "the shell's PATH has none" in finding.found
+    assert not finding.advice

@@ -122,16 +122,18 @@ def _packages() -> Finding:
 
 
 def _snakemake() -> Finding:
-    """See that the snakemake that the shell finds is the one of this installation."""
-    typed = shutil.which("snakemake")
-    own = Path(sys.executable).with_name("snakemake")
+    """See that the snakemake that the shell finds, if any, is the one of this installation."""
+    typed, own = shutil.which("snakemake"), Path(sys.executable).with_name("snakemake")
+    version = metadata.version("snakemake")
+    if typed is None and own.is_file():
+        return Finding("snakemake", f"{version}, to be called as {own}: the shell's PATH has none")
     if typed is None or Path(typed).resolve() != own.resolve():
         return Finding(
             "snakemake",
             f"the shell finds {typed or 'none'}, and mechscreen is installed beside {own}",
             f"activate that environment, or call {own}",
         )
-    return Finding("snakemake", f"{metadata.version('snakemake')}, {typed}")
+    return Finding("snakemake", f"{version}, {typed}")
 
 
 def _space(results: Path) -> Finding:
