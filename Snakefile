@@ -10,8 +10,13 @@ include: "workflow/rules/common.smk"
 # Everything a campaign fixes; a wrong key ends here, before any job.
 campaign = load(Campaign, config, "config/demo.yaml")
 paths = results_of(campaign)
-# The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size.
-FORECAST = {step.rule.name: step for step in forecast(campaign)}
+# The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size
+# and by what jobs took that were done.
+RATIOS = ratios()
+FORECAST = {
+    step.rule.name: step
+    for step in forecast(campaign, ratios=RATIOS, tasks=set_tasks())
+}
 see_folders([step.rule for step in FORECAST.values()])
 if workflow.is_main_process:
     see_resources()

@@ -8,6 +8,7 @@ import pytest
 
 from mechscreen.campaign import Campaign
 from mechscreen.runs.folder import write_plan
+from mechscreen.runs.forecast import forecast
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def campaign(tmp_path):
     }
     campaign = Campaign.from_dict(values)
     campaign.record()
-    write_plan(campaign)
+    write_plan(campaign, forecast(campaign))
     return campaign
 
 

@@ -14,6 +14,7 @@ from mechscreen.ranks import Deadline, Interrupted
 from mechscreen.runs import driver
 from mechscreen.runs.clean import KINDS, REMOVABLE, clean
 from mechscreen.runs.folder import write_plan
+from mechscreen.runs.forecast import forecast
 from mechscreen.runs.jobs import at_work, benchmark_file, log_file, rules
 from mechscreen.runs.status import GATHERED, status
 from mechscreen.stages.merge import merge
@@ -38,7 +39,7 @@ def made(tmp_path, **changes):
     values = {**SETTINGS, "name": "small", "results": str(tmp_path / "results"), **changes}
     campaign = Campaign.from_dict(values)
     campaign.record()
-    write_plan(campaign)
+    write_plan(campaign, forecast(campaign))
     return campaign
 
 

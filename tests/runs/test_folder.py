@@ -17,6 +17,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.runs import driver
 from mechscreen.runs.folder import check_folders, plan_file, read_plan, write_plan
+from mechscreen.runs.forecast import forecast
 from mechscreen.runs.jobs import log_file, rules
 from mechscreen.runs.recover import recover
 from mechscreen.runs.status import status
@@ -71,7 +72,7 @@ def test_status_and_recover_of_a_folder_look_at_it_and_not_at_one_of_its_name_be
         (tmp_path / place).mkdir()
         with_results = {**values, "results": str(tmp_path / place / "results"), "screen": {"count": 1_000_000}}
         campaign = Campaign.from_dict(with_results)
-        write_plan(campaign)
+        write_plan(campaign, forecast(campaign))
         # As it is written where the campaign's own folder is the current one.
         text = campaign.to_yaml().replace(f"results: {with_results['results']}", "results: results")
         write_text(campaign.paths.campaign, text)
@@ -91,7 +92,7 @@ def test_no_code_of_the_user_runs(tmp_path):
     values = {**STRIPE, "results": str(tmp_path / "results"), "model": {"name": f"{model}:Stripe"}}
     campaign = Campaign.from_dict(values)
     campaign.record()
-    write_plan(campaign)
+    write_plan(campaign, forecast(campaign))
     model.write_text("raise SystemExit('imported')")
     for verb in ("status", "recover"):
         command = [BIN / "mechscreen", verb, campaign.paths.root]
@@ -107,7 +108,7 @@ def test_jobs_of_a_base_are_those_of_the_campaign_beside_it(tmp_path):
     make(base, "simulate_shard")
     second = Campaign.from_dict({**values, "name": "second", "base": "first"})
     second.record()
-    write_plan(second)
+    write_plan(second, forecast(second))
     assert read_plan(second.paths.root).rules[0].targets["shard-00001"] == "../first/simulations/shard-00001.h5"
     assert "simulate_shard     2 of 2 done" in status(second.paths.root)
 
@@ -128,17 +129,17 @@ def study(tmp_path):
 
 
 def test_a_study_is_told_of_where_it_was_asked_for(study):
-    write_plan(study)
+    write_plan(study, forecast(study))
     assert "train_on_samples" not in status(study.paths.root)
     for asked in ("learning", str(study.paths.learning_summary), str(study.paths.member(1, 50) / "model.keras")):
-        write_plan(study, [asked])
+        write_plan(study, forecast(study), [asked])
         said = status(study.paths.root)
         assert "train_on_samples   0 of 6 done" in said
         assert "measure_learning   0 of 1 done" in said
 
 
 def test_a_study_is_told_of_where_it_has_begun(study):
-    write_plan(study)
+    write_plan(study, forecast(study))
     log = log_file(study.paths.root, "learn", "samples-50-member-1")
     write_text(log, "mechscreen: the loss is nan\n")
     said = status(study.paths.root)
@@ -257,7 +258,7 @@ def changed(value, place, replacement):
 @given(data=st.data())
 def test_whatever_its_records_hold_a_folder_is_told_of_or_refused_in_one_line(campaign, data):
     root = campaign.paths.root
-    write_plan(campaign)
+    write_plan(campaign, forecast(campaign))
     with driver.begin(root, None):
         pass
     for path in data.draw(

@@ -41,13 +41,22 @@ def node_of(job):
 
 
 def hurry():
-    """Let a job that SLURM puts back into the queue start now, not after its two minutes of patience."""
-    for _ in range(60):
-        waiting = slurm("squeue", "--noheader", "--states=pending", "--format=%i %r").splitlines()
-        if held_back := [line.split()[0] for line in waiting if line.endswith("BeginTime")]:
-            slurm("scontrol", "update", f"jobid={','.join(held_back)}", "starttime=now")
-            return
+    """Let jobs that SLURM puts back into the queue start now, not after its two minutes of patience.
+
+    They come there one after the other, and not before their first attempt is over: what that says at its end would
+    count for the second.
+    """
+    held_back = []
+    for _ in range(80):
         time.sleep(0.5)
+        if slurm("squeue", "--noheader", "--states=completing"):
+            continue
+        waiting = slurm("squeue", "--noheader", "--states=pending", "--format=%i %r").splitlines()
+        if held_back and not waiting:
+            return
+        held_back += (late := [line.split()[0] for line in waiting if line.endswith("BeginTime")])
+        if late:
+            slurm("scontrol", "update", f"jobid={','.join(late)}", "starttime=now")
 
 
 def ended(process, run, undisturbed):

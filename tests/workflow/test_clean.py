@@ -10,6 +10,7 @@ import pytest
 from campaigns import BIN, ROOT, snakemake_command
 from mechscreen.campaign import Campaign
 from mechscreen.runs.folder import write_plan
+from mechscreen.runs.forecast import forecast
 from mechscreen.runs.jobs import benchmark_file, rules
 from mechscreen.stages.merge import merge
 from mechscreen.stages.screen import gather_screen, screen_block
@@ -177,7 +178,7 @@ def test_defaults_stay_those_of_the_edition_where_the_configuration_was_purged(t
     old = Campaign.from_dict({**values, "edition": 1})
     assert old.identity("validation") != Campaign.from_dict(values).identity("validation")
     old.record()
-    write_plan(old)
+    write_plan(old, forecast(old))
     old.paths.campaign.unlink()
     assert Campaign.from_dict(values).identity("validation") == old.identity("validation")
 

@@ -18,6 +18,8 @@ from mechscreen.campaign import Campaign
 from mechscreen.models import get_model
 from mechscreen.runs.forecast import forecast
 from mechscreen.runs.init import init
+from mechscreen.runs.requests import ask
+from mechscreen.runs.used import done_file
 
 MEASURED = """
 import resource, subprocess, sys
@@ -151,6 +153,24 @@ def test_no_more_files_and_bytes_are_left_than_forecast(finished, monkeypatch):
     expected = sum(step.files for step in steps)
     assert 0.6 * expected < len(results) + len(records) <= expected
     assert sum(path.stat().st_size for path in results) <= sum(step.disk for step in steps)
+
+
+@pytest.mark.slow
+def test_each_job_that_was_done_is_noted_and_the_next_campaign_asks_by_what_they_took(finished):
+    done = [json.loads(line) for line in done_file(finished / "results/small").read_text().splitlines()]
+    planned = [step for step in forecast(Campaign.from_dict(STRIPE)) if not step.rule.study]
+    assert {(job["rule"], job["job"]) for job in done} == {
+        (step.rule.name, job) for step in planned for job in step.rule.targets
+    }
+    # The model says that a simulation takes a second, and it takes some hundred microseconds.
+    more = {"name": "more", "simulations": {"count": 20_000, "shard_size": 10_000}}
+    asked = []
+    for like in (None, "results/small"):
+        command = snakemake_command(finished, changed(**more, resources_like=like), ROOT / "cluster_profiles/local")
+        simulate = next(job for job in ask(command[1:]).requests if job.rule == "simulate_shard")
+        asked.append([simulate.resources[key] for key in ("tasks", "runtime")])
+    # On the two ranks of the profile, three times 10,000 s.
+    assert asked == [[2, 251], [2, 10]]
 
 
 @pytest.mark.slow

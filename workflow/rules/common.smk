@@ -18,6 +18,7 @@ from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.purged import to_restore
 from mechscreen.runs.requests import VARIABLE as REQUESTS_VARIABLE, Requests
 from mechscreen.runs.unrecorded import check_unrecorded
+from mechscreen.runs.used import used, used_by_run, write_used
 from mechscreen.runs.watch import Watch
 from snakemake.logging import logger
 
@@ -72,6 +73,25 @@ def results_of(campaign):
     with or_stop():
         campaign.refuse_old_results()
         return campaign.paths
+
+
+def ratios():
+    """Return by what jobs that were done took this run's ask for ranks, memory and time."""
+    with or_stop():
+        if not workflow.is_main_process:
+            return used_by_run(paths.root)
+        like = campaign.resources_like
+        return used(paths.root, None if like is None else Path(like))
+
+
+def set_tasks():
+    """Return the ranks of rules that the profile or the command line sets, by which their time is asked for."""
+    found = {}
+    for rule, resources in workflow.resource_settings.overwrite_resources.items():
+        text = str(getattr(resources.get("tasks"), "raw", "")).strip()
+        if text.isdigit():
+            found[rule] = int(text)
+    return found
 
 
 def see_folders(rules):
@@ -198,12 +218,16 @@ def begin_run(logs):
     with or_stop():
         # The lock ends with this process.
         HELD.append(driver.begin(paths.root, next(iter(logs), None)))
-        WATCHES.append(Watch(workflow, paths.root, driver.this_run(), sys.argv))
+        typical = {step.rule.name: step.cost for step in forecast(campaign)}
+        WATCHES.append(
+            Watch(workflow, paths.root, driver.this_run(), sys.argv, typical)
+        )
         logger.addHandler(WATCHES[0])
         # Jobs read this resolved copy, so that `--config` overrides reach them too.
         campaign.record()
         # What there is to do, for whoever looks at the folder without the model.
-        write_plan(campaign, workflow.dag_settings.targets)
+        write_plan(campaign, FORECAST.values(), workflow.dag_settings.targets)
+        write_used(paths.root, RATIOS)
 
 
 def reads(rule, job=""):

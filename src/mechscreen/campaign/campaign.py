@@ -83,6 +83,13 @@ class Campaign(Configuration):
         description="Another campaign in the same folder whose simulations, training set and networks this one uses "
         "(all that these depend on must be the same).",
     )
+    resources_like: Annotated[str | None, nothing("what jobs ask for")] = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Folder of results of a campaign before, such as `results/pilot`: jobs ask for ranks, memory and "
+        "time by what its jobs took (docs/cluster.md). Those in this campaign's own folder count in any case.",
+    )
     seed: Annotated[int, remakes("model")] = Field(
         ..., ge=0, lt=2**63, description="From it all random numbers follow."
     )

@@ -20,8 +20,10 @@ from mechscreen.campaign.configuration import read_mapping
 from mechscreen.errors import FileError, InputError, nearest
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
+from mechscreen.runs.benchmarks import measured
+from mechscreen.runs.jobs import benchmark_file
 from mechscreen.runs.purged import READ_TRAINING_SET
-from mechscreen.runs.status import RuleStatus, measured, progress
+from mechscreen.runs.status import RuleStatus, progress
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 
@@ -82,7 +84,15 @@ KINDS: Mapping[str, Kind] = {
 REMOVABLE = tuple(name for name, kind in KINDS.items() if kind.lost)
 """Names that `mechscreen clean --remove` takes."""
 
-_RECORDS = {"campaign.yaml", "model.json", "plan.json", "dataset/manifest.json", "logs/run.json", "logs/failures.jsonl"}
+_RECORDS = {
+    "campaign.yaml",
+    "model.json",
+    "plan.json",
+    "used.json",
+    "dataset/manifest.json",
+    "logs/run.json",
+    "logs/failures.jsonl",
+}
 _REPORT = {"report.html", "summary.txt"}
 _MOVED_ASIDE = re.compile(r".+\.bad(\.\d+)?")
 _BLOCK = re.compile(r"block-\d+\.h5")
@@ -347,8 +357,8 @@ def _cost(root: Path, kind: Kind, found: Sequence[RuleStatus]) -> str:
         return "–"
     if not rules:
         return "unknown"
-    jobs = [(rule.seconds, measured(root, rule.verb, job)) for rule in rules for job in rule.targets]
-    seconds = sum(expected if took is None else took for expected, took in jobs)
+    jobs = [(rule.seconds, measured(benchmark_file(root, rule.verb, job))) for rule in rules for job in rule.targets]
+    seconds = sum(expected if took is None else took.seconds for expected, took in jobs)
     unmeasured = sum(took is None for _, took in jobs)
     how = "measured" if not unmeasured else "forecast" if unmeasured == len(jobs) else "in part measured"
     return f"{format_duration(seconds)} of jobs ({how})"

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.runs.forecast import forecast
+from mechscreen.runs.forecast import Step, forecast
 from mechscreen.runs.records import read_record
 from mechscreen.storage import Record
 
@@ -69,12 +69,20 @@ def plan_file(root: Path) -> Path:
     return root / "plan.json"
 
 
-def write_plan(campaign: Campaign, asked: Collection[str] = ()) -> None:
-    """Write the plan of a campaign into its folder; `asked` are the targets, rules or files, of the run that starts."""
-    _planned(campaign, asked).write(plan_file(campaign.paths.root))
+def write_plan(campaign: Campaign, steps: Iterable[Step], asked: Collection[str] = ()) -> None:
+    """Write the plan of a campaign into its folder.
+
+    Parameters
+    ----------
+    campaign, steps
+        Whose run starts, and the forecast of it.
+    asked
+        Targets of the run, rules or files.
+    """
+    _planned(campaign, steps, asked).write(plan_file(campaign.paths.root))
 
 
-def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:
+def _planned(campaign: Campaign, steps: Iterable[Step], asked: Collection[str] = ()) -> Plan:
     root = campaign.paths.root
     targets = {os.path.normpath(target) for target in asked}
     return Plan(
@@ -90,7 +98,7 @@ def _planned(campaign: Campaign, asked: Collection[str] = ()) -> Plan:
                 seconds=step.seconds,
                 targets={job: os.path.relpath(path, root) for job, path in step.rule.targets.items()},
             )
-            for step in forecast(campaign)
+            for step in steps
         ),
     )
 
@@ -109,7 +117,8 @@ def read_plan(root: Path) -> Plan:
     path = plan_file(root)
     if not os.path.lexists(path):
         # No run has started since a campaign of an earlier release was converted.
-        return _planned(Campaign.open(root))
+        campaign = Campaign.open(root)
+        return _planned(campaign, forecast(campaign))
     return read_record(path, Plan, _MOST_BYTES)
 
 

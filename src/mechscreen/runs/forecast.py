@@ -8,13 +8,17 @@ ranks and time by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from pydantic import Field
 
 from mechscreen.campaign import Campaign
 from mechscreen.progress import format_duration
 from mechscreen.runs.jobs import Rule, rules
 from mechscreen.stages.table import Cost, Speeds, shape_of
+from mechscreen.storage import Record
 
 TRAINING_RATE = 1e11
 PREDICTION_RATES = {"float32": 1.2e11, "bfloat16": 3.5e11}
@@ -29,6 +33,46 @@ RANK_SECONDS = 600.0
 MOST_RANKS = 32
 
 
+MOST, LONGEST_START, LEAST_MEMORY = 1e4, 60.0, 0.5
+"""Bounds of what is believed of jobs that were measured: how far a forecast may be off, either way; a start that takes
+longer (seconds) is work; a smaller share of the memory that was forecast is not asked for."""
+
+
+class Ratio(Record):
+    """What the jobs of a rule took, over what was forecast at typical speeds.
+
+    Attributes
+    ----------
+    jobs
+        Jobs that tell it.
+    work
+        Core-seconds, after the start.
+    start
+        Seconds until a job begins with its work; None where no more than expected.
+    memory
+        Memory to ask for.
+    """
+
+    jobs: int = Field(ge=1)
+    work: float = Field(1.0, ge=1 / MOST, le=MOST)
+    start: float | None = Field(None, ge=0, le=LONGEST_START)
+    memory: float = Field(1.0, ge=LEAST_MEMORY, le=MOST)
+
+    def corrected(self, cost: Cost) -> Cost:
+        """Return a forecast at typical speeds as it would have been right.
+
+        What memory depends on the campaign's size is never taken for less: small jobs say nothing of it.
+        """
+        return replace(
+            cost,
+            core_seconds=cost.core_seconds * self.work,
+            start=cost.start if self.start is None else max(cost.start, self.start),
+            megabytes=math.ceil(cost.megabytes * self.memory),
+            memory_of_rank=cost.memory_of_rank * max(1.0, self.memory),
+            memory_of_job=cost.memory_of_job * max(1.0, self.memory),
+        )
+
+
 @dataclass(frozen=True)
 class Step:
     """What the jobs of a rule take.
@@ -39,10 +83,16 @@ class Step:
         The rule, with its jobs.
     cost
         What its row of the table of stages says.
+    done_before
+        Whether jobs that were done say it.
+    set_tasks
+        MPI ranks of one job, where something else sets them; 0 where the work does.
     """
 
     rule: Rule
     cost: Cost
+    done_before: bool = False
+    set_tasks: int = 0
 
     @property
     def jobs(self) -> int:
@@ -62,13 +112,14 @@ class Step:
     @property
     def tasks(self) -> int:
         """MPI ranks of one job; 1 where it takes none."""
-        return min(MOST_RANKS, max(2, math.ceil(self.core_seconds / RANK_SECONDS))) if self.cost.mpi else 1
+        if not self.cost.mpi:
+            return 1
+        return self.set_tasks or min(MOST_RANKS, max(2, math.ceil(self.core_seconds / RANK_SECONDS)))
 
     @property
     def megabytes(self) -> int:
         """Memory of each rank."""
-        of_rank, of_job = self.cost.memory_of_rank, self.cost.memory_of_job / self.tasks
-        return self.cost.megabytes + math.ceil(of_rank / 1e6) + math.ceil(of_job / 1e6)
+        return self.cost.megabytes_of_rank(self.tasks)
 
     @property
     def disk(self) -> float:
@@ -117,13 +168,37 @@ def typical_speeds(campaign: Campaign) -> Speeds:
     )
 
 
-def forecast(campaign: Campaign, speeds: Speeds | None = None) -> tuple[Step, ...]:
-    """Return what each rule of a campaign will take, from `speeds` or, without them, typical ones.
+def forecast(
+    campaign: Campaign,
+    speeds: Speeds | None = None,
+    ratios: Mapping[str, Ratio] = MappingProxyType({}),
+    tasks: Mapping[str, int] = MappingProxyType({}),
+) -> tuple[Step, ...]:
+    """Return what each rule of a campaign will take.
 
     The rules of a study (`mechscreen.runs.jobs.Rule.study`) are among them, where the campaign has one.
+
+    Parameters
+    ----------
+    campaign
+        Of any size.
+    speeds
+        That were measured here; without them, typical ones.
+    ratios
+        Rule → what its jobs took, over what is forecast at typical speeds (`mechscreen.runs.used`); such jobs say more
+        than units of work.
     """
-    speeds = speeds or typical_speeds(campaign)
-    return tuple(Step(rule, rule.row.cost(campaign, speeds)) for rule in rules(campaign))
+    typical = typical_speeds(campaign)
+
+    def cost(rule: Rule) -> Cost:
+        ratio = ratios.get(rule.name)
+        return (
+            rule.row.cost(campaign, speeds or typical)
+            if ratio is None
+            else ratio.corrected(rule.row.cost(campaign, typical))
+        )
+
+    return tuple(Step(rule, cost(rule), rule.name in ratios, tasks.get(rule.name, 0)) for rule in rules(campaign))
 
 
 def one_line(name: str, steps: Collection[Step]) -> str:
@@ -132,6 +207,8 @@ def one_line(name: str, steps: Collection[Step]) -> str:
     line = f"{name}, from start to end: {_in_all(report)}, longest path {longest_path(report)}, {_left(report)}"
     for study in dict.fromkeys(step.rule.noun for step in steps if step.rule.study):
         line += f"; besides, the study {study}: {_in_all([step for step in steps if step.rule.noun == study])}"
+    if any(step.done_before for step in steps):
+        return f"{line}, by what jobs took that were done, else at typical speeds"
     return f"{line}, at typical speeds (mechscreen plan measures them)"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from mechscreen.isolation import CallFailed
 from mechscreen.models.outputs import Status
 from mechscreen.reasons import Reasons
 from mechscreen.runs.advice import advise
-from mechscreen.runs.forecast import Step, core_hours, forecast, longest_path, typical_speeds, without_studies
+from mechscreen.runs.forecast import Ratio, Step, core_hours, forecast, longest_path, typical_speeds, without_studies
+from mechscreen.runs.used import used
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.dataset import doubts_of
 from mechscreen.spaces import Sampler
@@ -41,7 +43,9 @@ _ROUGHLY = 3.0
 def plan(campaign: Campaign) -> str:
     """Measure the units of work on one core of this machine and return what the campaign will take, as a table."""
     speeds, measured, on_gpu, doubts = measure(campaign)
-    steps = forecast(campaign, speeds)
+    like = campaign.resources_like
+    ratios = used(campaign.paths.root, None if like is None else Path(like))
+    steps = forecast(campaign, speeds, ratios)
     report = without_studies(steps)
     lines = [
         f"{campaign.name}: what it takes from start to end",
@@ -61,7 +65,10 @@ def plan(campaign: Campaign) -> str:
         f"A step of the optimiser on a GPU: {_duration(speeds.gpu_step)}, "
         + ("measured here." if on_gpu else "assumed, since there is no GPU here."),
     ]
+    lines += _done_before(ratios)
     stated = campaign.model_instance.seconds
+    if "simulate_shard" in ratios:
+        return "\n".join(lines)
     if measured is None:
         lines.append(f"The forecast takes the seconds that the model states: {stated:g}.")
     elif not stated / _ROUGHLY < speeds.sample < stated * _ROUGHLY:
@@ -70,6 +77,14 @@ def plan(campaign: Campaign) -> str:
             f"seconds = {speeds.sample:.2g} would suit."
         )
     return "\n".join(lines)
+
+
+def _done_before(ratios: Mapping[str, Ratio]) -> list[str]:
+    """Return what the table takes from jobs that were done, if from any."""
+    if not ratios:
+        return []
+    told = [f"{rule} {ratio.work:.3g} and {ratio.memory:.3g} (of {ratio.jobs})" for rule, ratio in ratios.items()]
+    return [f"By jobs that were done, times the work and times the memory that are typical: {', '.join(told)}."]
 
 
 def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:

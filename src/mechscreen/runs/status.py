@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import shlex
 import statistics
 from collections.abc import Sequence
@@ -14,11 +12,11 @@ from mechscreen import storage
 from mechscreen.errors import StorageError
 from mechscreen.progress import format_duration, printable
 from mechscreen.runs import driver
+from mechscreen.runs.benchmarks import measured
 from mechscreen.runs.causes import last_words, lines_of, of_logs
 from mechscreen.runs.failures import Failure, read_failures
 from mechscreen.runs.folder import PlannedRule, read_plan
 from mechscreen.runs.jobs import benchmark_file, log_file
-from mechscreen.runs.records import read_plain
 from mechscreen.runs.watch import end_of
 
 MOST_LISTED = 8
@@ -32,9 +30,6 @@ GATHERED = {
     "train_on_samples": "measure_learning",
 }
 """Rules whose files may go once another rule has gathered what is in them (`mechscreen clean`), and that rule."""
-_LARGEST_BENCHMARK = 10**5
-_LONGEST_JOB = 1e9
-"""Bytes and seconds that no measurement of a job exceeds."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | No
         log = log_file(root, rule.verb, job)
         begun, there = _is_file(log), _is_file(root / target)
         # What was measured was done; what is gathered may have been removed since.
-        took = measured(root, rule.verb, job) if there or gathered else None
+        took = measured(benchmark_file(root, rule.verb, job)) if there or gathered else None
         finished = there or took is not None
         held = begun and storage.is_held(log)
         if held is None:
@@ -152,7 +147,7 @@ def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | No
         if held:
             running.append(log)
         elif finished:
-            durations += [] if took is None else [took]
+            durations += [] if took is None else [took.seconds]
         elif begun:
             stopped.append(log)
         done += finished
@@ -166,17 +161,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError as error:
         raise StorageError(path, "looked at", error.errno or 0) from None
-
-
-def measured(root: Path, verb: str, job: str) -> float | None:
-    """Return the seconds that Snakemake measured for a job; None if it measured none."""
-    try:
-        text = read_plain(benchmark_file(root, verb, job), _LARGEST_BENCHMARK).decode()
-        found = [float(row["s"]) for row in csv.DictReader(text.splitlines(), delimiter="\t")]
-    except (storage.FileError, KeyError, ValueError, TypeError, csv.Error):
-        return None
-    told = [seconds for seconds in found if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_JOB]
-    return statistics.fmean(told) if told else None
 
 
 def _driven(root: Path, *, unfinished: bool) -> str:

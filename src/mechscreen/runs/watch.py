@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from mechscreen.runs import site
+from mechscreen.runs import site, used
 from mechscreen.runs.asked import asked_by, profiles_of
 from mechscreen.runs.causes import Cause, Reason, of_exit_code, of_logs, of_refusal, of_state
 from mechscreen.runs.failures import LONGEST, Failure, Growth, note
+from mechscreen.stages.table import Cost
 
 _REFUSED = re.compile(
     r"SLURM sbatch failed\. The error message was '(?P<said>.*)'\.\s*sbatch call:\s*(?P<command>.*?)\s*"
@@ -49,6 +51,8 @@ class Watch(logging.Handler):
         Number of the run.
     command
         What was called, by which profiles are found.
+    typical
+        Rule → what was forecast of its jobs at typical speeds; what jobs took is noted beside it.
     jobs_in_queue
         Says how many jobs SLURM has of this user's accounts; None where it does not answer.
     """
@@ -59,6 +63,7 @@ class Watch(logging.Handler):
         root: Path,
         run: str,
         command: Sequence[str] = (),
+        typical: Mapping[str, Cost] = MappingProxyType({}),
         jobs_in_queue: Callable[[], int | None] | None = None,
     ) -> None:
         super().__init__()
@@ -68,10 +73,13 @@ class Watch(logging.Handler):
         self._run = run
         self._command = command
         self._profiles = profiles_of(command)
+        self._typical = typical
         self._jobs_in_queue = jobs_in_queue or site.jobs_in_queue
         self._jobs: dict[int, Any] = {}
         self._refused: dict[tuple[str, str], set[int]] = {}
         self._waited: dict[int, float] = {}
+        self._lost: dict[int, float] = {}
+        self._lacked: dict[int, int] = {}
 
     def createLock(self) -> None:  # noqa: N802 - the name of logging's
         """Take no lock: other threads go on telling what they have to while SLURM is waited for."""
@@ -79,15 +87,33 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Look at what Snakemake tells."""
-        if getattr(record, "event", None) != "job_error":
+        event = getattr(record, "event", None)
+        see = {"job_error": self._see_failure, "job_finished": self._see_done}.get(str(event))
+        if see is None:
             return
         try:
-            self._see(record)
+            see(record)
         except Exception:
-            # A run does not end because its failures cannot be noted.
+            # A run does not end because what it saw cannot be noted.
             self.handleError(record)
 
-    def _see(self, record: Any) -> None:
+    def _see_done(self, record: Any) -> None:
+        job = self._job(record.job_id)
+        cost = None if job is None else self._typical.get(job.rule.name)
+        if cost is None or not job.benchmark or self._workflow.touch:
+            return
+        used.note_done(
+            self._root,
+            job.rule.name,
+            Path(job.log[0]).stem,
+            Path(job.benchmark),
+            cost,
+            tasks=int(job.resources.get("tasks") or 1),
+            lost=self._lost.get(record.job_id, 0.0),
+            shares=1 + self._lacked.get(record.job_id, 0),
+        )
+
+    def _see_failure(self, record: Any) -> None:
         job = self._job(record.jobid)
         if job is None or not job.log:
             return
@@ -117,6 +143,10 @@ class Watch(logging.Handler):
             asked_by=asked_by(self._command, self._profiles, record.rule_name, reason.said) if command else (),
         )
         self.growth.add(failure)
+        if reason.cause is Cause.TIME:
+            self._lost[record.jobid] = self._lost.get(record.jobid, 0.0) + 60 * float(job.resources.get("runtime") or 0)
+        elif reason.cause is Cause.MEMORY:
+            self._lacked[record.jobid] = self._lacked.get(record.jobid, 0) + 1
         note(self._root, failure)
         if command:
             self._keep_refusal(log, failure)

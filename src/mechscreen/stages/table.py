@@ -100,6 +100,10 @@ class Cost:
     mpi: bool = False
     start: float = START_SECONDS
 
+    def megabytes_of_rank(self, ranks: int) -> int:
+        """Return the memory of each of some ranks that share a job."""
+        return self.megabytes + math.ceil(self.memory_of_rank / 1e6) + math.ceil(self.memory_of_job / ranks / 1e6)
+
 
 @dataclass(frozen=True)
 class Row:
