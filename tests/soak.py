@@ -295,13 +295,13 @@ def small_disk(folder: Path):
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-def arguments(about: str, faults: int) -> argparse.Namespace:
-    """Return what a soak is called with."""
+def arguments(about: str, faults: int) -> argparse.ArgumentParser:
+    """Return what reads how a soak is called."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--faults", type=int, default=faults)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=120, help="no more faults after so long")
-    return parser.parse_args()
+    return parser
 
 
 def soak(kind: type[Soak], options: argparse.Namespace) -> None:
@@ -337,4 +337,4 @@ def soak(kind: type[Soak], options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    soak(Soak, arguments(__doc__, faults=100))
+    soak(Soak, arguments(__doc__, faults=100).parse_args())

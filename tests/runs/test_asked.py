@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mechscreen.errors import InputError
-from mechscreen.runs.asked import asked_by, check_resources, profiles_of
+from mechscreen.runs.asked import asked_by, check_arrays, check_resources, profiles_of
 
 PROFILE = """\
 executor: slurm
@@ -93,3 +93,17 @@ def test_numbers_and_expressions_pass():
         {"simulate_shard": {"tasks": 4, "runtime": "60 * attempt", "mem_mb": "2000", "gpu": 0, "mpi": "srun"}}
     )
     check_resources({"gather": {"slurm_partition": Path("x")}})
+
+
+MPI_RULES = ["simulate_shard", "screen_block"]
+
+
+@pytest.mark.parametrize("rules", ["all", "train_member, simulate_shard", "screen_block;draw_figure"])
+def test_mpi_jobs_in_a_job_array_are_refused(rules):
+    with pytest.raises(InputError, match=r"slurm-array-jobs: .*: MPI jobs \(.*(simulate_shard|screen_block)"):
+        check_arrays(rules, MPI_RULES)
+
+
+@pytest.mark.parametrize("rules", [None, "", "train_member,draw_figure"])
+def test_other_jobs_may_be_array_jobs(rules):
+    check_arrays(rules, MPI_RULES)

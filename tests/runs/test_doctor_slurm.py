@@ -70,3 +70,11 @@ def test_what_becomes_of_jobs_of_a_failed_node_and_of_preempted_ones_is_told():
     assert told(SETUP)["preemption"].found.startswith("jobs are not preempted; a job that is ended has 30 s")
     cancelled = told(SETUP | {"PreemptMode": "GANG,CANCEL"})["preemption"].found
     assert "at the cost of one of the profile's retries" in cancelled
+
+
+def test_mpi_jobs_in_a_job_array_are_told_with_what_to_do():
+    jobs = (Request("simulate_shard", 2, resources={"mpi": "mpiexec", "tasks": 2}), Request("train_member", 2))
+    found = {finding.what: finding for finding in ways(Asked("slurm", 1, {"array_jobs": "all"}, jobs), SETUP)}
+    assert "MPI jobs (simulate_shard) cannot be array jobs" in found["arrays"].found
+    assert "leave the key out" in found["arrays"].advice
+    assert "arrays" not in told(SETUP, array_jobs="train_member")

@@ -144,3 +144,14 @@ def test_where_locks_do_nothing_what_has_begun_runs_if_the_run_may(campaign, no_
     assert f"running:\n  {log}" in said
     record.unlink()
     assert "1 of 3 done, 1 stopped" in status(root)
+
+
+def test_at_the_end_of_a_run_a_job_whose_rank_still_holds_its_log_has_stopped(campaign):
+    root = campaign.paths.root
+    log = log_file(root, "simulate", "shard-00000")
+    log.parent.mkdir(parents=True)
+    log.write_text("mechscreen: parameter 'a': must be positive\n")
+    with at_work(log) as alone:
+        assert alone
+        assert "wrong input or model: parameter 'a'" in failures(root)
+        assert "1 running" in status(root)

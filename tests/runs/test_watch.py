@@ -1,5 +1,6 @@
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -60,6 +61,14 @@ def test_the_state_says_the_cause_where_it_can_and_the_job_where_it_cannot(log, 
 def test_what_the_node_wrote_counts_where_the_job_never_began(log, tmp_path):
     (tmp_path / "12.log").write_text("bash: line 1: module: command not found\n")
     assert why(ENDED.format("FAILED"), log, [tmp_path / "12.log"])[0].cause is Cause.NOT_FOUND
+
+
+def test_a_node_that_left_no_log_is_told_to_be_unable_to_write_one(log, tmp_path):
+    reason, _ = why(ENDED.format("FAILED"), log, [tmp_path / "logs/12.log"])
+    assert reason.cause is Cause.STORAGE
+    assert f"it does not see {tmp_path}/logs" in reason.said
+    (tmp_path / "12.log").touch()
+    assert why(ENDED.format("FAILED"), log, [tmp_path / "12.log"])[0].cause is Cause.UNKNOWN
 
 
 def failure(cause, shard="00000", run="a"):
@@ -139,13 +148,21 @@ def broken(tmp_path):
     return run
 
 
+def settled(root):
+    """Return the status once no rank holds its log any more."""
+    end = time.monotonic() + 20
+    while "running:" in (told := status(root)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return told
+
+
 def test_a_mistake_of_the_model_is_not_tried_again_and_told_with_its_cause(broken):
     done, calls, root = broken("return 'nothing'")
     assert done.returncode != 0
     assert calls == 2, "one for each sample"
     (line,) = failures_file(root).read_text().splitlines()
     assert json.loads(line)["cause"] == "wrong input or model"
-    for told in (done.stdout, status(root)):
+    for told in (done.stdout, settled(root)):
         assert "wrong input or model: " in told
         assert "Solution" in told.partition("stopped before they were done")[2]
 

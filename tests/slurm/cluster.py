@@ -191,9 +191,15 @@ class Cluster:
         self._start("slurmdbd", "-D")
         self._wait(lambda: not self._run("sacctmgr", "show", "cluster").returncode, "slurmdbd")
 
-    def restart_node(self, node: str) -> None:
-        """Start the daemon of a node again."""
-        self._start("slurmd", "-D", "-N", node, name=node)
+    def restart_node(self, node: str, read_only: Path | None = None) -> None:
+        """Start the daemon of a node again; what runs there may not write to a folder, if one is given."""
+        daemon = ["slurmd", "-D", "-N", node]
+        if read_only is None:
+            self._start(*daemon, name=node)
+        else:
+            # A mount of its own, which nothing else on this machine sees.
+            mounts = f'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec {" ".join(daemon)}'
+            self._start("unshare", "--mount", "sh", "-c", mounts, "sh", str(read_only), name=node)
         self.resume_node(node)
 
     def resume_node(self, node: str) -> None:

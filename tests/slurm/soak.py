@@ -2,6 +2,7 @@
 
     make soak-slurm                                            50 faults, seed 1
     cd tests && python -m slurm.soak --faults 20 --seed 5
+    cd tests && python -m slurm.soak --arrays train_member,draw_figure
 
 The campaign of `soak.py` runs on a cluster of its own, in a partition whose jobs make way for others. In the end the
 arrays of all shards, blocks and hits are compared with those of a run on one machine that was left in peace.
@@ -120,7 +121,7 @@ def kill_a_node(soak, process):
 
 def kill_the_controller(soak, process):
     soak.cluster.kill_controller()
-    time.sleep(soak.random.choice([5, 20, 60]))
+    time.sleep(soak.random.choice([5, 20, 60, 300]))
     soak.cluster.restart_controller()
     return True
 
@@ -161,7 +162,9 @@ FAULTS = [
 
 
 def main() -> None:
-    options = soak.arguments(__doc__, faults=50)
+    parser = soak.arguments(__doc__, faults=50)
+    parser.add_argument("--arrays", metavar="RULES", help="submit the jobs of these rules as job arrays")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)
@@ -175,6 +178,9 @@ def main() -> None:
         (folder / "profile").mkdir()
         with Cluster(folder / "cluster") as SlurmSoak.cluster:
             SlurmSoak.profile = write_profile(folder / "profile", slurm_partition="spare")
+            if options.arrays:
+                with (SlurmSoak.profile / "config.yaml").open("a") as profile:
+                    profile.write(f"slurm-array-jobs: {options.arrays}\n")
             os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
             soak.soak(SlurmSoak, options)
 

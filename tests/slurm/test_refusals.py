@@ -9,7 +9,7 @@ from disturbed import Disturbed
 from mechscreen.runs import driver
 from mechscreen.runs.failures import read_failures
 from mechscreen.runs.status import status
-from slurm.cluster import CLOSED
+from slurm.cluster import CLOSED, NODES
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +105,24 @@ def test_what_a_node_lacks_is_told_and_not_tried_again(cluster, slurm_profile, t
     assert late < 60
     for told in (said.partition("stopped before they were done:")[2], status(run.results)):
         assert re.search(quoted, told), told
+
+
+def test_a_folder_that_nodes_alone_cannot_write_to_is_named(cluster, slurm_profile, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    for node in NODES:
+        cluster.kill_node(node)
+        cluster.restart_node(node, read_only=project)
+    try:
+        run, said, failed, late = attempt(project, slurm_profile, "tasks=2")
+    finally:
+        for node in NODES:
+            cluster.kill_node(node)
+            cluster.restart_node(node)
+    assert {failure.cause.value for failure in failed} == {"the file system failed"}
+    assert late < 60 * max(failure.attempt for failure in failed)
+    for told in (said.partition("stopped before they were done:")[2], status(run.results)):
+        assert re.search(f"the file system failed: no log came from the node: .*{project}", told), told
 
 
 def test_the_line_of_the_profile_that_asks_for_what_is_refused_is_named(cluster, slurm_profile, tmp_path):

@@ -114,12 +114,12 @@ def screened(tmp_path, monkeypatch):
 
 
 def state(folder):
-    """Return bytes and time of each file of the results, logs, plan and benchmarks aside."""
+    """Return bytes and time of each file of the results, logs, benchmarks, and what runs write of themselves aside."""
     found = (path for path in sorted((folder / "results").rglob("*")) if path.is_file())
     return {
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in found
-        if not {"logs", "benchmarks"} & set(path.parts) and path.name != "plan.json"
+        if not {"logs", "benchmarks"} & set(path.parts) and path.name not in ("plan.json", "used.json")
     }
 
 

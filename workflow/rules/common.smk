@@ -1,7 +1,6 @@
 import math
 import os
 import shlex
-import subprocess
 import sys
 from contextlib import contextmanager
 from functools import cache
@@ -10,12 +9,12 @@ from pathlib import Path
 from mechscreen.errors import InputError, MechscreenError, as_told
 from mechscreen.ranks import begin_job
 from mechscreen.runs import driver, site
-from mechscreen.runs.asked import check_resources
+from mechscreen.runs.asked import check_arrays, check_resources
 from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import forecast, one_line
 from mechscreen.runs.jobs import benchmark_file, log_file
-from mechscreen.runs.purged import to_restore
+from mechscreen.runs.purged import restore_first
 from mechscreen.runs.requests import VARIABLE as REQUESTS_VARIABLE, Requests
 from mechscreen.runs.unrecorded import check_unrecorded
 from mechscreen.runs.used import used, used_by_run, write_used
@@ -107,7 +106,7 @@ def see_folders(rules):
 
 
 def see_resources():
-    """See that ranks, memory and time that the profile sets make sense."""
+    """See that what the profile asks for jobs makes sense."""
     with or_stop():
         check_resources(
             workflow.resource_settings.overwrite_resources,
@@ -130,43 +129,10 @@ def see_origins():
         check_unrecorded(
             [step.rule for step in FORECAST.values()], again, touched=workflow.touch
         )
-        if not (again or workflow.touch or asked.until or asked.omit_from):
-            restore_first(asked.targets)
-
-
-def restore_first(targets):
-    """Make anew what is gone and needed, where whole files were made of it, and start this run once more."""
-    done = os.environ.get(driver.RESTORED_VARIABLE, "").split()
-    if workflow.executor_plugin is None or "inside" in done:
-        return
-    whose, files = to_restore(
-        [step.rule for step in FORECAST.values()], targets, restored=done
-    )
-    if not files:
-        return
-    names = [str(path) for path in files]
-    told = ", ".join(names[:3] + [f"{len(names) - 3} more"] * (len(names) > 3))
-    print(
-        f"{campaign.name}: first {told}, since files are gone; what was made of them stays",
-        file=sys.stderr,
-    )
-    if workflow.dryrun:
-        print("(below, as if it did not)", file=sys.stderr)
-        return
-    given = [word for word in sys.argv[1:] if word not in targets]
-    command = [sys.executable, "-m", "snakemake", *names, "--force", *given]
-    inside = {
-        **os.environ,
-        driver.RESTORED_VARIABLE: "inside",
-        driver.COMMAND_VARIABLE: shlex.join(sys.argv),
-    }
-    code = subprocess.run(command, env=inside).returncode
-    if code:
-        sys.exit(code)
-    # Snakemake remembers which files it found.
-    os.environ[driver.RESTORED_VARIABLE] = " ".join([*done, whose])
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        whole_run = not (again or workflow.touch or asked.until or asked.omit_from)
+        if whole_run and workflow.executor_plugin is not None:
+            rules = [step.rule for step in FORECAST.values()]
+            restore_first(campaign.name, rules, asked.targets, dry_run=workflow.dryrun)
 
 
 def name_jobs():
@@ -216,6 +182,10 @@ def begin_run(logs):
     # Where single files were asked for, it was not seen yet.
     see_origins()
     with or_stop():
+        check_arrays(
+            getattr(workflow.executor_settings, "array_jobs", None),
+            [rule for rule, step in FORECAST.items() if step.cost.mpi],
+        )
         # The lock ends with this process.
         HELD.append(driver.begin(paths.root, next(iter(logs), None)))
         typical = {step.rule.name: step.cost for step in forecast(campaign)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,32 @@ def check_resources(asked: Mapping[str, Mapping[str, object]], of_all: Mapping[s
         text = _raw(of_all[name])
         if not re.fullmatch(r"\d+", text) or int(text) < _LEAST[name]:
             raise InputError(_told(f"default-resources: {name}", name, text))
+
+
+def check_arrays(rules: str | None, mpi_rules: Collection[str]) -> None:
+    """See that no MPI job is to be submitted in a job array.
+
+    Snakemake's SLURM plugins (2.8 with jobstep 0.6) run the first job of the array in each of its tasks then: the
+    files of the others are waited for, and never made.
+
+    Parameters
+    ----------
+    rules
+        What ``slurm-array-jobs`` of the profile says: names of rules, or ``all``.
+    mpi_rules
+        Rules whose jobs take ranks.
+
+    Raises
+    ------
+    InputError
+        If it names one of these.
+    """
+    named = set(re.split(r"[,;\s]+", rules or "")) - {""}
+    if wrong := sorted(mpi_rules if "all" in named else named & set(mpi_rules)):
+        raise InputError(
+            f"slurm-array-jobs: {rules}: MPI jobs ({', '.join(wrong)}) cannot be array jobs, since Snakemake's SLURM "
+            "plugins run the first one in place of all; leave the key out, or name other rules"
+        )
 
 
 def _raw(value: object) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from mechscreen.errors import InputError
 from mechscreen.runs import doctor_probe, site
-from mechscreen.runs.asked import asked_by
+from mechscreen.runs.asked import asked_by, check_arrays
 from mechscreen.runs.causes import of_refusal
 from mechscreen.runs.findings import Finding
 from mechscreen.runs.requests import Asked, Request
@@ -224,6 +225,10 @@ def ways(asked: Asked, setup: dict[str, str]) -> Iterator[Finding]:
         "preemption",
         f"{'; '.join(ways_of_it) or mode}; a job that is ended has {wait:,.0f} s to save what it has (KillWait)",
     )
+    try:
+        check_arrays(asked.settings.get("array_jobs"), [of.rule for of in asked.requests if of.resources.get("mpi")])
+    except InputError as error:
+        yield Finding("arrays", *str(error).split("; ", 1))
     arrays, queue = (setup.get(name, "?") for name in ("MaxArraySize", "MaxJobCount"))
     yield Finding("queue", f"holds {queue} jobs of all users (MaxJobCount), {arrays} in an array (MaxArraySize)")
 

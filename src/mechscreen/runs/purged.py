@@ -10,6 +10,10 @@ record beside a network, tables and pictures of a campaign that has its report.
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from mechscreen import storage
 from mechscreen.errors import FileError
+from mechscreen.runs import driver
 from mechscreen.runs.unrecorded import differs
 from mechscreen.schemas.dataset import Manifest
 
@@ -28,11 +33,57 @@ if TYPE_CHECKING:
 RESULTS = ("train_member", "evaluate_ensemble", "gather_screen", "validate_hits", "draw_figure", "write_report")
 """Rules whose files are results, which are made again though nothing is made of them any more; what these gathered is
 not."""
+_INSIDE = "inside"
+"""In the place of rules, in a run that makes lost files."""
+_LISTED = 3
+
 Job = tuple[str, str]
 """Name of a rule, and of one of its jobs."""
 
 READ_TRAINING_SET = ("train_member", "train_on_samples", "measure_learning", "evaluate_ensemble", "validate_hits")
 """Rules whose jobs read the files of the training set, and not its manifest alone."""
+
+
+def restore_first(name: str, rules: Sequence[Rule], targets: Collection[str], *, dry_run: bool) -> None:
+    """Make anew what is gone and needed, where whole files were made of it, and start this run of Snakemake once more.
+
+    Does not return then; in a dry run, and where there is nothing to make, it does.
+
+    Parameters
+    ----------
+    name
+        Of the campaign.
+    rules, targets
+        As of `to_restore`.
+    dry_run
+        Whether it is only said.
+    """
+    done = os.environ.get(driver.RESTORED_VARIABLE, "").split()
+    if _INSIDE in done:
+        return
+    whose, files = to_restore(rules, targets, restored=done)
+    if not files:
+        return
+    names = [str(path) for path in files]
+    told = ", ".join(names[:_LISTED] + [f"{len(names) - _LISTED} more"] * (len(names) > _LISTED))
+    print(f"{name}: first {told}, since files are gone; what was made of them stays", file=sys.stderr)
+    if dry_run:
+        print("(below, as if it did not)", file=sys.stderr)
+        return
+    given = [word for word in sys.argv[1:] if word not in targets]
+    command = [sys.executable, "-m", "snakemake", *names, "--force", *given]
+    inside = {
+        **os.environ,
+        driver.RESTORED_VARIABLE: _INSIDE,
+        driver.COMMAND_VARIABLE: shlex.join(sys.argv),
+    }
+    code = subprocess.run(command, env=inside).returncode
+    if code:
+        sys.exit(code)
+    # Snakemake remembers which files it found.
+    os.environ[driver.RESTORED_VARIABLE] = " ".join([*done, whose])
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def to_restore(

@@ -65,8 +65,15 @@ class RuleStatus:
         return bool(self.done or self.running or self.stopped)
 
 
-def progress(root: Path) -> list[RuleStatus]:
+def progress(root: Path, *, ended: bool = False) -> list[RuleStatus]:
     """Return how far each rule of a campaign is; of a study, where it was asked for or has begun.
+
+    Parameters
+    ----------
+    root
+        Folder of results.
+    ended
+        Whether it is known that no job is at work; ranks of one that failed may hold its log for another moment.
 
     Raises
     ------
@@ -76,10 +83,10 @@ def progress(root: Path) -> list[RuleStatus]:
         If it cannot be read.
     """
     rules = read_plan(root).rules
-    alive = driver.is_alive(root)
+    alive = not ended and driver.is_alive(root)
     gathering = [rule for rule in rules if rule.rule in GATHERED.values()]
     done = {rule.rule for rule in gathering if all(_is_file(root / target) for target in rule.targets.values())}
-    found = [_rule_status(root, rule, GATHERED.get(rule.rule) in done, alive) for rule in rules]
+    found = [_rule_status(root, rule, GATHERED.get(rule.rule) in done, alive, ended) for rule in rules]
     begun = {item.rule.noun for item in found if item.rule.study and (item.rule.asked or item.begun)}
     return [item for item in found if not item.rule.study or item.rule.noun in begun]
 
@@ -105,14 +112,14 @@ def status(root: Path) -> str:
 
 
 def failures(root: Path) -> str:
-    """Return which jobs stopped before they were done, why, and how to go on.
+    """Return which jobs stopped before they were done, why, and how to go on; for a run that ends.
 
     Raises
     ------
     InputError, StorageError
         As of `progress`.
     """
-    stopped = [log for item in progress(root) for log in item.stopped]
+    stopped = [log for item in progress(root, ended=True) for log in item.stopped]
     run = driver.latest(root)
     lines = _stopped(root, stopped)[1:]
     if run is not None:
@@ -130,7 +137,7 @@ def _last_targets(found: Sequence[RuleStatus]) -> list[str]:
     return list(report[-1].rule.targets.values()) if report else []
 
 
-def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | None) -> RuleStatus:
+def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | None, ended: bool) -> RuleStatus:
     """Return how far a rule is; `alive` says whether a run is at work, None if nobody can tell."""
     running, stopped, durations = [], [], []
     done = 0
@@ -140,7 +147,7 @@ def _rule_status(root: Path, rule: PlannedRule, gathered: bool, alive: bool | No
         # What was measured was done; what is gathered may have been removed since.
         took = measured(benchmark_file(root, rule.verb, job)) if there or gathered else None
         finished = there or took is not None
-        held = begun and storage.is_held(log)
+        held = begun and not ended and storage.is_held(log)
         if held is None:
             # Locks do nothing here: what has begun and is not done is at work, if a run may be.
             held = not finished and alive is not False

@@ -206,6 +206,11 @@ def why(message: str, log: Path, others: Sequence[Path] = ()) -> tuple[Reason, s
         return reason, "not called: Snakemake's SLURM plugin refuses the job"
     own = of_logs(*map(end_of, (log, *others)))
     state = _STATE.search(message)
+    if state and others and not own.said and not any(path.exists() for path in others):
+        # SLURM makes its log before anything else runs.
+        folder = others[0].parent
+        said = f"no log came from the node: it does not see {folder}, may not write there, or shows files late"
+        return Reason(Cause.STORAGE, f"{said}; mechscreen doctor tries it"), ""
     cause = of_state(state["state"] or "NODE_FAIL") if state else None
     code = _CODE.search(message)
     if cause is None and code and own.cause is Cause.UNKNOWN:
