@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 import soak
@@ -35,6 +36,8 @@ class SlurmSoak(Soak):
 
     cluster: Cluster
     gap = (1.0, 8.0)
+    outages = cycle((300.0, 5.0, 20.0, 60.0))
+    """Seconds without a controller, each time one is killed."""
     silent = Path()
 
     @property
@@ -121,7 +124,7 @@ def kill_a_node(soak, process):
 
 def kill_the_controller(soak, process):
     soak.cluster.kill_controller()
-    time.sleep(soak.random.choice([5, 20, 60, 300]))
+    time.sleep(next(soak.outages))
     soak.cluster.restart_controller()
     return True
 
