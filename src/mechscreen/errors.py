@@ -23,6 +23,9 @@ EXIT_UNFINISHED = 75
 REMAKE = "remove it and run the command that makes it again"
 """What to do about a file that is wrong."""
 
+LATE = "it may only be late; try again"
+"""What to do about a file that a network file system may not show yet."""
+
 
 class MechscreenError(Exception):
     """What the command line prints as its message alone, without a traceback; then it exits with `exit_code`.

@@ -1,13 +1,14 @@
 """What jobs took, noted by one campaign and asked by the next."""
 
 import json
+import threading
 
 import pytest
 
-from mechscreen.errors import InputError
+from mechscreen.errors import FileError, InputError
 from mechscreen.runs.forecast import Ratio, forecast, one_line
 from mechscreen.runs.plan import plan
-from mechscreen.runs.used import done_file, note_done, used, used_by_run, used_file, write_used
+from mechscreen.runs.used import done_file, note_done, used, used_by_run, write_used
 from mechscreen.stages.table import Cost
 
 
@@ -90,11 +91,21 @@ def test_lines_that_are_none_are_passed_over(note, tmp_path):
 
 
 def test_what_a_run_asks_by_is_found_by_its_jobs(tmp_path):
-    assert used_by_run(tmp_path) == {}
+    assert used_by_run(tmp_path, "") == {}
     ratios = {"simulate_shard": Ratio(jobs=2, work=0.02, start=9.0, memory=1.5)}
-    write_used(tmp_path, ratios)
-    assert used_by_run(tmp_path) == ratios
-    assert used_file(tmp_path).parent == tmp_path
+    write_used(tmp_path, "a", ratios)
+    assert used_by_run(tmp_path, "a") == ratios
+    assert used_by_run(tmp_path, "") == ratios
+
+
+def test_a_job_waits_for_what_its_run_asks_by_and_ends_where_that_does_not_come(tmp_path):
+    write_used(tmp_path, "a", {})
+    with pytest.raises(FileError, match="not of the run that this job belongs to"):
+        used_by_run(tmp_path, "b", patience=0)
+    later = threading.Timer(0.5, write_used, (tmp_path, "b", {"simulate_shard": Ratio(jobs=1)}))
+    later.start()
+    assert used_by_run(tmp_path, "b", patience=30) == {"simulate_shard": Ratio(jobs=1)}
+    later.join()
 
 
 def test_a_folder_without_measurements_is_told(campaign, tmp_path):

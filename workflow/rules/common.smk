@@ -78,7 +78,7 @@ def ratios():
     """Return by what jobs that were done took this run's ask for ranks, memory and time."""
     with or_stop():
         if not workflow.is_main_process:
-            return used_by_run(paths.root)
+            return used_by_run(paths.root, driver.this_run())
         like = campaign.resources_like
         return used(paths.root, None if like is None else Path(like))
 
@@ -197,7 +197,7 @@ def begin_run(logs):
         campaign.record()
         # What there is to do, for whoever looks at the folder without the model.
         write_plan(campaign, FORECAST.values(), workflow.dag_settings.targets)
-        write_used(paths.root, RATIOS)
+        write_used(paths.root, driver.this_run(), RATIOS)
 
 
 def reads(rule, job=""):

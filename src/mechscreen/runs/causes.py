@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mechscreen.errors import EXIT_INPUT, EXIT_STORAGE, EXIT_UNFINISHED, REMAKE
+from mechscreen.errors import EXIT_INPUT, EXIT_STORAGE, EXIT_UNFINISHED, LATE, REMAKE
 
 
 class Cause(StrEnum):
@@ -209,6 +209,6 @@ def _of_words(said: str) -> Reason:
     if re.search(r": cannot be (?:read|written|read or written|looked at): ", said):
         return Reason(Cause.STORAGE, said)
     # A file system that is late shows files that are not there, or not whole, for a while.
-    if REMAKE in said or "does not exist; " in said:
+    if REMAKE in said or "does not exist; " in said or LATE in said:
         return Reason(Cause.FILE, said)
     return Reason(Cause.INPUT, said)

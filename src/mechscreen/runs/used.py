@@ -8,19 +8,20 @@ campaign, and for other campaigns of the same model on the same machines.
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from mechscreen.errors import InputError
+from mechscreen.errors import LATE, FileError, InputError
 from mechscreen.runs.benchmarks import measured
 from mechscreen.runs.folder import Word, check_folder
 from mechscreen.runs.forecast import LEAST_MEMORY, LONGEST_START, MOST, Ratio
 from mechscreen.runs.records import read_plain, read_record
 from mechscreen.stages.table import Cost
-from mechscreen.storage import FileError, Record
+from mechscreen.storage import Record
 from mechscreen.storage.files import explaining
 
 _LATEST = 200
@@ -28,6 +29,8 @@ _LATEST = 200
 _MOST_BYTES = 2**28
 _SPARE = 1.5
 """Memory is asked for with so much to spare, since Snakemake looks at it now and then only."""
+_LATE, _POLL = 60.0, 1.0
+"""Seconds for which a file may be late, and between looks."""
 _OWN_MEGABYTES = 300.0
 """Of Snakemake, which calls itself once more in a job."""
 
@@ -64,8 +67,9 @@ class Done(Record):
 
 
 class Used(Record):
-    """What the jobs of a run ask by: the ratios of rules, by their names."""
+    """What the jobs of a run ask by: the number of the run, and the ratios of rules by their names."""
 
+    run: str = Field("", max_length=100)
     rules: dict[Word, Ratio] = Field(default_factory=dict)
 
 
@@ -150,21 +154,37 @@ def used(root: Path, like: Path | None = None) -> Mapping[str, Ratio]:
     return {**before, **_ratios(root)}
 
 
-def used_by_run(root: Path) -> Mapping[str, Ratio]:
-    """Return what the run that is at work in a folder asks by.
+def used_by_run(root: Path, run: str, patience: float = _LATE) -> Mapping[str, Ratio]:
+    """Return what the run that a job belongs to asks by: ranks that are started have to be those that were asked for.
+
+    Parameters
+    ----------
+    root
+        The campaign's folder.
+    run
+        Number of the run; empty where it did not reach the job, which then takes what it finds.
+    patience
+        Seconds to wait for the file, which a network file system may show late.
 
     Raises
     ------
     FileError
-        If the file says something else.
+        If the file is not the run's, or says something else.
     """
-    path = used_file(root)
-    return read_record(path, Used, _MOST_BYTES).rules if path.is_file() else {}
+    end = time.monotonic() + patience
+    while True:
+        path = used_file(root)
+        found = read_record(path, Used, _MOST_BYTES) if path.is_file() else Used()
+        if run in ("", found.run):
+            return found.rules
+        if time.monotonic() >= end:
+            raise FileError(path, "is not of the run that this job belongs to", LATE)
+        time.sleep(_POLL)
 
 
-def write_used(root: Path, ratios: Mapping[str, Ratio]) -> None:
+def write_used(root: Path, run: str, ratios: Mapping[str, Ratio]) -> None:
     """Write what the jobs of a run ask by into a campaign's folder."""
-    Used(rules=dict(ratios)).write(used_file(root))
+    Used(run=run, rules=dict(ratios)).write(used_file(root))
 
 
 def _ratios(root: Path) -> dict[str, Ratio]:
