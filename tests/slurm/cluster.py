@@ -204,8 +204,13 @@ class Cluster:
 
     def resume_node(self, node: str) -> None:
         """Take a node back into service, unless SLURM has already done so."""
-        self._run("scontrol", "update", f"nodename={node}", "state=resume")
-        self._wait(lambda: self._states()[node] in ("idle", "mix", "alloc"), node)
+
+        def in_service() -> bool:
+            # Asked again: a daemon that has just begun may not have told the controller of its node yet.
+            self._run("scontrol", "update", f"nodename={node}", "state=resume")
+            return self._states()[node] in ("idle", "mix", "alloc")
+
+        self._wait(in_service, node)
 
     def _wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds.
