@@ -56,6 +56,26 @@ def test_numbers_and_series_are_read_by_column_with_all_digits(program):
     assert np.array_equal(solution.profiles["last"], expected[:, -1])
 
 
+def test_python_is_that_of_this_environment_though_it_is_not_activated(program, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "tool"):
+        other = tmp_path / "bin" / name
+        other.write_text("#!/bin/sh\necho y > out.csv\necho 2 >> out.csv\n")
+        other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    program("")
+    ours = 'python -c \'open("out.csv", "w").write(f"y\\n{a} ")\''
+    for command, said in (("tool", 2.0), (ours, 0.1)):
+        model = get_model(
+            "command",
+            command=f"{command} {{a}}",
+            parameters={"a": [0.1, 10]},
+            outputs={"y": {"file": "out.csv", "column": "y"}},
+        )
+        solution = model.solve(np.array([[0.1]]), np.zeros(1, np.uint64))
+        assert solution.profiles["y"][0] == said, solution.reasons
+
+
 def test_fixed_file_names_of_two_samples_never_meet(program):
     code = "import sys, os\nassert not os.path.exists('out.csv')\n" + SUM
     model = program(code)

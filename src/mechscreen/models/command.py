@@ -17,6 +17,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -159,7 +160,7 @@ class CommandModel(Model):
                 process = subprocess.Popen(
                     words,
                     cwd=scratch,
-                    env={**os.environ, **own},
+                    env={**os.environ, "PATH": _path(), **own},
                     stdin=subprocess.DEVNULL,
                     stdout=printed,
                     stderr=said,
@@ -204,7 +205,7 @@ class CommandModel(Model):
         if "/" in program and not _NAME.search(program):
             # Links stay: an environment's python is one.
             program = os.path.abspath(self._folder / program)  # noqa: PTH100
-        if not _NAME.search(program) and shutil.which(program) is None:
+        if not _NAME.search(program) and shutil.which(program, path=_path()) is None:
             is_there = Path(program).exists()
             why = "may not be executed (chmod +x)" if is_there else "is not found; give its path, or install it"
             raise InputError(f"model 'command': the program {words[0]!r} {why}")
@@ -327,6 +328,11 @@ class _Read:
                 f"{told}: has {values.size} values of '{self.output.name}', whose grid has {self.output.size}"
             )
         return values.reshape(shape)
+
+
+def _path() -> str:
+    """Return where programs are looked for: first beside this Python, as in jobs, whether or not it is activated."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def _lines(stream: TextIO) -> Iterator[str]:
