@@ -109,7 +109,7 @@ def test_a_job_waits_for_what_its_run_asks_by_and_ends_where_that_does_not_come(
 
 
 def test_a_folder_without_measurements_is_told(campaign, tmp_path):
-    with pytest.raises(InputError, match="holds no campaign"):
+    with pytest.raises(InputError, match=r"'resources_like': .*none: holds no campaign"):
         used(campaign.paths.root, tmp_path / "none")
     with pytest.raises(InputError, match=r"'resources_like': .* holds no job that was measured"):
         used(tmp_path / "new", campaign.paths.root)

@@ -12,7 +12,7 @@ from mechscreen.runs import driver, site
 from mechscreen.runs.asked import check_arrays, check_resources
 from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
-from mechscreen.runs.forecast import forecast, one_line
+from mechscreen.runs.forecast import forecast, one_line, typical_speeds
 from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.purged import restore_first
 from mechscreen.runs.requests import VARIABLE as REQUESTS_VARIABLE, Requests
@@ -79,8 +79,7 @@ def ratios():
     with or_stop():
         if not workflow.is_main_process:
             return used_by_run(paths.root, driver.this_run())
-        like = campaign.resources_like
-        return used(paths.root, None if like is None else Path(like))
+        return used(paths.root, campaign.resources_like)
 
 
 def set_tasks():
@@ -188,7 +187,11 @@ def begin_run(logs):
         )
         # The lock ends with this process.
         HELD.append(driver.begin(paths.root, next(iter(logs), None)))
-        typical = {step.rule.name: step.cost for step in forecast(campaign)}
+        speeds = typical_speeds(campaign)
+        typical = {
+            name: step.rule.row.cost(campaign, speeds)
+            for name, step in FORECAST.items()
+        }
         WATCHES.append(
             Watch(workflow, paths.root, driver.this_run(), sys.argv, typical)
         )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from mechscreen.errors import FileError
 from mechscreen.runs.causes import Cause, Reason
 from mechscreen.runs.folder import Word
-from mechscreen.runs.records import read_plain
+from mechscreen.runs.records import add_line, read_lines
 from mechscreen.storage import Record
-from mechscreen.storage.files import explaining
 
 _MOST_BYTES = 2**28
 LONGEST = 20_000
@@ -69,9 +67,7 @@ def note(root: Path, failure: Failure) -> None:
     StorageError
         If it cannot be written.
     """
-    path = failures_file(root)
-    with explaining(path), path.open("a", encoding="utf-8") as stream:
-        stream.write(failure.model_dump_json() + "\n")
+    add_line(failures_file(root), failure)
 
 
 def read_failures(root: Path, run: str) -> list[Failure]:
@@ -82,20 +78,7 @@ def read_failures(root: Path, run: str) -> list[Failure]:
     StorageError
         If the file cannot be read.
     """
-    try:
-        lines = read_plain(failures_file(root), _MOST_BYTES).splitlines()
-    except FileError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            failure = Failure.model_validate_json(line)
-        except ValidationError:
-            # A line half-written when the driver was killed, or of another version.
-            continue
-        if failure.run == run:
-            found.append(failure)
-    return found
+    return [failure for failure in read_lines(failures_file(root), Failure, _MOST_BYTES) if failure.run == run]
 
 
 class Growth:
@@ -121,6 +104,10 @@ class Growth:
     def time(self, rule: str, wildcards: Mapping[str, str]) -> int:
         """Return by what to multiply a job's time."""
         return 1 + sum(cause.wants_time for cause in self._of(rule, wildcards))
+
+    def count(self, cause: Cause, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Return how many attempts at a job failed for a cause."""
+        return self._of(rule, wildcards).count(cause)
 
     def _of(self, rule: str, wildcards: Mapping[str, str]) -> list[Cause]:
         return self._failed.get(_key(rule, wildcards), [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,7 @@ _ROUGHLY = 3.0
 def plan(campaign: Campaign) -> str:
     """Measure the units of work on one core of this machine and return what the campaign will take, as a table."""
     speeds, measured, on_gpu, doubts = measure(campaign)
-    like = campaign.resources_like
-    ratios = used(campaign.paths.root, None if like is None else Path(like))
+    ratios = used(campaign.paths.root, campaign.resources_like)
     steps = forecast(campaign, speeds, ratios)
     report = without_studies(steps)
     lines = [
@@ -66,17 +64,21 @@ def plan(campaign: Campaign) -> str:
         + ("measured here." if on_gpu else "assumed, since there is no GPU here."),
     ]
     lines += _done_before(ratios)
-    stated = campaign.model_instance.seconds
-    if "simulate_shard" in ratios:
-        return "\n".join(lines)
-    if measured is None:
-        lines.append(f"The forecast takes the seconds that the model states: {stated:g}.")
-    elif not stated / _ROUGHLY < speeds.sample < stated * _ROUGHLY:
-        lines.append(
-            f"The model says seconds = {stated:g}, by which its jobs ask for ranks and time: "
-            f"seconds = {speeds.sample:.2g} would suit."
-        )
+    if "simulate_shard" not in ratios:
+        lines += _of_its_own_estimate(campaign.model_instance.seconds, measured)
     return "\n".join(lines)
+
+
+def _of_its_own_estimate(stated: float, measured: float | None) -> list[str]:
+    """Return what there is to say of the seconds of a simulation that the model states, if anything."""
+    if measured is None:
+        return [f"The forecast takes the seconds that the model states: {stated:g}."]
+    if stated / _ROUGHLY < measured < stated * _ROUGHLY:
+        return []
+    return [
+        f"The model says seconds = {stated:g}, by which its jobs ask for ranks and time: "
+        f"seconds = {measured:.2g} would suit."
+    ]
 
 
 def _done_before(ratios: Mapping[str, Ratio]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from mechscreen.errors import FileError, StorageError
 from mechscreen.progress import printable
 from mechscreen.storage import Record, first_problem
+from mechscreen.storage.files import explaining
 
 _REMEDY = "the next run of Snakemake writes it anew"
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -37,6 +39,38 @@ def read_record(path: Path, kind: type[_R], most_bytes: int) -> _R:
     except ValidationError as error:
         problem = printable(first_problem(error))
         raise FileError(path, f"not a record of mechscreen ({problem})", _REMEDY) from None
+
+
+def read_lines(path: Path, kind: type[_R], most_bytes: int) -> list[_R]:
+    """Return the records in the lines of a file; lines that are none, and a file that is none, are passed over.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be read.
+    """
+    try:
+        lines = read_plain(path, most_bytes).splitlines()
+    except FileError:
+        return []
+    found = []
+    for line in lines:
+        # One that was half-written when its writer was killed, or of another version.
+        with suppress(ValidationError):
+            found.append(kind.model_validate_json(line))
+    return found
+
+
+def add_line(path: Path, record: Record) -> None:
+    """Add a record to a file as a line.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    with explaining(path), path.open("a", encoding="utf-8") as stream:
+        stream.write(record.model_dump_json() + "\n")
 
 
 def read_plain(path: Path, most_bytes: int) -> bytes:

@@ -10,19 +10,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mechscreen.errors import LATE, FileError, InputError
 from mechscreen.runs.benchmarks import measured
 from mechscreen.runs.folder import Word, check_folder
 from mechscreen.runs.forecast import LEAST_MEMORY, LONGEST_START, MOST, Ratio
-from mechscreen.runs.records import read_plain, read_record
+from mechscreen.runs.records import add_line, read_lines, read_record
 from mechscreen.stages.table import Cost
 from mechscreen.storage import Record
-from mechscreen.storage.files import explaining
 
 _LATEST = 200
 """Jobs of a rule that are looked at."""
@@ -120,12 +118,10 @@ def note_done(
         core_seconds=cost.largest * cost.core_seconds,
         memory=tasks * cost.megabytes_of_rank(tasks),
     )
-    path = done_file(root)
-    with explaining(path), path.open("a", encoding="utf-8") as stream:
-        stream.write(done.model_dump_json() + "\n")
+    add_line(done_file(root), done)
 
 
-def used(root: Path, like: Path | None = None) -> Mapping[str, Ratio]:
+def used(root: Path, like: str | Path | None = None) -> Mapping[str, Ratio]:
     """Return what the jobs of each rule took: those in a campaign's folder, else those in that of another.
 
     Parameters
@@ -144,8 +140,11 @@ def used(root: Path, like: Path | None = None) -> Mapping[str, Ratio]:
     """
     before: Mapping[str, Ratio] = {}
     if like is not None:
-        check_folder(like)
-        before = _ratios(like)
+        try:
+            check_folder(Path(like))
+        except InputError as error:
+            raise InputError(f"'resources_like': {error}") from None
+        before = _ratios(Path(like))
         if not before:
             raise InputError(
                 f"'resources_like': {like} holds no job that was measured beside its forecast; give the folder of a "
@@ -189,23 +188,9 @@ def write_used(root: Path, run: str, ratios: Mapping[str, Ratio]) -> None:
 
 def _ratios(root: Path) -> dict[str, Ratio]:
     jobs: dict[str, list[Done]] = {}
-    for done in _read(root):
+    for done in read_lines(done_file(root), Done, _MOST_BYTES):
         jobs.setdefault(done.rule, []).append(done)
     return {rule: _ratio(of_rule[-_LATEST:]) for rule, of_rule in jobs.items()}
-
-
-def _read(root: Path) -> list[Done]:
-    """Return the jobs that were done, in their order; lines that are none are passed over."""
-    try:
-        lines = read_plain(done_file(root), _MOST_BYTES).splitlines()
-    except FileError:
-        return []
-    found = []
-    for line in lines:
-        # One that was half-written when the driver was killed, or of another release.
-        with suppress(ValidationError):
-            found.append(Done.model_validate_json(line))
-    return found
 
 
 def _ratio(jobs: Sequence[Done]) -> Ratio:

@@ -79,7 +79,6 @@ class Watch(logging.Handler):
         self._refused: dict[tuple[str, str], set[int]] = {}
         self._waited: dict[int, float] = {}
         self._lost: dict[int, float] = {}
-        self._lacked: dict[int, int] = {}
 
     def createLock(self) -> None:  # noqa: N802 - the name of logging's
         """Take no lock: other threads go on telling what they have to while SLURM is waited for."""
@@ -110,7 +109,7 @@ class Watch(logging.Handler):
             cost,
             tasks=int(job.resources.get("tasks") or 1),
             lost=self._lost.get(record.job_id, 0.0),
-            shares=1 + self._lacked.get(record.job_id, 0),
+            shares=1 + self.growth.count(Cause.MEMORY, job.rule.name, _wildcards(job)),
         )
 
     def _see_failure(self, record: Any) -> None:
@@ -135,7 +134,7 @@ class Watch(logging.Handler):
             rule=record.rule_name,
             verb=log.parent.name,
             job=log.stem,
-            wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
+            wildcards=_wildcards(job),
             attempt=job.attempt,
             cause=reason.cause,
             said=reason.said[:LONGEST],
@@ -145,8 +144,6 @@ class Watch(logging.Handler):
         self.growth.add(failure)
         if reason.cause is Cause.TIME:
             self._lost[record.jobid] = self._lost.get(record.jobid, 0.0) + 60 * float(job.resources.get("runtime") or 0)
-        elif reason.cause is Cause.MEMORY:
-            self._lacked[record.jobid] = self._lacked.get(record.jobid, 0) + 1
         note(self._root, failure)
         if command:
             self._keep_refusal(log, failure)
@@ -185,6 +182,10 @@ class Watch(logging.Handler):
                 self._waited[number] = self._waited.get(number, 0.0) + (time.monotonic() - begin)
                 return True
         return False
+
+
+def _wildcards(job: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in job.wildcards_dict.items()}
 
 
 def why(message: str, log: Path, others: Sequence[Path] = ()) -> tuple[Reason, str]:
