@@ -229,7 +229,11 @@ def changed(path, value):
         ("emulators.architecture.width", "x", "'emulators.architecture.width' is 'x': input should be a valid integer"),
         ("emulators.training.loss", "mse", "'emulators': training.loss: the linear network takes rmse"),
         ("emulators.precision", "bfloat16", "'emulators': backend 'plain' cannot be told to predict in bfloat16"),
-        ("emulators.backend", "plian", "no backend 'plian'; did you mean 'plain'? (valid: auto, keras, openvino, plai"),
+        (
+            "emulators.backend",
+            "plian",
+            "no backend 'plian'; did you mean 'plain'? (valid: auto, device, keras, openvino, plai",
+        ),
     ],
 )
 def test_what_is_wrong_about_them_is_told_as_of_what_is_built_in(installed, path, value, expected):

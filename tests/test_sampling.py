@@ -75,7 +75,7 @@ def test_sobol_fills_the_cube_more_evenly():
 
 
 def test_sobol_continues_in_another_scrambling(monkeypatch):
-    monkeypatch.setattr(sampling, "_SEQUENCE_LENGTH", 64)
+    monkeypatch.setattr(sampling, "SEQUENCE_LENGTH", 64)
     monkeypatch.setattr(sampling, "_last_engine", None)
     values = sample_unit("sobol", 1, 0, 200, 3, "a")
     np.testing.assert_array_equal(sample_unit("sobol", 1, 60, 140, 3, "a"), values[60:140])
@@ -128,3 +128,36 @@ def test_split_meets_its_fractions_and_never_moves_a_sample():
     np.testing.assert_array_equal(assign_split(4, 0, 30_000, (0.8, 0.1, 0.1)), splits[:30_000])
     with pytest.raises(ValueError, match="add up"):
         assign_split(4, 0, 10, (0.8, 0.1))
+
+
+NUMBERS = np.array([0, 1, 2, 5, 1000, 2**27 - 1, 2**27, 2**31 + 5, 10**10], np.uint64)
+
+
+@pytest.mark.parametrize("words", [1, 4, 13])
+def test_words_of_samples_here_and_there_are_those_of_ranges(words):
+    found = sampling.words_at(3, "screen", NUMBERS, words)
+    key = sampling._key(3, "screen")
+    counts = -(-words // 4)
+    for row, number in zip(found, NUMBERS, strict=True):
+        each = [philox4x64(key, int(number) * counts + count + 1) for count in range(counts)]
+        assert row.tolist() == [word for four in each for word in four][:words]
+        own = sample_unit("uniform", 3, int(number), int(number) + 1, words, "screen")[0]
+        np.testing.assert_array_equal(sampling.unit_of(row), own)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_points_of_samples_here_and_there_are_those_of_ranges(method):
+    numbers = NUMBERS[:7]
+    found = sampling.unit_at(method, 5, numbers, 6, "screen")
+    expected = [sample_unit(method, 5, int(number), int(number) + 1, 6, "screen")[0] for number in numbers]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_jax_makes_the_same_integers():
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        words = jax.jit(lambda index: sampling.words_at(3, "screen", index, 13))(NUMBERS)
+        np.testing.assert_array_equal(words, sampling.words_at(3, "screen", NUMBERS, 13))
+        directions = sampling.sobol_directions(5, "screen", 0, 6)
+        points = jax.jit(lambda place: sampling.sobol_at(directions, place))(NUMBERS[:6])
+        np.testing.assert_array_equal(points, sampling.unit_at("sobol", 5, NUMBERS[:6], 6, "screen"))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError, nearest
 
 Kind = str
@@ -25,15 +26,30 @@ _Compute = Callable[[Mapping[str, Any]], Any]
 
 _DEEPEST = 100
 """Levels of an expression."""
-_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: np.positive, ast.USub: np.negative}
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
+
+
+def _named(name: str) -> Callable[..., Any]:
+    """Return a function of arrays, as the library of those that it is given calls it."""
+    of_numpy = getattr(np, name)
+
+    def compute(*values: Any) -> Any:
+        xp = namespace(*values)
+        return (of_numpy if xp is np else getattr(xp, name))(*values)
+
+    return compute
+
+
+_SIGNS = {ast.UAdd: _named("positive"), ast.USub: _named("negative")}
+_ARITHMETIC = {
+    ast.Add: _named("add"), ast.Sub: _named("subtract"), ast.Mult: _named("multiply"), ast.Div: _named("divide"),
+    ast.Pow: _named("power"),
 }  # fmt: skip
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal,
-    ast.Eq: np.equal, ast.NotEq: np.not_equal,
+_COMPARISONS = {
+    ast.Lt: _named("less"), ast.LtE: _named("less_equal"), ast.Gt: _named("greater"),
+    ast.GtE: _named("greater_equal"), ast.Eq: _named("equal"), ast.NotEq: _named("not_equal"),
 }  # fmt: skip
-_JOINTS: dict[type[ast.boolop], Callable[[Any, Any], Any]] = {ast.And: np.logical_and, ast.Or: np.logical_or}
+_NOT = _named("logical_not")
+_JOINTS = {ast.And: _named("logical_and"), ast.Or: _named("logical_or")}
 
 
 @dataclass(frozen=True)
@@ -72,18 +88,17 @@ def _joined(join: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 SMOOTH: Mapping[str, Function] = {
-    name: Function(getattr(np, name)) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")
+    name: Function(_named(name)) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "sinh", "cosh")
 }
 """Functions that have a derivative wherever they have a value."""
 
 FUNCTIONS: Mapping[str, Function] = {
     **SMOOTH,
     **{
-        name: Function(getattr(np, name))
-        for name in ("log2", "log10", "abs", "floor", "ceil", "arcsin", "arccos", "arctan")
+        name: Function(_named(name)) for name in ("log2", "log10", "abs", "floor", "ceil", "arcsin", "arccos", "arctan")
     },
-    "min": Function(_joined(np.minimum), (NUMBER, NUMBER), more=True),
-    "max": Function(_joined(np.maximum), (NUMBER, NUMBER), more=True),
+    "min": Function(_joined(_named("minimum")), (NUMBER, NUMBER), more=True),
+    "max": Function(_joined(_named("maximum")), (NUMBER, NUMBER), more=True),
 }
 """Functions of numbers."""
 
@@ -200,7 +215,7 @@ class _Reader:
                 return NUMBER, lambda values: sign(inner(values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 truth = self._part(operand, depth, TRUTH)
-                return TRUTH, lambda values: np.logical_not(truth(values))
+                return TRUTH, lambda values: _NOT(truth(values))
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _ARITHMETIC:
                 join = _ARITHMETIC[type(operator)]
                 first, second = self._part(left, depth, NUMBER), self._part(right, depth, NUMBER)
@@ -244,7 +259,7 @@ class _Reader:
     def _comparison(self, sides: list[ast.expr], operators: list[ast.cmpop], depth: int) -> _Compute:
         parts = [self._part(side, depth, NUMBER) for side in sides]
         compare = [_COMPARISONS[type(operator)] for operator in operators]
-        both = _joined(np.logical_and)
+        both = _joined(_JOINTS[ast.And])
 
         def compute(values: Mapping[str, Any]) -> Any:
             found = [part(values) for part in parts]

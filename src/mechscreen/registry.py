@@ -272,6 +272,7 @@ NETWORKS: Registry[Any] = Registry(
 BACKENDS: Registry[Any] = Registry(
     "backend",
     {
+        "device": "mechscreen.emulators.backends.device:DevicePredictor",
         "keras": "mechscreen.emulators.backends.keras:KerasPredictor",
         "openvino": "mechscreen.emulators.backends.openvino:OpenVINOPredictor",
     },

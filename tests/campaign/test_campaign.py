@@ -161,7 +161,7 @@ def test_every_key_is_explained_in_config_readme():
         (
             "emulators.backend",
             "opnvino",
-            "no backend 'opnvino'; did you mean 'openvino'? (valid: auto, keras, openvino",
+            "no backend 'opnvino'; did you mean 'openvino'? (valid: auto, device, keras, openvino",
         ),
         ("emulators", {"backend": "keras", "precision": "bfloat16"}, "backend 'keras' cannot be told to predict in bf"),
         (

@@ -290,8 +290,9 @@ class EmulatorsSection(Section):
     )
     backend: Annotated[str, remakes("learning", "ensemble")] = Field(
         AUTO,
-        description="What computes predictions: `openvino`, `keras`, or an installed one (docs/architecture.md); "
-        "`auto`: the fastest on the machine; files record which one it was.",
+        description="What computes predictions: `openvino` (on processors), `device` (JAX, the whole screen as one "
+        "program: docs/gpu.md), `keras`, or an installed one (docs/architecture.md); `auto`: the fastest on the "
+        "machine; files record which one it was.",
     )
 
     @model_validator(mode="after")

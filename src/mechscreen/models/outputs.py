@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import ModelError
 
 FloatArray = NDArray[np.float64]
@@ -248,7 +249,9 @@ class Outputs(tuple[Output, ...]):
     def has_value(self, values: ArrayLike, k: int) -> NDArray[np.bool_]:
         """Return whether n samples have a value of output k, (n,), by what is stored or predicted of them."""
         place = int(self.givens[k])
-        return np.ones(len(np.asarray(values)), bool) if place < 0 else self.flat(values, place)[:, 0] >= HALF
+        if place < 0:
+            return namespace(values).ones(len(as_array(values)), dtype=bool)
+        return self.flat(values, place)[:, 0] >= HALF
 
     @property
     def all_by_peak(self) -> bool:
@@ -262,12 +265,12 @@ class Outputs(tuple[Output, ...]):
 
     def flat(self, values: ArrayLike, k: int) -> NDArray[Any]:
         """Return the values of output k, (n, its size), of the values of n samples; no copy."""
-        array = np.asarray(values)
+        array = as_array(values)
         return array[:, k] if self.uniform else array[:, self.starts[k] : self.starts[k + 1]]
 
     def side_by_side(self, values: ArrayLike) -> NDArray[Any]:
         """Return the values of n samples as (n, values), one output after the other; no copy."""
-        array = np.asarray(values)
+        array = as_array(values)
         return array.reshape(len(array), sum(self.sizes))
 
     def of(self, values: ArrayLike, k: int) -> NDArray[Any]:
@@ -282,8 +285,8 @@ class Outputs(tuple[Output, ...]):
         """
         scaled = self.of(profiles, k)
         if self[k].given:
-            scaled = np.where(self.has_value(profiles, k), scaled, np.nan).astype(scaled.dtype)
-        return self.unscaled(scaled, np.asarray(log_peaks)[:, k], k)
+            scaled = namespace(scaled).where(self.has_value(profiles, k), scaled, np.nan).astype(scaled.dtype)
+        return self.unscaled(scaled, as_array(log_peaks)[:, k], k)
 
     def unscaled(self, scaled: NDArray[Any], log_peaks: NDArray[Any], k: int) -> NDArray[Any]:
         """Return the same from what is stored of output k alone, (n, *its shape) and (n,)."""
@@ -291,8 +294,8 @@ class Outputs(tuple[Output, ...]):
         if output.scale == "linear":
             return scaled
         if output.scale == "log":
-            return np.exp(scaled)
-        peaks = np.exp(log_peaks)
+            return namespace(scaled).exp(scaled)
+        peaks = namespace(log_peaks).exp(log_peaks)
         return scaled * peaks.reshape(-1, *(1,) * len(output.shape)).astype(scaled.dtype)
 
     def by_name(self, profiles: ArrayLike, log_peaks: ArrayLike) -> dict[str, NDArray[Any]]:

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import InputError
 
 IntArray = NDArray[np.int64]
+
+UNDECIDED = -1
+"""Label that a compiled program gives a sample whose class it leaves to the objective as NumPy computes it."""
 
 
 class Objective(Protocol):
@@ -39,17 +43,22 @@ class OfOneOutput(ABC):
 
     @abstractmethod
     def label(self, profiles: NDArray[Any]) -> IntArray:
-        """Return (n,) labels for the profiles of that output, (n, points)."""
+        """Return (n,) labels for the profiles of that output, (n, points), NumPy's or JAX's."""
 
     def __call__(self, profiles: ArrayLike, log_peaks: ArrayLike) -> IntArray:
         """Return (n,) labels for profiles (n, outputs, points); `log_peaks` is not looked at."""
-        values: NDArray[Any] = np.asarray(profiles)
+        values: NDArray[Any] = as_array(profiles)
         if values.ndim != 3 or self.output >= values.shape[1]:
             raise InputError(
                 f"objective '{type(self).__name__.lower()}' looks at output {self.output} of profiles "
                 f"(n, outputs, points); these have shape {values.shape}"
             )
         return self.label(values[:, self.output])
+
+
+def is_numpy(array: Any) -> bool:
+    """Return whether an array is NumPy's, so that compiled loops take it, and not one of JAX's."""
+    return namespace(array) is np
 
 
 def as_floats(profiles: ArrayLike) -> NDArray[Any]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError
 from mechscreen.expressions import NUMBER, TRUTH, Expression, parse, parts
 from mechscreen.models import Outputs
-from mechscreen.objectives.base import IntArray
-from mechscreen.objectives.features import ALL, FEATURES, kinds_of, values_of
+from mechscreen.objectives.base import UNDECIDED, IntArray
+from mechscreen.objectives.features import ALL, FEATURES, Curve, kinds_of, values_of
 
 
 class Conditions:
@@ -85,12 +86,16 @@ class Conditions:
         """Return (n,) labels of what the model says of n samples, by the names of its outputs."""
         assert self._bound is not None
         of_model, conditions = self._bound
-        n = len(next(iter(outputs.values())))
+        first = next(iter(outputs.values()))
+        n, xp = len(first), namespace(first)
         used = {name for condition in conditions for name in condition.names}
         values = values_of(outputs, [output for output in of_model if output.name in used])
-        labels = np.zeros(n, np.int64)
+        labels = xp.zeros(n, dtype=np.int64)
         with np.errstate(all="ignore"):
             # The first that is fulfilled counts.
             for place, condition in reversed(list(enumerate(conditions, 1))):
-                labels[np.broadcast_to(condition(values), n)] = place
-        return labels
+                labels = xp.where(condition(values), place, labels)
+        for curve in values.values():
+            for undecided in curve.undecided if isinstance(curve, Curve) else ():
+                labels = xp.where(undecided, UNDECIDED, labels)
+        return xp.asarray(labels, dtype=np.int64)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import InputError
 from mechscreen.expressions import FUNCTIONS, NUMBER, TRUTH, Function, Kind, normalised, parse
 from mechscreen.models import Output, Outputs
+from mechscreen.objectives.base import is_numpy
 
 CURVE = "curve"
 """Kind of a profile or time series in expressions."""
@@ -42,16 +44,19 @@ class Curve:
         (points,).
     size
         (n,), largest absolute value of the whole curves, of which these may be a part.
+    undecided
+        Of a program that JAX compiles: masks (n,) of curves whose features it leaves to NumPy, as they are come by.
     """
 
     values: NDArray[Any]
     grid: NDArray[np.float64]
     size: NDArray[Any]
+    undecided: list[Any] = field(default_factory=list)
 
     @classmethod
     def of(cls, values: NDArray[Any], grid: NDArray[np.float64]) -> Curve:
         """Return whole curves."""
-        return cls(values, grid, np.abs(values).max(axis=1))
+        return cls(values, grid, abs(values).max(axis=1))
 
     def part(self, after: float | None, before: float | None) -> Curve:
         """Return the part of the grid from `after` to `before`, two points at least."""
@@ -68,7 +73,8 @@ class Curve:
                 f"{before if before is not None else self.grid[-1]:g} the grid has fewer than two points; it goes from "
                 f"{self.grid[0]:g} to {self.grid[-1]:g}"
             )
-        return Curve(np.ascontiguousarray(self.values[:, inside]), self.grid[inside], self.size)
+        values = namespace(self.values).take(self.values, np.flatnonzero(inside), axis=1)
+        return Curve(values, self.grid[inside], self.size, self.undecided)
 
     @property
     def largest(self) -> NDArray[Any]:
@@ -106,13 +112,17 @@ class Peaks:
 
 def find_peaks(curve: Curve, prominence: float) -> Peaks:
     """Find the peaks of curves whose prominence is at least that share of the curve's size."""
+    least = float(prominence) * curve.size.astype(float)
+    if not is_numpy(curve.values):
+        from mechscreen.objectives import peaks_in_arrays
+
+        return Peaks(*peaks_in_arrays.find_peaks(curve.values, curve.grid, least))
     # Numba is imported where something is computed.
     from mechscreen.objectives import features_kernel
 
     n = len(curve.values)
     count = np.zeros(n, np.int64)
     times = [np.empty(n) for _ in range(5)]
-    least = float(prominence) * curve.size.astype(float)
     features_kernel.find_peaks(np.ascontiguousarray(curve.values), curve.grid, least, count, *times)
     return Peaks(count, *times)
 
@@ -134,7 +144,7 @@ def _initial(curve: Curve) -> NDArray[Any]:
 
 
 def _area(curve: Curve) -> NDArray[Any]:
-    return np.trapezoid(curve.values, curve.grid, axis=1)
+    return namespace(curve.values).trapezoid(curve.values, curve.grid, axis=1)
 
 
 def _mean(curve: Curve) -> NDArray[Any]:
@@ -146,46 +156,47 @@ def _amplitude(curve: Curve) -> NDArray[Any]:
 
 
 def _time_of_peak(curve: Curve) -> NDArray[Any]:
-    return curve.grid[curve.values.argmax(axis=1)]
+    return _grid(curve)[curve.values.argmax(axis=1)]
 
 
 def _width(curve: Curve) -> NDArray[Any]:
     """Full width at half of the maximum, around it, by straight lines; NaN where an end of the grid is higher."""
-    values, grid = curve.values.astype(float), curve.grid
+    xp, values, grid = namespace(curve.values), curve.values.astype(float), _grid(curve)
     n, points = values.shape
+    rows, place = xp.arange(n), xp.arange(points)
     top = values.argmax(axis=1)
     above = values >= curve.largest[:, None] / 2
-    place = np.arange(points)
     # The last point on the left, and the first on the right, that lies below.
-    left = np.where(~above & (place < top[:, None]), place, -1).max(axis=1)
-    right = np.where(~above & (place > top[:, None]), place, points).min(axis=1)
+    left = xp.where(~above & (place < top[:, None]), place, -1).max(axis=1)
+    right = xp.where(~above & (place > top[:, None]), place, points).min(axis=1)
     known = (left >= 0) & (right < points) & (curve.largest > 0)
-    rows = np.flatnonzero(known)
-    width = np.full(n, np.nan)
-    half = values[rows, top[rows]] / 2
+    half = values[rows, top] / 2
 
-    def crossing(below: NDArray[np.int64], beside: NDArray[np.int64]) -> NDArray[np.float64]:
+    def crossing(below: Any, beside: Any) -> Any:
+        below, beside = (xp.clip(places, 0, points - 1) for places in (below, beside))
         first, second = values[rows, below], values[rows, beside]
-        return grid[below] + (half - first) / (second - first) * (grid[beside] - grid[below])
+        step = xp.where(known, second - first, 1)
+        return grid[below] + (half - first) / step * (grid[beside] - grid[below])
 
-    width[rows] = crossing(right[rows], right[rows] - 1) - crossing(left[rows], left[rows] + 1)
+    width: NDArray[Any] = xp.where(known, crossing(right, right - 1) - crossing(left, left + 1), np.nan)
     return width
 
 
 def _steady(curve: Curve, tolerance: float = STEADY) -> NDArray[np.bool_]:
     last = curve.values[:, min(-2, -(len(curve.grid) // 10)) :]
-    return np.ptp(last, axis=1) <= tolerance * curve.size
+    return namespace(last).ptp(last, axis=1) <= tolerance * curve.size
 
 
 def _crossing(curve: Curve, level: float = 0.0) -> NDArray[Any]:
     """First time at which the curve goes through a level, by straight lines; NaN where it never does."""
-    values = curve.values.astype(float)
+    xp, values, grid = namespace(curve.values), curve.values.astype(float), _grid(curve)
     crosses = (values[:, :-1] < level) != (values[:, 1:] < level)
     place = crosses.argmax(axis=1)
-    rows = np.arange(len(values))
+    rows = xp.arange(len(values))
     first, second = values[rows, place], values[rows, place + 1]
-    step = np.divide(level - first, second - first, out=np.zeros(len(values)), where=second != first)
-    return np.where(crosses.any(axis=1), curve.grid[place] + step * np.diff(curve.grid)[place], np.nan)
+    step = xp.where(second != first, (level - first) / xp.where(second != first, second - first, 1), 0)
+    at: NDArray[Any] = xp.where(crosses.any(axis=1), grid[place] + step * xp.diff(grid)[place], np.nan)
+    return at
 
 
 def _peaks(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
@@ -199,7 +210,11 @@ def _prominence(curve: Curve) -> NDArray[Any]:
 def _period(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
     """Mean time from a peak to the next; NaN where there are fewer than two."""
     peaks = find_peaks(curve, prominence)
-    return np.where(peaks.count > 1, (peaks.last - peaks.first) / np.maximum(peaks.count - 1, 1), np.nan)
+    xp = namespace(peaks.count)
+    period: NDArray[Any] = xp.where(
+        peaks.count > 1, (peaks.last - peaks.first) / xp.maximum(peaks.count - 1, 1), np.nan
+    )
+    return period
 
 
 def _damping(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
@@ -208,27 +223,46 @@ def _damping(curve: Curve, prominence: float = PROMINENCE) -> NDArray[Any]:
     NaN where there are fewer than three peaks.
     """
     peaks = find_peaks(curve, prominence)
+    xp = namespace(peaks.count)
     with np.errstate(all="ignore"):
-        fall = np.log(peaks.opening / peaks.closing) / np.maximum(peaks.count - 2, 1)
-    return np.where(peaks.count > 2, fall, np.nan)
+        fall = xp.log(peaks.opening / peaks.closing) / xp.maximum(peaks.count - 2, 1)
+    damping: NDArray[Any] = xp.where(peaks.count > 2, fall, np.nan)
+    return damping
 
 
 def _rings(curve: Curve, distance: float = 50, prominence: float = PROMINENCE) -> NDArray[Any]:
-    from mechscreen.objectives.rings import mirrored_peaks
+    from mechscreen.objectives.rings import mirrored_peaks, rings_in_arrays
 
-    off_centre, _ = mirrored_peaks(_by_peak(curve), distance, prominence)
-    return off_centre // 2
+    if is_numpy(curve.values):
+        off_centre, _ = mirrored_peaks(_by_peak(curve), distance, prominence)
+        return off_centre // 2
+    rings, undecided = rings_in_arrays(_by_peak(curve), distance, prominence)
+    curve.undecided.append(undecided)
+    return rings
 
 
 def _modes(curve: Curve, dip: float = 0.3, height: float = 0.05) -> NDArray[Any]:
-    from mechscreen.objectives.modes import count_modes
+    if is_numpy(curve.values):
+        from mechscreen.objectives.modes import count_modes
 
-    return count_modes(_by_peak(curve), dip, height)
+        return count_modes(_by_peak(curve), dip, height)
+    from mechscreen.objectives import peaks_in_arrays
+
+    modes, undecided = peaks_in_arrays.count_modes(_by_peak(curve), dip, height)
+    curve.undecided.append(undecided)
+    return modes
 
 
 def _by_peak(curve: Curve) -> NDArray[Any]:
     peak = curve.largest[:, None]
-    return np.divide(curve.values, peak, out=np.zeros_like(curve.values), where=peak > 0)
+    xp = namespace(peak)
+    share: NDArray[Any] = xp.where(peak > 0, curve.values / xp.where(peak > 0, peak, 1), 0)
+    return share
+
+
+def _grid(curve: Curve) -> Any:
+    """Return the grid as an array of the library that the curves are of."""
+    return namespace(curve.values).asarray(curve.grid)
 
 
 def _feature(compute: Callable[..., Any], *options: str, gives: Kind = NUMBER) -> Function:
@@ -352,9 +386,9 @@ def kinds_of(outputs: Outputs) -> dict[str, Kind]:
 def values_of(outputs: Mapping[str, NDArray[Any]], of_model: Iterable[Output]) -> dict[str, Any]:
     """Return what expressions are computed of, by the names of outputs."""
     return {
-        output.name: Curve.of(np.asarray(outputs[output.name]), output.grid)
+        output.name: Curve.of(as_array(outputs[output.name]), output.grid)
         if kind_of(output) == CURVE
-        else np.asarray(outputs[output.name])
+        else as_array(outputs[output.name])
         for output in of_model
         if kind_of(output) is not None
     }

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError, ModelError
-from mechscreen.objectives.base import IntArray
+from mechscreen.objectives.base import UNDECIDED, IntArray, is_numpy
 from mechscreen.registry import check_options
 
 
@@ -45,7 +46,10 @@ class UserObjective:
             If they are not n integers that `class_names` has names for.
         """
         first = arrays[0]
-        n = len(next(iter(first.values())) if isinstance(first, Mapping) else first)
+        first = next(iter(first.values())) if isinstance(first, Mapping) else first
+        n = len(first)
+        if not is_numpy(first):
+            return self._compiled(n, *arrays)
         if n == 0:  # of nothing, many ways to write a function return an array of another type
             return np.empty(0, np.int64)
         labels = np.asarray(self.function(*arrays))
@@ -61,6 +65,15 @@ class UserObjective:
                 f"0 … {len(self.class_names) - 1}, one per name in 'classes' ({', '.join(self.class_names)})"
             )
         return labels.astype(np.int64)
+
+    def _compiled(self, n: int, *arrays: Any) -> IntArray:
+        """Return the labels of a program that JAX compiles; those that are no label are told when NumPy has them."""
+        labels = self.function(*arrays)
+        xp = namespace(labels)
+        if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"returns {labels.dtype} values of shape {labels.shape} for {n} samples")
+        known = (labels >= 0) & (labels < len(self.class_names))
+        return xp.where(known, labels, UNDECIDED).astype(np.int64)
 
 
 def takes_names(objective: Callable[..., Any]) -> bool:

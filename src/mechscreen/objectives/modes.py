@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError, ModelError
-from mechscreen.objectives.base import IntArray, OfOneOutput, as_floats
+from mechscreen.objectives.base import UNDECIDED, IntArray, OfOneOutput, as_floats, is_numpy
 
 
 class Modes(OfOneOutput):
@@ -44,7 +45,13 @@ class Modes(OfOneOutput):
 
     def label(self, profiles: NDArray[Any]) -> IntArray:
         """Return (n,) labels for profiles (n, points)."""
-        return np.clip(count_modes(profiles, self._dip, self._height), 1, 3) - 1
+        if is_numpy(profiles):
+            return np.clip(count_modes(profiles, self._dip, self._height), 1, 3) - 1
+        from mechscreen.objectives import peaks_in_arrays
+
+        modes, undecided = peaks_in_arrays.count_modes(profiles, self._dip, self._height)
+        labels: IntArray = namespace(modes).where(undecided, UNDECIDED, modes.clip(1, 3) - 1)
+        return labels
 
 
 def count_modes(profiles: ArrayLike, dip: float, height: float) -> IntArray:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError, ModelError
-from mechscreen.objectives.base import IntArray, OfOneOutput, as_floats
+from mechscreen.objectives.base import UNDECIDED, IntArray, OfOneOutput, as_floats, is_numpy
 
 
 class Rings(OfOneOutput):
@@ -45,8 +46,13 @@ class Rings(OfOneOutput):
 
     def label(self, profiles: NDArray[Any]) -> IntArray:
         """Return (n,) labels for profiles (n, points)."""
-        off_centre, _ = mirrored_peaks(profiles, self._distance, self._prominence)
-        return np.minimum(off_centre // 2, len(self.class_names) - 1)
+        last = len(self.class_names) - 1
+        if is_numpy(profiles):
+            off_centre, _ = mirrored_peaks(profiles, self._distance, self._prominence)
+            return np.minimum(off_centre // 2, last)
+        rings, undecided = rings_in_arrays(profiles, self._distance, self._prominence)
+        labels: IntArray = namespace(rings).where(undecided, UNDECIDED, rings.clip(max=last))
+        return labels
 
 
 def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> tuple[IntArray, NDArray[np.bool_]]:
@@ -91,6 +97,14 @@ def mirrored_peaks(profiles: ArrayLike, distance: float, prominence: float) -> t
         for i in np.flatnonzero(verdict == rings_kernel.TIED):
             off_centre[i], centre[i] = _scipy_peaks(values[i], distance, prominence)
     return off_centre, centre
+
+
+def rings_in_arrays(profiles: Any, distance: float, prominence: float) -> tuple[Any, Any]:
+    """Return the rings of profiles (n, points), JAX's, and where these are to be counted by `mirrored_peaks`, (n,)."""
+    from mechscreen.objectives import peaks_in_arrays
+
+    off_centre, _, undecided = peaks_in_arrays.mirrored_peaks(profiles, distance, prominence)
+    return off_centre // 2, undecided
 
 
 def _scipy_peaks(profile: NDArray[Any], distance: float, prominence: float) -> tuple[int, bool]:

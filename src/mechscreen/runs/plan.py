@@ -107,17 +107,21 @@ def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:
     simulated, trial = sample_seconds(campaign)
     sample = None if simulated is None else simulated.each
     looking = looking_seconds(campaign, trial)
-    training, prediction, gpu_step, start = _network_seconds(campaign)
+    networks = _network_seconds(campaign)
+    looking = typical.looking if looking is None else looking
+    if networks.program is not None:
+        looking = max(0.0, networks.program - campaign.emulators.members * networks.prediction)
     speeds = Speeds(
         typical.sample if sample is None else sample,
-        training,
-        prediction,
-        gpu_step or typical.gpu_step,
-        typical.looking if looking is None else looking,
-        START_SECONDS + start,
+        networks.training,
+        networks.prediction,
+        networks.gpu_step or typical.gpu_step,
+        looking,
+        START_SECONDS + networks.start,
         None if simulated is None else simulated.of_many,
     )
-    return speeds, sample, gpu_step is not None, [*filter(None, [trial.trouble()]), *_doubts(campaign, trial)]
+    doubts = [*filter(None, [trial.trouble()]), *_doubts(campaign, trial)]
+    return speeds, sample, networks.gpu_step is not None, doubts
 
 
 def _doubts(campaign: Campaign, trial: Trial) -> list[str]:
@@ -281,14 +285,36 @@ class Trial:
         )
 
 
-def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None, float]:
-    """Return core-seconds of a training sample and of a prediction, and of starts; seconds of a step on a GPU, if any.
+@dataclass(frozen=True)
+class _NetworkSeconds:
+    """Core-seconds of networks; on a GPU, its seconds.
 
-    In the order: training sample, prediction, GPU step (None without a GPU), import and compilation.
+    Attributes
+    ----------
+    training, prediction
+        Of a sample once through the network, and of a prediction.
+    gpu_step
+        Of a step of the optimiser; None without a GPU.
+    start
+        Of import and compilation.
+    program
+        Of a parameter set of a screen, where that is one compiled program; else None.
     """
+
+    training: float
+    prediction: float
+    gpu_step: float | None
+    start: float
+    program: float | None
+
+
+def _network_seconds(campaign: Campaign) -> _NetworkSeconds:
+    """Measure the networks of a campaign."""
     # Of the processor, since what is loaded from a disk for the first time says nothing of later jobs.
     begin = time.process_time()
-    from mechscreen.emulators.backends.choice import make_predictor
+    from mechscreen.emulators.backends.choice import make_predictor, prepare
+
+    prepare(campaign.emulators.backend)
     from mechscreen.emulators.networks import build_network
     from mechscreen.emulators.quiet_keras import has_gpu
     from mechscreen.emulators.samples import Samples
@@ -317,7 +343,33 @@ def _network_seconds(campaign: Campaign) -> tuple[float, float, float | None, fl
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), clock) / len(rows)
-    return epoch / n, prediction, epoch / _BATCHES if on_gpu else None, max(0.0, start - epoch)
+    looked = _program_seconds(campaign, network, clock) if predictor.name == "device" else None
+    return _NetworkSeconds(epoch / n, prediction, epoch / _BATCHES if on_gpu else None, max(0.0, start - epoch), looked)
+
+
+def _program_seconds(campaign: Campaign, network: Any, clock: Callable[[], float]) -> float:
+    """Return the seconds of a parameter set of a screen that is one program, networks and all; it says what is not."""
+    from mechscreen.emulators.ensemble import Ensemble
+    from mechscreen.models.distances import Distance
+    from mechscreen.stages.on_device import ALL_KEYS, make_program
+    from mechscreen.stages.screen import Search
+
+    settings = campaign.emulators
+    ensemble = Ensemble(
+        [network] * settings.members,
+        combine=settings.combine,
+        precision=settings.precision,
+        backend=settings.backend,
+        distance=Distance.of(campaign.outputs),
+    )
+    program = make_program(Search(campaign), ensemble)
+    keys = np.full(len(campaign.screen_classes), ALL_KEYS)
+
+    def look() -> None:
+        program.look(0, program.batch_size, keys)
+
+    look()  # compiles
+    return _repeat(look, clock) / program.batch_size
 
 
 def _repeat(work: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import InputError
 from mechscreen.spaces.priors import LEAST_MASS, Prior
 
@@ -202,17 +203,18 @@ class Parameter:
         levels
             Whether levels count of which values between mean something, too.
         """
+        xp = namespace(u)
         if self.fixed:
-            return np.full(len(u), self.low), u
+            return xp.full(len(u), float(self.low)), u
         if self.levels is not None and (levels or not self.between):
-            table = np.array(self.levels)
-            return table[np.minimum((u * len(table)).astype(int), len(table) - 1)], u
+            table = xp.asarray(self.levels, dtype=float)
+            return table[xp.minimum((u * len(table)).astype(int), len(table) - 1)], u
         evenly = _EVENLY[self.scale]
         prior = self.prior or evenly
         values = prior.quantile(u, *self.ends)
-        position = u if prior == evenly else np.clip(self.position(values), 0, np.nextafter(1, 0))
+        position = u if prior == evenly else xp.clip(self.position(values), 0, np.nextafter(1, 0))
         if self._whole:
-            values = np.clip(np.round(values), self.low, self.high)
+            values = xp.clip(xp.round(values), self.low, self.high)
         return values, position
 
     def position(self, values: ArrayLike) -> FloatArray:
@@ -220,12 +222,13 @@ class Parameter:
 
         Of levels that stand for themselves, each has as much room as any other, in their order.
         """
+        xp, given = namespace(values), as_array(values, float)
         if self.levels is not None and not self.between:
-            table = np.array(self.levels)
-            nearest = np.abs(np.asarray(values, dtype=float)[..., None] - table).argmin(axis=-1)
+            table = xp.asarray(self.levels, dtype=float)
+            nearest = xp.abs(given[..., None] - table).argmin(axis=-1)
             return (nearest + 0.5) / len(table)
         low, high = self._scaled(np.array(self.ends))
-        return np.asarray((self._scaled(np.asarray(values, dtype=float)) - low) / (high - low))
+        return xp.asarray((self._scaled(given) - low) / (high - low))
 
     @property
     def middle(self) -> float:
@@ -236,7 +239,7 @@ class Parameter:
         return float(math.floor(middle)) if self._whole else middle
 
     def _scaled(self, values: FloatArray) -> FloatArray:
-        return np.log(values) if self.scale == "log" else values
+        return namespace(values).log(values) if self.scale == "log" else values
 
     @property
     def inputs(self) -> int:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.arrays import namespace
 from mechscreen.errors import InputError, nearest
 
+FloatArray = NDArray[np.float64]
 Name = Literal["uniform", "loguniform", "normal", "lognormal", "beta", "gamma"]
 
 _SCIPY: Mapping[str, str] = {"normal": "norm", "lognormal": "lognorm"}
@@ -77,6 +79,11 @@ class Prior:
         shapes = [getattr(self, argument) for argument in _SHAPES.get(self.name, ())]
         return getattr(stats, _SCIPY.get(self.name, self.name))(*shapes, loc=self.loc, scale=self.scale)
 
+    @property
+    def in_arrays(self) -> bool:
+        """Whether its quantiles are known for arrays of any library; those of ``beta`` and ``gamma`` are SciPy's."""
+        return self.name not in ("beta", "gamma")
+
     def mass(self, low: float, high: float) -> float:
         """Return the share of the distribution between two values; 1 for those that are of the range itself."""
         if self.name in ("uniform", "loguniform"):
@@ -85,18 +92,36 @@ class Prior:
         return abs(upper - lower)
 
     def quantile(self, u: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-        """Return the values below which the shares `u` (n,), in [0, 1), of the prior between two values lie."""
+        """Return the values below which the shares `u` (n,), in [0, 1), of the prior between two values lie.
+
+        Of another library's array only where `in_arrays`.
+        """
+        xp = namespace(u)
         if self.name == "uniform":
             return low + u * (high - low)
         if self.name == "loguniform":
             first, last = math.log(low), math.log(high)
-            return np.clip(np.exp(first + u * (last - first)), low, high)
+            return cast("FloatArray", xp.clip(xp.exp(first + u * (last - first)), low, high))
         lower, upper, by_tail = self._ends(low, high)
-        inverse = self._distribution.isf if by_tail else self._distribution.ppf
-        return np.clip(inverse(lower + u * (upper - lower)), low, high)
+        shares = lower + u * (upper - lower)
+        if xp is np:
+            inverse = self._distribution.isf if by_tail else self._distribution.ppf
+            return np.clip(inverse(shares), low, high)
+        return cast("FloatArray", xp.clip(self._of_normal(xp, _normal(shares, by_tail)), low, high))
+
+    def _of_normal(self, xp: Any, deviates: Any) -> Any:
+        """Return the values of ``normal`` and ``lognormal`` that so many standard deviations of a normal stand for."""
+        return self.loc + self.scale * (xp.exp(self.s * deviates) if self.name == "lognormal" else deviates)
 
     def _ends(self, low: float, high: float) -> tuple[float, float, bool]:
         """Return the distribution function at both ends, or, of an upper tail, one minus it, which is exact there."""
         by_tail = bool(self._distribution.cdf(low) > 0.5)
         of = self._distribution.sf if by_tail else self._distribution.cdf
         return float(of(low)), float(of(high)), by_tail
+
+
+def _normal(shares: Any, by_tail: bool) -> Any:
+    """Return the deviates of a standard normal below which such shares of it lie, or above; in JAX's arrays."""
+    from jax.scipy.special import ndtri
+
+    return -ndtri(shares) if by_tail else ndtri(shares)

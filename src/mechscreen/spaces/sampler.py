@@ -7,11 +7,13 @@ others are independent of one another and of all else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
-from mechscreen.sampling import Sampling, sample_seeds, sample_unit, split_mix
+from mechscreen.sampling import Sampling, sample_seeds, sample_unit, split_mix, unit_at, unit_of, words_at
 from mechscreen.spaces.space import Draws, ParameterSpace
 
 TRIED = 2**17
@@ -38,10 +40,15 @@ class Sampler:
         self, space: ParameterSpace, method: Sampling, seed: int, stream: str, *, levels: bool = False
     ) -> None:
         self.space = space
-        self._method = method
-        self._seed = seed
-        self._stream = stream
+        self.method = method
+        self.seed = seed
+        self.stream = stream
         self._levels = levels
+
+    @property
+    def stream_of_tries(self) -> str:
+        """What the random numbers of the tries after the first are for."""
+        return f"{self.stream}, tried again"
 
     def draw(self, start: int, stop: int) -> Draws:
         """Return the sets ``start … stop − 1``.
@@ -51,13 +58,21 @@ class Sampler:
         InputError
             If the constraints hardly allow any set.
         """
-        unit = sample_unit(self._method, self._seed, start, stop, len(self.space), self._stream)
+        unit = sample_unit(self.method, self.seed, start, stop, len(self.space), self.stream)
+        return self._allowed(unit, lambda: sample_seeds(self.seed, start, stop, self.stream_of_tries))
+
+    def at(self, index: NDArray[np.uint64]) -> Draws:
+        """Return the sets of these numbers, (n,); the same ones, and errors, as `draw` has."""
+        unit = unit_at(self.method, self.seed, index, len(self.space), self.stream)
+        return self._allowed(unit, lambda: words_at(self.seed, self.stream_of_tries, index, 1)[:, 0])
+
+    def _allowed(self, unit: NDArray[np.float64], seeds_of_tries: Callable[[], NDArray[np.uint64]]) -> Draws:
+        """Return the sets of some points, and of further tries where they are not allowed."""
         draws = self.space.draw(unit, levels=self._levels)
         left = np.flatnonzero(~self.space.allowed(draws.physical))
         if not len(left):
             return draws
-        seeds = sample_seeds(self._seed, start, stop, f"{self._stream}, tried again")
-        tried = 0
+        seeds, tried = seeds_of_tries(), 0
         while len(left):
             if tried >= _MOST_TRIES:
                 raise _too_few(self.space, 0, tried)
@@ -77,8 +92,8 @@ class Sampler:
         """Return the tries from number `first` on of some sets, (sets · tries, d), in [0, 1)."""
         d = len(self.space)
         counter = np.arange(first * d, (first + tries) * d, dtype=np.uint64)
-        words = split_mix(seeds[:, None], counter)
-        return ((words >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(-1, d)
+        units: NDArray[np.float64] = unit_of(split_mix(seeds[:, None], counter)).reshape(-1, d)
+        return units
 
 
 def allowed_share(space: ParameterSpace, *, levels: bool = False) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import InputError, nearest
 from mechscreen.expressions import NUMBER, TRUTH, Expression, parse
 from mechscreen.spaces.parameter import FloatArray, Parameter
@@ -120,10 +121,9 @@ class ParameterSpace:
         levels
             Whether levels count of which values between mean something, too, as for a training set.
         """
-        u = np.asarray(unit, dtype=float)
-        values, position = np.empty_like(u), np.empty_like(u)
-        for j, parameter in enumerate(self.parameters):
-            values[:, j], position[:, j] = parameter.draw(u[:, j], levels=levels)
+        u, xp = as_array(unit, float), namespace(unit)
+        drawn = [parameter.draw(u[:, j], levels=levels) for j, parameter in enumerate(self.parameters)]
+        values, position = (xp.stack(columns, axis=1) for columns in zip(*drawn, strict=True))
         return Draws(values, position)
 
     def physical(self, unit: ArrayLike, *, levels: bool = False) -> FloatArray:
@@ -132,23 +132,24 @@ class ParameterSpace:
 
     def allowed(self, physical: FloatArray) -> NDArray[np.bool_]:
         """Return which of n parameter sets fulfil all constraints, and have finite derived parameters, (n,)."""
-        allowed = np.ones(len(physical), bool)
+        allowed = namespace(physical).ones(len(physical), dtype=bool)
         if not self._constraints and not self._derived:
             return allowed
         with np.errstate(all="ignore"):
             columns = self.columns(physical)
             for name in self._derived:
-                allowed &= np.isfinite(columns[name])
+                allowed = allowed & namespace(physical).isfinite(columns[name])
             for constraint in self._constraints:
-                allowed &= constraint({**self._constants, **columns})
+                allowed = allowed & constraint({**self._constants, **columns})
         return allowed
 
     def columns(self, physical: FloatArray) -> dict[str, FloatArray]:
         """Return the values of each parameter by its name, (n,) each; those that are derived after those drawn."""
-        columns = dict(zip(self.names, np.asarray(physical, dtype=float).T, strict=True))
+        xp = namespace(physical)
+        columns = dict(zip(self.names, as_array(physical, float).T, strict=True))
         with np.errstate(all="ignore"):
             for name, expression in self._derived.items():
-                columns[name] = np.broadcast_to(expression({**self._constants, **columns}), len(physical)).astype(float)
+                columns[name] = xp.broadcast_to(expression({**self._constants, **columns}), len(physical)).astype(float)
         return columns
 
     def values_for(self, names: Sequence[str], physical: FloatArray) -> FloatArray:
@@ -165,10 +166,10 @@ class ParameterSpace:
 
     def normalise(self, physical: ArrayLike) -> FloatArray:
         """Map physical values to normalised values, (n, `inputs`)."""
-        values = np.asarray(physical, dtype=float)
+        values = as_array(physical, float)
         if self._linear:
             return (values - self._zero) / self._scale
-        return np.concatenate([p.normalise(values[:, j]) for j, p in enumerate(self)], axis=1)
+        return namespace(values).concatenate([p.normalise(values[:, j]) for j, p in enumerate(self)], axis=1)
 
     def denormalise(self, normalised: ArrayLike) -> FloatArray:
         """Map normalised values, (n, `inputs`), to physical values."""

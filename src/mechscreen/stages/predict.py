@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.backends.base import AUTO
+from mechscreen.emulators.backends.choice import prepare
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Outputs
@@ -248,6 +249,7 @@ def _member_folders(directory: Path) -> list[Path]:
 def _load_members(
     folders: Sequence[Path], distance: Distance, combine: Combine, precision: Precision, backend: str
 ) -> Ensemble:
+    prepare(backend)
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.emulators.networks import load_network
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.errors import InputError, ModelError
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
@@ -27,6 +28,7 @@ from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.screen import Axes, HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
 from mechscreen.spaces import Sampler
 from mechscreen.stages import direct
+from mechscreen.stages.on_device import OnDevice
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.tally import DISAGREEMENT_BINS, Counts, Failures, Hits, Kept, plane_pairs
@@ -190,11 +192,15 @@ def recall(found: int, counts: Counts) -> dict[str, float]:
 class Search:
     """What a campaign's screen looks for, and where."""
 
+    audit_stream, audit_share = "audit", AUDIT
+    """Random numbers that choose what a cascade's audit looks at, and of how many."""
+
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self.objective, self.targets = campaign.objective, campaign.targets
         self.candidates = sorted({label + step for label in self.targets for step in (-1, 0, 1)})
         """Labels of the first member at which the whole ensemble looks in a cascade: the target's and those beside."""
+        self.sampler = Sampler(campaign.screen_space, campaign.screen.sampling, campaign.seed, "screen")
         self.varied = list(campaign.screen_space.varied)
         """Parameters that span the planes: those that are not fixed."""
 
@@ -207,9 +213,15 @@ class Search:
 
     def sample(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the samples ``start … stop − 1``: positions along the axes, and physical values, each (n, d)."""
-        campaign = self.campaign
-        draws = Sampler(campaign.screen_space, campaign.screen.sampling, campaign.seed, "screen").draw(start, stop)
+        draws = self.sampler.draw(start, stop)
         return draws.position, draws.physical
+
+    def named(
+        self, labels: NDArray[np.int64], chance: NDArray[np.float64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return at which samples of a cascade, (n,), the ensemble looks for the first member's label, or by audit."""
+        candidate = np.isin(labels, self.candidates)
+        return candidate, ~candidate & (chance < self.audit_share)
 
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
@@ -246,9 +258,9 @@ class Search:
         if screen.mode == "cascade":
             first = ensemble.predict_first(normalised)
             labels[:] = self.objective(first["profiles"], first["log_peaks"])
-            candidate = np.isin(labels, self.candidates)
-            chance = sample_unit("uniform", self.campaign.seed, start, start + len(physical), 1, "audit")[:, 0]
-            audited[:] = ~candidate & (chance < AUDIT)
+            stop = start + len(physical)
+            chance = sample_unit("uniform", self.campaign.seed, start, stop, 1, self.audit_stream)[:, 0]
+            candidate, audited[:] = self.named(labels, chance)
             looked = np.flatnonzero(candidate | audited)
         said = ensemble.predict(normalised[looked])
         if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
@@ -425,10 +437,10 @@ _Seen = tuple[int, float, _Told | None]
 class _Ensemble:
     """The ensemble as a screen's rank calls it."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, ensemble: Ensemble) -> None:
         self._search = search
-        self._ensemble = load_campaign_ensemble(search.campaign)
-        self.by = self._ensemble.backend
+        self._ensemble = ensemble
+        self.by = ensemble.backend
 
     def batches(self, start: int, done: NDArray[np.bool_], ranks: int) -> Iterator[Batch]:
         """Yield what is missing of the samples from `start` on, cut the same for any number of ranks."""
@@ -553,13 +565,17 @@ class _Block(Resumable):
         return ranks.is_root and bool(self._done.all())
 
     @contextmanager
-    def _looking(self, begun: bool, deadline: Deadline) -> Iterator[_Ensemble | direct.Direct]:
+    def _looking(self, begun: bool, deadline: Deadline) -> Iterator[_Ensemble | OnDevice | direct.Direct]:
         """Yield what looks at the samples."""
         if self._search.campaign.by_model:
             with direct.looking(self._search, self._number, begun, deadline) as looker:
                 yield looker
         else:
-            yield _Ensemble(self._search)
+            ensemble = load_campaign_ensemble(self._search.campaign)
+            if ensemble.backend == DevicePredictor.name:
+                yield OnDevice(self._search, ensemble, self._together)
+            else:
+                yield _Ensemble(self._search, ensemble)
 
     def save(self) -> None:
         """Write the batches that are done."""

@@ -44,6 +44,8 @@ class Predictor(ABC):
         Those that it can be told to compute in.
     loops
         Whether it can run networks that loop over their points.
+    keras
+        What Keras has to run on, "" where it does not matter.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Predictor(ABC):
     name: ClassVar[str]
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
     loops: ClassVar[bool] = True
+    keras: ClassVar[str] = ""
 
     def __init__(self, network: Any, batch_size: int, precision: Precision = "float32") -> None:
         from mechscreen.emulators.networks import kind_of, network_shape

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from mechscreen.emulators.architectures.base import Network
 from mechscreen.emulators.backends.base import AUTO, Predictor
+from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.emulators.backends.keras import KerasPredictor
 from mechscreen.emulators.backends.openvino import OpenVINOPredictor
 from mechscreen.emulators.settings import Precision
@@ -29,11 +32,18 @@ def check_backend(name: str, kind: type[Network], precision: Precision) -> None:
     BACKENDS.get(name).check(kind, precision)
 
 
+def prepare(name: str) -> None:
+    """Let Keras, where it is not imported yet and nobody said otherwise, run on what a backend needs."""
+    if name != AUTO and BACKENDS.get(name).keras and "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", BACKENDS.get(name).keras)
+
+
 def make_predictor(network: Any, batch_size: int, precision: Precision = "float32", backend: str = AUTO) -> Predictor:
     """Return a predictor for a network that is not trained any more, by the backend of that name.
 
-    ``auto`` is the fastest on this machine: Keras, in the network's own precision, where there is a GPU, where
-    TensorFlow is not what runs it, for loops and for aligned profiles; elsewhere OpenVINO.
+    ``auto`` is the fastest on this machine: the device backend where Keras runs on JAX; Keras, in the network's own
+    precision, where it runs on another library than TensorFlow, where TensorFlow sees a GPU, for loops and for aligned
+    profiles; elsewhere OpenVINO.
 
     Raises
     ------
@@ -42,7 +52,10 @@ def make_predictor(network: Any, batch_size: int, precision: Precision = "float3
     """
     if backend == AUTO:
         from mechscreen.emulators.networks import worth_compiling
+        from mechscreen.emulators.quiet_keras import keras
 
+        if keras.backend.backend() == "jax":
+            return DevicePredictor(network, batch_size, precision)
         if worth_compiling(network):
             return KerasPredictor(network, batch_size)
         backend = OpenVINOPredictor.name

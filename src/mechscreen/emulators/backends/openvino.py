@@ -25,6 +25,7 @@ class OpenVINOPredictor(Predictor):
     name = "openvino"
     precisions = ("float32", "bfloat16")
     loops = False
+    keras = "tensorflow"
 
     def _prepare(self, network: Any, precision: Precision) -> Callable[[FloatArray], Mapping[str, FloatArray]]:
         from mechscreen.emulators.networks import in_float32

@@ -1,0 +1,100 @@
+"""Screens as one compiled program, in a process of their own, since one process runs Keras on one library alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mechscreen.schemas.screen import ScreenBlock
+
+pytest.importorskip("jax")
+
+RUN = """
+import sys
+from pathlib import Path
+from mechscreen.campaign import Campaign, read_mapping
+from mechscreen.emulators.quiet_keras import keras
+from mechscreen.stages import screen
+
+assert keras.backend.backend() == "jax"
+screen.BATCH = 4096
+for path in sys.argv[1:]:
+    screen.screen_block(Campaign.from_dict(read_mapping(Path(path))), 0)
+"""
+
+THIRDS = {"options": {"classes": ["low", "middle", "high"]}, "target": ["high"]}
+OWN = """
+def thirds_in_arrays(profiles, log_peaks):
+    xp = log_peaks.__array_namespace__()
+    return xp.astype(log_peaks[:, 0] > 1.9, xp.int64) + xp.astype(log_peaks[:, 0] > 2.6, xp.int64)
+"""
+
+
+@pytest.fixture
+def screens(trained, bumps_file, tmp_path):
+    """Return a function that screens a block by the device and by Keras, and returns both."""
+    own = tmp_path / "own_thirds.py"
+    own.write_text(OWN)
+
+    def run(**sections):
+        blocks, files = [], []
+        for backend in ("device", "keras"):
+            campaign = trained(emulators={"backend": backend}, **sections)
+            campaign = campaign.model_copy(update={"results": str(tmp_path / backend)})
+            shutil.copytree(tmp_path / "results", tmp_path / backend)
+            path = tmp_path / f"{backend}.yaml"
+            path.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
+            files.append(str(path))
+            blocks.append(campaign)
+        (tmp_path / "run.py").write_text(RUN)
+        environment = {**os.environ, "KERAS_BACKEND": "jax"}
+        ran = subprocess.run(
+            [sys.executable, str(tmp_path / "run.py"), *files],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        read = [ScreenBlock.read(campaign.paths.block(0), campaign.identity("screen")) for campaign in blocks]
+        return *read, ran.stderr
+
+    run.own = own
+    return run
+
+
+def assert_same(block, expected):
+    for name in ("classes", "trusted", "planes", "disagreement_levels", "audit"):
+        np.testing.assert_array_equal(getattr(block, name), getattr(expected, name), err_msg=name)
+    for name in ("index", "labels", "parameters"):
+        np.testing.assert_array_equal(getattr(block.hits, name), getattr(expected.hits, name), err_msg=name)
+    for name in ("disagreement", "profiles", "log_peaks"):
+        np.testing.assert_allclose(getattr(block.hits, name), getattr(expected.hits, name), atol=2e-6, err_msg=name)
+    assert (block.totals.backend, expected.totals.backend) == ("device", "keras")
+
+
+def test_a_block_by_the_device_is_the_one_by_keras(screens):
+    block, expected, _ = screens(screen={"hits_per_block": 150})
+    assert block.classes.sum() == 10_000
+    assert len(block.hits.index) == 150 < block.trusted[2]
+    assert_same(block, expected)
+
+
+def test_a_cascade_with_a_function_that_takes_numpy_alone_is_the_same_and_says_what_it_asks_for(screens, bumps_file):
+    objective = {"name": f"{bumps_file}:thirds", **THIRDS}
+    block, expected, told = screens(screen={"mode": "cascade", "objective": objective})
+    assert block.audit[0] > 20
+    assert_same(block, expected)
+    assert "screen: classes are told by the processor, since the objective takes NumPy's arrays alone" in told
+
+
+def test_a_function_of_the_array_api_runs_on_the_device(screens):
+    block, expected, told = screens(screen={"objective": {"name": f"{screens.own}:thirds_in_arrays", **THIRDS}})
+    assert_same(block, expected)
+    assert "by the processor" not in told
