@@ -253,21 +253,36 @@ def import_(config: Path, tables: tuple[Path, ...]) -> None:
 
 @cli.command()
 @_config
-@click.option("--member", type=click.IntRange(min=0), required=True, help="Number of the ensemble's member.")
+@click.option("--member", type=click.IntRange(min=0), help="Number of the ensemble's member.")
+@click.option("--together", is_flag=True, help="All members at once, on one card, by JAX.")
 @click.option("--samples", type=click.IntRange(min=1), help="Learn from the first so many (one of learning.sizes).")
 @_threads
 @_time_limit
-def train(config: Path, member: int, samples: int | None, threads: int | None, time_limit: float | None) -> None:
-    """Train one member of the ensemble; continues where it was stopped.
+def train(
+    config: Path,
+    member: int | None,
+    together: bool,
+    samples: int | None,
+    threads: int | None,
+    time_limit: float | None,
+) -> None:
+    """Train one member of the ensemble, or all at once; continues where it was stopped.
 
     \b
     Example:
       mechscreen train --config config/demo.yaml --member 0
     """
     from mechscreen.stages.train import train as train_member
+    from mechscreen.stages.train import train_together
 
+    if (member is None) is not together or (together and samples is not None):
+        raise click.UsageError("give --member and its number, or --together for all members")
     campaign = Campaign.load(config)
     _use_threads(threads)
+    if member is None:
+        with _job(campaign, "train", "together"), _deadline(time_limit) as deadline:
+            train_together(campaign, deadline)
+        return
     verb, name = ("train", f"member-{member}") if samples is None else ("learn", f"samples-{samples}-member-{member}")
     with _job(campaign, verb, name), _deadline(time_limit) as deadline:
         train_member(campaign, member, deadline, samples)

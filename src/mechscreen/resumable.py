@@ -93,19 +93,19 @@ def run(work: Resumable, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> No
         If the environment does not let files be read or written.
     """
     with ranks.together():
-        if ranks.from_root(lambda: _is_whole(work)):
+        if ranks.from_root(lambda: is_whole(work)):
             return
         before = 0
         if ranks.is_root:
-            _begin(work)
-            before = work.done
-        complete = work.work(ranks, deadline, _Saves(work))
-        message = ranks.from_root(lambda: _end(work, complete, before, deadline))
+            before = begin(work)
+        complete = work.work(ranks, deadline, Saves(work))
+        message = ranks.from_root(lambda: end(work, complete, before, deadline))
         if message:
             raise Interrupted(message)
 
 
-def _is_whole(work: Resumable) -> bool:
+def is_whole(work: Resumable) -> bool:
+    """Return whether the file is there and whole; say so, and why not."""
     if not storage.exists(work.path):
         return False
     try:
@@ -118,23 +118,24 @@ def _is_whole(work: Resumable) -> bool:
     return True
 
 
-def _begin(work: Resumable) -> None:
+def begin(work: Resumable) -> int:
+    """Get ready, with what an earlier attempt saved; return how much of it is done."""
     # Before the work, which takes long: can its result be written?
     storage.check_writable(work.path)
     storage.check_writable(work.partial_path)
     work.begin()
-    if not storage.exists(work.partial_path):
-        return
-    try:
-        work.load()
-    except FileError as error:
-        log.warning("%s: starting anew, since %s", work.label, error)
-        storage.remove(work.partial_path)
-    else:
-        log.info("%s: continuing with %d of %d %s", work.label, work.done, work.total, work.unit)
+    if storage.exists(work.partial_path):
+        try:
+            work.load()
+        except FileError as error:
+            log.warning("%s: starting anew, since %s", work.label, error)
+            storage.remove(work.partial_path)
+        else:
+            log.info("%s: continuing with %d of %d %s", work.label, work.done, work.total, work.unit)
+    return work.done
 
 
-def _end(work: Resumable, complete: bool, before: int, deadline: Deadline) -> str:
+def end(work: Resumable, complete: bool, before: int, deadline: Deadline) -> str:
     """Write what was made or what is done; return what to tell of an interruption, nothing if there was none."""
     if complete:
         work.finish()
@@ -150,7 +151,7 @@ def _end(work: Resumable, complete: bool, before: int, deadline: Deadline) -> st
     return message
 
 
-class _Saves:
+class Saves:
     """Saves what is done from time to time, when called."""
 
     def __init__(self, work: Resumable) -> None:
@@ -158,6 +159,7 @@ class _Saves:
         self._next = time.monotonic() + SAVE_EVERY
 
     def __call__(self) -> None:
+        """Save, if it is time."""
         start = time.monotonic()
         if start < self._next:
             return

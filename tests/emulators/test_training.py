@@ -1,4 +1,5 @@
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from mechscreen.emulators.metrics import explained
 from mechscreen.emulators.networks import build_network
 from mechscreen.emulators.samples import Samples
 from mechscreen.emulators.settings import AlignedSettings, DenseSettings, LSTMSettings, TrainingSettings
-from mechscreen.emulators.training import Training
+from mechscreen.emulators.training import Together, Training
 from mechscreen.errors import InputError, ModelError
 from mechscreen.models import Output, Outputs
 from mechscreen.models.distances import Distance
@@ -352,3 +353,18 @@ def test_a_number_that_many_samples_do_not_have_is_learnt_from_those_that_have_i
     assert r2[0] > 0.9
     expected = 1 - np.square(found - truth)[both].sum() / np.square(truth[both] - truth[both].mean()).sum()
     assert r2[0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_training_as_one_program_by_jax():
+    pytest.importorskip("jax")
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(here / "training_by_jax.py")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([str(here), *sys.path])}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_members_are_not_trained_together_by_tensorflow_and_the_message_says_what_to_do():
+    with pytest.raises(InputError, match="Keras runs on tensorflow here; set KERAS_BACKEND=jax, or train them one by"):
+        Together([training()])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators.backends.keras import KerasPredictor
+from mechscreen.emulators.epochs import ByKeras, OnDevice, Order
 from mechscreen.emulators.networks import kind_of, worth_compiling
 from mechscreen.emulators.quiet_keras import keras
 from mechscreen.emulators.samples import Samples
@@ -72,6 +73,8 @@ class Training:
         self._batch_size = min(settings.batch_size, len(samples))
         self._steps = len(samples) // self._batch_size
         self._compile()
+        self._by_keras = ByKeras(self._fit, samples)
+        self._alone: Together | None = None
         self._predictor = KerasPredictor(network, batch_size=min(512, len(validation)))
         self._best_weights: list[NDArray[np.float32]] = network.get_weights()
         self._state = self._collect()
@@ -112,16 +115,25 @@ class Training:
         ModelError
             If the loss or an error on the validation samples is no longer finite.
         """
+        if keras.backend.backend() == "jax":
+            # Made where it is wanted: its samples may lie on a card.
+            self._alone = self._alone or Together([self])
+            return self._alone.run_epoch(stop)
         start = time.perf_counter()
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
-        batches = _Batches(
-            self.samples, self._fit.targets, order[: self._steps * self._batch_size].reshape(self._steps, -1)
-        )
-        watch = _Watch(stop)
-        fitted = self._fit.network.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watch])
-        if watch.stopped:
+        loss = self._by_keras(self._order(), stop)
+        if loss is None:
             self.restore(self._state)
             return False
+        self._end_epoch(loss, start)
+        return True
+
+    def _order(self) -> Order:
+        """Return the rows of the samples of each step of the next epoch."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
+        return order[: self._steps * self._batch_size].reshape(self._steps, -1)
+
+    def _end_epoch(self, loss: float, start: float) -> None:
+        """Note what came of an epoch that began at a time."""
         validation = self.validation
         predicted = self._predictor(validation.parameters)
         with np.errstate(over="ignore"):  # what is too large is told below
@@ -132,7 +144,7 @@ class Training:
         row = {
             "epoch": self.epoch + 1,
             "learning_rate": float(keras.ops.convert_to_numpy(self._fit.network.optimizer.learning_rate)),
-            "loss": float(fitted.history["loss"][0]),
+            "loss": loss,
             "validation_rmse": float(distance.mean()),
             "validation_log_peak_rmse": float(log_peak_rmse),
             "seconds": time.perf_counter() - start,
@@ -148,7 +160,6 @@ class Training:
         if self.best_epoch == self.epoch:
             self._best_weights = self.network.get_weights()
         self._state = self._collect()
-        return True
 
     def use_best_weights(self) -> None:
         """Give the network the weights of the best epoch; the end of the training."""
@@ -220,31 +231,42 @@ class Training:
         self._fit.network.optimizer.build(self._fit.network.trainable_variables)
 
 
-class _Batches(keras.utils.PyDataset):
-    """The batches of one epoch: rows of samples, (steps, batch size)."""
+class Together:
+    """Trainings of networks of one kind on the same samples, all at once by JAX.
 
-    def __init__(self, samples: Samples, targets: Mapping[str, Any], rows: NDArray[np.intp]) -> None:
-        super().__init__()
-        self._parameters = samples.parameters
-        self._targets = targets
-        self._rows = rows
+    Each ends with the weights that it has alone but for rounding, since products are computed side by side.
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    Raises
+    ------
+    InputError
+        If Keras runs on another library.
+    """
 
-    def __getitem__(self, step: int) -> tuple[Any, dict[str, Any]]:
-        rows = self._rows[step]
-        return self._parameters[rows], {name: values[rows] for name, values in self._targets.items()}
+    def __init__(self, trainings: Sequence[Training]) -> None:
+        if keras.backend.backend() != "jax":
+            raise InputError(
+                f"members are trained together by JAX, and Keras runs on {keras.backend.backend()} here; set "
+                "KERAS_BACKEND=jax, or train them one by one"
+            )
+        self.trainings = tuple(trainings)
+        self._device = OnDevice(trainings[0]._fit, trainings[0].samples)
 
+    @property
+    def finished(self) -> bool:
+        """True where all are."""
+        return all(training.finished for training in self.trainings)
 
-class _Watch(keras.callbacks.Callback):
-    """Breaks off an epoch when it is asked to."""
-
-    def __init__(self, stop: Callable[[], bool]) -> None:
-        super().__init__()
-        self._stop = stop
-        self.stopped = False
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch + 1 < self.params["steps"] and self._stop():
-            self.stopped = self.model.stop_training = True
+    def run_epoch(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train those that have come least far for one epoch, as `Training.run_epoch`."""
+        start = time.perf_counter()
+        left = [training for training in self.trainings if not training.finished]
+        least = min(training.epoch for training in left)
+        group = [training for training in left if training.epoch == least]
+        networks = [training._fit.network for training in group]
+        losses = self._device(networks, [training._order() for training in group], stop)
+        if losses is None:
+            # What the steps changed was not given to the networks.
+            return False
+        for training, loss in zip(group, losses.tolist(), strict=True):
+            training._end_epoch(loss, start)
+        return True

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechscreen import storage
+from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign, Identity
+from mechscreen.emulators.backends.choice import prepare
+from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.errors import InputError, ModelError
 from mechscreen.progress import Progress
-from mechscreen.ranks import NEVER, Deadline, Ranks
+from mechscreen.ranks import NEVER, Deadline, Interrupted, Ranks
 from mechscreen.resumable import Resumable, run
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.emulators import MemberRecord, ParameterRecord, write_history
@@ -57,6 +59,46 @@ def train(campaign: Campaign, member: int, deadline: Deadline = NEVER, samples: 
     work = _Training(campaign, member, samples)
     run(work, deadline=deadline)
     return work.path
+
+
+def train_together(campaign: Campaign, deadline: Deadline = NEVER) -> list[Path]:
+    """Train all members of the ensemble at once, by JAX, on one card; return the paths of their records.
+
+    Members that are there and whole are left as they are, and those that were begun, alone or so, go on from their
+    checkpoints. Each ends with the weights that it has alone but for rounding; errors as for `train`.
+
+    Raises
+    ------
+    InputError
+        Also if Keras runs on another library than JAX.
+    """
+    prepare(DevicePredictor.name)
+    works = [_Training(campaign, member, None) for member in range(campaign.emulators.members)]
+    left = [work for work in works if not resumable.is_whole(work)]
+    if left:
+        _train_together(left, deadline)
+    return [work.path for work in works]
+
+
+def _train_together(works: list[_Training], deadline: Deadline) -> None:
+    before = [resumable.begin(work) for work in works]
+    from mechscreen.emulators.training import Together
+
+    trainings = Together([work.training for work in works])
+    saves = [resumable.Saves(work) for work in works]
+    label = f"train {len(works)} members"
+    with Progress(sum(work.total for work in works), label, _Training.unit, initial=sum(before)) as progress:
+        while not trainings.finished:
+            done = sum(work.done for work in works)
+            if deadline.reached() or not trainings.run_epoch(deadline.reached):
+                break
+            progress.advance(sum(work.done for work in works) - done)
+            for save in saves:
+                save()
+    ends = zip(works, before, strict=True)
+    told = [resumable.end(work, work.training.finished, begun, deadline) for work, begun in ends]
+    if any(told):
+        raise Interrupted("\n".join(filter(None, told)))
 
 
 def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> MemberRecord:
@@ -149,7 +191,7 @@ class _Training(Resumable):
         self.label = f"train {self._folder.name}" if samples is None else f"train member-{member} on {samples} samples"
         self.path = self._folder / "member.json"
         self.partial_path = self._folder / "checkpoint.h5"
-        self._training: Training
+        self.training: Training
 
     @property
     def total(self) -> int:
@@ -159,7 +201,7 @@ class _Training(Resumable):
     @property
     def done(self) -> int:
         """Number of finished epochs."""
-        return self._training.epoch
+        return self.training.epoch
 
     def check(self) -> None:
         """Verify the member."""
@@ -167,7 +209,7 @@ class _Training(Resumable):
 
     def begin(self) -> None:
         """Load the training set and make a network."""
-        self._training = _begin(self._campaign, self._member, self._samples)
+        self.training = _begin(self._campaign, self._member, self._samples)
 
     def load(self) -> None:
         """Go back to the state of an earlier attempt."""
@@ -176,15 +218,15 @@ class _Training(Resumable):
             if file.attributes.get(name) != expected:
                 raise storage.FileError(file.path, f"is of {name} {file.attributes.get(name)}, not {expected}")
         try:
-            self._training.restore(file.arrays)
+            self.training.restore(file.arrays)
         except ModelError as error:
             raise storage.FileError(file.path, str(error)) from None
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Train epoch by epoch; return False if the deadline was reached."""
         with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
-            while not self._training.finished:
-                if deadline.reached() or not self._training.run_epoch(deadline.reached):
+            while not self.training.finished:
+                if deadline.reached() or not self.training.run_epoch(deadline.reached):
                     return False
                 progress.advance()
                 save_when_due()
@@ -192,7 +234,7 @@ class _Training(Resumable):
 
     def save(self) -> None:
         """Write a checkpoint, and the history for those who look."""
-        training = self._training
+        training = self.training
         attributes = {
             **provenance(self._campaign, "emulators"),
             "kind": CHECKPOINT_KIND,
@@ -204,13 +246,13 @@ class _Training(Resumable):
 
     def finish(self) -> None:
         """Write the member."""
-        training = self._training
+        training = self.training
         _write_member(self._campaign, self._member, training, self._folder)
         rmse = training.history[training.best_epoch - 1]["validation_rmse"]
         log.info("%s: kept epoch %d of %d, validation RMSE %.4f", self.label, training.best_epoch, self.done, rmse)
 
     def _identity(self) -> dict[str, storage.Attribute]:
-        return {"member": self._member, "training_samples": len(self._training.samples)}
+        return {"member": self._member, "training_samples": len(self.training.samples)}
 
 
 def _write_member(campaign: Campaign, member: int, training: Training, folder: Path) -> None:
