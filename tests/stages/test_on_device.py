@@ -98,3 +98,36 @@ def test_a_function_of_the_array_api_runs_on_the_device(screens):
     block, expected, told = screens(screen={"objective": {"name": f"{screens.own}:thirds_in_arrays", **THIRDS}})
     assert_same(block, expected)
     assert "by the processor" not in told
+
+
+@pytest.mark.slow
+def test_ranks_on_a_node_take_a_card_each_and_make_the_same_block(trained, tmp_path, mpiexec, monkeypatch):
+    # Processors stand in for two cards.
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    blocks = []
+    for ranks in (1, 2):
+        campaign = trained(emulators={"backend": "device"})
+        campaign = campaign.model_copy(update={"results": str(tmp_path / f"by-{ranks}")})
+        shutil.copytree(tmp_path / "results", tmp_path / f"by-{ranks}")
+        path = tmp_path / f"by-{ranks}.yaml"
+        path.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
+        code = (
+            "import jax, sys; from mechscreen.stages import on_device; made = on_device.make_program\n"
+            "def make(*given):\n"
+            "    print('card', jax.config.jax_default_device.id, flush=True)\n"
+            "    return made(*given)\n"
+            "on_device.make_program = make\n"
+            "from mechscreen.cli import cli; cli()\n"
+        )
+        options = ["screen", "--config", path, "--block", 0, "--ranks", ranks]
+        process = mpiexec(ranks, "-c", code, *options)
+        said, told = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+        assert sorted(line for line in said.splitlines() if line.startswith("card")) == ["card 0", "card 1"][:ranks]
+        blocks.append(ScreenBlock.read(campaign.paths.block(0), campaign.identity("screen")))
+    assert blocks[0].totals.backend == "device"
+    for name in ("classes", "trusted", "planes", "disagreement_levels"):
+        np.testing.assert_array_equal(getattr(blocks[0], name), getattr(blocks[1], name), err_msg=name)
+    for name in ("index", "parameters", "profiles"):
+        np.testing.assert_array_equal(getattr(blocks[0].hits, name), getattr(blocks[1].hits, name), err_msg=name)

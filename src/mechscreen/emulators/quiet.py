@@ -24,6 +24,19 @@ def be_quiet() -> None:
     _quiet = True
 
 
+def use_card(place: int) -> None:
+    """Let networks, once they are imported, see one card alone, if SLURM or the user named several.
+
+    Parameters
+    ----------
+    place
+        Number of this process among those that share the cards.
+    """
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if len(cards) > 1 and "keras" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[place % len(cards)]
+
+
 def importing() -> AbstractContextManager[None]:
     """Return the context in which `quiet_keras` imports Keras; it changes nothing unless asked to."""
     return _set_up() if _quiet else nullcontext()
@@ -38,6 +51,8 @@ def _set_up() -> Iterator[None]:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if "OMP_NUM_THREADS" in os.environ:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
+    # It looks for kinds of hardware, and tells of each that is not there.
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
     # Every network has a function of its own; TensorFlow takes those of an ensemble for one traced anew each time.
     logging.getLogger("tensorflow").addFilter(
         lambda record: "triggered tf.function retracing" not in record.getMessage()

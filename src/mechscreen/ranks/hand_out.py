@@ -118,6 +118,18 @@ class Ranks:
         """Whether this is rank 0, which reads and writes files."""
         return self.rank == 0
 
+    def place_on_node(self) -> int:
+        """Return the number of this process among those on its node, from 0; a call that all ranks make."""
+        if self._comm is None:
+            return 0
+        from mpi4py import MPI
+
+        here = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
+        try:
+            return int(here.Get_rank())
+        finally:
+            here.Free()
+
     def from_root(self, make: Callable[[], Result]) -> Result:
         """Return on all ranks what `make` returns on rank 0, where alone it is called."""
         if self._comm is None:

@@ -16,7 +16,7 @@ from mechscreen.stages import simulate
 from mechscreen.tally import Counts, Failures, Hits, random_keys
 
 if TYPE_CHECKING:
-    from mechscreen.device.program import Looked, Rows
+    from mechscreen.device.program import Looked, Program, Rows
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.stages.screen import Batch, Search
 
@@ -40,9 +40,16 @@ class OnDevice:
     ----------
     batch
         Parameter sets that are done together: calls are cut at whole ones.
+    place
+        Number of this rank on its node, which tells its card.
     """
 
-    def __init__(self, search: Search, ensemble: Ensemble, batch: int) -> None:
+    def __init__(self, search: Search, ensemble: Ensemble, batch: int, place: int = 0) -> None:
+        import jax
+
+        # Where a card was chosen before (`mechscreen.emulators.quiet.use_card`), it is the only one.
+        cards = jax.local_devices()
+        jax.config.update("jax_default_device", cards[place % len(cards)])
         self._search, self._together = search, batch
         self.by = ensemble.backend
         self._sampler = search.sampler
@@ -143,8 +150,8 @@ class OnDevice:
         return labels
 
 
-def make_program(search: Search, ensemble: Ensemble):  # type: ignore[no-untyped-def]
-    """Return the program that looks at the samples of a campaign's screen."""
+def make_program(search: Search, ensemble: Ensemble, batch: int | None = None) -> Program:
+    """Return the program that looks at the samples of a campaign's screen, in batches of a size if that is given."""
     import jax
 
     from mechscreen.device.draws import Source, on_host
@@ -156,7 +163,7 @@ def make_program(search: Search, ensemble: Ensemble):  # type: ignore[no-untyped
     campaign = search.campaign
     platform = "cpu" if jax.default_backend() == "cpu" else "gpu"
     values = int(np.prod(ensemble.shape)) * len(ensemble.members)
-    batch = min(_BATCH[platform], 2 ** int(np.log2(max(1, _VALUES[platform] / values))))
+    batch = batch or min(_BATCH[platform], 2 ** int(np.log2(max(1, _VALUES[platform] / values))))
     by_numpy = labels_on_host(search.objective, ensemble.shape, ensemble.outputs)
     for what, why in (("parameter sets are drawn", on_host(search.sampler)), ("classes are told", by_numpy)):
         if why:

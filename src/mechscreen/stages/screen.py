@@ -18,6 +18,7 @@ from scipy import stats
 from mechscreen import resumable, storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.backends.device import DevicePredictor
+from mechscreen.emulators.quiet import use_card
 from mechscreen.errors import InputError, ModelError
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
@@ -522,7 +523,7 @@ class _Block(Resumable):
         done once the counts that it is in have arrived.
         """
         begun = ranks.from_root(lambda: bool(self.done))
-        with self._looking(begun, deadline) as looker:
+        with self._looking(begun, deadline, ranks.place_on_node()) as looker:
             share = _Share(self._search, looker.by)
             tell_every = max(resumable.SAVE_EVERY, ranks.size / _TOLD_PER_SECOND)
             # Not all at once.
@@ -565,15 +566,16 @@ class _Block(Resumable):
         return ranks.is_root and bool(self._done.all())
 
     @contextmanager
-    def _looking(self, begun: bool, deadline: Deadline) -> Iterator[_Ensemble | OnDevice | direct.Direct]:
+    def _looking(self, begun: bool, deadline: Deadline, place: int) -> Iterator[_Ensemble | OnDevice | direct.Direct]:
         """Yield what looks at the samples."""
         if self._search.campaign.by_model:
             with direct.looking(self._search, self._number, begun, deadline) as looker:
                 yield looker
         else:
+            use_card(place)
             ensemble = load_campaign_ensemble(self._search.campaign)
             if ensemble.backend == DevicePredictor.name:
-                yield OnDevice(self._search, ensemble, self._together)
+                yield OnDevice(self._search, ensemble, self._together, place)
             else:
                 yield _Ensemble(self._search, ensemble)
 
