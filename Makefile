@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slurm wheel soak soak-slurm fuzz faults lint lock schema install
-.PHONY: bench-simulate bench-emulate bench-screen bench-discover
+.PHONY: bench-simulate bench-emulate bench-screen bench-discover bench-gpu
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -52,6 +52,9 @@ bench-emulate: $(INSTALLED) $(AUTOEMULATE) ## Time and judge our networks beside
 bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFIG (config/demo.yaml), by one rank and two
 	$(SNAKEMAKE) emulators --configfile $(CONFIG)
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
+
+bench-gpu: $(INSTALLED) ## Measure screens and trainings on a GPU, piece by piece, in results/gpu (docs/gpu.md)
+	$(BIN)/python benchmarks/gpu.py results/gpu all
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
 	$(SNAKEMAKE) --snakefile benchmarks/discovery_study/Snakefile --configfile benchmarks/discovery_study/study.yaml
