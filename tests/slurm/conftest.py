@@ -48,9 +48,9 @@ def cluster():
 class Runner:
     """Runs Snakemake on the small campaign in a folder of its own."""
 
-    def __init__(self, folder, profile):
+    def __init__(self, folder, profile, campaign=CAMPAIGN):
         self.results = folder / "results/small"
-        self.command = snakemake_command(folder, CAMPAIGN, profile)
+        self.command = snakemake_command(folder, campaign, profile)
 
     def run(self):
         done = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)

@@ -107,6 +107,26 @@ def test_probes_carry_what_jobs_carry(examined, slurm_profile, cluster):
     assert all("--exclude=n3" in job["SubmitLine"] for job in jobs)
 
 
+def test_each_rank_of_a_screen_takes_a_card_of_its_own_or_the_doctor_says_so(examined, slurm_profile):
+    settings = yaml.safe_load((slurm_profile / "config.yaml").read_text())
+    found = {}
+    for gpus in (2, 1):
+        settings["set-resources"]["screen_block"] |= {
+            "gpu": gpus,
+            "tasks": 2,
+            "tasks_per_gpu": 0,
+            "nodes": 1,
+            "mem_mb_per_cpu": 1900,
+        }
+        _, said = examined(yaml.safe_dump(settings))
+        assert f"--gpus={gpus}" in line(said, "screen_block (")[0]
+        found[gpus] = line(said, "cards")
+    # Cards are files here, which SLURM hands out and JAX does not see.
+    assert re.search(r"2 ranks on n\d take a card each, and JAX sees no GPU on n\d", found[2][0]), found
+    assert re.search(r"2 ranks on n\d take card \d$", found[1][0]), found
+    assert "as many GPUs on a node as ranks" in found[1][1]
+
+
 def test_what_the_doctor_asks_for_is_what_a_job_is_submitted_with(cluster, slurm_profile, tmp_path):
     from mechscreen.runs.requests import ask
 

@@ -22,6 +22,10 @@ GPU_ADVICE = (
     "pip install 'tensorflow[and-cuda]', or load the site's CUDA modules; or remove gpu from the profile and train on "
     "processors (docs/cluster.md)"
 )
+CARDS_ADVICE = (
+    "for screen_block ask for as many GPUs on a node as ranks (gpu: 4, tasks: 4, tasks_per_gpu: 0), and pip install "
+    "'jax[cuda12]'; or remove gpu there and screen on processors (docs/gpu.md)"
+)
 _PROBE = f"{shlex.quote(sys.executable)} -m mechscreen.runs.probe"
 
 
@@ -33,6 +37,11 @@ def ranks_command(launcher: str, marker: Path) -> str:
 def gpu_command() -> str:
     """Return the command that looks for a GPU, started as the SLURM plugin starts what is no MPI job."""
     return f"srun -n1 --cpu-bind=q {_PROBE} gpu"
+
+
+def cards_command(launcher: str, ranks: int) -> str:
+    """Return the command that starts the ranks of a screen, which say what card each takes."""
+    return f"{launcher} -n {ranks} {_PROBE} cards {ranks}"
 
 
 def read(what: str, code: int, said: str, advice: str) -> Iterator[Finding]:

@@ -239,7 +239,7 @@ def _seconds(text: str) -> float:
 
 
 def _probes(asked: Asked, refused: set[str], places: dict[str, site.Partition], results: Path) -> Iterator[Finding]:
-    """Run two jobs with what the campaign's own ask for: ranks, and a GPU."""
+    """Run jobs with what the campaign's own ask for: ranks, a GPU, and a card for each rank."""
     of_ranks = next((request for request in asked.requests if request.resources.get("mpi")), None)
     if of_ranks is not None and of_ranks.rule not in refused:
         name = _named(of_ranks.options, "-p")
@@ -250,11 +250,15 @@ def _probes(asked: Asked, refused: set[str], places: dict[str, site.Partition], 
             ended = _run(of_ranks, f"--ntasks={doctor_probe.RANKS} --nodes={nodes}", command, results)
         what = "MPI on two nodes" if several else "MPI on one node"
         yield from doctor_probe.read(what, *ended, doctor_probe.MPI_ADVICE)
-    with_gpu = next((request for request in asked.requests if "gpu" in request.options), None)
+    with_cards = next((of for of in asked.requests if of.resources.get("mpi") and _gpus(of)), None)
+    if with_cards is not None and with_cards.rule not in refused:
+        command = doctor_probe.cards_command(str(with_cards.resources["mpi"]), with_cards.tasks)
+        yield from doctor_probe.read("cards", *_run(with_cards, "", command, results), doctor_probe.CARDS_ADVICE)
+    with_gpu = next((request for request in asked.requests if "gpu" in request.options and request != with_cards), None)
     if with_gpu is not None and with_gpu.rule not in refused:
         ended = _run(with_gpu, "", doctor_probe.gpu_command(), results)
         yield from doctor_probe.read("GPU", *ended, doctor_probe.GPU_ADVICE)
-    elif with_gpu is None:
+    elif with_gpu is None and with_cards is None:
         mistaken = next((request for request in asked.requests if request.resources.get("gpus")), None)
         if mistaken is not None:
             number = mistaken.resources["gpus"]

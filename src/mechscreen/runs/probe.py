@@ -1,4 +1,4 @@
-"""What `mechscreen doctor` runs where jobs run: ``python -m mechscreen.runs.probe ranks 2``, ``… gpu``."""
+"""What `mechscreen doctor` has jobs run: ``python -m mechscreen.runs.probe ranks 2``, ``… gpu``, ``… cards 4``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mechscreen.emulators.quiet import be_quiet
+from mechscreen.emulators.backends.choice import prepare
+from mechscreen.emulators.quiet import be_quiet, use_card
 from mechscreen.errors import InputError, MechscreenError
 from mechscreen.ranks import Ranks
 from mechscreen.runs.places import trouble
@@ -19,6 +21,8 @@ FOUND, FAILED, SAW = "mechscreen probe found:", "mechscreen probe failed:", "mec
 
 _LATE = 120.0
 """Seconds that a file is waited for."""
+CARD_BYTES = 6e9
+"""Of a card's memory for a screen as one program, at the most: `mechscreen.stages.on_device` cuts its batches so."""
 
 
 def main() -> None:
@@ -26,7 +30,13 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     be_quiet()
     try:
-        found = ranks(int(rest[0]), Path(rest[1])) if what == "ranks" else gpu()
+        match what:
+            case "ranks":
+                found = ranks(int(rest[0]), Path(rest[1]))
+            case "cards":
+                found = cards(int(rest[0]))
+            case _:
+                found = gpu()
     except MechscreenError as error:
         print(FAILED, error, flush=True)
         sys.exit(1)
@@ -52,6 +62,40 @@ def ranks(expected: int, marker: Path) -> str:
     hosts = sorted({host for host, _, _ in places})
     late = max(seconds for _, seconds, _ in places)
     return f"{us.size} ranks on {', '.join(hosts)}; a new file is seen after {late:.1f} s"
+
+
+def cards(expected: int) -> str:
+    """Return which card each rank of a screen takes; an error if two take the same, or one has none or too little."""
+    us = Ranks.launched(expected)
+    with us.together():
+        place = us.place_on_node()
+        use_card(place)
+        prepare("device")
+        from mechscreen.emulators.quiet_keras import keras
+
+        if keras.backend.backend() != "jax":
+            raise InputError(f"Keras runs on {keras.backend.backend()}, and a screen on cards needs JAX")
+        import jax
+
+        devices = jax.local_devices()
+        own = devices[place % len(devices)]
+        named = os.environ.get("CUDA_VISIBLE_DEVICES") or str(own.id)
+        room = (own.memory_stats() or {}).get("bytes_limit", 0)
+        places = us.gather((node(), named, own.platform, room))
+    if not us.is_root:
+        return ""
+    for (host, name), ranks_of_it in Counter((host, name) for host, name, *_ in places).items():
+        if ranks_of_it > 1:
+            raise InputError(f"{ranks_of_it} ranks on {host} take card {name}")
+    on = sorted({host for host, *_ in places})
+    told = f"{us.size} ranks on {', '.join(on)} take a card each"
+    without = sorted({host for host, _, platform, _ in places if platform == "cpu"})
+    if without:
+        raise InputError(f"{told}, and JAX sees no GPU on {', '.join(without)}")
+    least = min(room for *_, room in places)
+    if least < CARD_BYTES:
+        raise InputError(f"{told}, of {least / 1e9:.1f} GB for JAX; a screen may need {CARD_BYTES / 1e9:.0f} GB")
+    return f"{told}, of {least / 1e9:.0f} GB at least"
 
 
 def gpu() -> str:
