@@ -38,3 +38,22 @@ def mpiexec():
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def on_jax():
+    """Return a function that runs Python in a process in which Keras runs on JAX; what it returns has gone well."""
+
+    def run(*arguments, **environment):
+        ran = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env={**os.environ, "KERAS_BACKEND": "jax", **environment},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran
+
+    return run

@@ -1,9 +1,5 @@
 import json
-import os
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -222,7 +218,7 @@ for settings in networks:
 
 
 @pytest.mark.slow
-def test_networks_of_tensorflow_predict_and_train_with_jax(tmp_path):
+def test_networks_of_tensorflow_predict_and_train_with_jax(tmp_path, on_jax):
     pytest.importorskip("jax")
     np.save(tmp_path / "x.npy", X)
     expected = {}
@@ -232,15 +228,6 @@ def test_networks_of_tensorflow_predict_and_train_with_jax(tmp_path):
         for key, values in network.predict_on_batch(X).items():
             expected[f"{settings.network}-{key}"] = values
     (tmp_path / "on_jax.py").write_text(ON_JAX)
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    ran = subprocess.run(
-        [sys.executable, str(tmp_path / "on_jax.py"), str(tmp_path)],
-        env=environment,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    on_jax(tmp_path / "on_jax.py", tmp_path)
     for name, values in expected.items():
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), values, atol=2e-5, err_msg=name)

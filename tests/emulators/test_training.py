@@ -356,13 +356,11 @@ def test_a_number_that_many_samples_do_not_have_is_learnt_from_those_that_have_i
 
 
 @pytest.mark.slow
-def test_training_as_one_program_by_jax():
+def test_training_as_one_program_by_jax(on_jax):
     pytest.importorskip("jax")
     here = Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(here / "training_by_jax.py")]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([str(here), *sys.path])}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    path = os.pathsep.join([str(here), *sys.path])
+    on_jax("-m", "pytest", "-q", "-p", "no:cacheprovider", here / "training_by_jax.py", PYTHONPATH=path)
 
 
 def test_members_are_not_trained_together_by_tensorflow_and_the_message_says_what_to_do():

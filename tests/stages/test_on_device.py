@@ -1,10 +1,6 @@
 """Screens as one compiled program, in a process of their own, since one process runs Keras on one library alone."""
 
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +32,7 @@ def thirds_in_arrays(profiles, log_peaks):
 
 
 @pytest.fixture
-def screens(trained, bumps_file, tmp_path):
+def screens(trained, tmp_path, on_jax):
     """Return a function that screens a block by the device and by Keras, and returns both."""
     own = tmp_path / "own_thirds.py"
     own.write_text(OWN)
@@ -52,16 +48,7 @@ def screens(trained, bumps_file, tmp_path):
             files.append(str(path))
             blocks.append(campaign)
         (tmp_path / "run.py").write_text(RUN)
-        environment = {**os.environ, "KERAS_BACKEND": "jax"}
-        ran = subprocess.run(
-            [sys.executable, str(tmp_path / "run.py"), *files],
-            env=environment,
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
+        ran = on_jax(tmp_path / "run.py", *files)
         read = [ScreenBlock.read(campaign.paths.block(0), campaign.identity("screen")) for campaign in blocks]
         return *read, ran.stderr
 

@@ -19,9 +19,7 @@ from mechscreen.sampling import (
     words_at,
 )
 from mechscreen.spaces import Draws, Sampler
-
-_MOST_TRIES = 10**6
-"""Of one set; what then is not allowed is drawn by the host."""
+from mechscreen.spaces.sampler import MOST_TRIES
 
 
 class Drawn(NamedTuple):
@@ -34,7 +32,7 @@ class Drawn(NamedTuple):
     position
         (n, varied parameters), along the axes.
     unknown
-        (n,), whether a set is to be drawn by the host.
+        (n,), whether none was allowed in as many tries as the host has, which will say so.
     """
 
     normalised: Any
@@ -105,7 +103,7 @@ class Source:
 
         def more(state: tuple[Any, ...]) -> Any:
             tried, left, *_ = state
-            return left.any() & (tried < _MOST_TRIES)
+            return left.any() & (tried < MOST_TRIES)
 
         def again(state: tuple[Any, ...]) -> tuple[Any, ...]:
             tried, left, physical, position = state

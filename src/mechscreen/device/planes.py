@@ -48,9 +48,9 @@ class Planes:
         """
         cells = jnp.minimum((position * self._bins).astype(jnp.int32), self._bins - 1)
         columns = [marks(cells[:, j], self._bins) for j in range(self._axes)]
+        known = (labels >= 0) & (labels < self._classes)
         found = []
         for i in range(self._axes - (self._axes > 1)):
-            known = (labels >= 0) & (labels < self._classes)
             place = jnp.where(known, labels * self._bins + cells[:, i], -1)
             others = columns[i + 1 :] or columns
             found.append(product(marks(place, self._classes * self._bins), jnp.concatenate(others, axis=1)))

@@ -313,6 +313,7 @@ def _network_seconds(campaign: Campaign) -> _NetworkSeconds:
     # Of the processor, since what is loaded from a disk for the first time says nothing of later jobs.
     begin = time.process_time()
     from mechscreen.emulators.backends.choice import make_predictor, prepare
+    from mechscreen.emulators.backends.device import DevicePredictor
 
     prepare(campaign.emulators.backend)
     from mechscreen.emulators.networks import build_network
@@ -343,7 +344,7 @@ def _network_seconds(campaign: Campaign) -> _NetworkSeconds:
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), clock) / len(rows)
-    looked = _program_seconds(campaign, network, clock) if predictor.name == "device" else None
+    looked = _program_seconds(campaign, network, clock) if predictor.name == DevicePredictor.name else None
     return _NetworkSeconds(epoch / n, prediction, epoch / _BATCHES if on_gpu else None, max(0.0, start - epoch), looked)
 
 

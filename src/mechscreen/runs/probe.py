@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mechscreen.emulators.backends.choice import prepare
+from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.emulators.quiet import be_quiet, use_card
 from mechscreen.errors import InputError, MechscreenError
 from mechscreen.ranks import Ranks
@@ -70,7 +71,7 @@ def cards(expected: int) -> str:
     with us.together():
         place = us.place_on_node()
         use_card(place)
-        prepare("device")
+        prepare(DevicePredictor.name)
         from mechscreen.emulators.quiet_keras import keras
 
         if keras.backend.backend() != "jax":

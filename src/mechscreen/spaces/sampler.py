@@ -20,7 +20,8 @@ TRIED = 2**17
 """Sets by which the share that constraints allow is estimated."""
 LEAST_ALLOWED = 16
 """Of them; of fewer, drawing would take too long."""
-_MOST_TRIES = 10**6
+MOST_TRIES = 10**6
+"""Of one set."""
 _AT_ONCE = 2**20
 """Numbers that are drawn at a time."""
 
@@ -74,9 +75,9 @@ class Sampler:
             return draws
         seeds, tried = seeds_of_tries(), 0
         while len(left):
-            if tried >= _MOST_TRIES:
+            if tried >= MOST_TRIES:
                 raise _too_few(self.space, 0, tried)
-            tries = min(max(1, _AT_ONCE // (len(left) * len(self.space))), 1024, _MOST_TRIES - tried)
+            tries = min(max(1, _AT_ONCE // (len(left) * len(self.space))), 1024, MOST_TRIES - tried)
             again = self.space.draw(self._units(seeds[left], tried, tries), levels=self._levels)
             allowed = self.space.allowed(again.physical).reshape(len(left), tries)
             found = allowed.any(axis=1)

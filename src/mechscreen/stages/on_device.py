@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.errors import ModelError
 from mechscreen.sampling import unit_at
 from mechscreen.stages import simulate
 from mechscreen.tally import Counts, Failures, Hits, random_keys
@@ -119,17 +118,14 @@ class OnDevice:
         labels, asked = rows.label.astype(np.int64), rows.label < 0
         if asked.any():
             some = type(rows)(*(column[asked] for column in rows))
-            if not (np.isfinite(some.disagreement).all() and np.isfinite(some.log_peaks).all()):
-                raise ModelError(
-                    f"{search.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it "
-                    "again"
-                )
+            search.check_finite(some.disagreement, some.log_peaks)
             labels[asked] = self._asked(some)
             limit = search.campaign.screen.disagreement_limit
             counts.add(draws.position[asked][:, search.varied], labels[asked], some.disagreement, limit)
-            hit = np.isin(labels[asked], search.targets) & (some.disagreement <= limit)
-            counts.audit[:] += np.count_nonzero(some.audited), np.count_nonzero(some.audited & hit)
-        wanted = np.isin(labels, search.targets) & (rows.disagreement <= search.campaign.screen.disagreement_limit)
+        hit = search.are_hits(labels, rows.disagreement)
+        # Of the others the program counted it.
+        audited = rows.audited & asked
+        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
         hits = Hits(
             rows.index.astype(np.int64),
             draws.physical,
@@ -137,7 +133,7 @@ class OnDevice:
             rows.disagreement,
             rows.profiles,
             rows.log_peaks,
-        ).take(wanted)
+        ).take(hit)
         most = search.campaign.screen.hits_per_block
         for label in np.unique(hits.labels).tolist():
             keys = np.concatenate([self._keys[label], random_keys(hits.index[hits.labels == label])])

@@ -224,6 +224,23 @@ class Search:
         candidate = np.isin(labels, self.candidates)
         return candidate, ~candidate & (chance < self.audit_share)
 
+    def are_hits(self, labels: NDArray[np.int64], disagreement: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which of n samples are looked for, and trusted, (n,)."""
+        return np.isin(labels, self.targets) & (disagreement <= self.campaign.screen.disagreement_limit)
+
+    def check_finite(self, disagreement: NDArray[np.float32], log_peaks: NDArray[np.float32]) -> None:
+        """See that an ensemble predicts numbers.
+
+        Raises
+        ------
+        ModelError
+            If not.
+        """
+        if not (np.isfinite(disagreement).all() and np.isfinite(log_peaks).all()):
+            raise ModelError(
+                f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
+            )
+
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
         position, physical = self.sample(start, stop)
@@ -237,9 +254,8 @@ class Search:
             part = slice(first, first + size)
             of_part = labels[part], disagreement[part], audited[part]
             found.append(self._label(ensemble, start + first, physical[part], *of_part))
-        limit = self.campaign.screen.disagreement_limit
-        counts.add(position[:, self.varied], labels, disagreement, limit)
-        hit = np.isin(labels, self.targets) & (disagreement <= limit)
+        counts.add(position[:, self.varied], labels, disagreement, self.campaign.screen.disagreement_limit)
+        hit = self.are_hits(labels, disagreement)
         counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
         return self.no_hits().join(found)
 
@@ -264,13 +280,10 @@ class Search:
             candidate, audited[:] = self.named(labels, chance)
             looked = np.flatnonzero(candidate | audited)
         said = ensemble.predict(normalised[looked])
-        if not (np.isfinite(said.disagreement).all() and np.isfinite(said.log_peaks).all()):
-            raise ModelError(
-                f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
-            )
+        self.check_finite(said.disagreement, said.log_peaks)
         labels[looked] = self.objective(said.profiles, said.log_peaks)
         disagreement[looked] = said.disagreement
-        hit = np.isin(labels[looked], self.targets) & (said.disagreement <= screen.disagreement_limit)
+        hit = self.are_hits(labels[looked], said.disagreement)
         rows = looked[hit]
         return Hits(
             start + rows,
