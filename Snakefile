@@ -81,7 +81,7 @@ rule dataset:
 
 rule emulators:
     input:
-        made_by("train_member"),
+        made_by("train_ensemble" if campaign.emulators.together else "train_member"),
 
 
 # Not a part of `all`: a study of its own.

@@ -77,6 +77,25 @@ tell(complete)
     assert workers == set(range(ranks)) if ranks <= module._LAST_WORKING_SIZE else set(range(1, ranks))
 
 
+@pytest.mark.parametrize(("ranks", "asked"), [(8, True), (2, False)])
+def test_rank_0_works_too_where_it_is_told(run, ranks, asked):
+    code, output, errors = run(
+        ranks,
+        f"""
+def work(block):
+    time.sleep(0.01)
+    return block, rank
+
+complete = us.hand_out(range(60) if rank == 0 else (), work, collect, root_works={asked})
+tell(complete)
+""",
+    )
+    assert (code, errors) == (0, "")
+    said = json.loads(output)
+    assert sorted(block for block, _ in said["collected"]) == list(range(60))
+    assert (0 in {rank for _, rank in said["collected"]}) is asked
+
+
 def test_results_of_several_megabytes_arrive_whole(run):
     code, output, _ = run(
         3,

@@ -57,6 +57,17 @@ def test_core_hours_follow_from_the_speeds(campaign):
     assert steps["validate_hits"].core_seconds == pytest.approx(1000 * 0.5)
 
 
+def test_members_that_learn_together_take_one_job_and_as_long_as_one_by_one(campaign):
+    settings = campaign.emulators.model_copy(update={"together": True})
+    together, alone = (steps_of(one) for one in (campaign.model_copy(update={"emulators": settings}), campaign))
+    assert "train_member" not in together
+    assert "train_ensemble" not in alone
+    one, many = together["train_ensemble"], alone["train_member"]
+    assert (one.jobs, many.jobs) == (1, 2)
+    assert one.core_seconds == pytest.approx(2 * many.core_seconds)
+    assert one.gpu_hours == pytest.approx(many.gpu_hours)
+
+
 def test_the_predictions_of_an_evaluation_are_those_that_it_makes():
     assert evaluate.REPEATS * evaluate.POINTS == IMPORTANCE_POINTS
 

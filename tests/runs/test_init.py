@@ -241,9 +241,9 @@ def test_every_key_that_stands_in_a_comment_is_accepted(tmp_path):
     commented = uncomment(tmp_path)
     Campaign.load(tmp_path / "campaign.yaml")
     slurm = yaml.safe_load((tmp_path / "cluster_profiles/slurm/config.yaml").read_text())
-    assert len(commented["cluster_profiles/slurm/config.yaml"]) == 4
+    assert len(commented["cluster_profiles/slurm/config.yaml"]) == 5
     assert slurm["default-resources"] == {"slurm_account": "my_account", "slurm_partition": "standard"}
-    for rule in ("train_member", "train_on_samples"):
+    for rule in ("train_member", "train_on_samples", "train_ensemble"):
         assert slurm["set-resources"][rule] == {"gpu": 1, "slurm_partition": "gpu"}
 
 

@@ -11,12 +11,16 @@ from mechscreen.stages.provenance import record
 @pytest.fixture
 def finished(campaign):
     """A campaign all of whose files are there, by name."""
+    return finish(campaign)
+
+
+def finish(campaign):
     paths = campaign.paths
     for rule in rules(campaign):
         for path in rule.targets.values():
             touch(path)
     for member in range(2):
-        touch(paths.member(member) / "history.csv", paths.member(member) / "member.json")
+        touch(*(paths.member(member) / name for name in ("model.keras", "history.csv", "member.json")))
     touch(paths.ensemble, paths.predictions, paths.screen_summary, paths.summary)
     touch(paths.validation_summary, paths.validation_table)
     files = [SplitEntry(file=f"{split}-00000.h5", split=split, rows=1, sha256="") for split in ("train", "test")]
@@ -87,6 +91,14 @@ def test_what_was_gathered_since_is_not_missed(finished, gone):
 )
 def test_a_result_that_is_gone_is_made_again(finished, gone, rule, files):
     assert first(finished, gone) == (rule, files)
+
+
+@pytest.mark.parametrize("gone", ["member-0/model.keras", "member-0/history.csv", "member-1/member.json"])
+def test_members_that_learn_together_are_made_again_by_their_one_job(campaign, gone):
+    settings = campaign.emulators.model_copy(update={"together": True})
+    finished = finish(campaign.model_copy(update={"emulators": settings}))
+    assert first(finished) == NOTHING
+    assert first(finished, f"emulators/dense/{gone}") == ("train_ensemble", ["emulators/dense/member-1/model.keras"])
 
 
 def test_a_training_set_is_merged_again_for_what_is_left_to_do_and_before_it(finished):

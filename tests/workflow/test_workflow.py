@@ -278,6 +278,23 @@ def test_one_more_member_trains_that_member_only(finished):
 
 
 @pytest.mark.slow
+def test_members_that_learn_together_join_those_that_learned_alone(finished, tmp_path):
+    pytest.importorskip("jax")
+    folder = shutil.copytree(finished, tmp_path / "together")
+    members = folder / "results/small/emulators/dense"
+    before = {path: path.read_bytes() for path in members.rglob("*") if path.is_file()}
+    assert jobs(snakemake(folder, "--dry-run", campaign=changed(emulators={"together": True}))) == {}
+    grown = changed(emulators={"together": True, "members": 3})
+    planned = jobs(snakemake(folder, "emulators", "--dry-run", campaign=grown))
+    assert {rule: n for rule, n in planned.items() if rule != "emulators"} == {"train_ensemble": 1}
+    done = snakemake(folder, "emulators", campaign=grown)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    assert json.loads((members / "member-2/member.json").read_text())["backend"] == "jax"
+    assert jobs(snakemake(folder, "emulators", "--dry-run", campaign=grown)) == {}
+
+
+@pytest.mark.slow
 def test_an_imported_table_remakes_the_training_set_and_after_and_so_does_each_change_of_it(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "imports")
     shutil.copytree(finished / ".snakemake", folder / ".snakemake", dirs_exist_ok=True)

@@ -247,6 +247,13 @@ def study_of_sizes(wildcards):
     return made_by("measure_learning")
 
 
+def of_members(name):
+    """Return a file of each member of the ensemble."""
+    return [
+        str(paths.member(number) / name) for number in range(campaign.emulators.members)
+    ]
+
+
 def log_of(verb, name):
     return str(log_file(paths.root, verb, name))
 

@@ -278,6 +278,10 @@ class EmulatorsSection(Section):
     training: Annotated[TrainingSettings, remakes("emulators")] = Field(
         default_factory=TrainingSettings, description="How a member is trained, with AdamW."
     )
+    together: Annotated[bool, nothing("networks that are there stay")] = Field(
+        False,
+        description="Train all members at once, by JAX, in one job and on one card (docs/gpu.md); else a job each.",
+    )
     combine: Annotated[Combine, remakes("learning", "ensemble")] = Field(
         "vote",
         description="`vote`: the member, of three or more, that agrees most with the others (the paper); `mean`: mean "

@@ -199,12 +199,13 @@ class Ranks:
         work: Callable[[Block], Result],
         collect: Callable[[Block, Result], None],
         stop: Callable[[], bool] = lambda: False,
+        root_works: bool | None = None,
     ) -> bool:
         """Work on blocks over all ranks; a call that all of them make.
 
         Rank 0 hands out the blocks, each worker holding one in reserve so that it need not wait. With fewer than 8
         ranks, rank 0 works on blocks too, between messages; with more, the waiting that this causes costs more than it
-        adds.
+        adds, unless each rank has a card, and blocks are alike.
 
         Parameters
         ----------
@@ -218,6 +219,8 @@ class Ranks:
         stop
             Asked on rank 0 between blocks. Once it is true, blocks in work are finished and collected, and no other is
             begun.
+        root_works
+            Whether rank 0 works on blocks too, where that is known; only rank 0's counts.
 
         Returns
         -------
@@ -231,7 +234,7 @@ class Ranks:
             return True
         with self.together():
             if self.is_root:
-                complete = _Master(self._comm, blocks, collect, stop).run(work)
+                complete = _Master(self._comm, blocks, collect, stop, root_works).run(work)
             else:
                 _serve(self._comm, work)
                 complete = False
@@ -255,8 +258,10 @@ class _Master:
         blocks: Iterable[Any],
         collect: Callable[[Any, Any], None],
         stop: Callable[[], bool],
+        works_too: bool | None,
     ) -> None:
         self.comm = comm
+        self.works_too = comm.Get_size() <= _LAST_WORKING_SIZE if works_too is None else works_too
         self.blocks = iter(blocks)
         self.next: list[Any] = []
         """The next block, once it was asked for."""
@@ -273,7 +278,6 @@ class _Master:
 
     def run(self, work: Callable[[Any], Any]) -> bool:
         """Hand out the blocks; return whether all were collected."""
-        works_too = self.comm.Get_size() <= _LAST_WORKING_SIZE
         for _ in range(_IN_HAND):
             for rank in list(self.in_hand):
                 self._feed(rank)
@@ -284,7 +288,7 @@ class _Master:
                     self._end(rank)
             if self._receive():
                 continue
-            if works_too and self._left():
+            if self.works_too and self._left():
                 block = self._take()
                 self._finish(block, work(block))
             else:

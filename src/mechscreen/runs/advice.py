@@ -17,7 +17,7 @@ ALIKE = 1.5
 """Factor up to which the forecast can be off, so that two that are nearer are called alike."""
 _MANY, _MORE = 10_000, 20_000
 """Simulations by which those are counted that a campaign does not name."""
-_LEARN = ("select_shard", "simulate_shard", "merge_shards", "train_member")
+_LEARN = ("select_shard", "simulate_shard", "merge_shards", "train_member", "train_ensemble")
 
 
 @dataclass(frozen=True)

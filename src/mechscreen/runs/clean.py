@@ -59,7 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "dataset": Kind(
         ("merge_shards",), lost="more networks, another training or another validation merge the simulations again"
     ),
-    "emulators": Kind(("train_member",), stays="they predict"),
+    "emulators": Kind(("train_member", "train_ensemble"), stays="they predict"),
     "learning": Kind(
         ("train_on_samples",), lost="networks of the study; other sizes or members train all of them again"
     ),

@@ -19,8 +19,8 @@ MPI_ADVICE = (
     "`srun --mpi=list` names what SLURM has (docs/cluster.md)"
 )
 GPU_ADVICE = (
-    "pip install 'tensorflow[and-cuda]', or load the site's CUDA modules; or remove gpu from the profile and train on "
-    "processors (docs/cluster.md)"
+    "pip install 'tensorflow[and-cuda]' ('jax[cuda12]' for emulators.together), or load the site's CUDA modules; or "
+    "remove gpu from the profile and train on processors (docs/cluster.md)"
 )
 CARDS_ADVICE = (
     "for screen_block ask for as many GPUs on a node as ranks (gpu: 4, tasks: 4, tasks_per_gpu: 0), and pip install "
@@ -34,9 +34,16 @@ def ranks_command(launcher: str, marker: Path) -> str:
     return f"{launcher} -n {RANKS} {_PROBE} ranks {RANKS} {shlex.quote(str(marker))}"
 
 
-def gpu_command() -> str:
-    """Return the command that looks for a GPU, started as the SLURM plugin starts what is no MPI job."""
-    return f"srun -n1 --cpu-bind=q {_PROBE} gpu"
+def gpu_command(library: str = "") -> str:
+    """Return the command that looks for a GPU, started as the SLURM plugin starts what is no MPI job.
+
+    Parameters
+    ----------
+    library
+        That Keras runs on there (``jax``); its own choice by default.
+    """
+    chosen = f"env KERAS_BACKEND={library} " if library else ""
+    return f"srun -n1 --cpu-bind=q {chosen}{_PROBE} gpu"
 
 
 def cards_command(launcher: str, ranks: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.errors import InputError
 from mechscreen.runs import doctor_probe, site
 from mechscreen.runs.asked import asked_by, check_arrays
@@ -256,7 +257,8 @@ def _probes(asked: Asked, refused: set[str], places: dict[str, site.Partition], 
         yield from doctor_probe.read("cards", *_run(with_cards, "", command, results), doctor_probe.CARDS_ADVICE)
     with_gpu = next((request for request in asked.requests if "gpu" in request.options and request != with_cards), None)
     if with_gpu is not None and with_gpu.rule not in refused:
-        ended = _run(with_gpu, "", doctor_probe.gpu_command(), results)
+        library = DevicePredictor.keras if with_gpu.rule == "train_ensemble" else ""
+        ended = _run(with_gpu, "", doctor_probe.gpu_command(library), results)
         yield from doctor_probe.read("GPU", *ended, doctor_probe.GPU_ADVICE)
     elif with_gpu is None and with_cards is None:
         mistaken = next((request for request in asked.requests if request.resources.get("gpus")), None)

@@ -11,7 +11,7 @@ _LINE = ("simulations", "dataset", "emulators", "evaluation", "screen", "validat
 _OF_THE_WHOLE = ("members", "combine", "precision")
 _GONE = "sensitivity"
 """Key of ``simulations`` that is none any more."""
-_LATER, _LATER_OF_SIMULATIONS = ("backend",), ("imported",)
+_LATER, _LATER_OF_SIMULATIONS = ("backend", "together"), ("imported",)
 _LATER_OF_MODEL = ("derived", "constraints", "conditions", "replicates", "emulate")
 """Keys of ``emulators``, of ``simulations`` and of ``model`` that came later."""
 

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from mechscreen.campaign import Campaign
     from mechscreen.runs.jobs import Rule
 
-RESULTS = ("train_member", "evaluate_ensemble", "gather_screen", "validate_hits", "draw_figure", "write_report")
+RESULTS = (
+    "train_member",
+    "train_ensemble",
+    "evaluate_ensemble",
+    "gather_screen",
+    "validate_hits",
+    "draw_figure",
+    "write_report",
+)
 """Rules whose files are results, which are made again though nothing is made of them any more; what these gathered is
 not."""
 _INSIDE = "inside"
@@ -40,7 +48,14 @@ _LISTED = 3
 Job = tuple[str, str]
 """Name of a rule, and of one of its jobs."""
 
-READ_TRAINING_SET = ("train_member", "train_on_samples", "measure_learning", "evaluate_ensemble", "validate_hits")
+READ_TRAINING_SET = (
+    "train_member",
+    "train_ensemble",
+    "train_on_samples",
+    "measure_learning",
+    "evaluate_ensemble",
+    "validate_hits",
+)
 """Rules whose jobs read the files of the training set, and not its manifest alone."""
 
 
@@ -220,7 +235,11 @@ def _made(rule: Rule, target: Path) -> list[Path]:
         case "merge_shards":
             return [target, *training_files(rule.campaign)]
         case "train_member" | "train_on_samples":
-            return [target, target.with_name("history.csv"), target.with_name("member.json")]
+            return _of_member(target)
+        case "train_ensemble":
+            members = [paths.member(number) / "model.keras" for number in range(rule.campaign.emulators.members)]
+            others = [model for model in members if model != target]
+            return [file for model in (target, *others) for file in _of_member(model)]
         case "measure_learning":
             return [target, paths.learning_figure]
         case "evaluate_ensemble":
@@ -233,6 +252,11 @@ def _made(rule: Rule, target: Path) -> list[Path]:
             return [target, *_written_with_report(rule.campaign)]
         case _:
             return [target]
+
+
+def _of_member(model: Path) -> list[Path]:
+    """Return the files of a member, given its network."""
+    return [model, model.with_name("history.csv"), model.with_name("member.json")]
 
 
 def _written_with_report(campaign: Campaign) -> list[Path]:

@@ -565,7 +565,9 @@ class _Block(Resumable):
                         save_when_due()
 
                     left = looker.batches(self._start, self._done.copy(), ranks.size)
-                    ranks.hand_out(left, work, collect, deadline.reached)
+                    # Of eight ranks with a card each, none is to stand idle.
+                    root_works = True if isinstance(looker, OnDevice) else None
+                    ranks.hand_out(left, work, collect, deadline.reached, root_works)
             else:
                 ranks.hand_out((), work, lambda batch, seen: None)
         # What is left: all counts in one go, and the hits, which may be many, rank by rank.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mechscreen.campaign import Campaign
@@ -310,6 +310,18 @@ def _train_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     )
 
 
+def _train_ensemble_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    one, members = _train_cost(campaign, speeds), campaign.emulators.members
+    return replace(
+        one,
+        core_seconds=members * one.core_seconds,
+        # Samples are there twice: as read, and where JAX computes.
+        memory_of_job=2 * one.memory_of_job + members * COPIES_OF_WEIGHTS * _weights(campaign),
+        files=members * one.files,
+        gpu_seconds=members * one.gpu_seconds,
+    )
+
+
 def _train_on_samples_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     sizes, training = campaign.learning.sizes, campaign.emulators.training
     mean = sum(sizes) / len(sizes)
@@ -438,7 +450,18 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {path.parent.name: path for path in _models(campaign)},
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_cost,
-        applies=_has_emulators,
+        applies=lambda campaign: _has_emulators(campaign) and not campaign.emulators.together,
+    ),
+    Row(
+        "train_ensemble",
+        "emulators",
+        "train",
+        depends="emulators",
+        # All are written at the end, the last one last.
+        targets=lambda campaign: {"together": _models(campaign)[-1]},
+        inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
+        cost=_train_ensemble_cost,
+        applies=lambda campaign: _has_emulators(campaign) and campaign.emulators.together,
     ),
     Row(
         "train_on_samples",

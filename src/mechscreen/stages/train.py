@@ -65,7 +65,8 @@ def train_together(campaign: Campaign, deadline: Deadline = NEVER) -> list[Path]
     """Train all members of the ensemble at once, by JAX, on one card; return the paths of their records.
 
     Members that are there and whole are left as they are, and those that were begun, alone or so, go on from their
-    checkpoints. Each ends with the weights that it has alone but for rounding; errors as for `train`.
+    checkpoints. All are written once the last one has learnt. Each ends with the weights that it has alone but for
+    rounding; errors as for `train`.
 
     Raises
     ------
@@ -95,8 +96,9 @@ def _train_together(works: list[_Training], deadline: Deadline) -> None:
             progress.advance(sum(work.done for work in works) - done)
             for save in saves:
                 save()
+    # None is written before all are: Snakemake takes away what a job that failed made.
     ends = zip(works, before, strict=True)
-    told = [resumable.end(work, work.training.finished, begun, deadline) for work, begun in ends]
+    told = [resumable.end(work, trainings.finished, begun, deadline) for work, begun in ends]
     if any(told):
         raise Interrupted("\n".join(filter(None, told)))
 
