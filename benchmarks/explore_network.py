@@ -136,7 +136,8 @@ def build(settings: dict[str, Any], samples: Samples) -> Any:
     profiles = layers.Reshape((1, points), name="profiles")(layers.Activation("sigmoid")(logits))
     mean, deviation = samples.log_peaks.mean(), samples.log_peaks.std()
     log_peaks = layers.Rescaling(float(deviation), float(mean), name="log_peaks")(layers.Dense(1)(x))
-    return keras.Model(inputs, {"profiles": profiles, "log_peaks": log_peaks})
+    # It is fitted as the network of that name is.
+    return keras.Model(inputs, {"profiles": profiles, "log_peaks": log_peaks}, name="dense")
 
 
 def flops(network: Any) -> float:
