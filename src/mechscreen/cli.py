@@ -13,6 +13,7 @@ from typing import Any, NoReturn, get_args
 import click
 
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
+from mechscreen.emulators.conformal import LEVELS
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
 from mechscreen.errors import (
@@ -455,9 +456,20 @@ def report(results: Path | None, config: Path | None, figure: str | None) -> Non
     type=click.Choice(get_args(Combine)),
     help="What the most agreeing member says, or the mean of all; unless given, as the campaign was evaluated.",
 )
+@click.option(
+    "--bands",
+    type=click.Choice([f"{level:g}" for level in LEVELS]),
+    help="Write bands, too, that hold so large a share of what the model would say.",
+)
 @_threads
 def predict(
-    ensemble: Path, parameters: Path, normalised: bool, out: Path, combine: Combine | None, threads: int | None
+    ensemble: Path,
+    parameters: Path,
+    normalised: bool,
+    out: Path,
+    combine: Combine | None,
+    bands: str | None,
+    threads: int | None,
 ) -> None:
     """Predict a table of parameter sets with an ensemble.
 
@@ -468,7 +480,8 @@ def predict(
     from mechscreen.stages.predict import predict_table
 
     _use_threads(threads)
-    predict_table(ensemble, parameters, out, normalised=normalised, combine=combine)
+    level = None if bands is None else float(bands)
+    predict_table(ensemble, parameters, out, normalised=normalised, combine=combine, level=level)
 
 
 @cli.command()

@@ -18,6 +18,7 @@ class Paths:
         self.manifest = self.dataset / "manifest.json"
         self.emulators = base / "emulators" / network
         self.ensemble = self.emulators / "ensemble.json"
+        self.bands = self.emulators / "bands.h5"
         self.learning = root / "learning" / network
         self.learning_summary = self.learning / "learning.json"
         self.learning_figure = self.learning / "learning.png"

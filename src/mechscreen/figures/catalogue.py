@@ -261,9 +261,9 @@ class Profiles(_OfEmulators):
 
     title = "Example profiles of the test split"
     text = (
-        "Simulations (black) and their emulations (orange, dashed). From left to right stand the samples of the "
-        "least error, the quartiles and the largest error of each row, so that no column is a choice of good "
-        "examples."
+        "Simulations (black), their emulations (orange, dashed) and bands that hold 90 % of all simulated values. From "
+        "left to right stand the samples of the least error, the quartiles and the largest error of each row, so that "
+        "no column is a choice of good examples."
     )
 
     @classmethod

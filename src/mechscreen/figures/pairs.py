@@ -10,8 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
+from mechscreen.emulators.conformal import LEVEL
 from mechscreen.figures import style
 from mechscreen.models import Output, Outputs
 
@@ -48,6 +50,8 @@ class Pair:
     simulated, emulated
         (n, *output.shape): divided by their maxima where these do not count, else in the output's unit; NaN where a
         simulation failed.
+    low, high
+        The same of the ends of the emulation's bands; None without.
     ways
         What the two are called.
     """
@@ -56,6 +60,8 @@ class Pair:
     simulated: NDArray[Any]
     emulated: NDArray[Any]
     ways: Ways = OF_EMULATOR
+    low: NDArray[Any] | None = None
+    high: NDArray[Any] | None = None
 
     @property
     def label(self) -> str:
@@ -74,7 +80,8 @@ class Pair:
     def take(self, rows: ArrayLike) -> Pair:
         """Return some of the samples."""
         chosen = np.asarray(rows, dtype=np.intp)
-        return replace(self, simulated=self.simulated[chosen], emulated=self.emulated[chosen])
+        low, high = (None if end is None else end[chosen] for end in (self.low, self.high))
+        return replace(self, simulated=self.simulated[chosen], emulated=self.emulated[chosen], low=low, high=high)
 
 
 def pairs(
@@ -83,16 +90,23 @@ def pairs(
     emulated: tuple[ArrayLike, ArrayLike],
     order: Sequence[int] | None = None,
     ways: Ways = OF_EMULATOR,
+    ends: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> list[Pair]:
-    """Return the outputs of n samples, in some order, from their profiles and log peaks."""
+    """Return the outputs of n samples, in some order, from their profiles and log peaks.
+
+    `ends` are those of bands around emulated profiles.
+    """
     places = Outputs(outputs)
 
     def shown(k: int, profiles: ArrayLike, log_peaks: ArrayLike) -> NDArray[Any]:
         by_shape = places[k].compare == "shape"
         return places.of(profiles, k) if by_shape else places.in_units(profiles, log_peaks, k)
 
+    def bands(k: int) -> list[NDArray[Any]]:
+        return [shown(k, end, emulated[1]) for end in ends or ()]
+
     return [
-        Pair(places[k], shown(k, *simulated), shown(k, *emulated), ways)
+        Pair(places[k], shown(k, *simulated), shown(k, *emulated), ways, *bands(k))
         for k in (range(len(places)) if order is None else order)
     ]
 
@@ -111,16 +125,19 @@ def draw(ax: Axes, pair: Pair, i: int) -> None:
     elif pair.output.view == "number":
         _numbers(ax, pair, i)
     else:
-        style.profiles(ax, pair.output, pair.simulated[i], pair.emulated[i])
+        ends = None if pair.low is None or pair.high is None else (pair.low[i], pair.high[i])
+        style.profiles(ax, pair.output, pair.simulated[i], pair.emulated[i], ends)
 
 
 def legend(figure: Figure, shown: Sequence[Pair]) -> None:
     """Say above the panels which of `draw` is which."""
-    marks = []
+    marks: list[Any] = []
     first, second = shown[0].ways.simulation, shown[0].ways.emulator
     if any(pair.output.view in ("line", "disc") for pair in shown):
         marks += [Line2D([], [], label=first, **style.SIMULATED)]
         marks += [Line2D([], [], label=second, **style.EMULATED)]
+        if any(pair.low is not None for pair in shown):
+            marks += [Patch(label=f"{100 * LEVEL:g} % band", **style.BAND)]
     if any(pair.output.view == "number" for pair in shown):
         marks += [Line2D([], [], label=first, **_DOT), Line2D([], [], label=second, **_RING)]
     if marks:

@@ -38,6 +38,7 @@ MAP = "cividis"
 
 SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8}
 EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5))}
+BAND: Mapping[str, Any] = {"color": ORANGE, "alpha": 0.3, "linewidth": 0}
 LIMIT: Mapping[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": (0, (5, 2))}
 
 _NEAR_ZERO, _MARGIN = 0.01, 0.15
@@ -147,9 +148,17 @@ def shown_points(output: Output, profiles: NDArray[Any]) -> tuple[int, int]:
     return max(int(first) - 1, 0), min(int(end), last)
 
 
-def profiles(ax: Axes, output: Output, simulated: NDArray[Any], emulated: NDArray[Any]) -> None:
-    """Draw one profile, both ways; few ticks, for a small panel."""
+def profiles(
+    ax: Axes,
+    output: Output,
+    simulated: NDArray[Any],
+    emulated: NDArray[Any],
+    ends: tuple[NDArray[Any], NDArray[Any]] | None = None,
+) -> None:
+    """Draw one profile, both ways, and a band by its ends; few ticks, for a small panel."""
     first, last = shown_points(output, np.stack([simulated, emulated]))
+    if ends is not None:
+        ax.fill_between(output.grid, *ends, **BAND)
     ax.plot(output.grid, simulated, **SIMULATED)
     ax.plot(output.grid, emulated, **EMULATED)
     low, high = float(output.grid[first]), float(output.grid[last])

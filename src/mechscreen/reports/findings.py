@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.conformal import LEVEL
 from mechscreen.emulators.metrics import USELESS
 from mechscreen.figures.features import within
 from mechscreen.figures.plane import in_values
@@ -21,7 +22,7 @@ from mechscreen.models import Output
 from mechscreen.reports.page import Cell, KeyNumber, Table
 from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
-from mechscreen.schemas.evaluation import Indices, Metrics
+from mechscreen.schemas.evaluation import Coverage, Indices, Metrics
 from mechscreen.schemas.validation import Share, ValidationSummary
 from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
@@ -234,6 +235,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _class_table(results),
         _confusion_table(results),
         _output_table(results),
+        _band_table(results),
         parameter_table(results),
         relation_table(results),
         _verdict_table(results),
@@ -326,6 +328,36 @@ def _output_table(results: Results) -> Table:
         "The ensemble on the test split, each output alone. R²: which share of its variation about the mean the "
         f"emulators explain; with less than {USELESS:g} they are worthless for it. The RMSE of a sample, by which "
         f"members disagree and curves are compared, is the mean over the outputs.{about_noise if replicated else ''}",
+    )
+
+
+def _band_table(results: Results) -> Table:
+    several = len(results.outputs) > 1
+    rows: list[list[Cell]] = []
+    for output in results.outputs:
+        measured = results.metrics.bands.get(output.name)
+        if measured is None:
+            continue
+        of_classes = {f"test samples, {results.called(name)}": own for name, own in measured.classes.items()}
+        found: dict[str, Coverage | None] = {"test samples": measured.test, **of_classes}
+        found["validated hits"] = results.hits_in_bands.get(output.name)
+        for of, own in found.items():
+            if own is not None and own.values is not None:
+                named = [output.name] if several else []
+                rows.append([*named, of, f"{own.samples:,}", percent(own.values), percent(own.whole)])
+    measures = results.metrics.bands.items()
+    widths = [f"{number(own.width)}{f' ({name})' if several else ''}" for name, own in measures if own.width]
+    level = f"{100 * LEVEL:g} %"
+    return Table(
+        f"Bands of {level}",
+        [*(["output"] if several else []), "of", "samples", "values inside", "samples inside as a whole"],
+        rows,
+        f"How often the model's values lie in the bands around what the ensemble predicts, which are to hold {level} "
+        "of the values or, the wider ones, all values of as many samples. Test samples: bands that follow from one "
+        "half of them, tried on the other, mean of 20 halvings; of all of them together a band holds what it says, of "
+        "those of one class more or less. Hits: bands that follow from all test samples. Median width of a value's "
+        f"band: {', '.join(widths)}, in the units of the errors. The bands of any parameter set: `mechscreen predict "
+        "--bands`.",
     )
 
 

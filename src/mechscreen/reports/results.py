@@ -11,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.conformal import LEVEL, compare, count_inside
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
+from mechscreen.models.outputs import Status
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.reports.hits import features_of
 from mechscreen.schemas.dataset import Manifest
-from mechscreen.schemas.emulators import read_history
-from mechscreen.schemas.evaluation import Metrics, Predictions
+from mechscreen.schemas.emulators import EnsembleBands, read_history
+from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
+from mechscreen.storage import exists
 from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ class Results:
 
         test = self.predictions
         simulated, emulated = (test.profiles, test.log_peaks), (test.predicted_profiles, test.predicted_log_peaks)
-        return pairs(self.outputs, simulated, emulated, places)
+        return pairs(self.outputs, simulated, emulated, places, ends=self._ends(test.predicted_profiles, test.spread))
 
     def hit_pairs(self, rows: NDArray[Any] | slice = slice(None)) -> list[Pair]:
         """Return the outputs of some validated hits, or all, both ways; first that which the objective looks at."""
@@ -83,7 +86,17 @@ class Results:
         hits = self.hits
         simulated = hits.profiles[rows], hits.log_peaks[rows]
         emulated = hits.emulated_profiles[rows], hits.emulated_log_peaks[rows]
-        return pairs(self.outputs, simulated, emulated, self.order, OF_MODEL if self.campaign.by_model else OF_EMULATOR)
+        ways = OF_MODEL if self.campaign.by_model else OF_EMULATOR
+        spread = None if hits.emulated_spread is None else hits.emulated_spread[rows]
+        return pairs(self.outputs, simulated, emulated, self.order, ways, self._ends(emulated[0], spread))
+
+    def _ends(
+        self, predicted: NDArray[Any], spread: NDArray[Any] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Return the ends of the bands of what is predicted, by the spread of the members; None without bands."""
+        if self.campaign.by_model or spread is None or self.bands is None:
+            return None
+        return self.bands.around(self.outputs, predicted, spread, LEVEL)[:2]
 
     def r_squared(self, output: Output) -> float | None:
         """R² of an output on the test split, about its mean; None where it does not vary, or was not measured."""
@@ -146,6 +159,27 @@ class Results:
     def metrics(self) -> Metrics:
         """Errors of the ensemble and its members on the test split."""
         return Metrics.read(self.campaign.paths.metrics, self.campaign.identity("evaluation"))
+
+    @cached_property
+    def bands(self) -> EnsembleBands | None:
+        """Bands around what the ensemble predicts; None where an earlier version evaluated it, or they are gone."""
+        path = self.campaign.paths.bands
+        return EnsembleBands.read(path) if exists(path) else None
+
+    @cached_property
+    def hits_in_bands(self) -> dict[str, Coverage]:
+        """What of the validated hits lies in their bands, of each output by its name; {} where that is not known."""
+        hits, bands = self.hits, self.bands
+        ok = hits.status == Status.OK
+        if bands is None or hits.emulated_spread is None or not ok.any():
+            return {}
+        compared = compare(self.outputs, hits.profiles[ok], hits.emulated_profiles[ok], hits.emulated_spread[ok])
+        n = int(ok.sum())
+        found = {}
+        for k, (output, own) in enumerate(zip(self.outputs, compared, strict=True)):
+            (inside,) = count_inside(bands.of_values(self.outputs, k), own, [np.ones(n, bool)])
+            found[output.name] = Coverage.of(inside, n)
+        return found
 
     @cached_property
     def validation(self) -> ValidationSummary:

@@ -7,16 +7,17 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mechscreen.emulators.conformal import Bands
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.models import Output, Outputs
 from mechscreen.models.distances import Distance
-from mechscreen.schemas.model import Floats, ModelArrays, Singles
+from mechscreen.schemas.model import Floats, ModelArrays, Singles, Texts
 from mechscreen.spaces import Parameter, ParameterSpace
 from mechscreen.spaces.parameter import Scale
 from mechscreen.storage import ArrayFile, FileError, Record, StageRecord, read_text, write_text
@@ -112,6 +113,90 @@ class EnsembleRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnsembleBands(ArrayFile, kind="bands"):
+    """Bands around what an ensemble predicts: ``bands.h5`` beside its members (`mechscreen.emulators.conformal.Bands`).
+
+    Values are those of a sample one output after the other.
+
+    Attributes
+    ----------
+    combine
+        How the members were used together.
+    samples
+        How many of the test split they follow from.
+    networks
+        SHA-256 of each member's network, in their order.
+    """
+
+    combine: str
+    samples: int
+    networks: Annotated[Texts, "members"]
+    levels: Annotated[Floats, "levels"]
+    floor: Annotated[Floats, "values"]
+    pointwise: Annotated[Floats, "levels values"]
+    whole: Annotated[Floats, "levels outputs"]
+    log_peak_floor: Annotated[Floats, "outputs"]
+    log_peak: Annotated[Floats, "levels outputs"]
+
+    @classmethod
+    def of(
+        cls, of_values: Sequence[Bands], of_log_peaks: Sequence[Bands], combine: str, samples: int, networks: list[str]
+    ) -> Self:
+        """Return those of each output's values and log peaks."""
+        return cls(
+            combine=combine,
+            samples=samples,
+            networks=np.array(networks, dtype=str),
+            levels=of_values[0].levels,
+            floor=np.concatenate([bands.floor for bands in of_values]),
+            pointwise=np.concatenate([bands.pointwise for bands in of_values], axis=1),
+            whole=np.stack([bands.whole for bands in of_values], axis=1),
+            log_peak_floor=np.concatenate([bands.floor for bands in of_log_peaks]),
+            log_peak=np.concatenate([bands.pointwise for bands in of_log_peaks], axis=1),
+        )
+
+    def of_values(self, outputs: Outputs, k: int) -> Bands:
+        """Return the bands of the values of output k."""
+        part = slice(outputs.starts[k], outputs.starts[k + 1])
+        return Bands(self.levels, self.floor[part], self.pointwise[:, part], self.whole[:, k])
+
+    def of_log_peaks(self, k: int) -> Bands:
+        """Return the bands of the log peaks of output k."""
+        return Bands(self.levels, self.log_peak_floor[[k]], self.log_peak[:, [k]], self.log_peak[:, k])
+
+    def around(
+        self, outputs: Outputs, predicted: NDArray[Any], spread: NDArray[Any], level: float
+    ) -> tuple[Singles, Singles, Singles, Singles]:
+        """Return the ends of bands around what is predicted of n samples: of values, and of all values of an output.
+
+        Parameters
+        ----------
+        predicted, spread
+            (n, *outputs.shape), what the ensemble says, and the standard deviation of what its members say.
+
+        Returns
+        -------
+        low, high, low of the whole, high of the whole
+            (n, *outputs.shape), scaled as profiles are.
+
+        Raises
+        ------
+        InputError
+            If there are no bands of that level.
+        """
+        ends = tuple(np.empty_like(predicted) for _ in range(4))
+        for k, output in enumerate(outputs):
+            middle = outputs.flat(predicted, k).astype(float)
+            # What is divided by its peak lies between 0 and 1.
+            least, most = (0.0, 1.0) if output.scale == "peak" else (-np.inf, np.inf)
+            of_each, of_all = self.of_values(outputs, k).half_widths(outputs.flat(spread, k), level)
+            shifted = middle - of_each, middle + of_each, middle - of_all, middle + of_all
+            for end, values in zip(ends, shifted, strict=True):
+                outputs.flat(end, k)[:] = np.clip(values, least, most)
+        return ends[0], ends[1], ends[2], ends[3]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictedTable(ArrayFile, kind="predicted table"):
     """What `mechscreen predict` writes.
 
@@ -119,15 +204,30 @@ class PredictedTable(ArrayFile, kind="predicted table"):
     ----------
     members, combine, backend
         Number of networks, how they were used together, and what computed them.
+    level
+        Of the bands, where these were asked for.
+    low, high
+        Ends of the band of each value, scaled as the profiles are.
+    whole_low, whole_high
+        Ends of the band that holds all values of an output at once.
+    log_peak_low, log_peak_high
+        Ends of the band of each log peak.
     """
 
     members: int
     combine: str
     backend: str
+    level: float | None = None
     parameters: Annotated[Floats, "n d"]
     profiles: Annotated[Singles, "n *shape"]
     log_peaks: Annotated[Singles, "n outputs"]
     disagreement: Annotated[Singles, "n"]
+    low: Annotated[Singles, "n *shape"] | None = None
+    high: Annotated[Singles, "n *shape"] | None = None
+    whole_low: Annotated[Singles, "n *shape"] | None = None
+    whole_high: Annotated[Singles, "n *shape"] | None = None
+    log_peak_low: Annotated[Singles, "n outputs"] | None = None
+    log_peak_high: Annotated[Singles, "n outputs"] | None = None
     about: ModelArrays
 
 

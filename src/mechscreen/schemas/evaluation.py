@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mechscreen.emulators.conformal import Inside
 from mechscreen.emulators.metrics import is_useless
 from mechscreen.figures.text import percent
 from mechscreen.schemas.model import Floats, Integers, ModelArrays, Singles
@@ -32,6 +33,8 @@ class Predictions(ArrayFile, kind="predictions"):
         What computed the predictions.
     error, member_errors
         Distance of the ensemble, and of each member, from the simulation (`mechscreen.models.distances.Distance`).
+    spread
+        Standard deviation of what the members say; evaluations of earlier versions lack it.
     """
 
     backend: str = "not recorded"
@@ -46,6 +49,7 @@ class Predictions(ArrayFile, kind="predictions"):
     disagreement: Annotated[Singles, "n"]
     error: Annotated[Floats, "n"]
     member_errors: Annotated[Floats, "n members"]
+    spread: Annotated[Singles, "n *shape"] | None = None
     about: ModelArrays
 
 
@@ -77,6 +81,43 @@ class OutputMeasures(Measures):
 
     r2: float | None = None
     noise: float | None = None
+
+
+class Coverage(Record):
+    """Which shares of values, and of samples all of whose values, lie in their bands; None where there are none."""
+
+    samples: int
+    values: float | None
+    whole: float | None
+
+    @classmethod
+    def of(cls, inside: Inside, samples: int) -> Self:
+        """Return the shares of what was counted, of so many different samples."""
+        return cls(
+            samples=samples,
+            values=inside.values / inside.known if inside.known else None,
+            whole=inside.whole / inside.samples if inside.samples else None,
+        )
+
+
+class BandMeasures(Record):
+    """What bands of an output are worth (`mechscreen.emulators.conformal`).
+
+    Attributes
+    ----------
+    level
+        Share that is to lie inside.
+    test, classes
+        What lies inside, of halves of the test split with bands that follow from the others, and of the samples of each
+        class: means over some ways to halve it.
+    width
+        Median of the widths of values' bands, in the unit of the output's errors.
+    """
+
+    level: float
+    test: Coverage
+    classes: dict[str, Coverage]
+    width: float | None
 
 
 class Confusion(Record):
@@ -179,6 +220,9 @@ class Metrics(StageRecord):
     outputs, classes
         Errors of each output, and of the samples of each class, by name; evaluations of earlier versions have no
         `outputs`.
+    bands
+        What bands are worth, of each output by name; none of a test split that is too small, and in evaluations of
+        earlier versions.
     importance, features
         What decides the class and each output, and each of the campaign's features, by name; evaluations of earlier
         versions have no `features`.
@@ -192,6 +236,7 @@ class Metrics(StageRecord):
     members: list[Measures]
     outputs: dict[str, OutputMeasures] = Field(default_factory=dict)
     classes: dict[str, Measures]
+    bands: dict[str, BandMeasures] = Field(default_factory=dict)
     confusion: Confusion
     disagreement: DisagreementMeasures
     importance: Importance

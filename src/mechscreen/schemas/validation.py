@@ -39,6 +39,9 @@ class ValidatedHits(ArrayFile, kind="validation"):
     sensitivity
         How far the model's outputs move when the parameters change by 5·10⁻⁶ of their values, in units of their
         deviations; NaN where that was not measured.
+    emulated_spread
+        Standard deviation of what the members say; validations of earlier versions, and of screens by the model, lack
+        it.
     """
 
     rmse_limit: float
@@ -60,6 +63,7 @@ class ValidatedHits(ArrayFile, kind="validation"):
     nearest_distance: Annotated[Floats, "n"]
     nearest_index: Annotated[Integers, "n"]
     sensitivity: Annotated[Floats, "n outputs"]
+    emulated_spread: Annotated[Singles, "n *shape"] | None = None
     class_names: Annotated[Texts, "classes"]
     about: ModelArrays
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
+from mechscreen.emulators.conformal import compare, spread_of
 from mechscreen.importance import Influences, influences
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
@@ -30,6 +31,7 @@ from mechscreen.schemas.evaluation import (
     Predictions,
 )
 from mechscreen.schemas.model import ModelArrays
+from mechscreen.stages import bands
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
 from mechscreen.stages.provenance import provenance, record
@@ -48,7 +50,8 @@ REPEATS, POINTS = 8, 1024
 def evaluate(campaign: Campaign) -> Path:
     """Predict the test split and write ``predictions.h5`` and ``metrics.json``; return the latter's path.
 
-    ``ensemble.json`` beside the members tells how they were combined.
+    ``ensemble.json`` beside the members tells how they were combined, ``bands.h5`` how far the truth is from what they
+    say.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def evaluate(campaign: Campaign) -> Path:
     members = ensemble.predict_members(test.parameters)
     distance = test.distance
     said = combine_members(members, ensemble.combine, distance)
+    spread = spread_of([own["profiles"] for own in members])
     error = distance(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted_labels = campaign.objective(said.profiles, said.log_peaks)
@@ -82,6 +86,7 @@ def evaluate(campaign: Campaign) -> Path:
         member_errors=np.stack(
             [distance(test.profiles, test.log_peaks, own["profiles"], own["log_peaks"]) for own in members], axis=1
         ),
+        spread=spread,
         about=ModelArrays.of(campaign),
     ).write(campaign.paths.predictions, provenance(campaign, "evaluation"))
     r_squared = explained(test.profiles, said.profiles, test.log_peaks, said.log_peaks, distance)
@@ -99,12 +104,23 @@ def evaluate(campaign: Campaign) -> Path:
         ],
         outputs=outputs,
         classes=_by_class(campaign, test, said, labels),
+        bands=bands.measure(
+            distance,
+            compare(distance.outputs, test.profiles, said.profiles, spread),
+            labels,
+            campaign.class_names,
+            campaign.seed,
+        ),
         confusion=_confusion(campaign, labels, predicted_labels),
         disagreement=_disagreement(campaign, said.disagreement, error),
         importance=importance,
         features=of_features,
     )
-    write_ensemble_record(campaign)
+    networks = write_ensemble_record(campaign)
+    if networks:
+        bands.find(distance, test, said, members, campaign.emulators.combine, networks).write(
+            campaign.paths.bands, provenance(campaign, "evaluation")
+        )
     metrics.write(campaign.paths.metrics)
     log.info("evaluate: %d test samples, mean RMSE %.4f", len(test), error.mean())
     for name, measured in outputs.items():

@@ -5,23 +5,27 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
 from mechscreen.emulators.backends.base import AUTO
 from mechscreen.emulators.backends.choice import prepare
+from mechscreen.emulators.conformal import LEVEL
 from mechscreen.emulators.settings import Combine, Precision
 from mechscreen.errors import InputError
 from mechscreen.models import Outputs
 from mechscreen.models.distances import Distance
-from mechscreen.schemas.emulators import EnsembleRecord, MemberRecord, PredictedTable
+from mechscreen.schemas.emulators import EnsembleBands, EnsembleRecord, MemberRecord, PredictedTable
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.spaces import ParameterSpace
+from mechscreen.stages.bands import Around, around
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 
@@ -43,10 +47,11 @@ class TrainedEnsemble:
         units.
     """
 
-    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Outputs) -> None:
+    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Outputs, directory: Path) -> None:
         self.ensemble = ensemble
         self.space = space
         self.outputs = outputs
+        self._directory = directory
 
     def predict(self, parameters: ArrayLike, *, normalised: bool = False) -> Prediction:
         """Predict n parameter sets.
@@ -66,6 +71,39 @@ class TrainedEnsemble:
         InputError
             If the array has another shape or holds a value that is not finite.
         """
+        return self.ensemble.predict(self._check(parameters, normalised))
+
+    def predict_bands(
+        self, parameters: ArrayLike, level: float = LEVEL, *, normalised: bool = False
+    ) -> tuple[Prediction, Around]:
+        """Predict n parameter sets, and bands that hold what the model would say as often as `level` says.
+
+        Of parameter sets drawn as the simulations were, a share `level` of all values lies in the bands of values, and
+        of a share `level` of the sets all values of an output lie in the band of the whole (split-conformal prediction
+        on the campaign's test split; ``docs/emulators.md`` has what was measured).
+
+        Parameters
+        ----------
+        parameters, normalised
+            As for `predict`.
+        level
+            0.5, 0.8, 0.9 or 0.95.
+
+        Raises
+        ------
+        InputError
+            As `predict` does; if there are no bands of that level, or the ensemble was not evaluated as it is.
+        """
+        # Before the members predict, which takes longer.
+        bands = _bands_of(self._directory, self.ensemble.combine)
+        from mechscreen.emulators.ensemble import combine_members
+
+        members = self.ensemble.predict_members(self._check(parameters, normalised))
+        said = combine_members(members, self.ensemble.combine, self.ensemble.distance)
+        return said, around(self.outputs, bands, said, members, level)
+
+    def _check(self, parameters: ArrayLike, normalised: bool) -> NDArray[np.float64]:
+        """Return normalised parameter sets; say it where some were never tested."""
         values = self.space.check(parameters)
         if normalised:
             values = self.space.denormalise(values)
@@ -77,7 +115,7 @@ class TrainedEnsemble:
                 outside,
                 len(values),
             )
-        return self.ensemble.predict(self.space.normalise(values))
+        return self.space.normalise(values)
 
 
 def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> TrainedEnsemble:
@@ -108,20 +146,25 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
     distance = records[0].distance
     combine = combine or settings.combine
     ensemble = _load_members(folders, distance, combine, settings.precision, settings.backend)
-    return TrainedEnsemble(ensemble, records[0].space, distance.outputs)
+    return TrainedEnsemble(ensemble, records[0].space, distance.outputs, Path(directory))
 
 
-def write_ensemble_record(campaign: Campaign) -> None:
-    """Write ``ensemble.json``, unless the networks are those of the campaign's base, whose evaluation it tells of."""
+def write_ensemble_record(campaign: Campaign) -> list[str]:
+    """Write ``ensemble.json``; return the checksums of the networks.
+
+    Not where the networks are those of the campaign's base, whose evaluation it tells of: then none are returned.
+    """
     if campaign.base is not None:
-        return
+        return []
     folders = [campaign.paths.member(number) for number in range(campaign.emulators.members)]
+    members = _hashes(folders, [read_record(folder) for folder in folders])
     EnsembleRecord(
-        members=_hashes(folders, [read_record(folder) for folder in folders]),
+        members=members,
         combine=campaign.emulators.combine,
         precision=campaign.emulators.precision,
         backend=campaign.emulators.backend,
     ).write(campaign.paths.ensemble)
+    return [*members.values()]
 
 
 def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[MemberRecord]) -> EnsembleRecord:
@@ -141,6 +184,23 @@ def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[
     combine: Combine = "mean" if len(members) == 2 else "vote"
     log.warning("%s: the ensemble %s; taking combine: %s, precision: float32", directory, reason, combine)
     return EnsembleRecord(members=members, combine=combine, precision="float32", backend=AUTO)
+
+
+def _bands_of(directory: Path, combine: Combine) -> EnsembleBands:
+    """Return the bands of an ensemble that is combined in some way."""
+    path, remedy = directory / "bands.h5", "evaluate the ensemble (mechscreen evaluate, or run the workflow)"
+    if not storage.exists(path):
+        raise storage.FileError(path, "does not exist: there are no bands", remedy)
+    bands = EnsembleBands.read(path)
+    folders = _member_folders(directory)
+    networks = [*_hashes(folders, [read_record(folder) for folder in folders]).values()]
+    if bands.networks.tolist() != networks:
+        raise storage.FileError(path, "is of other members than those that are there", remedy)
+    if bands.combine != combine:
+        raise storage.FileError(
+            path, f"is of members combined by {bands.combine}, and these are by {combine}", f"take {bands.combine}"
+        )
+    return bands
 
 
 def _record_path(directory: Path) -> Path:
@@ -182,10 +242,12 @@ def predict_table(
     *,
     normalised: bool = False,
     combine: Combine | None = None,
+    level: float | None = None,
 ) -> Path:
     """Predict the parameter sets of a CSV file (see `mechscreen.tables`) and write them; return `out`.
 
-    Without `combine`, members are combined as in `load_ensemble`.
+    Without `combine`, members are combined as in `load_ensemble`. With `level`, there are bands, too
+    (`TrainedEnsemble.predict_bands`).
 
     Raises
     ------
@@ -202,7 +264,11 @@ def predict_table(
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
     trained = load_ensemble(directory, combine=combine)
-    said = trained.predict(parameters)
+    if level is None:
+        said, ends = trained.predict(parameters), {}
+    else:
+        said, bands = trained.predict_bands(parameters, level)
+        ends = asdict(bands)
     PredictedTable(
         members=len(folders),
         combine=trained.ensemble.combine,
@@ -211,6 +277,8 @@ def predict_table(
         profiles=said.profiles,
         log_peaks=said.log_peaks,
         disagreement=said.disagreement,
+        level=level,
+        **ends,
         about=ModelArrays.of(trained),
     ).write(
         out,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
+from mechscreen.emulators.conformal import spread_of
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.objectives import Features
@@ -28,6 +29,7 @@ from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.imported import is_own
+from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.screen import Search
 from mechscreen.tally import random_keys
@@ -91,6 +93,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 nearest_distance=near,
                 nearest_index=nearest_index,
                 sensitivity=sensitivity,
+                emulated_spread=_spread_of(campaign, hits),
                 class_names=np.array(campaign.class_names),
                 about=task.about,
             )
@@ -175,6 +178,22 @@ def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]
         rows = np.sort(np.concatenate(chosen))
         columns = {column.name: getattr(kept.hits, column.name)[rows] for column in fields(HitColumns)}
         return HitColumns(**columns), kept.totals, found
+
+
+def _spread_of(campaign: Campaign, hits: HitColumns) -> NDArray[np.float32] | None:
+    """Return how far members are apart at each value of the hits; None where there are no members."""
+    if campaign.by_model:
+        return None
+    if not len(hits.index):
+        return np.empty_like(hits.profiles)
+    # What members say apart is not kept with the hits of a screen, of which there may be millions.
+    ensemble = load_campaign_ensemble(campaign)
+    found = np.empty_like(hits.profiles)
+    for start in range(0, len(found), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
+        found[part] = spread_of([own["profiles"] for own in said])
+    return found
 
 
 def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
