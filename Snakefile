@@ -42,6 +42,11 @@ include: "workflow/rules/validate.smk"
 include: "workflow/rules/report.smk"
 
 
+if campaign.calibration.count:
+
+    include: "workflow/rules/calibrate.smk"
+
+
 if campaign.learning.sizes:
 
     include: "workflow/rules/learn.smk"
@@ -57,6 +62,7 @@ localrules:
     emulators,
     learning,
     evaluation,
+    calibration,
     screen,
     validation,
     figures,
@@ -93,6 +99,11 @@ rule learning:
 rule evaluation:
     input:
         made_by("evaluate_ensemble"),
+
+
+rule calibration:
+    input:
+        probabilities,
 
 
 rule screen:

@@ -403,6 +403,7 @@ WELL_FORMED = [
         "train --config campaign.yaml --member 0 --samples 2 --threads 1 --time-limit 5",
         "learn --config campaign.yaml --threads 1",
         "evaluate --config campaign.yaml --threads 1",
+        "calibrate --config campaign.yaml --ranks 1 --time-limit 5",
         "screen --config campaign.yaml --block 0 --ranks 1 --time-limit 5",
         "screen --config campaign.yaml --gather",
         "validate --config campaign.yaml --ranks 1 --time-limit 5",

@@ -53,7 +53,7 @@ def cli() -> None:
     A campaign runs through Snakemake; each verb is one of its stages, and can be called by hand:
 
     \b
-      (select →) simulate → merge → train → evaluate → screen → validate → report
+      (select →) simulate → merge → train → evaluate → (calibrate →) screen → validate → report
 
     \b
     Example:
@@ -323,6 +323,26 @@ def evaluate(config: Path, threads: int | None) -> None:
     _use_threads(threads)
     with _job(campaign, "evaluate", "evaluate"):
         evaluate_ensemble(campaign)
+
+
+@cli.command()
+@_config
+@_ranks
+@_time_limit
+def calibrate(config: Path, ranks: int | None, time_limit: float | None) -> None:
+    """Find how likely each class is by what the members say (calibration.count).
+
+    \b
+    Example:
+      mpiexec -n 2 mechscreen calibrate --config campaign.yaml --ranks 2
+    """
+    from mechscreen.stages.calibrate import calibrate as calibrate_ensemble
+
+    campaign = Campaign.load(config)
+    us = Ranks.launched(ranks)
+    _use_threads(1)
+    with _job(campaign, "calibrate", "calibrate", us), _deadline(time_limit) as deadline:
+        calibrate_ensemble(campaign, us, deadline)
 
 
 @cli.command()

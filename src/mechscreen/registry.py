@@ -298,6 +298,7 @@ FIGURES: Registry[Any] = Registry(
             "accuracy",
             "profiles",
             "disagreement",
+            "calibration",
             "novelty",
             "training",
         )

@@ -48,7 +48,14 @@ def campaign(tmp_path):
     first = Campaign.from_dict({**values, "name": "first", "seed": 1})
     first.record()
     return Campaign.from_dict(
-        {**values, "name": "all", "seed": 2, "selection": {"campaign": "first"}, "learning": {"sizes": [10, 20]}}
+        {
+            **values,
+            "name": "all",
+            "seed": 2,
+            "selection": {"campaign": "first"},
+            "learning": {"sizes": [10, 20]},
+            "calibration": {"count": 100},
+        }
     )
 
 

@@ -254,6 +254,15 @@ def of_members(name):
     ]
 
 
+def probabilities(wildcards):
+    with or_stop():
+        if not (campaign.by_model or campaign.calibration.count):
+            raise InputError(
+                f"'{campaign.name}' asks for no probabilities; set calibration.count to a number of simulations"
+            )
+    return made_by("calibrate_ensemble")
+
+
 def log_of(verb, name):
     return str(log_file(paths.root, verb, name))
 

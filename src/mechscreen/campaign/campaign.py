@@ -20,6 +20,7 @@ from mechscreen.campaign.graph import STAGES, Stage, ancestors, nothing, remakes
 from mechscreen.campaign.identity import Identity, counted, defaults_of, flatten
 from mechscreen.campaign.paths import Paths
 from mechscreen.campaign.sections import (
+    CalibrationSection,
     DatasetSection,
     EmulatorsSection,
     LearningSection,
@@ -112,6 +113,10 @@ class Campaign(Configuration):
         default_factory=LearningSection,
         description="Error over training samples, a study of its own (`snakemake learning`).",
     )
+    calibration: Annotated[CalibrationSection, remakes("calibration")] = Field(
+        default_factory=CalibrationSection,
+        description="Probabilities of classes, by simulations that no network has seen.",
+    )
     screen: Annotated[ScreenSection, remakes("screen")] = Field(..., description="The search by the ensemble.")
     validation: Annotated[ValidationSection, remakes("validation")] = Field(
         default_factory=ValidationSection, description="The check of the hits by the model."
@@ -145,7 +150,12 @@ class Campaign(Configuration):
 
     @model_validator(mode="after")
     def _without_emulators(self) -> Campaign:
-        given = {"selection": self.selection, "learning.sizes": self.learning.sizes, "base": self.base}
+        given = {
+            "selection": self.selection,
+            "learning.sizes": self.learning.sizes,
+            "calibration.count": self.calibration.count,
+            "base": self.base,
+        }
         for key, value in given.items():
             if self.by_model and value:
                 raise ValueError(f"{key} is about emulators, and screen.by: model has none; leave one of the two out")

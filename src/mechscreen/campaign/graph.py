@@ -16,12 +16,20 @@ Stage = Literal[
     "ensemble",
     "learning",
     "evaluation",
+    "calibration",
     "screen",
     "validation",
     "report",
 ]
 
-STAGES: tuple[Stage, ...] = ("simulations", "dataset", "emulators", "evaluation", "screen", "validation")
+STAGES: tuple[Stage, ...] = (
+    "simulations",
+    "dataset",
+    "emulators",
+    "evaluation",
+    "screen",
+    "validation",
+)
 """Nouns of the stages of every campaign that leave files with an identity, in the order their data flows."""
 
 PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
@@ -35,9 +43,10 @@ PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
     "ensemble": ("emulators",),
     "learning": ("emulators",),
     "evaluation": ("ensemble",),
+    "calibration": ("ensemble",),
     "screen": ("ensemble",),
     "validation": ("screen",),
-    "report": ("evaluation", "validation"),
+    "report": ("evaluation", "calibration", "validation"),
 }
 
 BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {**PARENTS, "screen": ("model",), "report": ("validation",)}

@@ -25,6 +25,8 @@ class Paths:
         self.evaluation = root / "evaluation"
         self.metrics = self.evaluation / "metrics.json"
         self.predictions = self.evaluation / "predictions.h5"
+        self.calibration = root / "calibration"
+        self.calibrated = self.calibration / "calibration.h5"
         self.screen = root / "screen"
         self.screen_summary = self.screen / "summary.h5"
         self.screen_hits = self.screen / "hits.h5"

@@ -325,15 +325,40 @@ class LearningSection(Section):
         return self
 
 
+class CalibrationSection(Section):
+    """Probabilities of the objective's classes, from simulations that no network has seen."""
+
+    count: int = Field(
+        0,
+        ge=0,
+        le=10**7,
+        description="Simulations, chosen by what the members say, the target's classes and what is near them most; "
+        "0: none, and no probabilities (docs/screen.md).",
+    )
+    candidates: int = Field(
+        1_000_000,
+        ge=1,
+        le=10**9,
+        description="Parameter sets that the ensemble looks at, among which these are chosen: so many that some "
+        "hundreds are of the target.",
+    )
+
+    @model_validator(mode="after")
+    def _chooses(self) -> CalibrationSection:
+        if self.count > self.candidates:
+            raise ValueError(f"count {self.count} is more than the {self.candidates} candidates")
+        return self
+
+
 class ObjectiveSection(Section):
     """What the screen looks for: a labelling of profiles, and the labels wanted."""
 
-    name: Annotated[str, remakes("selection", "evaluation", "screen")] = Field(
+    name: Annotated[str, remakes("selection", "evaluation", "calibration", "screen")] = Field(
         "rings",
         description="`rings`, `modes` (docs/own-model.md), or your own function: `package.module:function`, "
         "`path/to/file.py:function`; a change of its source is a change of this key.",
     )
-    options: Annotated[dict[str, Any], remakes("selection", "evaluation", "screen")] = Field(
+    options: Annotated[dict[str, Any], remakes("selection", "evaluation", "calibration", "screen")] = Field(
         default_factory=dict,
         description="Its keyword arguments; for your own function, `classes`: the names of its labels 0, 1, ….",
     )

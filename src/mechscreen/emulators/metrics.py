@@ -221,3 +221,51 @@ def _sum_of_squares(values: Array, centre: Array | float) -> float:
 
 def _mean(values: Array) -> float:
     return float(np.mean(values)) if np.size(values) else float("nan")
+
+
+LIKELY = 0.05
+"""Probability above which calibration errors are told of: nearly all sets of a rare class's space have none."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often what is said to have a probability is true, in bins of as many samples each.
+
+    Attributes
+    ----------
+    probability, share
+        (bins,), mean probability, and the share that is true.
+    count, effective
+        (bins,), samples, and as many of equal weight that would tell as much (Kish 1965).
+    """
+
+    probability: Array
+    share: Array
+    count: Array
+    effective: Array
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean distance of the two, each bin as its samples (Naeini et al. 2015)."""
+        if not self.count.sum():
+            return float("nan")
+        return float(np.abs(self.probability - self.share) @ self.count / self.count.sum())
+
+
+def reliability(probability: Array, true: Array, weights: Array, bins: int = 10) -> Reliability:
+    """Return how reliable probabilities above `LIKELY` are.
+
+    Parameters
+    ----------
+    probability, true, weights
+        (n,), of samples, and how many each stands for.
+    """
+    rows = np.flatnonzero(probability > LIKELY)
+    rows = rows[np.argsort(probability[rows], kind="stable")]
+    parts = [part for part in np.array_split(rows, bins) if len(part)]
+    means = [
+        np.array([np.average(values[part], weights=weights[part]) for part in parts]) for values in (probability, true)
+    ]
+    count = np.array([len(part) for part in parts], dtype=np.int64)
+    effective = np.array([weights[part].sum() ** 2 / np.square(weights[part]).sum() for part in parts])
+    return Reliability(means[0], means[1], count, effective)

@@ -316,6 +316,37 @@ class Disagreement(_OfEmulators):
         return disagreement.draw(*arguments), disagreement.caption(*arguments)
 
 
+class Calibration(_OfEmulators):
+    """How reliable probabilities are."""
+
+    title = "Are probabilities what they say?"
+    text = (
+        "How often parameter sets are of a class, by simulations that no network has seen, over the probability that "
+        "the ensemble's members give it: on the diagonal both are the same. Each mark stands for as many simulations "
+        "of probability above 0.05, with the standard error of their share. Probabilities were judged by calibrations "
+        "that do not know these simulations (five parts, each left out in turn)."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether probabilities are asked for."""
+        return super().suits(campaign) and campaign.calibration.count > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the calibration."""
+        return {"calibration": campaign.paths.calibrated}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import calibration
+
+        found = results.calibration
+        arguments = (found.judged, found.labels, found.weights, results.classes)
+        return calibration.draw(*arguments), calibration.caption(*arguments)
+
+
 class Novelty(_OfEmulators):
     """How good, and how new, the hits are."""
 

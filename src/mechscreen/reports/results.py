@@ -17,6 +17,7 @@ from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.reports.hits import features_of
+from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import EnsembleBands, read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
@@ -159,6 +160,11 @@ class Results:
     def metrics(self) -> Metrics:
         """Errors of the ensemble and its members on the test split."""
         return Metrics.read(self.campaign.paths.metrics, self.campaign.identity("evaluation"))
+
+    @cached_property
+    def calibration(self) -> CalibrationFile:
+        """Probabilities of classes."""
+        return CalibrationFile.read(self.campaign.paths.calibrated, self.campaign.identity("calibration"))
 
     @cached_property
     def bands(self) -> EnsembleBands | None:

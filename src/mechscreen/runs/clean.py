@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
         ("train_on_samples",), lost="networks of the study; other sizes or members train all of them again"
     ),
     "evaluation": Kind(("evaluate_ensemble",), stays="figures and report are drawn from it"),
+    "calibration": Kind(("calibrate_ensemble",), stays="probabilities follow from it"),
     "blocks": Kind(
         ("screen_block",), lost="a larger screen.count screens all of them again; hits and counts are gathered"
     ),

@@ -34,6 +34,7 @@ RESULTS = (
     "train_member",
     "train_ensemble",
     "evaluate_ensemble",
+    "calibrate_ensemble",
     "gather_screen",
     "validate_hits",
     "draw_figure",

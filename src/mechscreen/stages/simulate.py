@@ -406,6 +406,17 @@ def run_task(task: Task, check: Callable[[], object], ranks: Ranks, deadline: De
     run(_Simulation(task, check), ranks, deadline)
 
 
+def run_sets(task: Task, ranks: Ranks, deadline: Deadline) -> None:
+    """Simulate parameter sets that are no shard; what an earlier attempt made of the same ones is left as it is."""
+
+    def check() -> None:
+        found = SimulationFile.read(task.path, task.identity, d=task.parameters.shape[1], shape=task.outputs.shape)
+        if not np.array_equal(found.parameters, task.parameters):
+            raise storage.FileError(task.path, "holds other samples")
+
+    run_task(task, check, ranks, deadline)
+
+
 class Blocks:
     """Cuts row numbers into blocks that take about the same time, smaller towards the end so that no rank idles."""
 

@@ -199,6 +199,8 @@ def _all_results(campaign: Campaign, job: str) -> Files:
     }
     if campaign.by_model:
         return found
+    if campaign.calibration.count:
+        found["calibration"] = paths.calibrated
     return found | {
         "manifest": paths.manifest,
         "metrics": paths.metrics,
@@ -364,6 +366,20 @@ def _evaluate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     )
 
 
+def _calibrate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    section, members = campaign.calibration, campaign.emulators.members
+    return Cost(
+        section.candidates * (members * speeds.prediction + 2 * members * speeds.looking)
+        + section.count * speeds.sample,
+        3000,
+        memory_of_job=section.candidates * 2 * _DOUBLE + 3 * section.count * members * _sample(campaign),
+        disk=section.count * _sample(campaign),
+        files=1,
+        mpi=True,
+        start=speeds.network_start,
+    )
+
+
 def _screen_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     simulated = speeds.sample if speeds.of_many is None else speeds.of_many
     each = simulated if campaign.by_model else campaign.emulators.members * speeds.prediction
@@ -497,6 +513,16 @@ TABLE: tuple[Row, ...] = (
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest, "models": _models(campaign)},
         cost=_evaluate_cost,
         applies=_has_emulators,
+    ),
+    Row(
+        "calibrate_ensemble",
+        "calibration",
+        "calibrate",
+        depends="calibration",
+        targets=lambda campaign: {"calibrate": campaign.paths.calibrated},
+        inputs=lambda campaign, job: {"models": _models(campaign)},
+        cost=_calibrate_cost,
+        applies=lambda campaign: campaign.calibration.count > 0,
     ),
     Row(
         "screen_block",

@@ -70,7 +70,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
             parameters=hits.parameters,
             seeds=seeds_of(campaign, hits.index),
         )
-        _simulate(task, ranks, deadline)
+        simulate.run_sets(task, ranks, deadline)
         simulated = ranks.from_root(lambda: SimulationFile.read(task.path))
         distance = ranks.from_root(lambda: _distance(campaign, hits))
         compared = _compare(search, distance, hits, simulated)
@@ -79,7 +79,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
         # What another seed moves says nothing of the parameters.
         of_misses = _of_misses(task, misses[:0] if campaign.by_model else misses)
         if len(of_misses.index):
-            _simulate(of_misses, ranks, deadline)
+            simulate.run_sets(of_misses, ranks, deadline)
         near, nearest_index, training = _compare_with_training(search, distance, simulated, ranks)
         if ranks.is_root:
             sensitivity = np.full(simulated.log_peaks.shape, np.nan)
@@ -213,17 +213,6 @@ def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
         seeds=task.seeds[rows],
         sensitivity=True,
     )
-
-
-def _simulate(task: simulate.Task, ranks: Ranks, deadline: Deadline) -> None:
-    """Simulate a task; one that an earlier attempt simulated is left as it is."""
-
-    def check() -> None:
-        found = SimulationFile.read(task.path, task.identity, d=task.parameters.shape[1], shape=task.outputs.shape)
-        if not np.array_equal(found.parameters, task.parameters):
-            raise storage.FileError(task.path, "holds other samples")
-
-    simulate.run_task(task, check, ranks, deadline)
 
 
 def _compare(
