@@ -6,9 +6,14 @@ import pytest
 from mechscreen.errors import InputError
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline, Interrupted
+from mechscreen.reports import findings
+from mechscreen.reports.results import Results
 from mechscreen.schemas.calibration import CalibrationFile
+from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import calibrate as stage
 from mechscreen.stages.calibrate import calibrate
+from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.stages.validate import validate
 
 
 @pytest.fixture
@@ -101,3 +106,24 @@ def test_strata_have_equal_shares_as_far_as_they_go(sizes, count):
     if more:
         assert max(more) - min(more) <= 1
         assert min(more) >= max(wanted) - 1
+
+
+def test_validated_hits_have_the_probability_of_what_was_looked_for(asking):
+    campaign = asking()
+    calibration = CalibrationFile.read(calibrate(campaign)).calibration
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    hits = ValidatedHits.read(validate(campaign))
+    assert len(hits) >= 50
+    said = stage._evidence(campaign, stage.load_campaign_ensemble(campaign), hits.parameters)
+    expected = calibration.probabilities(said)[:, list(campaign.targets)].sum(axis=1)
+    np.testing.assert_allclose(hits.probability, expected, atol=1e-6)
+    found = np.isin(hits.labels, campaign.targets)
+    assert hits.probability.mean() == pytest.approx(found.mean(), abs=0.1)
+    head, first, *_ = campaign.paths.validation_table.read_text().splitlines()
+    place = head.split(",").index("probability")
+    row = hits.by_trust[0]
+    assert float(first.split(",")[place]) == pytest.approx(hits.probability[row], rel=1e-3)
+    told = findings._verdict_table(Results(campaign)).note
+    assert "By their probabilities, " in told

@@ -295,6 +295,23 @@ def test_members_that_learn_together_join_those_that_learned_alone(finished, tmp
 
 
 @pytest.mark.slow
+def test_probabilities_that_are_asked_for_later_remake_what_tells_of_them_alone(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "calibrated")
+    own = changed(calibration={"count": 200, "candidates": 6000})
+    planned = set(jobs(snakemake(folder, "--dry-run", campaign=own)))
+    assert planned == {"calibrate_ensemble", "validate_hits", "draw_figure", "write_report"}
+    refused = snakemake(folder, "calibration", "--dry-run")
+    assert refused.returncode == 2
+    assert "asks for no probabilities; set calibration.count" in refused.stdout + refused.stderr
+    done = snakemake(folder, "calibration", campaign=own)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "calibrate: 200 simulations" in (folder / "results/small/logs/calibrate/calibrate.log").read_text()
+    assert (folder / "results/small/calibration/calibration.h5").exists()
+    left = set(jobs(snakemake(folder, "--dry-run", campaign=own)))
+    assert left == {"validate_hits", "draw_figure", "write_report"}
+
+
+@pytest.mark.slow
 def test_an_imported_table_remakes_the_training_set_and_after_and_so_does_each_change_of_it(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "imports")
     shutil.copytree(finished / ".snakemake", folder / ".snakemake", dirs_exist_ok=True)

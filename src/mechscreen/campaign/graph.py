@@ -45,11 +45,16 @@ PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
     "evaluation": ("ensemble",),
     "calibration": ("ensemble",),
     "screen": ("ensemble",),
-    "validation": ("screen",),
-    "report": ("evaluation", "calibration", "validation"),
+    "validation": ("screen", "calibration"),
+    "report": ("evaluation", "validation"),
 }
 
-BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {**PARENTS, "screen": ("model",), "report": ("validation",)}
+BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {
+    **PARENTS,
+    "screen": ("model",),
+    "validation": ("screen",),
+    "report": ("validation",),
+}
 """The same where the screen simulates each parameter set itself (``screen.by: model``)."""
 
 

@@ -491,6 +491,13 @@ def _verdict_table(results: Results) -> Table:
             rows.append([results.called(name), trusted[name], shares.validated, *stands])
     error, unclear = validation.rmse, validation.indeterminate
     note = f"Confirmed: {_judgements(validation)[0][0]}. "
+    expected = results.hits.probability
+    if expected is not None:
+        are = np.isin(results.hits.labels, results.campaign.targets).mean()
+        note += (
+            f"By their probabilities, {percent(expected.mean())} of the simulated hits were to be of the target's "
+            f"classes; {percent(are)} are. "
+        )
     if error.sd is not None:
         note += f"RMSE of all: mean {number(error.mean)}, standard deviation {number(error.sd)}. "
     if validation.beyond_limit.count:

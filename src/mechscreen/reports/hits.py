@@ -27,6 +27,8 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
     names, counts = campaign.class_names, Distance.of(campaign.outputs).counts
     columns = {name: getattr(table, name) for name in _NUMBERS}
     columns["sensitivity"] = table.sensitivity[:, counts].max(axis=1)
+    if table.probability is not None:
+        columns = {"probability": table.probability, **columns}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     parameters = _told(campaign, table)
@@ -37,7 +39,7 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
         for label, both in zip(campaign.features.labels, features_of(campaign, table).values(), strict=True)
         for way, values in zip(("emulated", "simulated"), both, strict=True)
     }
-    writer.writerow(["sample", "emulated", "simulated", "confirmed", *_NUMBERS, *features, *heads])
+    writer.writerow(["sample", "emulated", "simulated", "confirmed", *columns, *features, *heads])
     for i in table.by_trust:
         label = int(table.labels[i])
         writer.writerow(
@@ -46,7 +48,7 @@ def to_csv(campaign: Campaign, table: ValidatedHits) -> str:
                 names[table.emulated_labels[i]],
                 names[label] if label >= 0 else f"failed: {table.reasons[i]}",
                 "yes" if table.confirmed[i] else "no",
-                *("" if np.isnan(columns[name][i]) else f"{columns[name][i]:.4g}" for name in _NUMBERS),
+                *("" if np.isnan(values[i]) else f"{values[i]:.4g}" for values in columns.values()),
                 *("" if np.isnan(values[i]) else f"{values[i]:.6g}" for values in features.values()),
                 *(column[i] for column in parameters.values()),
             ]

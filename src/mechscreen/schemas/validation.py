@@ -42,6 +42,8 @@ class ValidatedHits(ArrayFile, kind="validation"):
     emulated_spread
         Standard deviation of what the members say; validations of earlier versions, and of screens by the model, lack
         it.
+    probability
+        That the hit is of the target's classes, where probabilities are asked for (``calibration.count``).
     """
 
     rmse_limit: float
@@ -64,6 +66,7 @@ class ValidatedHits(ArrayFile, kind="validation"):
     nearest_index: Annotated[Integers, "n"]
     sensitivity: Annotated[Floats, "n outputs"]
     emulated_spread: Annotated[Singles, "n *shape"] | None = None
+    probability: Annotated[Floats, "n"] | None = None
     class_names: Annotated[Texts, "classes"]
     about: ModelArrays
 

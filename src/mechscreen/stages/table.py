@@ -185,6 +185,8 @@ def _has_emulators(campaign: Campaign) -> bool:
 
 def _of_hits(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
+    if campaign.calibration.count:
+        found["calibration"] = campaign.paths.calibrated
     return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
 
 

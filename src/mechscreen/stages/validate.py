@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
+from mechscreen.emulators.calibration import evidence
 from mechscreen.emulators.conformal import spread_of
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
@@ -23,6 +24,7 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
 from mechscreen.sampling import sample_seeds
+from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import SplitShard
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
@@ -93,7 +95,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 nearest_distance=near,
                 nearest_index=nearest_index,
                 sensitivity=sensitivity,
-                emulated_spread=_spread_of(campaign, hits),
+                **_by_members(campaign, hits),
                 class_names=np.array(campaign.class_names),
                 about=task.about,
             )
@@ -180,20 +182,29 @@ def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]
         return HitColumns(**columns), kept.totals, found
 
 
-def _spread_of(campaign: Campaign, hits: HitColumns) -> NDArray[np.float32] | None:
-    """Return how far members are apart at each value of the hits; None where there are no members."""
+def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]:
+    """Return what the members say of the hits, as columns of `ValidatedHits`; none where there are no members.
+
+    Of the hits of a screen, of which there may be millions, it is not kept.
+    """
     if campaign.by_model:
-        return None
-    if not len(hits.index):
-        return np.empty_like(hits.profiles)
-    # What members say apart is not kept with the hits of a screen, of which there may be millions.
-    ensemble = load_campaign_ensemble(campaign)
-    found = np.empty_like(hits.profiles)
-    for start in range(0, len(found), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
-        found[part] = spread_of([own["profiles"] for own in said])
-    return found
+        return {}
+    spread, probability = np.empty_like(hits.profiles), np.empty(len(hits.index))
+    calibration = None
+    if campaign.calibration.count:
+        calibration = CalibrationFile.read(campaign.paths.calibrated, campaign.identity("calibration")).calibration
+    if len(spread):
+        ensemble = load_campaign_ensemble(campaign)
+        for start in range(0, len(spread), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
+            spread[part] = spread_of([own["profiles"] for own in said])
+            if calibration is not None:
+                found = evidence(
+                    said, hits.disagreement[part], campaign.objective, len(campaign.class_names), campaign.outputs
+                )
+                probability[part] = calibration.probabilities(found)[:, list(campaign.targets)].sum(axis=1)
+    return {"emulated_spread": spread} | ({} if calibration is None else {"probability": probability})
 
 
 def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
