@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mechscreen.emulators.conformal import LEVEL, LEVELS, compare, spread_of
+from mechscreen.emulators.conformal import LEVEL, LEVELS, around, compare, spread_of
 from mechscreen.errors import FileError, InputError
 from mechscreen.models import Output, Outputs
 from mechscreen.models.distances import Distance
@@ -121,7 +121,8 @@ def test_outputs_of_any_shape_have_bands_and_what_a_sample_does_not_have_does_no
     zeros = np.zeros((n, 3))
     bands = find(distance, Said(truth, zeros), Said(predicted, zeros), said, "mean", ["a", "b"])
     spread = spread_of([own["profiles"] for own in said])
-    low, high, whole_low, whole_high = bands.around(distance.outputs, predicted, spread, 0.9)
+    of_values = [bands.of_values(distance.outputs, k) for k in range(3)]
+    low, high, whole_low, whole_high = around(distance.outputs, of_values, predicted, spread, 0.9)
     inside, has = (low <= truth) & (truth <= high), truth[:, 5] == 1
     assert inside[:, :5].mean() == pytest.approx(0.9, abs=0.01)
     assert inside[has, 6].mean() == pytest.approx(0.9, abs=0.01)

@@ -168,8 +168,9 @@ def test_the_summary_is_a_few_lines_for_the_end_of_a_run(finished):
     assert max(map(len, lines[:-1])) < 120
 
 
-# Of two parameters, of screens by the model, of features: drawn where there are such (test_direct, test_features).
-OTHERS = ("plane", "again", "features", "feature_accuracy")
+# Of two parameters, of screens by the model, of features, of probabilities: drawn where there are such (test_direct,
+# test_features, test_calibrate).
+OTHERS = ("plane", "again", "features", "feature_accuracy", "calibration")
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES.names() if name not in OTHERS])
@@ -297,7 +298,6 @@ def test_results_of_another_campaign_and_missing_ones_are_named_and_nothing_is_w
     finished.paths.metrics.write_text('{"campaign": "0123456789ab"}')
     with pytest.raises(FileError, match=r"metrics\.json: is no record of 'metrics'"):
         report(finished)
-    finished.paths.figure("training").unlink()
     history = finished.paths.member(1) / "history.csv"
     history.write_text("epoch,loss\n")
     with pytest.raises(FileError, match=r"history\.csv: not a history"):

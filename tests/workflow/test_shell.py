@@ -25,8 +25,8 @@ EXAMPLE = ROOT / "examples/stripe.py"
 
 def shell_commands(path):
     """Return the text of every ``shell:`` of a rule file."""
-    blocks = re.findall(r"^    shell:\n((?: {8}.*\n)+)", path.read_text(), re.MULTILINE)
-    return ["".join(re.findall(r'^ {8}"(.*)"$', block, re.MULTILINE)) for block in blocks]
+    blocks = re.findall(r"^ +shell:\n((?: +\".*\n)+)", path.read_text(), re.MULTILINE)
+    return ["".join(re.findall(r'^ +"(.*)"$', block, re.MULTILINE)) for block in blocks]
 
 
 def test_every_value_in_a_shell_command_is_quoted_or_a_number_of_our_own():
@@ -41,7 +41,7 @@ def test_every_value_in_a_shell_command_is_quoted_or_a_number_of_our_own():
             assert wildcard, f"{path.name}: {value}"
             # What its constraint allows: digits, or the names of our figures.
             allowed = re.search(
-                rf"^    wildcard_constraints:\n(?: {{8}}.*\n)*? {{8}}{wildcard[1]}=(.*),$", constraints, re.MULTILINE
+                rf"^ +wildcard_constraints:\n(?: {{8,}}.*\n)*? {{8,}}{wildcard[1]}=(.*),$", constraints, re.MULTILINE
             )
             assert allowed, f"{path.name}: {value}"
             assert re.fullmatch(r'r"\\d(\+|\{[\d,]+\})"|"\|"\.join\(figure_names\(campaign\)\)', allowed[1])

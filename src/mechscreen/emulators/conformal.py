@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,6 +184,40 @@ def compare(outputs: Outputs, profiles: ArrayLike, predicted: ArrayLike, spread:
         both = outputs.has_value(profiles, k) & outputs.has_value(predicted, k)
         found.append(Compared(np.where(both[:, None], truth, np.nan).astype(float), said, apart))
     return found
+
+
+def around(
+    outputs: Outputs, bands: Sequence[Bands], predicted: NDArray[Any], spread: NDArray[Any], level: float
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the ends of bands around what is predicted of n samples: of values, and of all values of an output.
+
+    Parameters
+    ----------
+    bands
+        Of each output.
+    predicted, spread
+        (n, *outputs.shape), what the ensemble says, and the standard deviation of what its members say.
+
+    Returns
+    -------
+    low, high, low of the whole, high of the whole
+        (n, *outputs.shape), scaled as profiles are.
+
+    Raises
+    ------
+    InputError
+        If there are no bands of that level.
+    """
+    ends = tuple(np.empty_like(predicted) for _ in range(4))
+    for k, (output, own) in enumerate(zip(outputs, bands, strict=True)):
+        middle = outputs.flat(predicted, k).astype(float)
+        # What is divided by its peak lies between 0 and 1.
+        least, most = (0.0, 1.0) if output.scale == "peak" else (-np.inf, np.inf)
+        of_each, of_all = own.half_widths(outputs.flat(spread, k), level)
+        shifted = middle - of_each, middle + of_each, middle - of_all, middle + of_all
+        for end, values in zip(ends, shifted, strict=True):
+            outputs.flat(end, k)[:] = np.clip(values, least, most)
+    return ends[0], ends[1], ends[2], ends[3]
 
 
 @dataclass(frozen=True)

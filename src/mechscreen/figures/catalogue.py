@@ -31,7 +31,8 @@ class Hits(_OfEmulators):
 
     title = "Hits and what the model makes of them"
     text = (
-        "Emulated profiles of hits (orange, dashed) and the model's own simulations of the same parameters (black). "
+        "Emulated profiles of hits (orange, dashed), with bands that are to hold 90 % of the model's values, and the "
+        "model's own simulations of the same parameters (black). "
         "They are taken at equal steps from the least to the largest error of all validated hits, so that the last "
         "are the worst. Ticked: the model confirms the hit, with the class that was emulated; all others "
         "have a cross and a red title. Where a profile runs along a radius, the disc beside it shows it from above: "
@@ -41,8 +42,9 @@ class Hits(_OfEmulators):
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
-        """Return the validated hits."""
-        return {"hits": campaign.paths.validation_hits}
+        """Return the validated hits, and what has the bands of emulators."""
+        found: dict[str, Path | list[Path]] = {"hits": campaign.paths.validation_hits}
+        return found if campaign.by_model else found | {"metrics": campaign.paths.metrics}
 
     @classmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:
@@ -273,8 +275,9 @@ class Profiles(_OfEmulators):
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
-        """Return the predictions of the test split, and the manifest, which has the units of errors."""
-        return {"predictions": campaign.paths.predictions, "manifest": campaign.paths.manifest}
+        """Return the predictions of the test split, their bands, and the manifest, which has the units of errors."""
+        paths = campaign.paths
+        return {"predictions": paths.predictions, "metrics": paths.metrics, "manifest": paths.manifest}
 
     @classmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:

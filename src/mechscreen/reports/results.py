@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
-from mechscreen.emulators.conformal import LEVEL, compare, count_inside
+from mechscreen.emulators.conformal import LEVEL, Bands, around, compare, count_inside
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
@@ -19,12 +19,11 @@ from mechscreen.relations import FORMS, Relation, fit_relation
 from mechscreen.reports.hits import features_of
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
-from mechscreen.schemas.emulators import EnsembleBands, read_history
+from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
-from mechscreen.storage import exists
 from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
@@ -91,13 +90,11 @@ class Results:
         spread = None if hits.emulated_spread is None else hits.emulated_spread[rows]
         return pairs(self.outputs, simulated, emulated, self.order, ways, self._ends(emulated[0], spread))
 
-    def _ends(
-        self, predicted: NDArray[Any], spread: NDArray[Any] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    def _ends(self, predicted: NDArray[Any], spread: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Return the ends of the bands of what is predicted, by the spread of the members; None without bands."""
-        if self.campaign.by_model or spread is None or self.bands is None:
+        if spread is None or not self.bands:
             return None
-        return self.bands.around(self.outputs, predicted, spread, LEVEL)[:2]
+        return around(self.outputs, self.bands, predicted, spread, LEVEL)[:2]
 
     def r_squared(self, output: Output) -> float | None:
         """R² of an output on the test split, about its mean; None where it does not vary, or was not measured."""
@@ -167,23 +164,23 @@ class Results:
         return CalibrationFile.read(self.campaign.paths.calibrated, self.campaign.identity("calibration"))
 
     @cached_property
-    def bands(self) -> EnsembleBands | None:
-        """Bands around what the ensemble predicts; None where an earlier version evaluated it, or they are gone."""
-        path = self.campaign.paths.bands
-        return EnsembleBands.read(path) if exists(path) else None
+    def bands(self) -> list[Bands]:
+        """Bands around what the ensemble predicts of each output; [] where they were not found."""
+        found = {} if self.campaign.by_model else self.metrics.bands
+        return [found[output.name].bands for output in self.outputs if output.name in found]
 
     @cached_property
     def hits_in_bands(self) -> dict[str, Coverage]:
         """What of the validated hits lies in their bands, of each output by its name; {} where that is not known."""
         hits, bands = self.hits, self.bands
         ok = hits.status == Status.OK
-        if bands is None or hits.emulated_spread is None or not ok.any():
+        if not bands or hits.emulated_spread is None or not ok.any():
             return {}
         compared = compare(self.outputs, hits.profiles[ok], hits.emulated_profiles[ok], hits.emulated_spread[ok])
         n = int(ok.sum())
         found = {}
-        for k, (output, own) in enumerate(zip(self.outputs, compared, strict=True)):
-            (inside,) = count_inside(bands.of_values(self.outputs, k), own, [np.ones(n, bool)])
+        for output, of_output, own in zip(self.outputs, bands, compared, strict=True):
+            (inside,) = count_inside(of_output, own, [np.ones(n, bool)])
             found[output.name] = Coverage.of(inside, n)
         return found
 

@@ -164,37 +164,6 @@ class EnsembleBands(ArrayFile, kind="bands"):
         """Return the bands of the log peaks of output k."""
         return Bands(self.levels, self.log_peak_floor[[k]], self.log_peak[:, [k]], self.log_peak[:, k])
 
-    def around(
-        self, outputs: Outputs, predicted: NDArray[Any], spread: NDArray[Any], level: float
-    ) -> tuple[Singles, Singles, Singles, Singles]:
-        """Return the ends of bands around what is predicted of n samples: of values, and of all values of an output.
-
-        Parameters
-        ----------
-        predicted, spread
-            (n, *outputs.shape), what the ensemble says, and the standard deviation of what its members say.
-
-        Returns
-        -------
-        low, high, low of the whole, high of the whole
-            (n, *outputs.shape), scaled as profiles are.
-
-        Raises
-        ------
-        InputError
-            If there are no bands of that level.
-        """
-        ends = tuple(np.empty_like(predicted) for _ in range(4))
-        for k, output in enumerate(outputs):
-            middle = outputs.flat(predicted, k).astype(float)
-            # What is divided by its peak lies between 0 and 1.
-            least, most = (0.0, 1.0) if output.scale == "peak" else (-np.inf, np.inf)
-            of_each, of_all = self.of_values(outputs, k).half_widths(outputs.flat(spread, k), level)
-            shifted = middle - of_each, middle + of_each, middle - of_all, middle + of_all
-            for end, values in zip(ends, shifted, strict=True):
-                outputs.flat(end, k)[:] = np.clip(values, least, most)
-        return ends[0], ends[1], ends[2], ends[3]
-
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedTable(ArrayFile, kind="predicted table"):

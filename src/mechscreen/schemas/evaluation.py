@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mechscreen.emulators.conformal import Inside
+from mechscreen.emulators.conformal import Bands, Inside
 from mechscreen.emulators.metrics import is_useless
 from mechscreen.figures.text import percent
 from mechscreen.schemas.model import Floats, Integers, ModelArrays, Singles
@@ -112,12 +112,23 @@ class BandMeasures(Record):
         class: means over some ways to halve it.
     width
         Median of the widths of values' bands, in the unit of the output's errors.
+    floor, pointwise, whole
+        The bands that follow from the whole test split (`mechscreen.emulators.conformal.Bands`), of this level.
     """
 
     level: float
     test: Coverage
     classes: dict[str, Coverage]
-    width: float | None
+    width: float
+    floor: list[float]
+    pointwise: list[float]
+    whole: float
+
+    @property
+    def bands(self) -> Bands:
+        """The bands, by which hits are judged, and examples drawn."""
+        pointwise = np.array([self.pointwise])
+        return Bands(np.array([self.level]), np.array(self.floor), pointwise, np.array([self.whole]))
 
 
 class Confusion(Record):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.emulators import conformal
 from mechscreen.emulators.conformal import LEVEL, Compared, Inside, compare, count_inside, fit_bands, spread_of
 from mechscreen.models import Outputs
 from mechscreen.models.distances import Distance
@@ -105,11 +106,9 @@ def around(
         for k in range(len(outputs))
     ]
     width = np.stack(widths, axis=1)
-    return Around(
-        *bands.around(outputs, predicted.profiles, spread, level),
-        predicted.log_peaks - width,
-        predicted.log_peaks + width,
-    )
+    of_values = [bands.of_values(outputs, k) for k in range(len(outputs))]
+    ends = conformal.around(outputs, of_values, predicted.profiles, spread, level)
+    return Around(*ends, predicted.log_peaks - width, predicted.log_peaks + width)
 
 
 def measure(
@@ -136,11 +135,17 @@ def measure(
             rows = order[n // 2 :]
             counted = count_inside(bands, own.take(rows), [group[rows] for group in groups])
             inside = [before + now for before, now in zip(inside, counted, strict=True)]
-        widths = 2 * fit_bands(*own.arrays, levels=(LEVEL,)).half_widths(own.spread, LEVEL)[0] / deviation
-        of_all, *others = (
-            Coverage.of(*pair) for pair in zip(inside, [int(group.sum()) for group in groups], strict=True)
-        )
+        bands = fit_bands(*own.arrays, levels=(LEVEL,))
+        widths = 2 * bands.half_widths(own.spread, LEVEL)[0] / deviation
+        sizes = [int(group.sum()) for group in groups]
+        of_all, *others = (Coverage.of(own, size) for own, size in zip(inside, sizes, strict=True))
         found[output.name] = BandMeasures(
-            level=LEVEL, test=of_all, classes=dict(zip(classes, others, strict=True)), width=float(np.median(widths))
+            level=LEVEL,
+            test=of_all,
+            classes=dict(zip(classes, others, strict=True)),
+            width=float(np.median(widths)),
+            floor=bands.floor.tolist(),
+            pointwise=bands.pointwise[0].tolist(),
+            whole=float(bands.whole[0]),
         )
     return found
