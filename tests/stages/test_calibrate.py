@@ -6,6 +6,7 @@ import pytest
 from mechscreen.errors import InputError
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline, Interrupted
+from mechscreen.reading import open_results
 from mechscreen.reports import findings
 from mechscreen.reports.results import Results
 from mechscreen.schemas.calibration import CalibrationFile
@@ -125,5 +126,7 @@ def test_validated_hits_have_the_probability_of_what_was_looked_for(asking):
     place = head.split(",").index("probability")
     row = hits.by_trust[0]
     assert float(first.split(",")[place]) == pytest.approx(hits.probability[row], rel=1e-3)
+    campaign.record()
+    np.testing.assert_array_equal(open_results(campaign.paths.root).validated["probability"], hits.probability)
     told = findings._verdict_table(Results(campaign)).note
     assert "By their probabilities, " in told

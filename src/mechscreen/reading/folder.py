@@ -206,7 +206,8 @@ class Results:
         files = self._alone(ValidatedHits, self.need("validated", "validation"), "validation")
         from mechscreen.reading import labelled
 
-        return labelled.both_ways(self.campaign, files, pairs, VALIDATED, failures=True)
+        likely = {"probability": "probability"} if self.campaign.calibration.count else {}
+        return labelled.both_ways(self.campaign, files, pairs, VALIDATED | likely, failures=True)
 
     @property
     def planes(self) -> xr.Dataset:
