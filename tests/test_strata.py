@@ -173,3 +173,22 @@ def test_an_allocation_gives_all_that_there_is_to_give_and_no_more_than_a_stratu
 def test_more_are_looked_at_in_proportion_to_sizes_and_deviations():
     said = allocate([10**6, 10**6, 4 * 10**6], [0.5, 0.1, 0.5], 9000, [0, 0, 0])
     assert said == pytest.approx([9000 * w / (0.5 + 0.3 + 2.0) for w in (0.5, 0.3, 2.0)], abs=1)
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_few_are_given_to_many_strata(count):
+    said = allocate([1000] * 12, [0.1] * 12, count, [0] * 12)
+    assert said.sum() == count
+    assert said.max() <= 1
+
+
+def test_what_is_kept_needs_no_look_elsewhere():
+    some = strata([1000, 100], [0, 50], [0, 40])
+    rates = rates_by_counts(some, np.random.default_rng(1))
+    assert precision(some, rates, np.array([False, True])).value == 0.8
+    assert recall(some, rates, np.array([False, True])).low < 0.1
+
+
+def test_rates_that_are_wrong_beyond_measure_are_no_calibration():
+    with pytest.raises(ValueError, match="they are no calibration"):
+        rates_if_calibrated(strata([10**6], [10**5], [10]), [1e-9], np.random.default_rng(1))

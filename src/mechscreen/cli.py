@@ -389,6 +389,7 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 
     campaign = Campaign.load(config)
     us = Ranks.launched(ranks)
+    _use_threads(1)
     with _job(campaign, "validate", "validate", us), _deadline(time_limit) as deadline:
         validate_hits(campaign, us, deadline)
 

@@ -105,6 +105,10 @@ def rates_if_calibrated(strata: Strata, expected: ArrayLike, rng: np.random.Gene
     p = expit(base[:, None] + _SHIFTS)
     n, x = strata.looked[:, None], strata.found[:, None]
     likelihood = xlogy(x, p) + xlog1py(n - x, -p)
+    best = likelihood.argmax(axis=1)
+    telling = (strata.found > 0) & (strata.found < strata.looked)
+    if np.any(telling & ((best == 0) | (best == len(_SHIFTS) - 1))):
+        raise ValueError("expected rates are wrong by more than a factor of e^8: they are no calibration")
     likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
     mean, spread = (grid.ravel() for grid in np.meshgrid(_MEANS, _SPREADS, indexing="ij"))
     # Of the shifts on their grid, for each mean and spread.
@@ -137,10 +141,11 @@ def prevalence(strata: Strata, rates: Rates) -> Estimate:
 
 def precision(strata: Strata, rates: Rates, kept: BoolArray) -> Estimate:
     """Return the share of those in kept strata, (strata,), that has the property."""
-    shares = np.where(kept, strata.sizes, 0) / max(1, strata.sizes[kept].sum())
-    if not shares.any():
+    sizes = strata.sizes[kept]
+    if not sizes.sum():
         return Estimate(np.nan, np.nan, np.nan)
-    return _estimate(rates.value @ shares, rates.low @ shares, rates.high @ shares)
+    shares = sizes / sizes.sum()
+    return _estimate(rates.value[kept] @ shares, rates.low[:, kept] @ shares, rates.high[:, kept] @ shares)
 
 
 def recall(strata: Strata, rates: Rates, kept: BoolArray) -> Estimate:
@@ -198,7 +203,7 @@ def allocate(sizes: ArrayLike, rates: ArrayLike, count: int, looked: ArrayLike, 
 
         ends = np.log(n[n > 0] / weight[n > 0])
         # The lowest level at which no stratum is beyond its needs, and the highest, at which all are full.
-        level = brentq(beyond, float(ends.min()) - np.log(n.max()) - 1, float(ends.max()) + 1)
+        level = brentq(beyond, float(ends.min()) - np.log(n.max() * len(n)) - 1, float(ends.max()) + 1)
         more = np.clip(np.exp(level) * weight, needed, n) - before
     return _rounded(more, n - before, round(total - before.sum()))
 

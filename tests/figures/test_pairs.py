@@ -81,3 +81,12 @@ def test_accuracy_has_a_panel_for_each_output_and_names_those_that_are_not_known
     assert "potential [mV]\nR² = 0.9900" in texts
     assert "rate constant [1/s]\ndoes not vary" in texts
     assert "worthless for current (red)" in accuracy.caption_each(found, r_squared)
+
+
+def test_bands_are_shown_of_what_is_not_scaled_by_a_peak_that_errs_too():
+    outputs = Outputs((Output("by peak", np.arange(5.0)), Output("shape", np.arange(5.0), compare="shape")))
+    values, log_peaks = RNG.random((3, 2, 5)), np.zeros((3, 2))
+    by_peak, shape = pairs(outputs, (values, log_peaks), (values, log_peaks), ends=(values - 0.1, values + 0.1))
+    assert by_peak.low is by_peak.high is None
+    np.testing.assert_allclose(shape.high - shape.low, 0.2)
+    assert shape.take([1]).low.shape == (1, 5)

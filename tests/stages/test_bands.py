@@ -133,6 +133,8 @@ def test_outputs_of_any_shape_have_bands_and_what_a_sample_does_not_have_does_no
     told = measure(distance, compared, np.arange(n) % 2, ("even", "odd"), seed=3)
     assert told["time"].test.values == pytest.approx(0.9, abs=0.01)
     assert told["curve"].classes["odd"].whole == pytest.approx(0.9, abs=0.02)
+    assert told["time"].test.whole == pytest.approx(0.9, abs=0.02)
+    assert np.all(bands.whole[2, :] >= 0)
     # In units of the deviation of the output.
     assert told["curve"].width == pytest.approx(np.median(high[:, :5] - low[:, :5]) / 2, rel=0.05)
 
@@ -143,3 +145,12 @@ def test_of_few_samples_nothing_is_told():
     assert (
         measure(distance, compare(Outputs(distance.outputs), few, few, few), np.zeros(len(few), int), ("a",), 1) == {}
     )
+
+
+def test_of_an_output_that_hardly_any_sample_has_nothing_is_told():
+    distance, rng, n = two_outputs(), np.random.default_rng(2), 200
+    truth = rng.normal(size=(n, 7))
+    truth[:, 5] = np.arange(n) < 6
+    truth[6:, 6] = 0
+    compared = compare(distance.outputs, truth, truth + 0.1 * rng.normal(size=(n, 7)) * (np.arange(7) != 5), 0 * truth)
+    assert list(measure(distance, compared, np.zeros(n, int), ("a",), 1)) == ["curve", "has"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mechscreen.campaign import STAGES, Campaign
 from mechscreen.errors import InputError
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline, Interrupted
@@ -94,6 +95,23 @@ def test_what_asks_for_none_or_for_too_few_is_told(trained, asking):
         calibrate(trained())
     with pytest.raises(InputError, match=r"50 of 50 simulations were solved, and probabilities need 100"):
         calibrate(asking(50, 1000))
+    values = trained().model_dump(mode="json")
+    with pytest.raises(InputError, match=r"count 99: probabilities need 100 simulations"):
+        Campaign.from_dict({**values, "calibration": {"count": 99}})
+
+
+def test_another_target_is_calibrated_anew_and_what_is_not_asked_for_changes_nothing(asking, trained):
+    campaign, plain = asking(), trained()
+    target = campaign.screen.objective.model_copy(update={"target": (campaign.class_names[0],)})
+    screen = campaign.screen.model_copy(update={"objective": target})
+    assert campaign.fingerprint("calibration") != campaign.model_copy(update={"screen": screen}).fingerprint(
+        "calibration"
+    )
+    unasked = plain.calibration.model_copy(update={"candidates": 7000})
+    for stage_name in STAGES:
+        assert plain.model_copy(update={"calibration": unasked}).fingerprint(stage_name) == plain.fingerprint(
+            stage_name
+        )
 
 
 @pytest.mark.parametrize("sizes", [[5, 1000, 1000], [1, 1, 1], [0, 3, 0], [10**6, 2, 7]])

@@ -499,6 +499,8 @@ class Campaign(Configuration):
             if leaf.effect is None or not leaf.effect.counts_for(stages):
                 continue
             section, _, name = leaf.key.rpartition(".")
+            if section == "calibration" and not self.calibration.count:
+                continue
             if leaf.key == "selection.campaign":
                 assert self.selector is not None
                 for key, of_other in self.selector.identity("ensemble").values.items():

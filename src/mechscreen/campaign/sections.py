@@ -16,6 +16,7 @@ from mechscreen.campaign.graph import EVERYTHING, grows, nothing, remakes
 from mechscreen.emulators.backends.base import AUTO
 from mechscreen.emulators.backends.choice import check_backend
 from mechscreen.emulators.settings import (
+    FEWEST_CALIBRATED,
     NO_VOTE_OF_TWO,
     Combine,
     DenseSettings,
@@ -345,6 +346,8 @@ class CalibrationSection(Section):
 
     @model_validator(mode="after")
     def _chooses(self) -> CalibrationSection:
+        if 0 < self.count < FEWEST_CALIBRATED:
+            raise ValueError(f"count {self.count}: probabilities need {FEWEST_CALIBRATED} simulations")
         if self.count > self.candidates:
             raise ValueError(f"count {self.count} is more than the {self.candidates} candidates")
         return self
@@ -362,7 +365,7 @@ class ObjectiveSection(Section):
         default_factory=dict,
         description="Its keyword arguments; for your own function, `classes`: the names of its labels 0, 1, ….",
     )
-    target: Annotated[tuple[str, ...], remakes("selection", "screen")] = Field(
+    target: Annotated[tuple[str, ...], remakes("selection", "calibration", "screen")] = Field(
         ("3",), min_length=1, description="Names of the classes that count as hits."
     )
 

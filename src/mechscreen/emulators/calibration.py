@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, minimize
+from scipy.optimize import brentq, isotonic_regression, minimize
 from scipy.special import expit, log_softmax, logit, softmax
 
 from mechscreen.models.outputs import Outputs
@@ -29,8 +29,10 @@ _LEAST_DISAGREEMENT = 1e-4
 _RIDGE, _PSEUDO = 0.05, 0.5
 """Of the regression's coefficients, in units of their features' deviations, and samples of each class that are added at
 the mean of all: so a class of which the simulations hold no sample is improbable, and not impossible."""
-_BINS, _FEWEST = 10, 50
-"""Bins in which probabilities are moved, and samples of each at least."""
+_BINS, _SAMPLES, _VARIANCE = 10, 50, 2.0
+"""Bins in which probabilities are moved, at most; samples of each in the mean, and sum of their p (1 − p), at least."""
+_MOVE = 0.5
+"""Prior standard deviation of what a bin's log-odds are moved by."""
 _ENDS = 1e-9
 """Least distance of a probability from 0 and 1."""
 
@@ -180,21 +182,33 @@ def _bins(p: FloatArray, true: NDArray[np.bool_], weights: FloatArray) -> tuple[
     p, true, weights = p[order], true[order], weights[order]
     # Where nothing is expected, and where all is, there is nothing to tell: bins of equal variance.
     information = np.cumsum(p * (1 - p))
-    number = max(1, min(_BINS, int(len(p) / _FEWEST)))
+    number = max(1, min(_BINS, len(p) // _SAMPLES, int(information[-1] / _VARIANCE)))
     edges = np.searchsorted(information, information[-1] * np.arange(1, number) / number)
     parts = np.split(np.arange(len(p)), np.unique(edges[(edges > 0) & (edges < len(p))]))
     before, after, counts = np.empty((3, len(parts)))
     for place, part in enumerate(parts):
         share = weights[part] / weights[part].sum()
-        expected = share @ p[part]
-        # As many samples of equal weight; one more is added that has what is expected.
+        # As many samples of equal weight.
         counts[place] = 1 / (share @ share)
-        before[place] = expected
-        after[place] = (counts[place] * (share @ true[part]) + expected) / (counts[place] + 1)
+        before[place] = logit(np.clip(share @ p[part], _ENDS, 1 - _ENDS))
+        after[place] = before[place] + _shift(before[place], counts[place], float(share @ true[part]))
     after = isotonic_regression(after, weights=counts).x
     padded = np.full((2, _BINS), np.nan)
-    padded[:, : len(parts)] = logit(np.clip([before, after], _ENDS, 1 - _ENDS))
+    padded[:, : len(parts)] = before, after
     return padded[0], padded[1]
+
+
+def _shift(odds: float, n: float, share: float) -> float:
+    """Return by how much log-odds are to be moved, of which n samples have a share: the mode, with a normal prior.
+
+    Where hardly any find is expected, none says little.
+    """
+
+    def slope(shift: float) -> float:
+        return float(n * (share - expit(odds + shift)) - shift / _MOVE**2)
+
+    most = n * _MOVE**2 + 1
+    return float(brentq(slope, -most, most))
 
 
 def _moved(odds: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:

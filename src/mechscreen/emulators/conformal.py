@@ -52,6 +52,8 @@ class Bands:
         (levels, values), factors of each value's band; infinite where there were too few samples to tell.
     whole
         (levels,), factors of the band that holds all values of a sample.
+
+    Values, and samples, that are not there count for neither.
     """
 
     levels: FloatArray
@@ -120,7 +122,7 @@ def fit_bands(truth: ArrayLike, predicted: ArrayLike, spread: ArrayLike, levels:
         scores = np.where(known, error / _unit(spread[:, part], of_samples, floor[part]), -np.inf)
         worst = np.maximum(worst, scores.max(axis=1))
         pointwise[:, part] = np.transpose([quantiles(own[k], levels) for own, k in zip(scores.T, known.T, strict=True)])
-    return Bands(np.array(levels), floor, pointwise, quantiles(worst, levels))
+    return Bands(np.array(levels), floor, pointwise, quantiles(worst[worst > -np.inf], levels))
 
 
 def _of_samples(spread: ArrayLike) -> FloatArray:
@@ -239,5 +241,7 @@ def count_inside(bands: Bands, own: Compared, groups: Sequence[BoolArray], level
     """Return how many of each of some groups of samples, (n,) each, lie in their bands."""
     values, whole = bands.covered(*own.arrays, level)
     known = ~np.isnan(own.truth)
-    of_samples = (values & known).sum(axis=1), known.sum(axis=1), whole, np.ones(len(whole), bool)
+    # A sample without a value of the output is neither inside nor outside.
+    some: BoolArray = np.any(known, axis=1)
+    of_samples = (values & known).sum(axis=1), known.sum(axis=1), whole & some, some
     return [Inside(*(int(counts[group].sum()) for counts in of_samples)) for group in groups]

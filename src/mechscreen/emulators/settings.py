@@ -19,6 +19,9 @@ Combine = Literal["vote", "mean"]
 Precision = Literal["float32", "bfloat16"]
 """Of the matrix products of a prediction."""
 
+FEWEST_CALIBRATED = 100
+"""Simulations that probabilities of classes need."""
+
 NO_VOTE_OF_TWO = "of two members neither agrees more with the other; take combine: mean, or three members"
 
 

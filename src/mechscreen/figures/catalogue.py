@@ -31,8 +31,8 @@ class Hits(_OfEmulators):
 
     title = "Hits and what the model makes of them"
     text = (
-        "Emulated profiles of hits (orange, dashed), with bands that are to hold 90 % of the model's values, and the "
-        "model's own simulations of the same parameters (black). "
+        "Emulated profiles of hits (orange, dashed) and the model's own simulations of the same parameters (black); "
+        "bands, where they are drawn, are to hold 90 % of the model's values. "
         "They are taken at equal steps from the least to the largest error of all validated hits, so that the last "
         "are the worst. Ticked: the model confirms the hit, with the class that was emulated; all others "
         "have a cross and a red title. Where a profile runs along a radius, the disc beside it shows it from above: "
@@ -263,9 +263,9 @@ class Profiles(_OfEmulators):
 
     title = "Example profiles of the test split"
     text = (
-        "Simulations (black), their emulations (orange, dashed) and bands that hold 90 % of all simulated values. From "
-        "left to right stand the samples of the least error, the quartiles and the largest error of each row, so that "
-        "no column is a choice of good examples."
+        "Simulations (black), their emulations (orange, dashed) and, where they are drawn, bands that hold 90 % of all "
+        "simulated values. From left to right stand the samples of the least error, the quartiles and the largest "
+        "error of each row, so that no column is a choice of good examples."
     )
 
     @classmethod

@@ -103,7 +103,9 @@ def pairs(
         return places.of(profiles, k) if by_shape else places.in_units(profiles, log_peaks, k)
 
     def bands(k: int) -> list[NDArray[Any]]:
-        return [shown(k, end, emulated[1]) for end in ends or ()]
+        # They are of the scaled values: of what is shown in its unit, the peak errs, too.
+        scaled = places[k].scale == "peak" and places[k].compare != "shape"
+        return [] if scaled else [shown(k, end, emulated[1]) for end in ends or ()]
 
     return [
         Pair(places[k], shown(k, *simulated), shown(k, *emulated), ways, *bands(k))

@@ -493,9 +493,11 @@ def _verdict_table(results: Results) -> Table:
     note = f"Confirmed: {_judgements(validation)[0][0]}. "
     expected = results.hits.probability
     if expected is not None:
-        are = np.isin(results.hits.labels, results.campaign.targets).mean()
+        solved = results.hits.labels >= 0
+        are = np.isin(results.hits.labels[solved], results.campaign.targets).mean() if solved.any() else None
+        likely = expected[solved].mean() if solved.any() else None
         note += (
-            f"By their probabilities, {percent(expected.mean())} of the simulated hits were to be of the target's "
+            f"By their probabilities, {percent(likely)} of the simulated hits were to be of the target's "
             f"classes; {percent(are)} are. "
         )
     if error.sd is not None:

@@ -165,9 +165,11 @@ class Results:
 
     @cached_property
     def bands(self) -> list[Bands]:
-        """Bands around what the ensemble predicts of each output; [] where they were not found."""
+        """Bands around what the ensemble predicts of each output; [] where those of any were not found."""
         found = {} if self.campaign.by_model else self.metrics.bands
-        return [found[output.name].bands for output in self.outputs if output.name in found]
+        if not all(output.name in found for output in self.outputs):
+            return []
+        return [found[output.name].bands for output in self.outputs]
 
     @cached_property
     def hits_in_bands(self) -> dict[str, Coverage]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mechscreen.campaign import Campaign
-from mechscreen.campaign.sections import LearningSection
+from mechscreen.campaign.sections import CalibrationSection, LearningSection
 from mechscreen.progress import format_duration
 from mechscreen.runs.forecast import forecast, without_studies
 from mechscreen.stages.table import Speeds
@@ -85,7 +85,13 @@ def by_model(campaign: Campaign) -> Campaign:
     """Return the campaign with a screen by the model itself."""
     screen = campaign.screen.model_copy(update={"by": "model", "mode": "full"})
     return campaign.model_copy(
-        update={"screen": screen, "selection": None, "learning": LearningSection(), "base": None}
+        update={
+            "screen": screen,
+            "selection": None,
+            "learning": LearningSection(),
+            "calibration": CalibrationSection(),
+            "base": None,
+        }
     )
 
 

@@ -136,6 +136,9 @@ def measure(
             counted = count_inside(bands, own.take(rows), [group[rows] for group in groups])
             inside = [before + now for before, now in zip(inside, counted, strict=True)]
         bands = fit_bands(*own.arrays, levels=(LEVEL,))
+        if not (np.isfinite(bands.pointwise).all() and np.isfinite(bands.whole).all()):
+            # Of an output that few samples have there are too few to tell.
+            continue
         widths = 2 * bands.half_widths(own.spread, LEVEL)[0] / deviation
         sizes = [int(group.sum()) for group in groups]
         of_all, *others = (Coverage.of(own, size) for own, size in zip(inside, sizes, strict=True))

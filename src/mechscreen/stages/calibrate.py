@@ -18,6 +18,7 @@ from mechscreen.emulators.calibration import Evidence, evidence
 from mechscreen.emulators.calibration import calibrate as fit
 from mechscreen.emulators.metrics import LIKELY, reliability
 from mechscreen.emulators.quiet import use_card
+from mechscreen.emulators.settings import FEWEST_CALIBRATED
 from mechscreen.errors import InputError
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
@@ -30,6 +31,7 @@ from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
+from mechscreen.stages.table import CANDIDATE_VALUES
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
@@ -38,11 +40,9 @@ log = logging.getLogger(__name__)
 
 _STREAM = "calibration"
 BATCH = 4096
-"""Candidates that a rank looks at in one go."""
+"""Candidates that a rank looks at in one go, at most."""
 _PARTS = 5
 """In which the simulations are judged by the others."""
-_FEWEST = 100
-"""Simulations that a calibration needs."""
 _FAR = (0.9, 0.99)
 """Of candidates of which no member says the target, by their disagreement: strata end there."""
 
@@ -147,6 +147,8 @@ class _Looking(Resumable):
         self.path = campaign.paths.calibration / "candidates.h5"
         self.partial_path = self.path.with_name(self.path.name + ".partial")
         self._identity = campaign.identity("calibration")
+        # The same for any number of ranks.
+        self._batch = max(1, min(BATCH, CANDIDATE_VALUES // math.prod(campaign.outputs.shape)))
 
     @property
     def total(self) -> int:
@@ -156,7 +158,7 @@ class _Looking(Resumable):
     @property
     def done(self) -> int:
         """Number of candidates that were looked at."""
-        return min(self.total, int(np.count_nonzero(self._done)) * BATCH)
+        return min(self.total, int(np.count_nonzero(self._done)) * self._batch)
 
     def check(self) -> None:
         """Verify what is there."""
@@ -164,7 +166,7 @@ class _Looking(Resumable):
 
     def begin(self) -> None:
         """Begin with none."""
-        self._done = np.zeros(math.ceil(self.total / BATCH), bool)
+        self._done = np.zeros(math.ceil(self.total / self._batch), bool)
         self._saw, self._would = np.zeros((2, self.total), np.uint8)
         self._disagreement = np.zeros(self.total, np.float32)
 
@@ -182,8 +184,8 @@ class _Looking(Resumable):
         targets, members = list(campaign.targets), campaign.emulators.members
 
         def work(batch: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-            first = batch * BATCH
-            physical = sampler.draw(first, min(first + BATCH, self.total)).physical
+            first = batch * self._batch
+            physical = sampler.draw(first, min(first + self._batch, self.total)).physical
             found = _evidence(campaign, ensemble, physical)
             counts = [np.rint(shares[:, targets].sum(axis=1) * members) for shares in (found.votes, found.stretched)]
             return counts[0].astype(np.uint8), counts[1].astype(np.uint8), found.disagreement
@@ -194,7 +196,7 @@ class _Looking(Resumable):
         with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
 
             def collect(batch: int, found: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]) -> None:
-                rows = slice(batch * BATCH, batch * BATCH + len(found[0]))
+                rows = slice(batch * self._batch, batch * self._batch + len(found[0]))
                 self._saw[rows], self._would[rows], self._disagreement[rows] = found
                 self._done[batch] = True
                 progress.advance(len(found[0]))
@@ -262,9 +264,9 @@ def _fit(campaign: Campaign, simulated: SimulationFile, weights: NDArray[np.floa
     """Return the calibration that simulations of candidates say, and what it is worth."""
     ok = simulated.status == Status.OK
     failed, n = int((~ok).sum()), int(ok.sum())
-    if n < _FEWEST:
+    if n < FEWEST_CALIBRATED:
         raise InputError(
-            f"calibrate: {n} of {len(ok)} simulations were solved, and probabilities need {_FEWEST}; raise "
+            f"calibrate: {n} of {len(ok)} simulations were solved, and probabilities need {FEWEST_CALIBRATED}; raise "
             "calibration.count"
         )
     parameters, weights = simulated.parameters[ok], weights[ok]

@@ -22,6 +22,8 @@ START_SECONDS = 4.0
 """Python, libraries, compilation."""
 IMPORTANCE_POINTS = 8192
 """Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
+CANDIDATE_VALUES = 2**23
+"""Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
 COPIES_OF_WEIGHTS = 6
 """Saved network, and a checkpoint with the best weights, the latest ones and both moments of AdamW."""
 DISK_RATE = 1e8
@@ -186,7 +188,7 @@ def _has_emulators(campaign: Campaign) -> bool:
 def _of_hits(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
     if campaign.calibration.count:
-        found["calibration"] = campaign.paths.calibrated
+        found |= {"calibration": campaign.paths.calibrated, "models": _models(campaign)}
     return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
 
 
@@ -374,6 +376,7 @@ def _calibrate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         section.candidates * (members * speeds.prediction + 2 * members * speeds.looking)
         + section.count * speeds.sample,
         3000,
+        memory_of_rank=4 * members * CANDIDATE_VALUES * _FLOAT,
         memory_of_job=section.candidates * 2 * _DOUBLE + 3 * section.count * members * _sample(campaign),
         disk=section.count * _sample(campaign),
         files=1,
@@ -413,7 +416,8 @@ def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         checked * speeds.sample,
         1500,
         memory_of_rank=checked * _profile(campaign),
-        memory_of_job=4 * checked * _profile(campaign),
+        # What the members say of the hits is asked by one rank.
+        memory_of_job=4 * checked * _profile(campaign) + (0 if campaign.by_model else 1.5e9),
         disk=2 * checked * _sample(campaign),
         files=3,
         mpi=True,
@@ -524,7 +528,7 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {"calibrate": campaign.paths.calibrated},
         inputs=lambda campaign, job: {"models": _models(campaign)},
         cost=_calibrate_cost,
-        applies=lambda campaign: campaign.calibration.count > 0,
+        applies=lambda campaign: _has_emulators(campaign) and campaign.calibration.count > 0,
     ),
     Row(
         "screen_block",

@@ -96,11 +96,20 @@ def _train_together(works: list[_Training], deadline: Deadline) -> None:
             progress.advance(sum(work.done for work in works) - done)
             for save in saves:
                 save()
-    # None is written before all are: Snakemake takes away what a job that failed made.
-    ends = zip(works, before, strict=True)
-    told = [resumable.end(work, trainings.finished, begun, deadline) for work, begun in ends]
-    if any(told):
-        raise Interrupted("\n".join(filter(None, told)))
+    if trainings.finished:
+        # All are written before any checkpoint goes: Snakemake takes away what a job that failed has made.
+        for work in works:
+            work.finish()
+        for work in works:
+            storage.remove(work.partial_path)
+        return
+    told = []
+    for work, begun in zip(works, before, strict=True):
+        if work.training.finished:
+            work.save()
+        else:
+            told.append(resumable.end(work, False, begun, deadline))
+    raise Interrupted("\n".join(told))
 
 
 def read_record(folder: Path, identity: Identity | None = None, samples: int | None = None) -> MemberRecord:

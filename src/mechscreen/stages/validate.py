@@ -194,7 +194,14 @@ def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]
     if campaign.calibration.count:
         calibration = CalibrationFile.read(campaign.paths.calibrated, campaign.identity("calibration")).calibration
     if len(spread):
-        ensemble = load_campaign_ensemble(campaign)
+        try:
+            ensemble = load_campaign_ensemble(campaign)
+        except storage.FileError as error:
+            if calibration is not None:
+                raise
+            # A validation that probabilities are not asked of needs no networks, which may be gone.
+            log.warning("validate: hits are told of without bands, since %s", error)
+            return {}
         for start in range(0, len(spread), _CHUNK):
             part = slice(start, start + _CHUNK)
             said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
