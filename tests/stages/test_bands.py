@@ -119,8 +119,9 @@ def test_outputs_of_any_shape_have_bands_and_what_a_sample_does_not_have_does_no
     truth[truth[:, 5] == 0, 6] = 0
     said = [{"profiles": predicted + s, "log_peaks": np.zeros((n, 3))} for s in (-0.1, 0.1)]
     zeros = np.zeros((n, 3))
-    bands = find(distance, Said(truth, zeros), Said(predicted, zeros), said, "mean", ["a", "b"])
     spread = spread_of([own["profiles"] for own in said])
+    compared = compare(distance.outputs, truth, predicted, spread)
+    bands = find(compared, Said(truth, zeros), Said(predicted, zeros), said, "mean", ["a", "b"])
     of_values = [bands.of_values(distance.outputs, k) for k in range(3)]
     low, high, whole_low, whole_high = around(distance.outputs, of_values, predicted, spread, 0.9)
     inside, has = (low <= truth) & (truth <= high), truth[:, 5] == 1
@@ -129,7 +130,6 @@ def test_outputs_of_any_shape_have_bands_and_what_a_sample_does_not_have_does_no
     assert np.median(high[:, 6] - low[:, 6]) == pytest.approx(2 * 1.645 * 5, rel=0.1)
     whole = ((whole_low <= truth) & (truth <= whole_high))[:, :5].all(axis=1)
     assert whole.mean() == pytest.approx(0.9, abs=0.01)
-    compared = compare(distance.outputs, truth, predicted, spread)
     told = measure(distance, compared, np.arange(n) % 2, ("even", "odd"), seed=3)
     assert told["time"].test.values == pytest.approx(0.9, abs=0.01)
     assert told["curve"].classes["odd"].whole == pytest.approx(0.9, abs=0.02)

@@ -22,14 +22,7 @@ Stage = Literal[
     "report",
 ]
 
-STAGES: tuple[Stage, ...] = (
-    "simulations",
-    "dataset",
-    "emulators",
-    "evaluation",
-    "screen",
-    "validation",
-)
+STAGES: tuple[Stage, ...] = ("simulations", "dataset", "emulators", "evaluation", "screen", "validation")
 """Nouns of the stages of every campaign that leave files with an identity, in the order their data flows."""
 
 PARENTS: Mapping[Stage, tuple[Stage, ...]] = {

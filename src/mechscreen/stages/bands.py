@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.emulators import conformal
-from mechscreen.emulators.conformal import LEVEL, Compared, Inside, compare, count_inside, fit_bands, spread_of
+from mechscreen.emulators.conformal import LEVEL, Compared, Inside, count_inside, fit_bands, spread_of
 from mechscreen.models import Outputs
 from mechscreen.models.distances import Distance
 from mechscreen.schemas.emulators import EnsembleBands
@@ -35,7 +35,7 @@ class Told(Protocol):
 
 
 def find(
-    distance: Distance,
+    compared: Sequence[Compared],
     truth: Told,
     predicted: Told,
     said: Sequence[Mapping[str, NDArray[Any]]],
@@ -46,6 +46,8 @@ def find(
 
     Parameters
     ----------
+    compared
+        What is known and predicted of each output.
     truth, predicted
         What is known and predicted of the samples.
     said
@@ -53,12 +55,10 @@ def find(
     combine, networks
         As for `EnsembleBands`.
     """
-    profiles, log_peaks = (spread_of([own[name] for own in said]) for name in ("profiles", "log_peaks"))
-    compared = compare(distance.outputs, truth.profiles, predicted.profiles, profiles)
+    log_peaks = spread_of([own["log_peaks"] for own in said])
     of_values = [fit_bands(*own.arrays) for own in compared]
     of_log_peaks = [
-        fit_bands(truth.log_peaks[:, [k]], predicted.log_peaks[:, [k]], log_peaks[:, [k]])
-        for k in range(len(distance.outputs))
+        fit_bands(truth.log_peaks[:, [k]], predicted.log_peaks[:, [k]], log_peaks[:, [k]]) for k in range(len(compared))
     ]
     return EnsembleBands.of(of_values, of_log_peaks, combine, len(truth.profiles), networks)
 

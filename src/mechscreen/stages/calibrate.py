@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +24,7 @@ from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
-from mechscreen.sampling import sample_seeds
+from mechscreen.sampling import words_at
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.spaces import Sampler
@@ -50,10 +50,11 @@ _FAR = (0.9, 0.99)
 def calibrate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Find the probabilities of classes and write them; a call that all ranks make. Return the file.
 
-    The ensemble looks at many candidates, drawn by the campaign's priors. Of these are simulated as many that all
-    members take for the target as of those that some do, that some would if they were further apart, and of the rest,
-    those first where members disagree (`mechscreen.emulators.calibration`). What was looked at and simulated is kept
-    until the end, and continued after an interruption. A file that is there and whole is left as it is.
+    The ensemble looks at many candidates, drawn by the campaign's priors. Of these are simulated equal shares of strata
+    by what the members say of the target: all see it, and would if they were further apart, or would not; some do; some
+    would; and of the rest by how far they disagree (`mechscreen.emulators.calibration`). What was looked at and
+    simulated is kept until the end, and continued after an interruption. A file that is there and whole is left as it
+    is.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def calibrate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEV
             label="calibrate",
             index=rows,
             parameters=sampler.at(rows.astype(np.uint64)).physical,
-            seeds=np.concatenate([sample_seeds(campaign.seed, int(i), int(i) + 1, "calibration seeds") for i in rows]),
+            seeds=words_at(campaign.seed, "calibration seeds", rows.astype(np.uint64), 1)[:, 0],
         )
         simulate.run_sets(task, ranks, deadline)
         if ranks.is_root:
@@ -116,7 +117,13 @@ def _evidence(campaign: Campaign, ensemble: Ensemble, physical: NDArray[np.float
     from mechscreen.emulators.ensemble import combine_members
 
     said = ensemble.predict_members(campaign.space.normalise(physical))
-    disagreement = combine_members(said, "mean", ensemble.distance).disagreement
+    return evidence_of(campaign, said, combine_members(said, "mean", ensemble.distance).disagreement)
+
+
+def evidence_of(
+    campaign: Campaign, said: Sequence[Mapping[str, NDArray[np.float32]]], disagreement: NDArray[np.float32]
+) -> Evidence:
+    """Return what members say of the classes of a campaign's objective; arguments as for `evidence`."""
     return evidence(said, disagreement, campaign.objective, len(campaign.class_names), campaign.outputs)
 
 

@@ -68,6 +68,7 @@ def evaluate(campaign: Campaign) -> Path:
     distance = test.distance
     said = combine_members(members, ensemble.combine, distance)
     spread = spread_of([own["profiles"] for own in members])
+    compared = compare(distance.outputs, test.profiles, said.profiles, spread)
     error = distance(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
     labels = campaign.objective(test.profiles, test.log_peaks)
     predicted_labels = campaign.objective(said.profiles, said.log_peaks)
@@ -106,7 +107,7 @@ def evaluate(campaign: Campaign) -> Path:
         classes=_by_class(campaign, test, said, labels),
         bands=bands.measure(
             distance,
-            compare(distance.outputs, test.profiles, said.profiles, spread),
+            compared,
             labels,
             campaign.class_names,
             campaign.seed,
@@ -118,7 +119,7 @@ def evaluate(campaign: Campaign) -> Path:
     )
     networks = write_ensemble_record(campaign)
     if networks:
-        bands.find(distance, test, said, members, campaign.emulators.combine, networks).write(
+        bands.find(compared, test, said, members, campaign.emulators.combine, networks).write(
             campaign.paths.bands, provenance(campaign, "evaluation")
         )
     metrics.write(campaign.paths.metrics)

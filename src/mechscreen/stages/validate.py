@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign, Identity
-from mechscreen.emulators.calibration import evidence
 from mechscreen.emulators.conformal import spread_of
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
@@ -23,13 +22,14 @@ from mechscreen.objectives import Features
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
-from mechscreen.sampling import sample_seeds
+from mechscreen.sampling import words_at
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import SplitShard
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
 from mechscreen.stages import merge, simulate
+from mechscreen.stages.calibrate import evidence_of
 from mechscreen.stages.imported import is_own
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
@@ -207,17 +207,14 @@ def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]
             said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
             spread[part] = spread_of([own["profiles"] for own in said])
             if calibration is not None:
-                found = evidence(
-                    said, hits.disagreement[part], campaign.objective, len(campaign.class_names), campaign.outputs
-                )
+                found = evidence_of(campaign, said, hits.disagreement[part])
                 probability[part] = calibration.probabilities(found)[:, list(campaign.targets)].sum(axis=1)
     return {"emulated_spread": spread} | ({} if calibration is None else {"probability": probability})
 
 
 def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return a seed for each hit, from the number of its sample."""
-    seeds = [sample_seeds(campaign.seed, int(i), int(i) + 1, "validation seeds") for i in index]
-    return np.concatenate([np.empty(0, np.uint64), *seeds])
+    return words_at(campaign.seed, "validation seeds", index.astype(np.uint64), 1)[:, 0]
 
 
 def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
