@@ -29,7 +29,8 @@ NEAR = 1e-5
 def label(folder: Path, backend: str, count: int, out: Path) -> None:
     """Write what a backend says of the first sets of a campaign's screen: labels, hits, profiles and scores."""
     from mechscreen.stages.predict import load_campaign_ensemble
-    from mechscreen.stages.screen import BATCH, Search
+    from mechscreen.stages.screen import BATCH
+    from mechscreen.stages.search import Search
 
     found = {}
     for precision in ("float32", "bfloat16"):
@@ -106,7 +107,7 @@ def compare(results: Path, count: int) -> None:
 
 def _show(results: Path, differ: np.ndarray, folder: Path) -> None:
     """Print how far apart the two are in what they say of sets whose labels differ."""
-    from mechscreen.stages.screen import Search
+    from mechscreen.stages.search import Search
 
     rows = folder / "rows.npy"
     np.save(rows, Search(Campaign.open(results)).sampler.at(differ.astype(np.uint64)).physical)

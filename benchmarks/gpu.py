@@ -186,11 +186,12 @@ class Bench:
         """Time the program by the size of its batches, and the parts of one."""
         from mechscreen.stages import on_device
         from mechscreen.stages.predict import load_campaign_ensemble
-        from mechscreen.stages.screen import Search
+        from mechscreen.stages.search import Search
+        from mechscreen.tally import ALL_KEYS
 
         campaign = self.campaign(training=self._training())
         search, ensemble = Search(campaign), load_campaign_ensemble(campaign)
-        keys = np.full(len(campaign.screen_classes), on_device.ALL_KEYS)
+        keys = np.full(len(campaign.screen_classes), ALL_KEYS)
         rates, best = {}, (0.0, 0)
         for batch in (256, 512) if self.small else (4096, 8192, 16384, 32768, 65536):
             program = on_device.make_program(search, ensemble, batch=batch)
@@ -210,7 +211,7 @@ class Bench:
         self.note(f"large {campaign.screen.count}", seconds=taken, hits=len(self._hits(campaign)))
 
     def _hits(self, campaign: Campaign) -> np.ndarray[Any, Any]:
-        from mechscreen.stages.screen import Search
+        from mechscreen.stages.search import Search
 
         return Search(campaign).read_block(0)[1].index
 

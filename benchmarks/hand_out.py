@@ -30,6 +30,7 @@ SCREENED = Hits(
     np.zeros(1, np.float32),
     np.zeros((1, 1, 501), np.float32),
     np.zeros((1, 1), np.float32),
+    np.zeros(1),
 )
 """What a batch of a screen returned that found a hit; now a rank tells of many batches at once, and of most nothing."""
 

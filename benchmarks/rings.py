@@ -24,7 +24,8 @@ from mechscreen.objectives import Rings
 from mechscreen.reports.results import Results
 from mechscreen.stages.merge import map_split
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.screen import BATCH, Search
+from mechscreen.stages.screen import BATCH
+from mechscreen.stages.search import Search
 
 DISTANCE, PROMINENCE = 50, 0.1
 """Those of the paper."""

@@ -26,7 +26,8 @@ import yaml
 
 from mechscreen.campaign import Campaign
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.screen import BATCH, Search
+from mechscreen.stages.screen import BATCH
+from mechscreen.stages.search import Search
 
 RANK = """
 import os, resource, runpy

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mechscreen.tally import DISAGREEMENT_BINS, Counts, Hits, Kept, plane_pairs, random_keys
+from mechscreen import odds
+from mechscreen.tally import ALL_KEYS, DISAGREEMENT_BINS, Counts, Drawn, Hits, Kept, plane_pairs, random_keys
 
 LIMIT = 0.1
 
@@ -63,6 +64,39 @@ def test_counts_that_were_tampered_with_do_not_add_up(samples, name):
     assert not counts.are_consistent()
 
 
+def test_probabilities_are_counted_by_class_and_level_and_add_up(samples):
+    unit, labels, disagreement = samples
+    counts = Counts.zeros(3, 4, 10, probable=True)
+    counts.add(unit, labels, disagreement, LIMIT)
+    assert not counts.are_consistent()
+    rng = np.random.default_rng(6)
+    likeliest, levels = rng.choice([1, 2], len(unit)), rng.integers(0, odds.LEVELS, len(unit))
+    for rows in np.array_split(np.arange(len(unit)), 3):
+        counts.add_probable(likeliest[rows], levels[rows])
+    expected, *_ = np.histogram2d(likeliest, levels, bins=[np.arange(4), np.arange(odds.LEVELS + 1)])
+    np.testing.assert_array_equal(counts.probable, expected)
+    assert counts.are_consistent()
+
+
+@pytest.mark.parametrize("most", [1, 30, 1000])
+def test_of_each_stratum_some_are_drawn_at_random_and_it_is_known_which_are_missing(most):
+    rng = np.random.default_rng(7)
+    levels = rng.integers(0, odds.LEVELS, 3000).astype(np.uint16)
+    everything = Drawn(rng.choice(10**6, 3000, replace=False), levels)
+    kept = Kept(most, Drawn.none())
+    for rows in np.array_split(rng.permutation(3000), 20):
+        kept.add(everything.take(rows))
+    found = kept.result()
+    assert (np.diff(found.index) > 0).all()
+    known, strata = found.known_keys(most), odds.STRATUM_OF[levels]
+    for stratum in range(odds.STRATA):
+        own = everything.index[strata == stratum]
+        there = found.index[odds.STRATUM_OF[found.levels] == stratum]
+        assert len(there) == min(most, len(own))
+        assert set(there) == set(own[random_keys(own) <= known[stratum]])
+        assert (known[stratum] == ALL_KEYS) == (len(own) < most)
+
+
 def test_planes_are_all_pairs_once():
     assert plane_pairs(3).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert len(plane_pairs(13)) == 78
@@ -94,6 +128,7 @@ def some_hits(rng, n):
         rng.integers(0, 40, n).astype(np.float32),
         rng.random((n, 1, 5), dtype=np.float32),
         rng.random((n, 1), dtype=np.float32),
+        rng.random(n),
     )
 
 

@@ -6,16 +6,21 @@ the same result with any number of ranks and after any interruption; and its siz
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.odds import LEVELS, STRATA, STRATUM_OF
 from mechscreen.sampling import split_mix
 
 DISAGREEMENT_BINS = 200
 """Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ; more is in the last."""
+
+
+ALL_KEYS = np.uint64(2**64 - 1)
+"""No key of `random_keys` is larger."""
 
 
 def plane_pairs(dimensions: int) -> NDArray[np.int64]:
@@ -50,6 +55,9 @@ class Counts:
         (classes, DISAGREEMENT_BINS), histogram of disagreement of each class, where it is known.
     audit
         (2,), samples that only an audit showed to the whole ensemble, and hits among them.
+    probable
+        (classes, `mechscreen.odds.LEVELS`), how probable the target is of which each is the likeliest class; without
+        columns where probabilities are not asked for.
     """
 
     classes: NDArray[np.int64]
@@ -57,16 +65,18 @@ class Counts:
     planes: NDArray[np.int64]
     disagreement_levels: NDArray[np.int64]
     audit: NDArray[np.int64]
+    probable: NDArray[np.int64]
 
     @classmethod
-    def zeros(cls, classes: int, dimensions: int, bins: int) -> Self:
-        """Return the counts of no sample."""
+    def zeros(cls, classes: int, dimensions: int, bins: int, *, probable: bool = False) -> Self:
+        """Return the counts of no sample; `probable` says whether probabilities are asked for."""
         return cls(
             np.zeros(classes, np.int64),
             np.zeros(classes, np.int64),
             np.zeros((classes, len(plane_pairs(dimensions)), bins, bins), np.int64),
             np.zeros((classes, DISAGREEMENT_BINS), np.int64),
             np.zeros(2, np.int64),
+            np.zeros((classes, LEVELS if probable else 0), np.int64),
         )
 
     def add(
@@ -98,6 +108,11 @@ class Counts:
         levels = self.disagreement_levels
         levels[:] += np.bincount(cell, minlength=levels.size).reshape(levels.shape)
 
+    def add_probable(self, labels: NDArray[np.int64], levels: NDArray[np.int64]) -> None:
+        """Count n more probabilities: the likeliest class of the target, and their level, (n,) both."""
+        cells = np.bincount(labels * LEVELS + levels, minlength=self.probable.size)
+        self.probable[:] += cells.reshape(self.probable.shape)
+
     def merge(self, other: Counts) -> None:
         """Add the counts of other samples."""
         for name, array in self.arrays().items():
@@ -110,6 +125,7 @@ class Counts:
             bool(np.all((self.trusted >= 0) & (self.trusted <= known) & (known <= self.classes)))
             and bool(0 <= self.audit[1] <= self.audit[0] <= known.sum())
             and bool(np.all(self.planes.sum(axis=(2, 3)) == self.classes[:, None]))
+            and (not self.probable.size or bool(self.probable.sum() == known.sum() and np.all(self.probable >= 0)))
         )
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
@@ -128,9 +144,11 @@ class Hits:
     parameters
         (n, d), physical values.
     labels, disagreement
-        (n,), class and disagreement of the ensemble.
+        (n,), class and disagreement of the ensemble; of hits by probability, the likeliest class of the target.
     profiles, log_peaks
         (n, *shape) and (n, outputs), as the ensemble predicts them.
+    probability
+        (n,), of the target; NaN where it is not asked for.
     """
 
     index: NDArray[np.int64]
@@ -139,6 +157,7 @@ class Hits:
     disagreement: NDArray[np.float32]
     profiles: NDArray[np.float32]
     log_peaks: NDArray[np.float32]
+    probability: NDArray[np.float64]
 
     @classmethod
     def none(cls, parameters: int, outputs: int, shape: tuple[int, ...]) -> Self:
@@ -150,6 +169,7 @@ class Hits:
             np.empty(0, np.float32),
             np.empty((0, *shape), np.float32),
             np.empty((0, outputs), np.float32),
+            np.empty(0),
         )
 
     def __len__(self) -> int:
@@ -173,6 +193,55 @@ class Hits:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples of all probabilities, one per row: of each stratum some, drawn at random.
+
+    Attributes
+    ----------
+    index
+        (n,), number of the sample.
+    levels
+        (n,), of its probability (`mechscreen.odds`).
+    """
+
+    index: NDArray[np.int64]
+    levels: NDArray[np.uint16]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no rows."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.uint16))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def join(self, others: list[Drawn]) -> Drawn:
+        """Return these rows and those of `others`."""
+        return Drawn(*(np.concatenate([getattr(some, f.name) for some in (self, *others)]) for f in fields(self)))
+
+    def take(self, rows: NDArray[Any]) -> Drawn:
+        """Return some of the rows."""
+        return Drawn(self.index[rows], self.levels[rows])
+
+    def draw(self, most: int) -> Drawn:
+        """Return up to `most` rows of each stratum, drawn at random (`random_keys`), in the order of the index."""
+        by_key = np.argsort(random_keys(self.index))
+        strata = STRATUM_OF[self.levels[by_key]]
+        chosen = np.concatenate([by_key[strata == stratum][:most] for stratum in range(STRATA)])
+        return self.take(chosen[np.argsort(self.index[chosen])])
+
+    def known_keys(self, most: int) -> NDArray[np.uint64]:
+        """Return up to which key no sample of a stratum is missing, (STRATA,), where `most` of each were kept."""
+        keys, strata = random_keys(self.index), STRATUM_OF[self.levels]
+        found = np.full(STRATA, ALL_KEYS)
+        for stratum in range(STRATA):
+            own = keys[strata == stratum]
+            if len(own) >= most:
+                found[stratum] = own.max()
+        return found
 
 
 @dataclass(frozen=True)
@@ -213,6 +282,31 @@ class Failures:
         return Failures(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
+Batch = tuple[int, int]
+"""First sample of a batch, and the one after its last."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a look at some samples, whose counts were added elsewhere.
+
+    Attributes
+    ----------
+    hits, failures, drawn
+        What is kept of them.
+    batches
+        That were looked at.
+    seconds
+        That samples which are done together took; 0 where that is not of interest.
+    """
+
+    hits: Hits
+    failures: Failures
+    batches: list[Batch]
+    seconds: float = 0.0
+    drawn: Drawn = field(default_factory=Drawn.none)
+
+
 class _Rows(Protocol):
     """Rows of which some can be drawn by their index."""
 
@@ -227,7 +321,10 @@ _Kind = TypeVar("_Kind", bound=_Rows)
 
 
 class Kept(Generic[_Kind]):
-    """Keeps up to so many rows (hits: of each class) of all that are added, drawn at random; few more at any time."""
+    """Keeps up to so many rows of all that are added, drawn at random; few more at any time.
+
+    Of hits so many of each class, of what is drawn of each stratum.
+    """
 
     def __init__(self, most: int, rows: _Kind) -> None:
         self._most = most

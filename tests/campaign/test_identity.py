@@ -76,6 +76,7 @@ def test_kept_table_of_keys_is_the_one_the_code_generates():
         ("screen.objective.options", {"distance": 40}, ["evaluation", "screen", "validation"]),
         ("screen.objective.target", ["2"], ["screen", "validation"]),
         ("screen.disagreement_limit", 0.3, ["evaluation", "screen", "validation"]),
+        ("calibration.count", 500, ["screen", "validation"]),
         ("screen.features", ["maximum(mCherry)"], ["evaluation"]),
         ("screen.features", [], ["evaluation"]),
         ("learning.sizes", [10], []),
@@ -87,6 +88,18 @@ def test_kept_table_of_keys_is_the_one_the_code_generates():
 def test_a_change_remakes_what_depends_on_it_and_nothing_else(path, value, remade):
     before, after = (fingerprints(Campaign.from_dict(values)) for values in (VALID, changed(path, value)))
     assert [stage for stage in STAGES if before[stage] != after[stage]] == remade
+
+
+def test_another_confidence_gathers_the_blocks_again_and_looks_at_nothing():
+    values = changed("calibration.count", 500)
+    before, after = (
+        Campaign.from_dict({**values, "screen": {**values["screen"], "confidence": confidence}})
+        for confidence in (0.95, 0.8)
+    )
+    for stage in ("calibration", "screen"):
+        assert before.fingerprint(stage) == after.fingerprint(stage)
+    for stage in ("hits", "validation"):
+        assert before.fingerprint(stage) != after.fingerprint(stage)
 
 
 def test_values_names_and_order_of_conditions_count_since_outputs_stand_in_it():

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from mechscreen import odds
 from mechscreen.emulators.backends.device import Members
+from mechscreen.emulators.calibration import Calibration, evidence
 from mechscreen.emulators.ensemble import combine_members
 from mechscreen.errors import ModelError
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.objectives import Labelling, get_objective
+from mechscreen.objectives.base import UNDECIDED
 from mechscreen.sampling import unit_at
 from mechscreen.spaces import Parameter, ParameterSpace, Sampler
 from mechscreen.tally import Counts, random_keys
@@ -46,7 +49,7 @@ def rings():
     return Labelling(get_objective("rings", distance=6, prominence=0.05), DISTANCE.outputs)
 
 
-def program(label=None, *, space=SPACE, mode="full", room=0, by_host=False, target=(2,)):
+def program(label=None, *, space=SPACE, mode="full", room=0, by_host=False, target=(2,), calibration=None):
     label = label or rings()
     question = Question(
         classes=6,
@@ -58,6 +61,7 @@ def program(label=None, *, space=SPACE, mode="full", room=0, by_host=False, targ
         distance=DISTANCE,
         candidates=(2, 3) if mode == "cascade" else (),
         audit=(1, "audit", 0.05),
+        calibration=calibration,
     )
     sampler = Sampler(space, "uniform", 1, "screen")
     return Program(
@@ -109,7 +113,7 @@ def look(program, start, stop, keys=ALL):
 def test_all_samples_are_counted_and_hits_returned(truth, start):
     _, said, labels, _ = truth
     part = slice(start, STOP)
-    counts, (index, label, disagreement, _, profiles, _), calls = look(program(), start, STOP)
+    counts, (index, label, disagreement, _, profiles, _, _), calls = look(program(), start, STOP)
     assert_equal(counts, counts_of(truth, part, labels[part], said.disagreement[part]))
     hits = start + np.flatnonzero((labels[part] == 2) & (said.disagreement[part] <= LIMIT))
     assert 100 < len(hits) < (labels == 2).sum(), "the limit must part the hits for this test to mean anything"
@@ -126,6 +130,70 @@ def test_the_program_breaks_off_where_hits_need_more_room_and_goes_on(truth):
     assert_equal(counts, counts_of(truth, slice(0, STOP), labels, said.disagreement))
     np.testing.assert_array_equal(index, np.flatnonzero(said.disagreement <= LIMIT))
     assert calls > 4
+
+
+def undecided_at(label, height):
+    """Return a labelling that leaves profiles to NumPy whose first value is above a height."""
+
+    def labelled(profiles, log_peaks):
+        return jax.numpy.where(profiles[:, 0, 0] > height, UNDECIDED, label(profiles, log_peaks))
+
+    return labelled
+
+
+@pytest.fixture(scope="module")
+def judged(truth):
+    """A calibration, and by it the probability of the target of all sets, and the likeliest class of it."""
+    coefficients = np.zeros((6, 8))
+    # Of votes, their certainty where members are near to one another, and votes of stretched members.
+    coefficients[:, [1, 3, 5]] = 4.0, -1.0, 1.5
+    odds_of_bins = np.array([[-9.0, 0.0, 5.0, np.nan]] * 6)
+    calibration = Calibration(coefficients, odds_of_bins, odds_of_bins + np.array([-0.5, 0.3, 1.0, 0.0]))
+    said = [{"profiles": profiles_of(np, t, SPACE.normalise(truth[0].physical).astype(np.float32))} for t in TILTS]
+    for own in said:
+        own["log_peaks"] = np.zeros((STOP, 1), np.float32)
+    evidence_of_all = evidence(said, truth[1].disagreement, rings(), 6, DISTANCE.outputs)
+    return calibration, *calibration.of((2, 3), evidence_of_all), [own["profiles"][:, 0, 0] for own in said]
+
+
+@pytest.mark.parametrize("room", [2**20, 100])
+@pytest.mark.parametrize("most", [2**64 - 1, 2**62])
+def test_probabilities_are_told_as_numpy_tells_them_and_samples_drawn_of_all_strata(judged, monkeypatch, room, most):
+    monkeypatch.setattr("mechscreen.device.program._ROOM_FOR_DRAWN", room)
+    calibration, probability, likeliest, first = judged
+    left_out = np.max(first, axis=0) > 0.9
+    assert 10 < left_out.sum() < 1000
+    one = program(undecided_at(rings(), 0.9), target=(2, 3), calibration=calibration)
+    keys = np.full(odds.STRATA, np.uint64(most))
+    counts, hits, undecided, drawn, levels, calls, at = Counts.zeros(6, 3, 8, probable=True), [], [], [], [], 0, 0
+    while at < STOP:
+        looked = one.look(at, STOP, ALL, keys)
+        counts.merge(looked.counts)
+        rows = looked.rows
+        hits.append([rows.index[rows.label >= 0], rows.label[rows.label >= 0], rows.probability[rows.label >= 0]])
+        undecided.append(rows.index[rows.label < 0])
+        drawn.append(looked.drawn)
+        levels.append(looked.levels)
+        at, calls = looked.stop, calls + 1
+    # What a member's profile leaves to NumPy is left as a whole; stretched ones may be beyond the height alone.
+    asked = np.concatenate(undecided).astype(int)
+    assert set(np.flatnonzero(left_out)) <= set(asked)
+    known = np.setdiff1d(np.arange(STOP), asked)
+    expected = odds.levels_of(probability)
+    likely = known[expected[known] >= odds.LIKELY]
+    assert 100 < len(likely) < len(known)
+    index, label, found = (np.concatenate(column) for column in zip(*hits, strict=True))
+    np.testing.assert_array_equal(index, likely)
+    np.testing.assert_array_equal(label, likeliest[likely])
+    np.testing.assert_allclose(found, probability[likely], atol=1e-5)
+    few = known[random_keys(known) <= keys[0]]
+    np.testing.assert_array_equal(np.concatenate(drawn), few)
+    np.testing.assert_array_equal(np.concatenate(levels), expected[few])
+    total = Counts.zeros(6, 3, 8, probable=True)
+    total.add_probable(likeliest[known], expected[known])
+    np.testing.assert_array_equal(counts.probable, total.probable)
+    assert counts.classes.sum() == len(known)
+    assert (calls > 5) == (room == 100 and most > 2**62), calls
 
 
 def test_hits_whose_keys_are_too_large_are_counted_and_stay_where_they_are(truth):

@@ -20,7 +20,7 @@ from mechscreen.runs import migrate as command
 from mechscreen.schemas.simulations import PartialSimulationFile
 from mechscreen.stages.merge import SPLITS, load_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
-from mechscreen.stages.screen import Search
+from mechscreen.stages.search import Search
 from mechscreen.stages.simulate import read_shard, selected_parameters, simulate
 
 RESULTS = Path("results/small")

@@ -26,6 +26,7 @@ from mechscreen.stages import direct, simulate
 from mechscreen.stages import screen as stage
 from mechscreen.stages.report import draw, report
 from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.stages.search import Search
 from mechscreen.stages.validate import validate
 from mechscreen.tally import random_keys
 
@@ -207,17 +208,17 @@ def test_many_samples_in_one_call_fail_alone(noisy, monkeypatch, straightforward
         return attempt(task, simulator, rows, sensitivity)
 
     monkeypatch.setattr(simulate, "_attempt", noted)
-    search = stage.Search(campaign)
+    search = Search(campaign)
     with direct.looking(search, 0, False, StopAfter(0)) as model:
-        hits, failures, done, _ = model.look_at(0, 2000, search.no_counts())
+        seen = model.look_at(0, 2000, search.no_counts())
     raising = np.flatnonzero(physical[:, 0] < 0.01)
     pieces = len(np.unique(raising // 64))
     assert 1 <= pieces < 32
-    assert done == [(0, 2000)]
+    assert seen.batches == [(0, 2000)]
     assert sizes.count(2000) == 1
     assert sizes.count(1) <= 64 * pieces
-    assert set(raising) <= set(failures.index)
-    assert not set(hits.index) & set(failures.index)
+    assert set(raising) <= set(seen.failures.index)
+    assert not set(seen.hits.index) & set(seen.failures.index)
 
 
 def test_a_mistake_of_the_code_ends_the_screen(noisy):

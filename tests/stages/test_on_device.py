@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
+from mechscreen import odds
+from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.screen import ScreenBlock
+from mechscreen.stages.calibrate import calibrate
+from mechscreen.stages.provenance import provenance
 
 pytest.importorskip("jax")
 
@@ -44,6 +48,10 @@ def screens(trained, tmp_path, on_jax):
             campaign = trained(emulators={"backend": backend}, **sections)
             campaign = campaign.model_copy(update={"results": str(tmp_path / backend)})
             shutil.copytree(tmp_path / "results", tmp_path / backend)
+            if campaign.asks_probabilities:
+                # The same for both.
+                found = CalibrationFile.read(calibrate(trained(**sections)))
+                found.write(campaign.paths.calibrated, provenance(campaign, "calibration"))
             path = tmp_path / f"{backend}.yaml"
             path.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
             files.append(str(path))
@@ -80,6 +88,21 @@ def test_a_cascade_with_a_function_that_takes_numpy_alone_is_the_same_and_says_w
     assert block.audit[0] > 20
     assert_same(block, expected)
     assert "screen: classes are told by the processor, since the objective takes NumPy's arrays alone" in told
+
+
+@pytest.mark.parametrize("objective", ["built-in", "by NumPy"])
+def test_hits_by_probability_are_the_same(screens, bumps_file, objective):
+    own = {"objective": {"name": f"{bumps_file}:thirds", **THIRDS}} if objective == "by NumPy" else {}
+    block, expected, told = screens(
+        calibration={"count": 600, "candidates": 10_000}, screen={"hits_per_block": 150, **own}
+    )
+    assert_same(block, expected)
+    np.testing.assert_array_equal(block.probable, expected.probable)
+    np.testing.assert_array_equal(block.drawn_index, expected.drawn_index)
+    np.testing.assert_array_equal(block.drawn_levels, expected.drawn_levels)
+    np.testing.assert_allclose(block.hits.probability, expected.hits.probability, atol=1e-4)
+    assert len(block.hits.index) == 150 < block.probable[:, odds.LIKELY :].sum()
+    assert ("by the processor" in told) == (objective == "by NumPy")
 
 
 def test_a_function_of_the_array_api_runs_on_the_device(screens):

@@ -55,6 +55,9 @@ NOT_SIMULATED = "simulation failed"
 _Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 
 
+DEFAULT_CONFIDENCE = 0.95
+
+
 class Campaign(Configuration):
     """One study: a model, its simulations, an ensemble, a screen and its validation.
 
@@ -159,6 +162,20 @@ class Campaign(Configuration):
         for key, value in given.items():
             if self.by_model and value:
                 raise ValueError(f"{key} is about emulators, and screen.by: model has none; leave one of the two out")
+        return self
+
+    @model_validator(mode="after")
+    def _probabilities_are_calibrated(self) -> Campaign:
+        if self.screen.confidence is not None and not self.calibration.count:
+            raise ValueError(
+                "screen.confidence needs probabilities; set calibration.count (some thousand simulations), or leave it "
+                "out"
+            )
+        if self.screen.mode == "cascade" and self.calibration.count:
+            raise ValueError(
+                "screen.mode: cascade looks at most sets with one member, and probabilities (calibration.count) follow "
+                "from all; take mode: full, or leave the calibration out"
+            )
         return self
 
     @field_validator("results")
@@ -363,6 +380,16 @@ class Campaign(Configuration):
     def screens_all(self) -> bool:
         """Whether the screen goes through all of the space that is simulated, and not a part of it."""
         return self.screen.vary is None and not self.screen.parameters
+
+    @property
+    def asks_probabilities(self) -> bool:
+        """Whether hits are kept by how probable they are."""
+        return self.calibration.count > 0
+
+    @property
+    def confidence(self) -> float:
+        """Mean probability of hits, where they are kept by it."""
+        return DEFAULT_CONFIDENCE if self.screen.confidence is None else self.screen.confidence
 
     @property
     def screen_classes(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ Stage = Literal[
     "evaluation",
     "calibration",
     "screen",
+    "hits",
     "validation",
     "report",
 ]
@@ -37,15 +38,17 @@ PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
     "learning": ("emulators",),
     "evaluation": ("ensemble",),
     "calibration": ("ensemble",),
-    "screen": ("ensemble",),
-    "validation": ("screen", "calibration"),
+    "screen": ("calibration",),
+    # What of the screen's blocks is gathered.
+    "hits": ("screen",),
+    "validation": ("hits",),
     "report": ("evaluation", "validation"),
 }
 
 BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {
     **PARENTS,
     "screen": ("model",),
-    "validation": ("screen",),
+    "validation": ("hits",),
     "report": ("validation",),
 }
 """The same where the screen simulates each parameter set itself (``screen.by: model``)."""

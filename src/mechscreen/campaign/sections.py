@@ -409,6 +409,14 @@ class ScreenSection(Section):
     disagreement_limit: Annotated[float, remakes("evaluation", "screen")] = Field(
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
     )
+    confidence: Annotated[float | None, remakes("hits")] = Field(
+        None,
+        gt=0.05,
+        lt=1,
+        description="Hits are the most probable sets, as many as are of the target with this probability in the mean, "
+        "whatever the members' disagreement; null: 0.95 where probabilities are asked for (`calibration.count`), else "
+        "by class and `disagreement_limit`.",
+    )
     hits_per_block: int = Field(
         10_000,
         ge=1,

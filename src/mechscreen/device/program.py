@@ -18,19 +18,25 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
+from mechscreen import odds
 from mechscreen.device.combination import combine
 from mechscreen.device.draws import Source
 from mechscreen.device.labels import Labels
 from mechscreen.device.planes import Planes, marks, product
 from mechscreen.emulators.backends.device import Members
+from mechscreen.emulators.calibration import Calibration, evidence
 from mechscreen.emulators.settings import Combine
 from mechscreen.models.distances import Distance
 from mechscreen.objectives.base import UNDECIDED
 from mechscreen.sampling import split_mix, unit_of, words_at
-from mechscreen.tally import DISAGREEMENT_BINS, Counts
+from mechscreen.tally import ALL_KEYS, DISAGREEMENT_BINS, Counts
 
 _AT_ONCE = 256
 """Rows that are put aside at once."""
+_ROOM_FOR_DRAWN = 2**20
+"""Samples of all strata of probability that may be drawn in one call, beside those of a batch."""
+_ALL = 1 - 1e-6
+"""Of the members' votes, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,9 @@ class Question:
         Of a cascade: labels of the first member at which the ensemble looks; none where it looks at all.
     audit
         Of a cascade: seed, stream and share of the samples at which the ensemble looks nevertheless.
+    calibration
+        How probable the target is, where hits are kept by that: those that may be hits are put aside then, and so many
+        of all strata of probability as there are keys for.
     """
 
     classes: int
@@ -66,10 +75,14 @@ class Question:
     distance: Distance
     candidates: Sequence[int] = ()
     audit: tuple[int, str, float] = (0, "", 0.0)
+    calibration: Calibration | None = None
 
 
 class Rows(NamedTuple):
-    """Samples that were put aside, (n,) each: hits, and those whose class NumPy is to say."""
+    """Samples that were put aside, (n,) each: hits, and those whose class NumPy is to say.
+
+    The label is that of the ensemble; of hits by probability, the likeliest class of the target.
+    """
 
     index: Any
     label: Any
@@ -77,6 +90,15 @@ class Rows(NamedTuple):
     audited: Any
     profiles: Any
     log_peaks: Any
+    probability: Any
+
+
+class _Few(NamedTuple):
+    """Numbers of samples that were drawn, their levels of probability, and how many they are."""
+
+    index: Any
+    levels: Any
+    number: Any
 
 
 class _Sums(NamedTuple):
@@ -87,6 +109,7 @@ class _Sums(NamedTuple):
     planes: tuple[Any, ...]
     levels: Any
     audit: Any
+    probable: Any
 
 
 class _Aside(NamedTuple):
@@ -109,6 +132,8 @@ class Looked(NamedTuple):
         Of a cascade's first look: samples that the ensemble has to look at, (n,), and whether an audit alone says so.
     stop
         The samples before this one were looked at.
+    drawn, levels
+        Samples that were drawn of all strata of probability, (n,), and the levels of these.
     """
 
     counts: Counts
@@ -116,6 +141,8 @@ class Looked(NamedTuple):
     candidates: NDArray[np.uint64]
     audited: NDArray[np.bool_]
     stop: int
+    drawn: NDArray[np.uint64]
+    levels: NDArray[np.uint16]
 
 
 class Program:
@@ -153,21 +180,26 @@ class Program:
         self._first = jax.jit(self._look_first)
         self._some = jax.jit(self._look_at_list)
 
-    def look(self, start: int, stop: int, most_keys: NDArray[np.uint64]) -> Looked:
+    def look(
+        self, start: int, stop: int, most_keys: NDArray[np.uint64], most_drawn_keys: NDArray[np.uint64] | None = None
+    ) -> Looked:
         """Look at samples from `start` on, `stop` excluded: at all with the ensemble, or, of a cascade, with a member.
 
         Parameters
         ----------
         most_keys
             (classes,), keys (`mechscreen.tally.random_keys`) above which hits of a class need not be returned.
+        most_drawn_keys
+            (strata,), keys above which samples of a stratum of probability need not be drawn; none: all are.
         """
         stop = self._source.last(start, stop)
         members, call = self._members, self._all
         if self._first_member is not None:
             members, call = self._first_member, self._first
+        keys = most_keys, _any_key() if most_drawn_keys is None else most_drawn_keys
         with jax.enable_x64(True):
             tables = self._source.tables(start)
-            found = call(members.weights, tables, np.uint64(start), np.uint64(stop), most_keys)
+            found = call(members.weights, tables, np.uint64(start), np.uint64(stop), keys)
             return self._looked(*found)
 
     def look_at(self, index: NDArray[np.uint64], audited: NDArray[np.bool_], most_keys: NDArray[np.uint64]) -> Looked:
@@ -178,10 +210,13 @@ class Program:
             array[: len(index)] = values
         with jax.enable_x64(True):
             tables = self._source.tables(int(index[0])) if len(index) else self._source.tables(0)
-            found = self._some(self._members.weights, tables, *filled, np.uint64(len(index)), most_keys)
+            keys = most_keys, _any_key()
+            found = self._some(self._members.weights, tables, *filled, np.uint64(len(index)), keys)
             return self._looked(*found)
 
-    def _looked(self, sums: _Sums, aside: _Aside, candidates: Any, audited: Any, number: Any, stop: Any) -> Looked:
+    def _looked(
+        self, sums: _Sums, aside: _Aside, few: _Few, candidates: Any, audited: Any, number: Any, stop: Any
+    ) -> Looked:
         self._labels.check()
         counts = Counts(
             np.asarray(sums.classes),
@@ -189,37 +224,46 @@ class Program:
             self._planes.gathered(sums.planes),
             np.asarray(sums.levels),
             np.asarray(sums.audit),
+            np.asarray(sums.probable),
         )
         rows = Rows(*(np.asarray(column[: int(aside.number)]) for column in aside.rows))
-        named = slice(0, int(number))
-        return Looked(counts, rows, np.asarray(candidates[named]), np.asarray(audited[named]), int(stop))
+        named, drawn = slice(0, int(number)), slice(0, int(few.number))
+        return Looked(
+            counts,
+            rows,
+            np.asarray(candidates[named]),
+            np.asarray(audited[named]),
+            int(stop),
+            np.asarray(few.index[drawn]),
+            np.asarray(few.levels[drawn]),
+        )
 
     # What follows is traced.
 
     def _look_at_range(self, weights: Any, tables: Any, start: Any, stop: Any, most_keys: Any) -> tuple[Any, ...]:
         steps = _up(stop - start, self.batch_size)
 
-        def look(step: Any, state: tuple[_Sums, _Aside]) -> tuple[_Sums, _Aside]:
+        def look(step: Any, state: _State) -> _State:
             index = self._numbers(start, step)
             nobody = jnp.zeros(self.batch_size, bool)
             return self._ensemble_looks(weights, tables, index, index < stop, nobody, most_keys, *state)
 
-        step, (sums, aside) = self._repeat(look, steps, lambda state: state[1].number, (self._none(), self._aside()))
-        return sums, aside, *_nobody(), jnp.minimum(stop, start + step * np.uint64(self.batch_size))
+        step, state = self._repeat(look, steps, self._fullest, self._begin())
+        return *state, *_nobody(), jnp.minimum(stop, start + step * np.uint64(self.batch_size))
 
     def _look_at_list(
         self, weights: Any, tables: Any, numbers: Any, audited: Any, length: Any, most_keys: Any
     ) -> tuple[Any, ...]:
         steps = _up(length, self.batch_size)
 
-        def look(step: Any, state: tuple[_Sums, _Aside]) -> tuple[_Sums, _Aside]:
+        def look(step: Any, state: _State) -> _State:
             place = self._numbers(jnp.uint64(0), step)
             here = (lax.dynamic_slice_in_dim(list_, place[0], self.batch_size) for list_ in (numbers, audited))
             index, by_audit = here
             return self._ensemble_looks(weights, tables, index, place < length, by_audit, most_keys, *state)
 
-        step, (sums, aside) = self._repeat(look, steps, lambda state: state[1].number, (self._none(), self._aside()))
-        return sums, aside, *_nobody(), jnp.minimum(length, step * np.uint64(self.batch_size))
+        step, state = self._repeat(look, steps, self._fullest, self._begin())
+        return *state, *_nobody(), jnp.minimum(length, step * np.uint64(self.batch_size))
 
     def _look_first(self, weights: Any, tables: Any, start: Any, stop: Any, most_keys: Any) -> tuple[Any, ...]:
         question, member = self._question, self._first_member
@@ -241,7 +285,8 @@ class Program:
             looked = candidate | audited
             sums = self._add(sums, jnp.where(valid & ~looked, labels, UNDECIDED), drawn.position, None)
             disagreement = jnp.full(self.batch_size, jnp.nan, jnp.float32)
-            rows = Rows(index, labels, disagreement, audited, profiles[0], log_peaks[0])
+            unknown = jnp.full(self.batch_size, jnp.nan)
+            rows = Rows(index, labels, disagreement, audited, profiles[0], log_peaks[0], unknown)
             aside = _put(aside, rows, valid & (labels == UNDECIDED))
             place = jnp.where(valid & looked, jnp.cumsum(valid & looked) - 1 + number, room)
             named = named.at[place].set(index, mode="drop")
@@ -256,7 +301,20 @@ class Program:
 
         step, state = self._repeat(look, _up(stop - start, self.batch_size), fullest, begin)
         sums, aside, named, by_audit, number = state
-        return sums, aside, named, by_audit, number, jnp.minimum(stop, start + step * np.uint64(self.batch_size))
+        return (
+            sums,
+            aside,
+            self._few(),
+            named,
+            by_audit,
+            number,
+            jnp.minimum(stop, start + step * np.uint64(self.batch_size)),
+        )
+
+    def _fullest(self, state: _State) -> Any:
+        """Return how full the fullest of what is put aside is, as if it had the room of the rows."""
+        _, aside, few = state
+        return jnp.maximum(aside.number, few.number - (len(few.index) - self._room))
 
     def _numbers(self, start: Any, step: Any) -> Any:
         return start + step * np.uint64(self.batch_size) + jnp.arange(self.batch_size, dtype=jnp.uint64)
@@ -287,23 +345,52 @@ class Program:
         most_keys: Any,
         sums: _Sums,
         aside: _Aside,
-    ) -> tuple[_Sums, _Aside]:
+        few: _Few,
+    ) -> _State:
         question = self._question
         drawn = self._source(index, tables)
-        profiles, log_peaks, disagreement = combine(
-            *self._members.call(weights, drawn.normalised), question.distance, question.combine
-        )
+        of_members = self._members.call(weights, drawn.normalised)
+        profiles, log_peaks, disagreement = combine(*of_members, question.distance, question.combine)
         finite = jnp.isfinite(disagreement) & jnp.isfinite(log_peaks).all(axis=1)
         labels = self._labels(profiles, log_peaks)
-        labels = jnp.where(valid & finite & ~drawn.unknown, labels, UNDECIDED)
-        sums = self._add(sums, labels, drawn.position, disagreement)
-        hit = _among(labels, question.targets) & (disagreement <= question.limit)
+        known = valid & finite & ~drawn.unknown
+        least_keys, least_drawn_keys = most_keys
+        probability = jnp.full(self.batch_size, jnp.nan)
+        if question.calibration is None:
+            labels = jnp.where(known, labels, UNDECIDED)
+            sums = self._add(sums, labels, drawn.position, disagreement)
+            hit = _among(labels, question.targets) & (disagreement <= question.limit)
+        else:
+            said = [dict(zip(("profiles", "log_peaks"), own, strict=True)) for own in zip(*of_members, strict=True)]
+            found = evidence(said, disagreement, self._labels, question.classes, question.distance.outputs)
+            # NumPy has to label what one of the members says: all of it, then.
+            known &= (found.votes.sum(axis=1) > _ALL) & (found.stretched.sum(axis=1) > _ALL)
+            labels = jnp.where(known, labels, UNDECIDED)
+            sums = self._add(sums, labels, drawn.position, disagreement)
+            probability, likeliest = question.calibration.of(question.targets, found)
+            levels = odds.levels_of(probability)
+            likeliest = jnp.where(labels == UNDECIDED, UNDECIDED, likeliest).astype(jnp.int32)
+            of_level = product(marks(likeliest, question.classes), marks(levels.astype(jnp.int32), odds.LEVELS))
+            sums = sums._replace(probable=sums.probable + of_level)
+            hit = (labels != UNDECIDED) & (levels >= odds.LIKELY)
+            few = self._draw(few, index, levels, labels != UNDECIDED, least_drawn_keys)
+            labels = likeliest
         by_audit = audited & (labels != UNDECIDED)
         sums = sums._replace(audit=sums.audit + jnp.stack([by_audit.sum(), (by_audit & hit).sum()]))
         # Keys decide which hits are kept where there are too many; the others need not leave the card.
-        low = split_mix(jnp.uint64(0), index) <= most_keys[jnp.maximum(labels, 0)]
-        rows = Rows(index, labels, disagreement, audited, profiles, log_peaks)
-        return sums, _put(aside, rows, (hit & low) | (valid & (labels == UNDECIDED)))
+        low = split_mix(jnp.uint64(0), index) <= least_keys[jnp.maximum(labels, 0)]
+        rows = Rows(index, labels, disagreement, audited, profiles, log_peaks, probability)
+        return sums, _put(aside, rows, (hit & low) | (valid & (labels == UNDECIDED))), few
+
+    def _draw(self, few: _Few, index: Any, levels: Any, known: Any, most_keys: Any) -> _Few:
+        """Draw samples whose keys are low enough for their strata."""
+        wanted = known & (split_mix(jnp.uint64(0), index) <= most_keys[jnp.asarray(odds.STRATUM_OF)[levels]])
+        place = jnp.where(wanted, jnp.cumsum(wanted) - 1 + few.number, len(few.index))
+        return _Few(
+            few.index.at[place].set(index, mode="drop"),
+            few.levels.at[place].set(levels.astype(jnp.uint16), mode="drop"),
+            few.number + wanted.sum(),
+        )
 
     def _add(self, sums: _Sums, labels: Any, position: Any, disagreement: Any | None) -> _Sums:
         """Count a batch but for what is `UNDECIDED`; `disagreement` is None where it is not known."""
@@ -325,7 +412,15 @@ class Program:
     def _none(self) -> _Sums:
         nothing = jnp.zeros(self._question.classes, jnp.int64)
         levels = jnp.zeros((self._question.classes, DISAGREEMENT_BINS), jnp.int64)
-        return _Sums(nothing, nothing, self._planes.zeros(), levels, jnp.zeros(2, jnp.int64))
+        probable = jnp.zeros((self._question.classes, odds.LEVELS if self._question.calibration else 0), jnp.int64)
+        return _Sums(nothing, nothing, self._planes.zeros(), levels, jnp.zeros(2, jnp.int64), probable)
+
+    def _begin(self) -> _State:
+        return self._none(), self._aside(), self._few()
+
+    def _few(self) -> _Few:
+        room = self._room + (_ROOM_FOR_DRAWN if self._question.calibration else 0)
+        return _Few(jnp.zeros(room, jnp.uint64), jnp.zeros(room, jnp.uint16), jnp.int64(0))
 
     def _aside(self) -> _Aside:
         outputs, room = self._question.distance.outputs, self._room + _AT_ONCE
@@ -336,8 +431,18 @@ class Program:
             jnp.zeros(room, bool),
             jnp.zeros((room, *outputs.shape), jnp.float32),
             jnp.zeros((room, len(outputs)), jnp.float32),
+            jnp.zeros(room),
         )
         return _Aside(rows, jnp.int64(0))
+
+
+_State = tuple[_Sums, _Aside, _Few]
+"""What is carried from batch to batch."""
+
+
+def _any_key() -> NDArray[np.uint64]:
+    """Return keys, (strata,), that leave out no sample."""
+    return np.full(odds.STRATA, ALL_KEYS)
 
 
 def _put(aside: _Aside, rows: Rows, wanted: Any) -> _Aside:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, isotonic_regression, minimize
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, log_softmax, logit
 
+from mechscreen.arrays import namespace
 from mechscreen.models.outputs import Outputs
 
 FloatArray = NDArray[np.float64]
-Label = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.int64]]
+Label = Callable[[Any, Any], Any]
 """Profiles and log peaks → class of each sample, (n,)."""
 
 STRETCH = 3.0
@@ -29,6 +31,8 @@ _LEAST_DISAGREEMENT = 1e-4
 _RIDGE, _PSEUDO = 0.05, 0.5
 """Of the regression's coefficients, in units of their features' deviations, and samples of each class that are added at
 the mean of all: so a class of which the simulations hold no sample is improbable, and not impossible."""
+_FEATURES = 8
+"""Of a class, the constant included."""
 _BINS, _SAMPLES, _VARIANCE = 10, 50, 2.0
 """Bins in which probabilities are moved, at most; samples of each in the mean, and sum of their p (1 − p), at least."""
 _MOVE = 0.5
@@ -64,13 +68,9 @@ class Evidence:
 
 
 def evidence(
-    said: Sequence[Mapping[str, NDArray[np.float32]]],
-    disagreement: NDArray[np.float32],
-    label: Label,
-    classes: int,
-    outputs: Outputs,
+    said: Sequence[Mapping[str, Any]], disagreement: Any, label: Label, classes: int, outputs: Outputs
 ) -> Evidence:
-    """Return what members say of the classes.
+    """Return what members say of the classes; arrays of any library.
 
     Parameters
     ----------
@@ -79,17 +79,22 @@ def evidence(
     disagreement
         (n,), as `mechscreen.emulators.ensemble.combine_members` returns it.
     """
-    mean = {name: np.mean([own[name] for own in said], axis=0) for name in ("profiles", "log_peaks")}
-    votes, stretched = (np.zeros((len(disagreement), classes)) for _ in range(2))
-    rows = np.arange(len(disagreement))
+    xp = namespace(disagreement)
+    mean = {name: xp.mean(xp.stack([own[name] for own in said]), axis=0) for name in ("profiles", "log_peaks")}
+    # What is divided by its maximum does not change its sign.
+    least = np.concatenate(
+        [
+            np.full(size, 0.0 if output.scale == "peak" else -np.inf)
+            for output, size in zip(outputs, outputs.sizes, strict=True)
+        ],
+        dtype=np.float32,
+    ).reshape(said[0]["profiles"].shape[1:])
+    marks = np.arange(classes)
+    votes = stretched = xp.zeros((len(disagreement), classes))
     for own in said:
         far = {name: mean[name] + np.float32(STRETCH) * (own[name] - mean[name]) for name in mean}
-        for k, output in enumerate(outputs):
-            if output.scale == "peak":
-                values = outputs.flat(far["profiles"], k)
-                np.maximum(values, 0, out=values)
-        votes[rows, label(own["profiles"], own["log_peaks"])] += 1
-        stretched[rows, label(far["profiles"], far["log_peaks"])] += 1
+        votes = votes + (label(own["profiles"], own["log_peaks"])[:, None] == marks)
+        stretched = stretched + (label(xp.maximum(far["profiles"], least), far["log_peaks"])[:, None] == marks)
     return Evidence(votes / len(said), stretched / len(said), disagreement)
 
 
@@ -110,16 +115,33 @@ class Calibration:
     before: FloatArray
     after: FloatArray
 
-    def probabilities(self, found: Evidence) -> FloatArray:
-        """Return the probability of each class, (n, classes); they add up to one."""
-        odds = logit(np.clip(self._expected(found), _ENDS, 1 - _ENDS))
-        moved = [_moved(own, *bins) for own, *bins in zip(odds.T, self.before, self.after, strict=True)]
-        single = expit(np.stack(moved, axis=1))
+    @classmethod
+    def even(cls, classes: int) -> Self:
+        """Return one by which all classes are equally likely."""
+        unmoved = np.zeros((classes, 1))
+        return cls(np.zeros((classes, _FEATURES)), unmoved, unmoved)
+
+    def probabilities(self, found: Evidence) -> Any:
+        """Return the probability of each class, (n, classes), which add up to one; arrays of any library."""
+        xp = namespace(found.disagreement)
+        expected = xp.clip(self._expected(found), _ENDS, 1 - _ENDS)
+        odds = xp.log(expected) - xp.log1p(-expected)
+        moved = [_moved(odds[:, k], *bins) for k, bins in enumerate(zip(self.before, self.after, strict=True))]
+        single = 1 / (1 + xp.exp(-xp.stack(moved, axis=1)))
         return single / single.sum(axis=1, keepdims=True)
 
-    def _expected(self, found: Evidence) -> FloatArray:
+    def of(self, targets: Sequence[int], found: Evidence) -> tuple[Any, Any]:
+        """Return how likely some classes are together, (n,), and which of them is likeliest, (n,)."""
+        xp = namespace(found.disagreement)
+        likely = self.probabilities(found)[:, np.array(targets)]
+        return likely.sum(axis=1), xp.asarray(targets)[xp.argmax(likely, axis=1)]
+
+    def _expected(self, found: Evidence) -> Any:
         """Return what the regression says, (n, classes)."""
-        return softmax(np.einsum("nkf,kf->nk", _features(found), self.coefficients), axis=1)
+        xp = namespace(found.disagreement)
+        said = xp.einsum("nkf,kf->nk", _features(found), self.coefficients)
+        shares = xp.exp(said - said.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
 
 
 def calibrate(found: Evidence, labels: NDArray[np.int64], weights: ArrayLike | None = None) -> Calibration:
@@ -142,12 +164,12 @@ def calibrate(found: Evidence, labels: NDArray[np.int64], weights: ArrayLike | N
     return Calibration(regression.coefficients, *(np.stack(ends) for ends in zip(*bins, strict=True)))
 
 
-def _features(found: Evidence) -> FloatArray:
+def _features(found: Evidence) -> Any:
     """Return what the regression is on, (n, classes, features + 1): a one first."""
-    v, u = found.votes, found.stretched
-    apart = np.log10(found.disagreement.astype(float) + _LEAST_DISAGREEMENT)[:, None] * np.ones_like(v)
+    xp, v, u = namespace(found.disagreement), found.votes, found.stretched
+    apart = xp.log10(xp.astype(found.disagreement, xp.float64) + _LEAST_DISAGREEMENT)[:, None] * xp.ones_like(v)
     # Members that agree are right the more often the nearer they are to one another, whether they say yes or no.
-    return np.stack([np.ones_like(v), v, v * v, (2 * v - 1) * apart, apart, u, u * u, u * apart], axis=2)
+    return xp.stack([xp.ones_like(v), v, v * v, (2 * v - 1) * apart, apart, u, u * u, u * apart], axis=2)
 
 
 def _regress(features: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
@@ -211,9 +233,8 @@ def _shift(odds: float, n: float, share: float) -> float:
     return float(brentq(slope, -most, most))
 
 
-def _moved(odds: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+def _moved(odds: Any, before: FloatArray, after: FloatArray) -> Any:
     """Return log-odds moved as bins are, (n,): by their differences, between them by parts, beyond them by the last."""
     known = ~np.isnan(before)
     shifts = after[known] - before[known]
-    moved: FloatArray = odds + np.interp(odds, before[known], shifts)
-    return moved
+    return odds + namespace(odds).interp(odds, before[known], shifts)

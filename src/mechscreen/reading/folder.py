@@ -185,7 +185,7 @@ class Results:
         """
         path = self.need("hits", "screen")
         campaign = self.campaign
-        with ScreenHits.open(path, campaign.identity("screen"), d=len(campaign.space)) as file:
+        with ScreenHits.open(path, campaign.identity("hits"), d=len(campaign.space)) as file:
             found: HitColumns = file.hits
             names = np.array(campaign.class_names)
             columns = {"class": names[found.labels[:]], "disagreement": found.disagreement[:]}
@@ -222,7 +222,7 @@ class Results:
             As for `simulations`.
         """
         path = self.need("planes", "screen")
-        summary = ScreenSummary.read(path, self.campaign.identity("screen"))
+        summary = ScreenSummary.read(path, self.campaign.identity("hits"))
         from mechscreen.reading import labelled
 
         return labelled.planes(self.campaign, summary)

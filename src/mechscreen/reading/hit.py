@@ -81,7 +81,7 @@ def find_hit(results: Results, number: int | None, sample: int | None) -> Hit:
             return _validated(campaign, table, int(rows[0]))
     elif number is not None:
         results.need("validated", "validation")
-    with ScreenHits.open(results.need("hits", "screen"), campaign.identity("screen"), d=len(campaign.space)) as file:
+    with ScreenHits.open(results.need("hits", "screen"), campaign.identity("hits"), d=len(campaign.space)) as file:
         columns: HitColumns = file.hits
         found = np.flatnonzero(columns.index[:] == sample)
         if not found.size:

@@ -199,7 +199,7 @@ class Results:
     @cached_property
     def screen(self) -> ScreenSummary:
         """Counts of the screen."""
-        return ScreenSummary.read(self.campaign.paths.screen_summary, self.campaign.identity("screen"))
+        return ScreenSummary.read(self.campaign.paths.screen_summary, self.campaign.identity("hits"))
 
     @cached_property
     def hits(self) -> ValidatedHits:
@@ -215,8 +215,8 @@ class Results:
     def sampled(self) -> SampledHits:
         """A random sample of the hits of the screen, each class as frequent as among all."""
         campaign = self.campaign
-        identity = campaign.identity("screen")
-        found = {label: int(self.screen.trusted[label]) for label in campaign.targets}
+        identity = campaign.identity("hits")
+        found = {label: int(self.screen.found[label]) for label in campaign.targets}
         with ScreenHits.open(
             campaign.paths.screen_hits, identity, d=len(campaign.space), shape=campaign.outputs.shape
         ) as file:

@@ -338,7 +338,7 @@ class _Jobs:
         return "" if self.done.get("measure_learning", True) else "measure_learning is not done, and reads them"
 
     def _blocks(self) -> str:
-        paths, identity = self.campaign.paths, self.campaign.identity("screen")
+        paths, identity = self.campaign.paths, self.campaign.identity("hits")
         for kind, path in ((ScreenSummary, paths.screen_summary), (ScreenHits, paths.screen_hits)):
             if self.thorough:
                 kind.verify(path, identity)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from mechscreen import odds
 from mechscreen.campaign import SPLITS, Campaign
 from mechscreen.isolation import CallFailed
 from mechscreen.models.outputs import Status
@@ -24,6 +25,9 @@ from mechscreen.spaces import Sampler
 from mechscreen.stages.direct import largest_call
 from mechscreen.stages.simulate import BLOCK_SECONDS, LARGEST_BLOCK, Simulator, simulating
 from mechscreen.stages.table import START_SECONDS, Speeds
+
+if TYPE_CHECKING:
+    from mechscreen.stages.search import Search
 
 MEASURED_SECONDS = 3.0
 """For how long each unit of work is measured."""
@@ -138,9 +142,9 @@ def looking_seconds(campaign: Campaign, trial: Trial) -> float | None:
     profiles, log_peaks = trial.outputs()
     if not len(profiles):
         return None
-    from mechscreen.stages.screen import Search
+    from mechscreen.stages.calibrate import evidence_of
 
-    search = Search(campaign)
+    search = _search(campaign)
     rows = np.resize(np.arange(len(profiles)), _LOOKED_AT)
     profiles, log_peaks = profiles[rows].astype(np.float32), log_peaks[rows]
     counts = search.no_counts()
@@ -150,9 +154,21 @@ def looking_seconds(campaign: Campaign, trial: Trial) -> float | None:
         labels = search.objective(profiles, log_peaks)
         agreed = np.zeros(_LOOKED_AT, np.float32)
         counts.add(position[:, search.varied], labels, agreed, campaign.screen.disagreement_limit)
+        if search.calibration is not None:
+            said = [{"profiles": profiles, "log_peaks": log_peaks}] * campaign.emulators.members
+            likely, likeliest = search.calibration.of(search.targets, evidence_of(campaign, said, agreed))
+            counts.add_probable(likeliest, odds.levels_of(likely))
 
     look()  # compiles
     return _repeat(look, time.process_time) / _LOOKED_AT
+
+
+def _search(campaign: Campaign) -> Search:
+    """Return what the screen will look for, by any calibration, since there is none yet."""
+    from mechscreen.emulators.calibration import Calibration
+    from mechscreen.stages.search import Search
+
+    return Search(campaign, Calibration.even(len(campaign.class_names)) if campaign.asks_probabilities else None)
 
 
 @dataclass(frozen=True)
@@ -352,8 +368,8 @@ def _program_seconds(campaign: Campaign, network: Any, clock: Callable[[], float
     """Return the seconds of a parameter set of a screen that is one program, networks and all; it says what is not."""
     from mechscreen.emulators.ensemble import Ensemble
     from mechscreen.models.distances import Distance
-    from mechscreen.stages.on_device import ALL_KEYS, make_program
-    from mechscreen.stages.screen import Search
+    from mechscreen.stages.on_device import make_program
+    from mechscreen.tally import ALL_KEYS
 
     settings = campaign.emulators
     ensemble = Ensemble(
@@ -363,7 +379,7 @@ def _program_seconds(campaign: Campaign, network: Any, clock: Callable[[], float
         backend=settings.backend,
         distance=Distance.of(campaign.outputs),
     )
-    program = make_program(Search(campaign), ensemble)
+    program = make_program(_search(campaign), ensemble)
     keys = np.full(len(campaign.screen_classes), ALL_KEYS)
 
     def look() -> None:

@@ -2,7 +2,11 @@
 
 Names in shapes, besides those of the package: hits; targets, classes that are looked for; varied, parameters that span
 the planes; planes, pairs of them; bins, of a parameter; levels, bins of disagreement; batches, of a block; failures,
-samples that the model failed for.
+samples that the model failed for; odds, levels of probability (`mechscreen.odds`); drawn, samples of all probabilities.
+
+Where probabilities are asked for (``calibration.count``), hits are the most probable sets, as many as are right with
+``screen.confidence`` in the mean: which ones, only all blocks together say. Blocks keep those that may be hits, of
+which a class is the likeliest of the target's; arrays `probable` and `drawn_…` are there, in other files they are not.
 
 Where the model itself looks (``screen.by: model``), the last class is that of the samples that it failed for, arrays
 `failed_…` are some of them, drawn at random (`mechscreen.tally.Failures`), and disagreement is 0.
@@ -33,6 +37,10 @@ class Totals(ArrayFile):
         Share of the hits that a cascade finds, by its audit, with a 95 % confidence interval.
     backend
         What computed the predictions; several, where blocks differ.
+    confidence, least_probability
+        Of hits by probability: what was asked for, and what each of them has at least.
+    expected_right, expected_missed
+        By their probabilities, how many of the hits are of the target, and how many of the other samples.
     """
 
     objective: str
@@ -44,6 +52,10 @@ class Totals(ArrayFile):
     recall_low: float | None = None
     recall_high: float | None = None
     backend: str = "not recorded"
+    confidence: float | None = None
+    least_probability: float | None = None
+    expected_right: float | None = None
+    expected_missed: float | None = None
 
     @property
     def backends(self) -> set[str]:
@@ -72,6 +84,7 @@ class HitColumns(ArrayFile):
     disagreement: Annotated[Singles, "hits"]
     profiles: Annotated[Singles, "hits *shape"]
     log_peaks: Annotated[Singles, "hits outputs"]
+    probability: Annotated[Floats, "hits"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +105,9 @@ class ScreenBlock(ArrayFile, kind="screen block"):
     failed_parameters: Annotated[Floats, "failures d"] | None = None
     failed_status: Annotated[NDArray[np.uint8], "failures"] | None = None
     failed_reasons: Annotated[Texts, "failures"] | None = None
+    probable: Annotated[_Narrow, "classes odds"] | None = None
+    drawn_index: Annotated[Integers, "drawn"] | None = None
+    drawn_levels: Annotated[NDArray[np.uint16], "drawn"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +119,15 @@ class PartialBlock(ScreenBlock, kind="partial screen block"):
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenSummary(ArrayFile, kind="screen summary"):
-    """Counts of all blocks (`mechscreen.tally.Counts`): ``screen/summary.h5``."""
+    """Counts of all blocks (`mechscreen.tally.Counts`): ``screen/summary.h5``.
+
+    Attributes
+    ----------
+    limit
+        Of hits by probability: the level from which on samples are hits.
+    known_keys
+        Up to which key (`mechscreen.tally.random_keys`) no sample of a stratum is missing among those drawn.
+    """
 
     samples: int
     totals: Totals
@@ -117,6 +141,18 @@ class ScreenSummary(ArrayFile, kind="screen summary"):
     failed_parameters: Annotated[Floats, "failures d"] | None = None
     failed_status: Annotated[NDArray[np.uint8], "failures"] | None = None
     failed_reasons: Annotated[Texts, "failures"] | None = None
+    limit: int | None = None
+    probable: Annotated[Integers, "classes odds"] | None = None
+    drawn_index: Annotated[Integers, "drawn"] | None = None
+    drawn_levels: Annotated[NDArray[np.uint16], "drawn"] | None = None
+    known_keys: Annotated[NDArray[np.uint64], "strata"] | None = None
+
+    @property
+    def found(self) -> NDArray[np.int64]:
+        """(classes,), hits of each: by probability where that is asked for, else those that are trusted."""
+        if self.probable is None or self.limit is None:
+            return self.trusted
+        return self.probable[:, self.limit :].sum(axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

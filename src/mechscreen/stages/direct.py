@@ -16,11 +16,11 @@ from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline
 from mechscreen.sampling import sample_seeds
 from mechscreen.stages import simulate
-from mechscreen.tally import Counts, Failures, Hits
+from mechscreen.tally import Batch, Counts, Failures, Hits, Seen
 
 if TYPE_CHECKING:
     from mechscreen.campaign import Campaign
-    from mechscreen.stages.screen import Batch, Search
+    from mechscreen.stages.search import Search
 
 STREAM = "screen seeds"
 """Random numbers of the samples, other ones than simulations and validation have."""
@@ -62,7 +62,7 @@ class Direct:
         if self._blocks is not None:
             self._blocks.note(seconds)
 
-    def look_at(self, start: int, stop: int, counts: Counts) -> tuple[Hits, Failures, list[Batch], float]:
+    def look_at(self, start: int, stop: int, counts: Counts) -> Seen:
         """Simulate and label the samples ``start … stop − 1`` and add them to `counts`.
 
         Returns
@@ -85,7 +85,7 @@ class Direct:
         )
         parts = simulate.simulate_rows(task, self._simulator, np.arange(stop - start))
         if not parts:
-            return search.no_hits(), search.no_failures(), [], 0.0
+            return Seen(search.no_hits(), search.no_failures(), [])
         for _, result in parts:
             self._mistake.look_at(result)
         rows = np.concatenate([some for some, _ in parts])
@@ -109,11 +109,12 @@ class Direct:
             agreed[hit],
             profiles[hit],
             log_peaks[hit].astype(np.float32),
+            np.full(np.count_nonzero(hit), np.nan),
         )
         failures = Failures(start + rows[~ok], physical[rows[~ok]], status[~ok], reasons[~ok])
         runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
         done = [(start + int(run[0]), start + int(run[-1]) + 1) for run in runs]
-        return hits, failures, done, (time.perf_counter() - begin) / len(rows)
+        return Seen(hits, failures, done, (time.perf_counter() - begin) / len(rows))
 
 
 @contextmanager

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen import odds
 from mechscreen.sampling import unit_at
 from mechscreen.stages import simulate
-from mechscreen.tally import Counts, Failures, Hits, random_keys
+from mechscreen.stages.search import DRAWN, Search
+from mechscreen.tally import ALL_KEYS, Batch, Counts, Drawn, Hits, Seen, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.device.program import Looked, Program, Rows
     from mechscreen.emulators.ensemble import Ensemble
-    from mechscreen.stages.screen import Batch, Search
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ _KEPT_VALUES = 2**26
 """Values that may be put aside in one call of the program."""
 _LARGEST_CALL = 2**27
 """Samples of one call."""
-ALL_KEYS = np.uint64(2**64 - 1)
 
 
 class OnDevice:
@@ -49,13 +49,14 @@ class OnDevice:
         # Where a card was chosen before (`mechscreen.emulators.quiet.use_card`), it is the only one.
         cards = jax.local_devices()
         jax.config.update("jax_default_device", cards[place % len(cards)])
-        self._search, self._together = search, batch
+        self._search, self._ensemble, self._together = search, ensemble, batch
         self.by = ensemble.backend
         self._sampler = search.sampler
         self._program = make_program(search, ensemble)
         self._blocks: simulate.Blocks | None = None
         classes = len(search.campaign.screen_classes)
         self._keys = [np.empty(0, np.uint64) for _ in range(classes)]
+        self._drawn_keys = [np.empty(0, np.uint64) for _ in range(odds.STRATA)]
 
     def batches(self, start: int, done: NDArray[np.bool_], ranks: int) -> Iterator[Batch]:
         """Yield what is missing of the samples from `start` on, in pieces that take about a second."""
@@ -70,29 +71,34 @@ class OnDevice:
         if self._blocks is not None:
             self._blocks.note(seconds)
 
-    def look_at(self, start: int, stop: int, counts: Counts) -> tuple[Hits, Failures, list[Batch], float]:
+    def look_at(self, start: int, stop: int, counts: Counts) -> Seen:
         """Look at the samples ``start … stop − 1``; as `mechscreen.stages.direct.Direct.look_at`."""
-        begin, at, hits = time.perf_counter(), start, []
+        begin, at, hits, drawn = time.perf_counter(), start, [], Drawn.none()
         while at < stop:
-            looked = self._program.look(at, stop, self._most_keys())
+            looked = self._program.look(at, stop, self._most_keys(), self._most_drawn_keys())
             at = looked.stop
             candidates, audited = looked.candidates, looked.audited
             if self._search.campaign.screen.mode == "cascade":
                 candidates, audited = self._named(looked, counts)
             else:
-                hits.append(self._entered(looked, counts))
+                some, few = self._entered(looked, counts)
+                hits.append(some)
+                drawn = drawn.join([few])
             while len(candidates):
                 there = self._program.look_at(candidates, audited, self._most_keys())
-                hits.append(self._entered(there, counts))
+                hits.append(self._entered(there, counts)[0])
                 candidates, audited = candidates[there.stop :], audited[there.stop :]
         seconds = (time.perf_counter() - begin) / max(1.0, (stop - start) / self._together)
         found = self._search.no_hits().join(hits)
-        return found, self._search.no_failures(), [(start, stop)], seconds
+        return Seen(found, self._search.no_failures(), [(start, stop)], seconds, drawn)
 
     def _most_keys(self) -> NDArray[np.uint64]:
         """Return the keys up to which hits of each class are among those that are kept of the block."""
-        most = self._search.campaign.screen.hits_per_block
-        return np.array([keys[-1] if len(keys) >= most else ALL_KEYS for keys in self._keys], np.uint64)
+        return _largest(self._keys, self._search.campaign.screen.hits_per_block)
+
+    def _most_drawn_keys(self) -> NDArray[np.uint64]:
+        """Return the keys up to which samples of each stratum are among those that are drawn of the block."""
+        return _largest(self._drawn_keys, DRAWN)
 
     def _named(self, looked: Looked, counts: Counts) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """Count what the first member looked at alone; return what the ensemble has to look at, and what by audit."""
@@ -110,40 +116,60 @@ class OnDevice:
         more = rows.index[~alone]
         return np.concatenate([looked.candidates, more]), np.concatenate([looked.audited, audited[~alone]])
 
-    def _entered(self, looked: Looked, counts: Counts) -> Hits:
-        """Count what the ensemble looked at, what is left to NumPy too; return the hits."""
+    def _entered(self, looked: Looked, counts: Counts) -> tuple[Hits, Drawn]:
+        """Count what the ensemble looked at, what is left to NumPy too; return hits, and what is drawn."""
         counts.merge(looked.counts)
         rows, search = looked.rows, self._search
         draws = self._sampler.at(rows.index)
         labels, asked = rows.label.astype(np.int64), rows.label < 0
-        if asked.any():
+        if search.calibration is None and asked.any():
             some = type(rows)(*(column[asked] for column in rows))
             search.check_finite(some.disagreement, some.log_peaks)
             labels[asked] = self._asked(some)
             limit = search.campaign.screen.disagreement_limit
             counts.add(draws.position[asked][:, search.varied], labels[asked], some.disagreement, limit)
-        hit = search.are_hits(labels, rows.disagreement)
-        # Of the others the program counted it.
-        audited = rows.audited & asked
-        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
-        hits = Hits(
+        found = Hits(
             rows.index.astype(np.int64),
             draws.physical,
             labels,
             rows.disagreement,
             rows.profiles,
             rows.log_peaks,
-        ).take(hit)
-        most = search.campaign.screen.hits_per_block
-        for label in np.unique(hits.labels).tolist():
-            keys = np.concatenate([self._keys[label], random_keys(hits.index[hits.labels == label])])
-            self._keys[label] = np.sort(keys)[:most]
-        return hits
+            rows.probability,
+        )
+        drawn = Drawn(looked.drawn.astype(np.int64), looked.levels)
+        if search.calibration is None:
+            hit = search.are_hits(labels, rows.disagreement)
+            # Of the others the program counted it.
+            audited = rows.audited & asked
+            counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
+            hits = found.take(hit)
+        else:
+            hits = found.take(~asked)
+            if asked.any():
+                judged = search.judge(self._ensemble, found.index[asked], draws.physical[asked], counts)
+                position, limit = draws.position[asked][:, search.varied], search.campaign.screen.disagreement_limit
+                counts.add(position, judged.labels, judged.disagreement, limit)
+                hits, drawn = hits.join([judged.hits]), drawn.join([judged.drawn])
+            _lower(self._drawn_keys, random_keys(drawn.index), odds.STRATUM_OF[drawn.levels], DRAWN)
+        _lower(self._keys, random_keys(hits.index), hits.labels, search.campaign.screen.hits_per_block)
+        return hits, drawn
 
     def _asked(self, rows: Rows) -> NDArray[np.int64]:
         """Return the labels that NumPy gives some rows."""
         labels: NDArray[np.int64] = self._search.objective(rows.profiles, rows.log_peaks)
         return labels
+
+
+def _largest(keys: Sequence[NDArray[np.uint64]], most: int) -> NDArray[np.uint64]:
+    """Return the largest of the keys that are kept of each kind; any key where there are fewer than `most`."""
+    return np.array([own[-1] if len(own) >= most else ALL_KEYS for own in keys], np.uint64)
+
+
+def _lower(keys: list[NDArray[np.uint64]], new: NDArray[np.uint64], kinds: NDArray[np.int64], most: int) -> None:
+    """Enter keys, (n,), with their kinds, (n,); keep the `most` lowest of each kind, ascending."""
+    for kind in np.unique(kinds).tolist():
+        keys[kind] = np.sort(np.concatenate([keys[kind], new[kinds == kind]]))[:most]
 
 
 def make_program(search: Search, ensemble: Ensemble, batch: int | None = None) -> Program:
@@ -176,6 +202,7 @@ def make_program(search: Search, ensemble: Ensemble, batch: int | None = None) -
         distance=ensemble.distance,
         candidates=search.candidates if cascade else (),
         audit=(campaign.seed, search.audit_stream, search.audit_share),
+        calibration=search.calibration,
     )
     return Program(
         as_members(ensemble.members, precision, batch),

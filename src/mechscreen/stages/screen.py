@@ -7,51 +7,39 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from mechscreen import resumable, storage
+from mechscreen import odds, resumable, storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.backends.device import DevicePredictor
 from mechscreen.emulators.quiet import use_card
-from mechscreen.errors import InputError, ModelError
+from mechscreen.errors import InputError
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
-from mechscreen.sampling import sample_unit
 from mechscreen.schemas.evaluation import Metrics
 from mechscreen.schemas.model import ModelArrays
-from mechscreen.schemas.screen import Axes, HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
-from mechscreen.spaces import Sampler
+from mechscreen.schemas.screen import HitColumns, PartialBlock, ScreenBlock, ScreenHits, ScreenSummary, Totals
 from mechscreen.stages import direct
 from mechscreen.stages.on_device import OnDevice
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
-from mechscreen.tally import DISAGREEMENT_BINS, Counts, Failures, Hits, Kept, plane_pairs
+from mechscreen.stages.search import DRAWN, DRAWN_OF_ALL, FAILURES, Search, unpack
+from mechscreen.tally import ALL_KEYS, Batch, Counts, Drawn, Failures, Hits, Kept, Seen, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
 
-AUDIT = 0.01
-"""Share of the samples that the first member passes over in a cascade, and that the whole ensemble looks at
-nevertheless."""
-
-_VALUES = 2**25
-"""Values that an ensemble predicts at once, at most; for outputs of up to 4096 values, a batch."""
-
 BATCH = 8192
 """Parameter sets that a rank looks at in one go. Batches are cut the same for any number of ranks, since the last bits
 of a prediction could depend on it."""
-
-FAILURES = 200
-"""Samples that the model fails for of which a block, and the summary, say why: drawn at random from all of them."""
 
 _TOLD_PER_SECOND = 4.0
 """Counts that rank 0 takes in each second, at most; those of a campaign with many parameters are tens of megabytes."""
@@ -83,7 +71,8 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     """Verify all blocks of the screen and merge them into a summary and a table of hits; return the two paths.
 
     ``summary.h5`` holds the counts (`mechscreen.tally.Counts`); ``hits.h5`` the hits that the blocks kept, in the order
-    of their sample numbers. One block at a time is in memory.
+    of their sample numbers. One block at a time is in memory. Where probabilities are asked for, hits are the most
+    probable samples, as many as are of the target with ``screen.confidence`` in the mean.
 
     Raises
     ------
@@ -94,19 +83,22 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     search = Search(campaign)
     paths = campaign.paths
     counts = search.no_counts()
-    kept, backends, failures = 0, set[str](), Kept(FAILURES, search.no_failures())
+    backends, failures, drawn = set[str](), Kept(FAILURES, search.no_failures()), Kept(DRAWN_OF_ALL, Drawn.none())
+    known_keys, levels = np.full(odds.STRATA, ALL_KEYS), np.zeros(odds.LEVELS + 1, np.int64)
     problems = []
     with Progress(campaign.screen.blocks, "screen: verify", "blocks") as progress:
         for number in range(campaign.screen.blocks):
             try:
-                block_counts, hits, failed, by = search.read_block(number)
+                block = search.read_block(number)
             except storage.FileError as error:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
-                counts.merge(block_counts)
-                kept += len(hits)
-                backends |= by
-                failures.add(failed)
+                counts.merge(block.counts)
+                levels += np.bincount(search.levels_of(block.hits), minlength=len(levels))
+                backends |= block.backends
+                failures.add(block.failures)
+                drawn.add(block.drawn)
+                known_keys = np.minimum(known_keys, block.drawn.known_keys(DRAWN))
             progress.advance()
     if problems:
         raise InputError(
@@ -114,33 +106,49 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
             + "\n".join(problems)
             + "\nrun the workflow again (or `mechscreen screen` for each): only these are made anew"
         )
-    origin, samples = provenance(campaign, "screen"), campaign.screen.count
-    totals = search.totals(counts, kept, backends)
+    origin, samples = provenance(campaign, "hits"), campaign.screen.count
+    limit = search.limit(counts)
+    kept = int(levels[limit:].sum())
+    totals = search.totals(counts, kept, backends, limit)
     about = ModelArrays.of(campaign)
-    sizes = {"hits": kept, **search.sizes}
+    sizes, whole = {"hits": kept, **search.sizes}, {"samples": samples, "totals": totals, "about": about}
+    columns = search.columns(search.no_hits())
     with (
-        ScreenHits.writer(
-            paths.screen_hits, origin, sizes, {"samples": samples, "totals": totals, "about": about}
-        ) as writer,
+        ScreenHits.writer(paths.screen_hits, origin, sizes, whole, columns) as writer,
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
-            hits = search.read_block(number)[1]
-            writer.append(hits.columns())
+            hits = search.read_block(number).hits
+            writer.append(search.columns(hits.take(search.levels_of(hits) >= limit)))
             progress.advance()
-    ScreenSummary(
-        samples=samples, totals=totals, axes=search.axes, **{**counts.arrays(), **search.told(failures.result())}
-    ).write(paths.screen_summary, origin)
+    arrays = search.counted(counts) | search.told(failures.result())
+    if campaign.asks_probabilities:
+        few = drawn.result()
+        known_keys = np.minimum(known_keys, few.known_keys(DRAWN_OF_ALL))
+        few = few.take(random_keys(few.index) <= known_keys[odds.STRATUM_OF[few.levels]])
+        arrays |= {"limit": limit, "drawn_index": few.index, "drawn_levels": few.levels, "known_keys": known_keys}
+    ScreenSummary(samples=samples, totals=totals, axes=search.axes, **arrays).write(paths.screen_summary, origin)
     if campaign.by_model:
         _tell(campaign, counts, totals)
         return paths.screen_summary, paths.screen_hits
-    log.info(
-        "screen: %d hits in %d samples, %d kept; %d more discarded, since the ensemble disagrees",
-        totals.hits_found,
-        samples,
-        kept,
-        totals.hits_discarded,
-    )
+    if campaign.asks_probabilities:
+        log.info(
+            "screen: %d hits in %d samples, %d kept; by their probabilities %.0f of them are right, and %.0f others "
+            "are missed",
+            totals.hits_found,
+            samples,
+            kept,
+            totals.expected_right,
+            totals.expected_missed,
+        )
+    else:
+        log.info(
+            "screen: %d hits in %d samples, %d kept; %d more discarded, since the ensemble disagrees",
+            totals.hits_found,
+            samples,
+            kept,
+            totals.hits_discarded,
+        )
     _doubt(campaign, totals)
     return paths.screen_summary, paths.screen_hits
 
@@ -168,239 +176,6 @@ def _tell(campaign: Campaign, counts: Counts, totals: Totals) -> None:
         log.warning("screen: %d of %d samples could not be simulated", failed, samples)
 
 
-def recall(found: int, counts: Counts) -> dict[str, float]:
-    """Return which share of the hits a cascade would find without its audit, and a 95 % confidence interval.
-
-    {} where there is no hit, or nothing was audited: in a full screen, and where nothing was passed over.
-
-    Each hit of the audit stands for as many that were passed over as samples stand for one of the audit; the interval
-    is that of the audit's number of hits, a Poisson variable (Garwood 1936).
-    """
-    audited, missed = (int(value) for value in counts.audit)
-    known = int(counts.disagreement_levels.sum())
-    passed_over = int(counts.classes.sum()) - known
-    if not audited or not found:
-        return {}
-    each = (passed_over + audited) / audited
-    low, high = stats.chi2.ppf(0.025, 2 * missed) / 2 if missed else 0.0, stats.chi2.ppf(0.975, 2 * missed + 2) / 2
-    by_candidates = found - missed
-    return {
-        name: float(by_candidates / (by_candidates + each * number)) if by_candidates else 0.0
-        for name, number in (("recall", missed), ("recall_low", high), ("recall_high", low))
-    }
-
-
-class Search:
-    """What a campaign's screen looks for, and where."""
-
-    audit_stream, audit_share = "audit", AUDIT
-    """Random numbers that choose what a cascade's audit looks at, and of how many."""
-
-    def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
-        self.objective, self.targets = campaign.objective, campaign.targets
-        self.candidates = sorted({label + step for label in self.targets for step in (-1, 0, 1)})
-        """Labels of the first member at which the whole ensemble looks in a cascade: the target's and those beside."""
-        self.sampler = Sampler(campaign.screen_space, campaign.screen.sampling, campaign.seed, "screen")
-        self.varied = list(campaign.screen_space.varied)
-        """Parameters that span the planes: those that are not fixed."""
-
-    def sample_range(self, block: int) -> tuple[int, int]:
-        """Return the first sample of a block, and the one after its last."""
-        blocks, size = self.campaign.screen.blocks, self.campaign.screen.block_size
-        if not 0 <= block < blocks:
-            raise InputError(f"no block {block}: the screen of '{self.campaign.name}' has blocks 0 … {blocks - 1}")
-        return block * size, (block + 1) * size
-
-    def sample(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the samples ``start … stop − 1``: positions along the axes, and physical values, each (n, d)."""
-        draws = self.sampler.draw(start, stop)
-        return draws.position, draws.physical
-
-    def named(
-        self, labels: NDArray[np.int64], chance: NDArray[np.float64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return at which samples of a cascade, (n,), the ensemble looks for the first member's label, or by audit."""
-        candidate = np.isin(labels, self.candidates)
-        return candidate, ~candidate & (chance < self.audit_share)
-
-    def are_hits(self, labels: NDArray[np.int64], disagreement: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return which of n samples are looked for, and trusted, (n,)."""
-        return np.isin(labels, self.targets) & (disagreement <= self.campaign.screen.disagreement_limit)
-
-    def check_finite(self, disagreement: NDArray[np.float32], log_peaks: NDArray[np.float32]) -> None:
-        """See that an ensemble predicts numbers.
-
-        Raises
-        ------
-        ModelError
-            If not.
-        """
-        if not (np.isfinite(disagreement).all() and np.isfinite(log_peaks).all()):
-            raise ModelError(
-                f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
-            )
-
-    def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> Hits:
-        """Predict and label the samples ``start … stop − 1``, add them to `counts`, and return the hits."""
-        position, physical = self.sample(start, stop)
-        labels = np.empty(len(physical), np.int64)
-        disagreement = np.full(len(physical), np.nan, np.float32)
-        audited = np.zeros(len(physical), bool)
-        found = []
-        # What an ensemble says of all at once may be more than memory holds.
-        size = ensemble.batch_size * max(1, _VALUES // (math.prod(ensemble.shape) * ensemble.batch_size))
-        for first in range(0, len(physical), size):
-            part = slice(first, first + size)
-            of_part = labels[part], disagreement[part], audited[part]
-            found.append(self._label(ensemble, start + first, physical[part], *of_part))
-        counts.add(position[:, self.varied], labels, disagreement, self.campaign.screen.disagreement_limit)
-        hit = self.are_hits(labels, disagreement)
-        counts.audit[:] += np.count_nonzero(audited), np.count_nonzero(audited & hit)
-        return self.no_hits().join(found)
-
-    def _label(
-        self,
-        ensemble: Ensemble,
-        start: int,
-        physical: NDArray[np.float64],
-        labels: NDArray[np.int64],
-        disagreement: NDArray[np.float32],
-        audited: NDArray[np.bool_],
-    ) -> Hits:
-        """Fill labels, disagreement and what was audited of the samples from `start` on, (n,); return the hits."""
-        screen = self.campaign.screen
-        normalised = self.campaign.space.normalise(physical)
-        looked = np.arange(len(physical))
-        if screen.mode == "cascade":
-            first = ensemble.predict_first(normalised)
-            labels[:] = self.objective(first["profiles"], first["log_peaks"])
-            stop = start + len(physical)
-            chance = sample_unit("uniform", self.campaign.seed, start, stop, 1, self.audit_stream)[:, 0]
-            candidate, audited[:] = self.named(labels, chance)
-            looked = np.flatnonzero(candidate | audited)
-        said = ensemble.predict(normalised[looked])
-        self.check_finite(said.disagreement, said.log_peaks)
-        labels[looked] = self.objective(said.profiles, said.log_peaks)
-        disagreement[looked] = said.disagreement
-        hit = self.are_hits(labels[looked], said.disagreement)
-        rows = looked[hit]
-        return Hits(
-            start + rows,
-            physical[rows],
-            labels[rows],
-            disagreement[rows],
-            said.profiles[hit],
-            said.log_peaks[hit],
-        )
-
-    def no_counts(self) -> Counts:
-        """Return the counts of no sample."""
-        return Counts.zeros(len(self.campaign.screen_classes), len(self.varied), self.campaign.screen.bins)
-
-    def no_hits(self) -> Hits:
-        """Return no hit, in arrays of the right shapes."""
-        outputs = self.campaign.outputs
-        return Hits.none(len(self.campaign.space), len(outputs), outputs.shape)
-
-    def no_failures(self) -> Failures:
-        """Return no failed sample, in arrays of the right shapes."""
-        return Failures.none(len(self.campaign.space))
-
-    def told(self, failures: Failures) -> dict[str, Any]:
-        """Return the arrays of a file that tell of failures; none where emulators look, which never fail."""
-        if not self.campaign.by_model:
-            return {}
-        told = {f"failed_{field.name}": getattr(failures, field.name) for field in fields(Failures)}
-        # As wide as its texts, whatever it was drawn from.
-        return told | {"failed_reasons": np.array(failures.reasons.tolist(), dtype=str)}
-
-    @property
-    def sizes(self) -> dict[str, int | tuple[int, ...]]:
-        """What names in the shapes of the screen's files stand for."""
-        campaign = self.campaign
-        return {
-            "d": len(campaign.space),
-            "outputs": len(campaign.outputs),
-            "shape": campaign.outputs.shape,
-            "classes": len(campaign.screen_classes),
-            "planes": len(plane_pairs(len(self.varied))),
-            "bins": campaign.screen.bins,
-            "levels": DISAGREEMENT_BINS,
-        }
-
-    def totals(self, counts: Counts, kept: int, backends: set[str]) -> Totals:
-        """Return what was looked for, how often it was found, and how many hits are kept."""
-        targets = list(self.targets)
-        found = int(counts.trusted[targets].sum())
-        return Totals(
-            objective=self.campaign.screen.objective.name,
-            disagreement_limit=self.campaign.screen.disagreement_limit,
-            hits_found=found,
-            hits_discarded=int(counts.classes[targets].sum()) - found,
-            hits_kept=kept,
-            backend=", ".join(sorted(backends)),
-            **recall(found, counts),
-        )
-
-    @property
-    def axes(self) -> Axes:
-        """What a reader needs to know of the counts."""
-        return Axes(
-            class_names=np.array(self.campaign.screen_classes),
-            targets=np.array(self.targets),
-            axes=np.array([self.campaign.space.names[j] for j in self.varied], dtype=str),
-            pairs=plane_pairs(len(self.varied)),
-            disagreement_edges=np.linspace(0, 1, DISAGREEMENT_BINS + 1),
-        )
-
-    def read_block(self, number: int) -> tuple[Counts, Hits, Failures, set[str]]:
-        """Read a block and check it against the campaign: checksum, origin, shapes, and that the counts add up.
-
-        Raises
-        ------
-        storage.FileError
-            Naming the block, what is wrong and what to do.
-        """
-        start, stop = self.sample_range(number)
-        path = self.campaign.paths.block(number)
-        block = ScreenBlock.read(path, self.campaign.identity("screen"), **self.sizes)
-        counts, hits = unpack(block, path)
-        failures = self.failures_in(block)
-        if self.campaign.screen.mode == "full" and counts.disagreement_levels.sum() != stop - start:
-            raise storage.FileError(path, "was not looked at by the whole ensemble")
-        if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
-            raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
-        most = self.campaign.screen.hits_per_block
-        expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
-        if len(hits) != expected:
-            raise storage.FileError(path, f"holds {len(hits)} hits, and its counts say {expected}")
-        if len(failures) != (min(FAILURES, counts.classes[-1]) if self.campaign.by_model else 0):
-            raise storage.FileError(path, f"tells of {len(failures)} failed samples, and its counts say otherwise")
-        return counts, hits, failures, block.totals.backends
-
-    def failures_in(self, file: ScreenBlock | ScreenSummary) -> Failures:
-        """Return what a file tells of the samples that the model failed for."""
-        if file.failed_index is None:
-            return self.no_failures()
-        return Failures(**{field.name: getattr(file, f"failed_{field.name}") for field in fields(Failures)})
-
-
-def unpack(block: ScreenBlock, path: Path) -> tuple[Counts, Hits]:
-    """Return the counts and hits of a block's file, checked.
-
-    Raises
-    ------
-    storage.FileError
-        If the counts contradict one another.
-    """
-    names = [field.name for field in fields(Counts)]
-    counts = Counts(**{name: getattr(block, name).astype(np.int64) for name in names})
-    if not counts.are_consistent():
-        raise storage.FileError(path, "its counts contradict one another")
-    return counts, Hits(**{field.name: getattr(block.hits, field.name) for field in fields(Hits)})
-
-
 class _Share:
     """What a rank has seen and not yet told rank 0."""
 
@@ -412,25 +187,23 @@ class _Share:
     def _begin(self) -> None:
         self.counts = self._search.no_counts()
         self._hits = Kept(self._search.campaign.screen.hits_per_block, self._search.no_hits())
+        self._drawn = Kept(DRAWN, Drawn.none())
         self._failures = Kept(FAILURES, self._search.no_failures())
         self._batches: list[Batch] = []
 
-    def add(self, batches: list[Batch], hits: Hits, failures: Failures) -> None:
+    def add(self, seen: Seen) -> None:
         """Enter what came of batches that were counted in `counts`."""
-        self._hits.add(hits)
-        self._failures.add(failures)
-        self._batches += batches
+        self._hits.add(seen.hits.draw(self._search.campaign.screen.hits_per_block))
+        self._drawn.add(seen.drawn)
+        self._failures.add(seen.failures)
+        self._batches += seen.batches
 
     def take(self) -> _Told:
         """Return what there is to tell, which is no longer here then."""
-        told = _Told(self._hits.result(), self._failures.result(), self._batches, self._by)
+        told = _Told(self._hits.result(), self._drawn.result(), self._failures.result(), self._batches, self._by)
         told.counts = self.counts
         self._begin()
         return told
-
-
-Batch = tuple[int, int]
-"""First sample of a batch, and the one after its last."""
 
 
 @dataclass
@@ -438,13 +211,14 @@ class _Told:
     """What came of some batches, and what looked at them; their counts, where these travel along."""
 
     hits: Hits
+    drawn: Drawn
     failures: Failures
     batches: list[Batch]
     by: str
     counts: Counts | None = None
 
 
-_Seen = tuple[int, float, _Told | None]
+_Answer = tuple[int, float, _Told | None]
 """How many samples of a batch were looked at, the seconds that one took, and what a rank has to tell by then."""
 
 
@@ -467,10 +241,10 @@ class _Ensemble:
     def note(self, seconds: float) -> None:
         """Learn nothing: batches are of one size."""
 
-    def look_at(self, start: int, stop: int, counts: Counts) -> tuple[Hits, Failures, list[Batch], float]:
+    def look_at(self, start: int, stop: int, counts: Counts) -> Seen:
         """Look at a batch; as `mechscreen.stages.direct.Direct.look_at`."""
-        hits = self._search.look_at(self._ensemble, start, stop, counts)
-        return hits, self._search.no_failures(), [(start, stop)], 0.0
+        hits, drawn = self._search.look_at(self._ensemble, start, stop, counts)
+        return Seen(hits, self._search.no_failures(), [(start, stop)], drawn=drawn)
 
 
 class _Block(Resumable):
@@ -509,6 +283,7 @@ class _Block(Resumable):
         self._counts = search.no_counts()
         self._done = np.zeros(math.ceil(self.total / self._together), bool)
         self._hits = Kept(search.campaign.screen.hits_per_block, search.no_hits())
+        self._drawn = Kept(DRAWN, Drawn.none())
         self._failures = Kept(FAILURES, search.no_failures())
         self._by: set[str] = set()
 
@@ -517,7 +292,7 @@ class _Block(Resumable):
         search = self._search
         identity = search.campaign.identity("screen")
         partial = PartialBlock.read(self.partial_path, identity, batches=len(self._done), **search.sizes)
-        counts, hits = unpack(partial, self.partial_path)
+        counts, hits, drawn = unpack(partial, self.partial_path)
         if partial.block != self._number:
             raise storage.FileError(self.partial_path, "holds other samples")
         starts = np.arange(len(self._done)) * self._together
@@ -525,6 +300,7 @@ class _Block(Resumable):
             raise storage.FileError(self.partial_path, "its counts are not those of its batches")
         self._counts.merge(counts)
         self._hits.add(hits)
+        self._drawn.add(drawn)
         self._failures.add(search.failures_in(partial))
         self._done |= partial.done
         self._by |= partial.totals.backends if partial.done.any() else set()
@@ -542,21 +318,21 @@ class _Block(Resumable):
             # Not all at once.
             next_told = time.monotonic() + tell_every * (1 + ranks.rank / ranks.size)
 
-            def work(batch: Batch) -> _Seen:
+            def work(batch: Batch) -> _Answer:
                 nonlocal next_told
-                hits, failures, done, seconds = looker.look_at(*batch, share.counts)
-                share.add(done, hits.draw(self._search.campaign.screen.hits_per_block), failures)
-                samples = sum(stop - start for start, stop in done)
+                seen = looker.look_at(*batch, share.counts)
+                share.add(seen)
+                samples = sum(stop - start for start, stop in seen.batches)
                 if time.monotonic() < next_told:
-                    return samples, seconds, None
+                    return samples, seen.seconds, None
                 next_told = time.monotonic() + tell_every
-                return samples, seconds, share.take()
+                return samples, seen.seconds, share.take()
 
             if ranks.is_root:
                 with Progress(self.total, self.label, "parameter sets", initial=self.done) as progress:
 
-                    def collect(batch: Batch, seen: _Seen) -> None:
-                        samples, seconds, told = seen
+                    def collect(batch: Batch, answer: _Answer) -> None:
+                        samples, seconds, told = answer
                         progress.advance(samples)
                         if samples:
                             looker.note(seconds)
@@ -569,7 +345,7 @@ class _Block(Resumable):
                     root_works = True if isinstance(looker, OnDevice) else None
                     ranks.hand_out(left, work, collect, deadline.reached, root_works)
             else:
-                ranks.hand_out((), work, lambda batch, seen: None)
+                ranks.hand_out((), work, lambda batch, answer: None)
         # What is left: all counts in one go, and the hits, which may be many, rank by rank.
         told = share.take()
         counts, told.counts = told.counts, None
@@ -607,6 +383,7 @@ class _Block(Resumable):
         if told.counts is not None:
             self._counts.merge(told.counts)
         self._hits.add(told.hits)
+        self._drawn.add(told.drawn)
         self._failures.add(told.failures)
         for start, stop in told.batches:
             first, last = start - self._start, stop - self._start
@@ -616,13 +393,16 @@ class _Block(Resumable):
 
     def _contents(self) -> dict[str, Any]:
         """Return what is kept of the batches that are done."""
-        search, hits = self._search, self._hits.result()
+        search, hits, drawn = self._search, self._hits.result(), self._drawn.result()
+        few = {"drawn_index": drawn.index, "drawn_levels": drawn.levels} if search.campaign.asks_probabilities else {}
         return {
             "block": self._number,
-            "totals": search.totals(self._counts, len(hits), self._by),
-            **{name: array.astype(np.uint32) for name, array in self._counts.arrays().items()},
+            # Which samples are hits by probability, only all blocks together say: here is what may be one.
+            "totals": search.totals(self._counts, len(hits), self._by, odds.LIKELY),
+            **{name: array.astype(np.uint32) for name, array in search.counted(self._counts).items()},
             **search.told(self._failures.result()),
-            "hits": HitColumns(**hits.columns()),
+            **few,
+            "hits": HitColumns(**search.columns(hits)),
             "axes": search.axes,
             "about": ModelArrays.of(search.campaign),
         }

@@ -185,10 +185,15 @@ def _has_emulators(campaign: Campaign) -> bool:
     return not campaign.by_model
 
 
+def _of_screen(campaign: Campaign, job: str) -> Files:
+    if campaign.by_model:
+        return {}
+    found: dict[str, Path | list[Path]] = {"models": _models(campaign)}
+    return found | ({"calibration": campaign.paths.calibrated} if campaign.asks_probabilities else {})
+
+
 def _of_hits(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
-    if campaign.calibration.count:
-        found |= {"calibration": campaign.paths.calibrated, "models": _models(campaign)}
     return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
 
 
@@ -536,14 +541,14 @@ TABLE: tuple[Row, ...] = (
         "screen",
         depends="screen",
         targets=_blocks,
-        inputs=lambda campaign, job: {} if campaign.by_model else {"models": _models(campaign)},
+        inputs=_of_screen,
         cost=_screen_cost,
     ),
     Row(
         "gather_screen",
         "screen",
         "screen",
-        depends="screen",
+        depends="hits",
         targets=lambda campaign: {"gather": campaign.paths.screen_hits},
         inputs=lambda campaign, job: {"blocks": [*_blocks(campaign).values()]},
         cost=_gather_cost,

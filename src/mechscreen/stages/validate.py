@@ -23,17 +23,15 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
 from mechscreen.sampling import words_at
-from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import SplitShard
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
 from mechscreen.stages import merge, simulate
-from mechscreen.stages.calibrate import evidence_of
 from mechscreen.stages.imported import is_own
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
-from mechscreen.stages.screen import Search
+from mechscreen.stages.search import Search
 from mechscreen.tally import random_keys
 
 log = logging.getLogger(__name__)
@@ -96,6 +94,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 nearest_index=nearest_index,
                 sensitivity=sensitivity,
                 **_by_members(campaign, hits),
+                probability=hits.probability,
                 class_names=np.array(campaign.class_names),
                 about=task.about,
             )
@@ -158,9 +157,9 @@ def nearest(points: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.floa
 
 
 def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]]:
-    """Return the hits to simulate, what the screen found, and how many of each class it trusts."""
+    """Return the hits to simulate, what the screen found, and how many of each class."""
     path = campaign.paths.screen_hits
-    identity = campaign.identity("screen")
+    identity = campaign.identity("hits")
     with ScreenHits.open(path, identity, d=len(campaign.space), shape=campaign.outputs.shape) as kept:
         if kept.samples != campaign.screen.count:
             raise storage.FileError(
@@ -168,8 +167,8 @@ def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]
                 f"gathered from {kept.samples} parameter sets, and the screen has {campaign.screen.count}",
                 "gather it again (mechscreen screen --gather)",
             )
-        trusted = ScreenSummary.read(campaign.paths.screen_summary, identity).trusted
-        found = {label: int(trusted[label]) for label in campaign.targets}
+        of_classes = ScreenSummary.read(campaign.paths.screen_summary, identity).found
+        found = {label: int(of_classes[label]) for label in campaign.targets}
         labels, keys = np.asarray(kept.hits.labels), random_keys(np.asarray(kept.hits.index))
         chosen, limit = [np.empty(0, np.intp)], campaign.validation.limit
         for label, number in found.items():
@@ -178,8 +177,9 @@ def _choose_hits(campaign: Campaign) -> tuple[HitColumns, Totals, dict[int, int]
             most = limit if len(rows) == number else min(limit, campaign.screen.hits_per_block)
             chosen.append(rows[np.argsort(keys[rows])[:most]])
         rows = np.sort(np.concatenate(chosen))
-        columns = {column.name: getattr(kept.hits, column.name)[rows] for column in fields(HitColumns)}
-        return HitColumns(**columns), kept.totals, found
+        columns = {column.name: getattr(kept.hits, column.name) for column in fields(HitColumns)}
+        taken: dict[str, Any] = {name: None if values is None else values[rows] for name, values in columns.items()}
+        return HitColumns(**taken), kept.totals, found
 
 
 def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]:
@@ -189,27 +189,19 @@ def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]
     """
     if campaign.by_model:
         return {}
-    spread, probability = np.empty_like(hits.profiles), np.empty(len(hits.index))
-    calibration = None
-    if campaign.calibration.count:
-        calibration = CalibrationFile.read(campaign.paths.calibrated, campaign.identity("calibration")).calibration
+    spread = np.empty_like(hits.profiles)
     if len(spread):
         try:
             ensemble = load_campaign_ensemble(campaign)
         except storage.FileError as error:
-            if calibration is not None:
-                raise
-            # A validation that probabilities are not asked of needs no networks, which may be gone.
+            # A validation needs no networks, which may be gone.
             log.warning("validate: hits are told of without bands, since %s", error)
             return {}
         for start in range(0, len(spread), _CHUNK):
             part = slice(start, start + _CHUNK)
             said = ensemble.predict_members(campaign.space.normalise(hits.parameters[part]))
             spread[part] = spread_of([own["profiles"] for own in said])
-            if calibration is not None:
-                found = evidence_of(campaign, said, hits.disagreement[part])
-                probability[part] = calibration.probabilities(found)[:, list(campaign.targets)].sum(axis=1)
-    return {"emulated_spread": spread} | ({} if calibration is None else {"probability": probability})
+    return {"emulated_spread": spread}
 
 
 def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:

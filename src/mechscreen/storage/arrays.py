@@ -16,7 +16,7 @@ None unless given. A field that is such a dataclass itself stands for its fields
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -121,7 +121,12 @@ class ArrayFile:
 
     @classmethod
     def writer(
-        cls, path: Path, origin: Mapping[str, Attribute], sizes: Mapping[str, Size], whole: Mapping[str, Any]
+        cls,
+        path: Path,
+        origin: Mapping[str, Attribute],
+        sizes: Mapping[str, Size],
+        whole: Mapping[str, Any],
+        optional: Collection[str] = (),
     ) -> Writer:
         """Return a `Writer` of a file in pieces.
 
@@ -133,13 +138,15 @@ class ArrayFile:
             What the names stand for in the shapes of the arrays that are appended, along their first axis.
         whole
             The fields that are known: they are written at once.
+        optional
+            Arrays that may be missing, and are appended too.
         """
         declared = _declared(cls)
         arrays, attributes = _contents_of(declared, whole)
         layout = {
             array.name: (array.shape(sizes), array.dtype)
             for array in declared.arrays
-            if array.name not in arrays and not array.optional
+            if array.name not in arrays and (not array.optional or array.name in optional)
         }
         return Writer(path, layout, {**origin, "kind": cls.kind, **attributes}, whole=arrays)
 
