@@ -21,7 +21,7 @@ DRAWS = 20_000
 """Of which an interval's ends are quantiles: these have an error of a fiftieth of the interval."""
 LEVEL = 0.95
 
-_SHIFTS = np.linspace(-8, 8, 641)
+_SHIFTS = np.linspace(-24, 24, 1921)
 _MEANS = np.linspace(-4, 4, 161)
 _SPREADS = np.geomspace(0.02, 2, 33)
 """On which `rates_if_calibrated` integrates, all in units of a log-odds."""
@@ -105,10 +105,6 @@ def rates_if_calibrated(strata: Strata, expected: ArrayLike, rng: np.random.Gene
     p = expit(base[:, None] + _SHIFTS)
     n, x = strata.looked[:, None], strata.found[:, None]
     likelihood = xlogy(x, p) + xlog1py(n - x, -p)
-    best = likelihood.argmax(axis=1)
-    telling = (strata.found > 0) & (strata.found < strata.looked)
-    if np.any(telling & ((best == 0) | (best == len(_SHIFTS) - 1))):
-        raise ValueError("expected rates are wrong by more than a factor of e^8: they are no calibration")
     likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
     mean, spread = (grid.ravel() for grid in np.meshgrid(_MEANS, _SPREADS, indexing="ij"))
     # Of the shifts on their grid, for each mean and spread.
@@ -117,12 +113,14 @@ def rates_if_calibrated(strata: Strata, expected: ArrayLike, rng: np.random.Gene
     # Spreads lie as a geometric series does, each for a range in proportion to itself.
     posterior = np.log(normal @ likelihood.T).sum(axis=1) + np.log(spread / (1 + (spread / _USUAL_SPREAD) ** 2))
     posterior = np.exp(posterior - posterior.max())
-    chosen = rng.choice(len(mean), draws, p=posterior / posterior.sum())
+    chosen, which = np.unique(rng.choice(len(mean), draws, p=posterior / posterior.sum()), return_inverse=True)
     found = np.empty((draws, len(base)))
     for k in range(len(base)):
         cumulated = np.cumsum(normal[chosen] * likelihood[k], axis=1)
-        place = (cumulated < rng.random((draws, 1)) * cumulated[:, -1:]).sum(axis=1)
-        found[:, k] = p[k, place]
+        cumulated /= cumulated[:, -1:]
+        # All distributions one after the other, so that a draw of each is found at once.
+        place = np.searchsorted((cumulated + np.arange(len(chosen))[:, None]).ravel(), which + rng.random(draws))
+        found[:, k] = p[k, np.minimum(place - which * len(_SHIFTS), len(_SHIFTS) - 1)]
     return _of_whole_strata(strata, Rates(found.mean(axis=0), found, found))
 
 
@@ -133,10 +131,33 @@ def _of_whole_strata(strata: Strata, rates: Rates) -> Rates:
     return Rates(*(np.where(whole, exact, values) for values in (rates.value, rates.low, rates.high)))
 
 
-def prevalence(strata: Strata, rates: Rates) -> Estimate:
-    """Return the share of the population that has the property, by Horvitz and Thompson for `rates_by_counts`."""
+def prevalence(strata: Strata, rates: Rates, random: tuple[int, int] | None = None) -> Estimate:
+    """Return the share of the population that has the property, by Horvitz and Thompson for `rates_by_counts`.
+
+    Parameters
+    ----------
+    random
+        Of others that were drawn from the whole population: how many have the property, and all. Draws count as likely
+        as these are by them.
+    """
     shares = strata.sizes / strata.sizes.sum()
-    return _estimate(rates.value @ shares, rates.low @ shares, rates.high @ shares)
+    value, low, high = rates.value @ shares, rates.low @ shares, rates.high @ shares
+    if random is None:
+        return _estimate(value, low, high)
+    found, of = random
+    # The same draws, each as often as it is likely.
+    low, high = (_resampled(draws, xlogy(found, draws) + xlog1py(of - found, -draws)) for draws in (low, high))
+    return _estimate(np.median(np.concatenate([low, high])), low, high)
+
+
+def _resampled(draws: FloatArray, log_weights: FloatArray) -> FloatArray:
+    """Return values of draws at even steps of their weights."""
+    order = np.argsort(draws)
+    if not np.isfinite(top := log_weights.max()):
+        return draws
+    weights = np.cumsum(np.exp(log_weights[order] - top))
+    places = np.searchsorted(weights, (np.arange(len(draws)) + 0.5) / len(draws) * weights[-1])
+    return draws[order[np.minimum(places, len(draws) - 1)]]
 
 
 def precision(strata: Strata, rates: Rates, kept: BoolArray) -> Estimate:
@@ -162,7 +183,7 @@ def recall(strata: Strata, rates: Rates, kept: BoolArray) -> Estimate:
 
 
 def _estimate(
-    value: FloatArray, low: FloatArray, high: FloatArray, unknown: tuple[float, float] = (np.nan, np.nan)
+    value: FloatArray | np.float64, low: FloatArray, high: FloatArray, unknown: tuple[float, float] = (np.nan, np.nan)
 ) -> Estimate:
     """Return an estimate with the interval that draws give; what is not defined in a draw is at its farthest there."""
     tail = (1 - LEVEL) / 2
@@ -170,7 +191,14 @@ def _estimate(
     return Estimate(float(value), float(np.quantile(least, tail)), float(np.quantile(most, 1 - tail)))
 
 
-def allocate(sizes: ArrayLike, rates: ArrayLike, count: int, looked: ArrayLike, least: int = 0) -> NDArray[np.int64]:
+def allocate(
+    sizes: ArrayLike,
+    rates: ArrayLike,
+    count: int,
+    looked: ArrayLike,
+    least: int = 0,
+    there: ArrayLike | None = None,
+) -> NDArray[np.int64]:
     """Return how many more to look at in each stratum, (strata,), so that the prevalence is known best.
 
     Neyman's allocation (1934, J. R. Stat. Soc. 97:558): in all, in proportion to a stratum's size and the deviation of
@@ -186,10 +214,13 @@ def allocate(sizes: ArrayLike, rates: ArrayLike, count: int, looked: ArrayLike, 
         How many to look at more; fewer where there are no more.
     least
         How many to look at in each stratum in all, if it has so many, and `count` lets it.
+    there
+        (strata,), how many of each can be looked at; all, unless given.
     """
     n, p, before = (np.asarray(values, dtype=float) for values in (sizes, rates, looked))
-    total = min(before.sum() + count, n.sum())
-    needed = np.clip(least, before, n)
+    room = n if there is None else np.asarray(there, dtype=float)
+    total = min(before.sum() + count, room.sum())
+    needed = np.clip(least, before, room)
     if needed.sum() >= total:
         lack = needed - before
         more = lack * (total - before.sum()) / max(1.0, lack.sum())
@@ -199,13 +230,13 @@ def allocate(sizes: ArrayLike, rates: ArrayLike, count: int, looked: ArrayLike, 
         weight = np.maximum(deviation, n * max(float(deviation.max()), 1.0) * 1e-12)
 
         def beyond(log_level: float) -> float:
-            return float(np.clip(np.exp(log_level) * weight, needed, n).sum() - total)
+            return float(np.clip(np.exp(log_level) * weight, needed, room).sum() - total)
 
-        ends = np.log(n[n > 0] / weight[n > 0])
+        ends = np.log(room[room > 0] / weight[room > 0])
         # The lowest level at which no stratum is beyond its needs, and the highest, at which all are full.
         level = brentq(beyond, float(ends.min()) - np.log(n.max() * len(n)) - 1, float(ends.max()) + 1)
-        more = np.clip(np.exp(level) * weight, needed, n) - before
-    return _rounded(more, n - before, round(total - before.sum()))
+        more = np.clip(np.exp(level) * weight, needed, room) - before
+    return _rounded(more, room - before, round(total - before.sum()))
 
 
 def _rounded(values: FloatArray, room: FloatArray, total: int) -> NDArray[np.int64]:

@@ -171,6 +171,8 @@ class Campaign(Configuration):
                 "screen.confidence needs probabilities; set calibration.count (some thousand simulations), or leave it "
                 "out"
             )
+        if self.validation.survey and not self.calibration.count:
+            raise ValueError("validation.survey needs probabilities; set calibration.count, or leave it out")
         if self.screen.mode == "cascade" and self.calibration.count:
             raise ValueError(
                 "screen.mode: cascade looks at most sets with one member, and probabilities (calibration.count) follow "
@@ -390,6 +392,12 @@ class Campaign(Configuration):
     def confidence(self) -> float:
         """Mean probability of hits, where they are kept by it."""
         return DEFAULT_CONFIDENCE if self.screen.confidence is None else self.screen.confidence
+
+    @property
+    def surveyed(self) -> int:
+        """Simulations of a sample of all screened sets."""
+        asked = self.validation.survey
+        return self.calibration.count if asked is None else asked
 
     @property
     def screen_classes(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Paths:
         self.screen_summary = self.screen / "summary.h5"
         self.screen_hits = self.screen / "hits.h5"
         self.validation = root / "validation"
+        self.survey = self.validation / "survey.h5"
         self.validation_hits = self.validation / "hits.h5"
         self.validation_table = self.validation / "hits.csv"
         self.validation_summary = self.validation / "summary.json"

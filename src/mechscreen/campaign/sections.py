@@ -472,6 +472,14 @@ class ValidationSection(Section):
     limit: int = Field(
         1000, ge=1, description="Simulate every hit of a class up to this many, else a random sample of so many."
     )
+    survey: int | None = Field(
+        None,
+        ge=0,
+        le=10**7,
+        description="Simulations of a random sample of all screened sets, in strata by their probability, which say "
+        "how many are of the target, and how many of these the screen finds; it needs `calibration.count`, and "
+        "null is as many as that (docs/screen.md).",
+    )
     confirm: Annotated[Literal["class", "curve"] | dict[str, Annotated[float, Field(gt=0)]], Was({1: "curve"})] = Field(
         "class",
         description="What confirms a hit: `class`: its simulation is of a class that was asked for; `curve`: what was "

@@ -125,6 +125,80 @@ class ClassShares(Record):
     same_class: Share
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surveyed(ArrayFile, kind="survey"):
+    """A sample of all screened sets, in strata by probability: ``validation/survey.h5``.
+
+    Attributes
+    ----------
+    least, sizes, expected
+        Of each stratum: the probability of the target that its sets have at least, how many there are, and their mean
+        probability.
+    kept
+        Whether its sets are hits.
+    looked, found
+        How many of it were simulated, drawn at random, and were of the target.
+    index, parameters
+        What was simulated: number among the screen's samples, and physical values.
+    labels
+        Its class, `FAILED` where there is none.
+    """
+
+    least: Annotated[Floats, "strata"]
+    sizes: Annotated[Integers, "strata"]
+    expected: Annotated[Floats, "strata"]
+    kept: Annotated[Booleans, "strata"]
+    looked: Annotated[Integers, "strata"]
+    found: Annotated[Integers, "strata"]
+    index: Annotated[Integers, "n"]
+    parameters: Annotated[Floats, "n d"]
+    labels: Annotated[Integers, "n"]
+    class_names: Annotated[Texts, "classes"]
+
+
+class Known(Record):
+    """A share as far as it is known: an estimate, and 95 % intervals; None where nothing is.
+
+    Attributes
+    ----------
+    value, if_calibrated
+        If probabilities that were expected are wrong in all strata alike (`mechscreen.strata.rates_if_calibrated`).
+    trusting_nothing
+        By what was simulated alone (`mechscreen.strata.rates_by_counts`).
+    """
+
+    value: float | None
+    if_calibrated: tuple[float | None, float | None]
+    trusting_nothing: tuple[float | None, float | None]
+
+
+class Population(Record):
+    """What a survey says of all screened sets.
+
+    Attributes
+    ----------
+    simulated, failed, found
+        Parameter sets of the survey, simulations of them that failed, which are of no class, and that were of the
+        target.
+    expected
+        How many of the target there were to be by their probabilities.
+    training
+        Training simulations by which the prevalence is known too, since they are a random sample; None: they are not.
+    prevalence, precision, recall
+        Share of the screened sets that are of the target, of the hits that are, and of those of the target that are
+        hits.
+    """
+
+    simulated: int
+    failed: int
+    found: int
+    expected: float
+    training: int | None
+    prevalence: Known
+    precision: Known
+    recall: Known
+
+
 class ValidationSummary(StageRecord):
     """The figures of the validation: ``validation/summary.json``.
 
@@ -150,6 +224,8 @@ class ValidationSummary(StageRecord):
         Of all hits that were simulated; the last of those confirmed.
     training_samples, training_classes, training_target
         Samples of the training split, by class, and of the target, without imported ones.
+    population
+        What a survey of all screened sets says (``validation.survey``); None without one.
     """
 
     kind: Literal["validation"] = "validation"
@@ -178,3 +254,4 @@ class ValidationSummary(StageRecord):
     training_samples: int
     training_classes: dict[str, int]
     training_target: int
+    population: Population | None = None

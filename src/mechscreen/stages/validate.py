@@ -23,15 +23,24 @@ from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
 from mechscreen.sampling import words_at
-from mechscreen.schemas.dataset import SplitShard
+from mechscreen.schemas.dataset import Manifest, SplitShard
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
-from mechscreen.schemas.validation import FAILED, ClassShares, Share, Spread, ValidatedHits, ValidationSummary
+from mechscreen.schemas.validation import (
+    FAILED,
+    ClassShares,
+    Population,
+    Share,
+    Spread,
+    ValidatedHits,
+    ValidationSummary,
+)
 from mechscreen.stages import merge, simulate
 from mechscreen.stages.imported import is_own
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.search import Search
+from mechscreen.stages.survey import population, random_training, survey
 from mechscreen.tally import random_keys
 
 log = logging.getLogger(__name__)
@@ -80,6 +89,7 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
         of_misses = _of_misses(task, misses[:0] if campaign.by_model else misses)
         if len(of_misses.index):
             simulate.run_sets(of_misses, ranks, deadline)
+        surveyed = survey(search, ranks, deadline)
         near, nearest_index, training = _compare_with_training(search, distance, simulated, ranks)
         if ranks.is_root:
             sensitivity = np.full(simulated.log_peaks.shape, np.nan)
@@ -98,12 +108,18 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 class_names=np.array(campaign.class_names),
                 about=task.about,
             )
-            _summarise(search, table, screened, found, training).write(campaign.paths.validation_summary)
+            known, files = None, list[Path]()
+            if surveyed is not None:
+                table_of_all, files = surveyed
+                manifest = Manifest.read(campaign.paths.manifest, campaign.identity("dataset"))
+                known = population(campaign, table_of_all, random_training(campaign, manifest, training))
+                table_of_all.write(campaign.paths.survey, provenance(campaign, "validation"))
+            _summarise(search, table, screened, found, training, known).write(campaign.paths.validation_summary)
             storage.write_text(campaign.paths.validation_table, to_csv(campaign, table))
             table.write(campaign.paths.validation_hits, provenance(campaign, "validation"))
             # What took longest goes last: if a removal fails, the next attempt still finds it.
-            storage.remove(of_misses.path)
-            storage.remove(task.path)
+            for path in (of_misses.path, task.path, *files):
+                storage.remove(path)
             log.info(
                 "validate: of %d simulated hits %d are confirmed, %d are within RMSE %g, %d are of the same class",
                 len(table),
@@ -323,6 +339,7 @@ def _summarise(
     screened: Totals,
     found: dict[int, int],
     training: NDArray[np.int64],
+    known: Population | None,
 ) -> ValidationSummary:
     """Return the figures of the validation; a failed simulation counts as neither confirmed nor of the same class.
 
@@ -381,6 +398,7 @@ def _summarise(
         training_samples=int(training.sum()),
         training_classes=dict(zip(names, training.tolist(), strict=True)),
         training_target=int(training[list(search.targets)].sum()),
+        population=known,
     )
 
 
