@@ -20,6 +20,7 @@ BoolArray = NDArray[np.bool_]
 DRAWS = 20_000
 """Of which an interval's ends are quantiles: these have an error of a fiftieth of the interval."""
 LEVEL = 0.95
+_SURE = 0.001
 
 _SHIFTS = np.linspace(-24, 24, 1921)
 _MEANS = np.linspace(-4, 4, 161)
@@ -189,6 +190,18 @@ def _estimate(
     tail = (1 - LEVEL) / 2
     least, most = np.where(np.isnan(low), unknown[0], low), np.where(np.isnan(high), unknown[1], high)
     return Estimate(float(value), float(np.quantile(least, tail)), float(np.quantile(most, 1 - tail)))
+
+
+def contradicted(found: int, looked: int, expected: float, strata: int) -> bool:
+    """Return whether finds in one of some strata say that a rate is at least twice as large as expected, or half of it.
+
+    By an exact binomial test, that calls one survey in a thousand wrong of which all rates are as expected.
+    """
+    if not looked or expected * looked / 2 < found < expected * looked * 2:
+        return False
+    from scipy.stats import binomtest  # takes a second
+
+    return bool(binomtest(found, looked, expected).pvalue < _SURE / strata)
 
 
 def allocate(

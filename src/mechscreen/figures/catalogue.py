@@ -300,8 +300,7 @@ class Disagreement(_OfEmulators):
     text = (
         "Disagreement of the ensemble's members, which the screen knows, against the error of the ensemble, which "
         "only a simulation can tell; both are RMSE, as under “Outputs”. Grey: test samples. Black: means of 15 bins, "
-        "equally wide on the logarithmic axis, with standard errors (none where a bin holds one sample). The screen"
-        " discards what lies right of the dashed limit."
+        "equally wide on the logarithmic axis, with standard errors (none where a bin holds one sample)."
     )
 
     @classmethod
@@ -315,7 +314,8 @@ class Disagreement(_OfEmulators):
         from mechscreen.figures import disagreement
 
         test = results.predictions
-        arguments = (test.disagreement, test.error, results.campaign.screen.disagreement_limit)
+        limit = None if results.campaign.asks_probabilities else results.campaign.screen.disagreement_limit
+        arguments = (test.disagreement, test.error, limit)
         return disagreement.draw(*arguments), disagreement.caption(*arguments)
 
 

@@ -14,8 +14,14 @@ from mechscreen.figures.text import count, number, percent
 
 
 @style.styled
-def draw(disagreement: NDArray[Any], error: NDArray[Any], limit: float) -> Figure:
-    """Draw error against disagreement of the test samples; both (n,), RMSE of profiles."""
+def draw(disagreement: NDArray[Any], error: NDArray[Any], limit: float | None) -> Figure:
+    """Draw error against disagreement of the test samples; both (n,), RMSE of profiles.
+
+    Parameters
+    ----------
+    limit
+        Beyond which a screen discards; None where it keeps hits by their probability.
+    """
     shown = _positive(disagreement, error)
     if not shown.any():
         return style.message("No disagreement to show: an ensemble of one member cannot disagree with itself.")
@@ -26,7 +32,8 @@ def draw(disagreement: NDArray[Any], error: NDArray[Any], limit: float) -> Figur
     bins = disagreement_curve(x, y)
     means = ax.errorbar(bins.disagreement, bins.error, bins.standard_error, fmt="o", color="black", ms=4, lw=1)
     means.set_label("mean of a bin ± s.e.")
-    ax.axvline(limit, **style.LIMIT, label=f"limit of the screen, {limit:g}")
+    if limit is not None:
+        ax.axvline(limit, **style.LIMIT, label=f"limit of the screen, {limit:g}")
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="disagreement of the members (RMSE)", ylabel="error of the ensemble (RMSE)")
     style.log_axis(ax.xaxis)
@@ -35,13 +42,16 @@ def draw(disagreement: NDArray[Any], error: NDArray[Any], limit: float) -> Figur
     return figure
 
 
-def caption(disagreement: NDArray[Any], error: NDArray[Any], limit: float) -> str:
+def caption(disagreement: NDArray[Any], error: NDArray[Any], limit: float | None) -> str:
     """Return the numbers of this run; arguments as for `draw`."""
     if not _positive(disagreement, error).any():
         return "This ensemble has one member, hence no disagreement."
-    kept = disagreement <= limit
     text = count(len(error), "test sample")
     text += f"; rank correlation {number(disagreement_curve(disagreement, error).spearman)}"
+    if limit is None:
+        return text + "."
+    kept = disagreement <= limit
+    text += ". The screen discards what lies right of the dashed limit"
     text += f". Kept at the limit {limit:g}: {percent(kept.mean())}"
     if kept.any():
         text += f", mean error {number(error[kept].mean())}"

@@ -19,10 +19,12 @@ from mechscreen.figures.plane import in_values
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
+from mechscreen.reports import surveyed
 from mechscreen.reports.page import Cell, KeyNumber, Table
 from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.evaluation import Coverage, Indices, Metrics
+from mechscreen.schemas.screen import Totals
 from mechscreen.schemas.validation import Share, ValidationSummary
 from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
@@ -39,11 +41,16 @@ def title(results: Results) -> str:
 def headline(results: Results) -> str:
     """Return what was found, in a sentence or two."""
     screen, validation = results.screen, results.validation
-    found, discarded = screen.totals.hits_found, screen.totals.hits_discarded
+    totals = screen.totals
+    found, discarded = totals.hits_found, totals.hits_discarded
     text = f"Among {screen.samples:,} parameter sets, the emulators found "
     text += f"{count(found, 'hit') if found else 'no hit'} ({results.target})"
     if not found and discarded:
         text += f"; {discarded:,} more were discarded, since the members disagree"
+    if totals.confidence is not None:
+        text += f", the most probable sets: {_kept_by_probability(totals)}"
+    if validation.population is not None:
+        text += ". " + surveyed.statement(validation.population, results.target, results.campaign.screens_all)[:-1]
     warning = "".join(f" {doubt}" for doubt in results.doubts)
     if not validation.validated:
         return f"{text}.{warning}"
@@ -52,6 +59,16 @@ def headline(results: Results) -> str:
         f"{text}. Of {count(validation.validated, 'hit')} simulated by the {results.campaign.about.model.title} "
         f"model{chosen(validation)}, {near.count:,} {what} ({_share(near, validation)}), and {other.count:,} {beside} "
         f"({_share(other, validation)}).{warning}"
+    )
+
+
+def _kept_by_probability(totals: Totals) -> str:
+    """Return how hits were kept."""
+    if not totals.hits_found:
+        return f"none are of the target with a probability of {totals.confidence:g} in the mean"
+    return (
+        f"each of them with a probability of {number(totals.least_probability)} at least, and of "
+        f"{totals.confidence:g} in the mean"
     )
 
 
@@ -94,6 +111,13 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     samples = manifest.samples
     ensemble, single = metrics.ensemble, _single(metrics)
     kept = int(screen.trusted.sum()) / max(1, int(screen.disagreement_levels.sum()))
+    discarded = f"{percent(1 - kept)} discarded: disagreement above {totals.disagreement_limit:g}"
+    beside = f"{totals.hits_discarded:,} more discarded for disagreement"
+    if totals.confidence is not None:
+        discarded, beside = (
+            f"{number(totals.of_target)} of the target, by their probabilities",
+            _kept_by_probability(totals),
+        )
     numbers = [
         KeyNumber(
             "Simulations",
@@ -106,14 +130,16 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         KeyNumber(
             "Parameter sets screened",
             f"{screen.samples:,}",
-            f"{percent(1 - kept)} discarded: disagreement above {totals.disagreement_limit:g}",
+            discarded,
         ),
         KeyNumber(
             f"Hits ({results.target})",
             f"{totals.hits_found:,}",
-            f"{totals.hits_discarded:,} more discarded for disagreement",
+            beside,
         ),
     ]
+    if validation.population is not None:
+        numbers += surveyed.key_numbers(validation.population, results.target, results.campaign.screens_all)
     screened = results.campaign.screen_space
     if screened.conditional:
         allowed, tried = allowed_share(screened)
@@ -201,11 +227,20 @@ def summary(results: Results) -> str:
         "test error": f"RMSE {number(ensemble.rmse)} (one network: {number(_single(metrics))}), {quality}",
         "screened": count(screen.samples, "parameter set"),
         "hits": f"{screen.totals.hits_found:,} ({results.target})",
+        **_of_all(results),
         **_stands(results.validation),
         "report": str(results.campaign.paths.report),
     }
     told = [*lines.items(), *(("BEWARE", doubt) for doubt in results.doubts)]
     return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in told), ""])
+
+
+def _of_all(results: Results) -> dict[str, str]:
+    """Return the line of the summary on all that was screened, where a survey says it."""
+    population = results.validation.population
+    if population is None:
+        return {}
+    return {"of all": surveyed.statement(population, results.target, results.campaign.screens_all)}
 
 
 def _stands(validation: ValidationSummary) -> dict[str, str]:
@@ -238,6 +273,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _band_table(results),
         parameter_table(results),
         relation_table(results),
+        surveyed.table(results.surveyed, results.validation.population),
         _verdict_table(results),
         _hit_table(results),
         _feature_table(results),
@@ -251,7 +287,9 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
 
 def _class_table(results: Results) -> Table:
     training = results.validation.training_classes
-    screened, trusted = results.screen.classes, results.screen.trusted
+    screened, trusted = results.screen.classes, results.screen.found
+    by_probability = results.screen.totals.confidence is not None
+    kept_are = "hits" if by_probability else "of these trusted"
     rows = []
     for name, called, n, kept in zip(
         results.class_names, results.classes, screened.tolist(), trusted.tolist(), strict=True
@@ -262,12 +300,24 @@ def _class_table(results: Results) -> Table:
         rows.append([called, training[name], shares[0], error, n, shares[1], kept, mark])
     return Table(
         "Classes",
-        ["class", "training samples", "share", "test RMSE", "screened sets", "share", "of these trusted", ""],
+        [
+            "class",
+            "training samples",
+            "share",
+            "test RMSE",
+            "screened sets",
+            "share",
+            kept_are,
+            "",
+        ],
         rows,
         "Training and test samples go by their simulated, screened parameter sets by their emulated profile. "
         + ("Imported simulations are not counted. " if results.manifest.imported else "")
-        + "Trusted: "
-        f"the members' disagreement is at most {results.campaign.screen.disagreement_limit:g}.",
+        + (
+            "Hits: by their probabilities, of which the class is the likeliest of the target's."
+            if by_probability
+            else f"Trusted: the members' disagreement is at most {results.campaign.screen.disagreement_limit:g}."
+        ),
     )
 
 
@@ -482,13 +532,13 @@ def _verdict_table(results: Results) -> Table:
     validation = results.validation
     if not validation.validated:
         return Table("What the model makes of the hits", [], [])
-    trusted = dict(zip(results.class_names, results.screen.trusted.tolist(), strict=True))
+    hits_of = dict(zip(results.class_names, results.screen.found.tolist(), strict=True))
     rows: list[list[Cell]] = []
     for name, shares in validation.emulated_classes.items():
         near, same = shares.confirmed, shares.same_class
         if shares.validated:
             stands: list[Cell] = [near.count, with_interval(near), same.count, with_interval(same)]
-            rows.append([results.called(name), trusted[name], shares.validated, *stands])
+            rows.append([results.called(name), hits_of[name], shares.validated, *stands])
     error, unclear = validation.rmse, validation.indeterminate
     note = f"Confirmed: {_judgements(validation)[0][0]}. "
     expected = results.hits.probability

@@ -16,13 +16,14 @@ from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.relations import FORMS, Relation, fit_relation
+from mechscreen.reports import surveyed
 from mechscreen.reports.hits import features_of
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
-from mechscreen.schemas.validation import ValidatedHits, ValidationSummary
+from mechscreen.schemas.validation import Surveyed, ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
 from mechscreen.tally import plane_pairs, random_keys
 
@@ -111,10 +112,10 @@ class Results:
     def doubts(self) -> list[str]:
         """Sentences on what is not to be believed: of the emulators, of the target's share, of the training set."""
         totals, campaign = self.screen.totals, self.campaign
-        found = totals.hits_found + totals.hits_discarded
         target = campaign.screen.objective.target if campaign.screens_all else ()
-        of_share = self.metrics.doubts_of_share(target, found, self.screen.samples)
-        return [*self.metrics.doubts, *of_share, *self.manifest.doubts]
+        of_share = self.metrics.doubts_of_share(target, totals.of_target, self.screen.samples)
+        of_survey = [] if self.surveyed is None else surveyed.doubts(self.surveyed)
+        return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts]
 
     @property
     def objective(self) -> str:
@@ -200,6 +201,13 @@ class Results:
     def screen(self) -> ScreenSummary:
         """Counts of the screen."""
         return ScreenSummary.read(self.campaign.paths.screen_summary, self.campaign.identity("hits"))
+
+    @cached_property
+    def surveyed(self) -> Surveyed | None:
+        """The sample of all screened sets; None where there is none."""
+        if not self.campaign.surveyed:
+            return None
+        return Surveyed.read(self.campaign.paths.survey, self.campaign.identity("validation"))
 
     @cached_property
     def hits(self) -> ValidatedHits:

@@ -280,7 +280,7 @@ class Metrics(StageRecord):
             )
         return said
 
-    def doubts_of_share(self, targets: Collection[str], found: int, screened: int) -> list[str]:
+    def doubts_of_share(self, targets: Collection[str], found: float, screened: int) -> list[str]:
         """Return a sentence where the target is much rarer, or commoner, in the screen than among simulations.
 
         Parameters

@@ -58,6 +58,13 @@ class Totals(ArrayFile):
     expected_missed: float | None = None
 
     @property
+    def of_target(self) -> float:
+        """Samples that are of the target as far as the screen knows, hits or not."""
+        if self.expected_right is None or self.expected_missed is None:
+            return self.hits_found + self.hits_discarded
+        return self.expected_right + self.expected_missed
+
+    @property
     def backends(self) -> set[str]:
         """Names of what computed the predictions."""
         return set(self.backend.split(", "))

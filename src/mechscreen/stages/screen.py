@@ -159,9 +159,8 @@ def _doubt(campaign: Campaign, totals: Totals) -> None:
         metrics = Metrics.read(campaign.paths.metrics, campaign.identity("evaluation"))
     except storage.FileError:
         return
-    found = totals.hits_found + totals.hits_discarded
     target = campaign.screen.objective.target if campaign.screens_all else ()
-    for doubt in (*metrics.doubts, *metrics.doubts_of_share(target, found, campaign.screen.count)):
+    for doubt in (*metrics.doubts, *metrics.doubts_of_share(target, totals.of_target, campaign.screen.count)):
         log.warning("screen: %s", doubt)
 
 

@@ -418,13 +418,15 @@ def _gather_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     checked = min(campaign.validation.limit * len(campaign.targets), campaign.screen.blocks * _hits(campaign))
     return Cost(
-        checked * speeds.sample,
+        (checked + campaign.surveyed) * speeds.sample,
         1500,
         memory_of_rank=checked * _profile(campaign),
         # What the members say of the hits is asked by one rank.
-        memory_of_job=4 * checked * _profile(campaign) + (0 if campaign.by_model else 1.5e9),
-        disk=2 * checked * _sample(campaign),
-        files=3,
+        memory_of_job=4 * checked * _profile(campaign)
+        + 2 * campaign.surveyed * _sample(campaign)
+        + (0 if campaign.by_model else 1.5e9),
+        disk=(2 * checked + campaign.surveyed) * _sample(campaign),
+        files=4 if campaign.surveyed else 3,
         mpi=True,
     )
 
