@@ -299,6 +299,7 @@ FIGURES: Registry[Any] = Registry(
             "profiles",
             "disagreement",
             "calibration",
+            "confidence",
             "novelty",
             "training",
         )

@@ -112,7 +112,9 @@ def rates_if_calibrated(strata: Strata, expected: ArrayLike, rng: np.random.Gene
     normal = np.exp(-0.5 * ((_SHIFTS - mean[:, None]) / spread[:, None]) ** 2)
     normal /= normal.sum(axis=1, keepdims=True)
     # Spreads lie as a geometric series does, each for a range in proportion to itself.
-    posterior = np.log(normal @ likelihood.T).sum(axis=1) + np.log(spread / (1 + (spread / _USUAL_SPREAD) ** 2))
+    with np.errstate(divide="ignore"):  # what is impossible
+        of_strata = np.log(normal @ likelihood.T).sum(axis=1)
+    posterior = of_strata + np.log(spread / (1 + (spread / _USUAL_SPREAD) ** 2))
     posterior = np.exp(posterior - posterior.max())
     chosen, which = np.unique(rng.choice(len(mean), draws, p=posterior / posterior.sum()), return_inverse=True)
     found = np.empty((draws, len(base)))

@@ -1,18 +1,24 @@
 """What a sample of all screened sets says of them, beside all of them simulated."""
 
+import re
+
 import numpy as np
 import pytest
 
 from campaigns import ROOT
 from deadlines import StopAfter
 from mechscreen.campaign import Campaign, read_mapping
+from mechscreen.figures import get_figure
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Interrupted
+from mechscreen.reports import findings
+from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.screen import ScreenSummary
 from mechscreen.schemas.validation import FAILED, Surveyed, ValidationSummary
 from mechscreen.stages import survey as stage
 from mechscreen.stages.calibrate import calibrate
+from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.screen import gather_screen, screen_block
 from mechscreen.stages.search import Search
 from mechscreen.stages.survey import random_training
@@ -133,6 +139,31 @@ def test_training_simulations_count_where_they_are_a_random_sample_of_what_is_sc
     assert of == round(60 * manifest.simulations / (manifest.simulations - manifest.dropped.count))
     narrowed = Campaign.from_dict({**demo, "screen": {**demo["screen"], "parameters": {"KT": {"value": 900}}}})
     assert random_training(narrowed, manifest, classes) is None
+
+
+def test_the_report_says_first_how_many_there_are_and_what_is_missed(surveyed):
+    campaign = surveyed()
+    evaluate(campaign)
+    results = Results(campaign)
+    said = findings.headline(results)
+    assert re.search(
+        r"hits \(2 rings\), the most probable sets\. 2 rings: [\d.]+ % of the space \([\d.]+–[\d.]+ % if the "
+        r"calibration holds; at most [\d.]+ % without trust\); the screen finds [\d.]+ % of them "
+        r"\([\d.]+–[\d.]+ %; at least [\d.]+ %\); "
+        r"[\d.]+ % of its hits are right \([\d.]+–[\d.]+ %; at least [\d.]+ %\)\. Of 100 hits simulated",
+        said,
+    )
+    numbers = {number.label: number for number in findings.key_numbers(results)}
+    assert "if the calibration holds" in numbers["Of these, the screen finds"].note
+    found, _ = read(campaign)
+    (table,) = [t for t in findings.tables(results, ()) if t.title == "What a survey of all screened sets finds"]
+    assert [row[3] for row in table.rows] == found.looked.tolist()
+    assert [row[5] for row in table.rows] == found.found.tolist()
+    assert [row[2] == "hits" for row in table.rows] == found.kept.tolist()
+    assert "of all       2 rings: " in findings.summary(results)
+    picture, caption = get_figure(campaign, "confidence").draw(results)
+    assert picture.axes
+    assert re.match(r"95\.0 % right: ", caption)
 
 
 def test_a_survey_of_none_is_none(surveyed):

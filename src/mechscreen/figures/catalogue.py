@@ -333,7 +333,7 @@ class Calibration(_OfEmulators):
     @classmethod
     def suits(cls, campaign: Campaign) -> bool:
         """Return whether probabilities are asked for."""
-        return super().suits(campaign) and campaign.calibration.count > 0
+        return super().suits(campaign) and campaign.asks_probabilities
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
@@ -348,6 +348,37 @@ class Calibration(_OfEmulators):
         found = results.calibration
         arguments = (found.judged, found.labels, found.weights, results.classes)
         return calibration.draw(*arguments), calibration.caption(*arguments)
+
+
+class Confidence(_OfEmulators):
+    """What another confidence would keep."""
+
+    title = "What another confidence would keep"
+    text = (
+        "How many of the hits are right over how many of the target they are, if sets were kept from one probability "
+        "on or another: from the most probable ones alone (left) to all that may be hits (right); with 95 % intervals "
+        "if the calibration holds. Diamond: what this screen keeps (`screen.confidence`)."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether all that was screened was surveyed."""
+        return super().suits(campaign) and campaign.surveyed > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the validated hits, beside which the survey is."""
+        return {"hits": campaign.paths.validation_hits}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import confidence
+
+        found = results.surveyed
+        assert found is not None
+        arguments = (found.strata, found.expected, found.least, found.kept)
+        return confidence.draw(*arguments), confidence.caption(*arguments)
 
 
 class Novelty(_OfEmulators):

@@ -48,7 +48,7 @@ def headline(results: Results) -> str:
     if not found and discarded:
         text += f"; {discarded:,} more were discarded, since the members disagree"
     if totals.confidence is not None:
-        text += f", the most probable sets: {_kept_by_probability(totals)}"
+        text += ", the most probable sets" if found else f": {_kept_by_probability(totals)}"
     if validation.population is not None:
         text += ". " + surveyed.statement(validation.population, results.target, results.campaign.screens_all)[:-1]
     warning = "".join(f" {doubt}" for doubt in results.doubts)

@@ -41,6 +41,8 @@ _KEPT_CALLS = 16
 """Latest calls whose outputs are kept to be labelled."""
 _ROUGHLY = 3.0
 """A model's own estimate that is further off than by this factor is worth correcting."""
+_WITHOUT_FIND = 3
+"""Over n: up to which a share may be of which n show none (95 %)."""
 
 
 def plan(campaign: Campaign) -> str:
@@ -59,6 +61,7 @@ def plan(campaign: Campaign) -> str:
         *([*doubts, ""] if doubts else []),
         f"Does an emulator pay? {advise(campaign, speeds)}",
         "",
+        *_missed(campaign, speeds),
         "Measured on a core of this machine: "
         + ("" if measured is None else f"a simulation {_duration(speeds.sample)}, ")
         + f"a training sample once through the network {_duration(speeds.training)}, "
@@ -71,6 +74,22 @@ def plan(campaign: Campaign) -> str:
     if "simulate_shard" not in ratios:
         lines += _of_its_own_estimate(campaign.model_instance.seconds, measured)
     return "\n".join(lines)
+
+
+def _missed(campaign: Campaign, speeds: Speeds) -> list[str]:
+    """Return what a survey can say of what the screen misses, before anything is known."""
+    count = campaign.surveyed
+    if not count:
+        return []
+    one_in = 10_000
+    enough = _WITHOUT_FIND * one_in * 10
+    return [
+        f"What is missed? {count:,} simulations of a survey leave {100 * _WITHOUT_FIND / count:.2g} % of the space "
+        "open, if no probability is trusted (three in n without a find). Of a target that one set in "
+        f"{one_in:,} is of, it takes {enough:,} ({_duration(enough * speeds.sample)} of a core) to see that the screen "
+        "misses less than a tenth; if the calibration holds, far fewer.",
+        "",
+    ]
 
 
 def _of_its_own_estimate(stated: float, measured: float | None) -> list[str]:
