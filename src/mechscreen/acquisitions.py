@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +37,30 @@ class Candidates:
         (n,), mean RMSE between the profiles of two members.
     in_target
         (n,), whether any member finds a class of the target there.
+    probable
+        (n,), share of the members that find one, of what they say and of what they would say if they were farther
+        apart (`mechscreen.emulators.calibration.STRETCH`): no calibrated probability, and near one half where a target
+        begins or ends.
+    measure_sensitivity
+        What measures `sensitivity`, where that is asked for.
     """
 
     parameters: NDArray[np.float64]
     disagreement: NDArray[np.float32]
     in_target: NDArray[np.bool_]
+    probable: NDArray[np.float64]
+    measure_sensitivity: Callable[[], NDArray[np.float64]]
 
     def __len__(self) -> int:
         return len(self.disagreement)
+
+    @cached_property
+    def sensitivity(self) -> NDArray[np.float64]:
+        """(n,), distance between what the ensemble says there and nearby, over that of the parameters.
+
+        The mean over some directions; it takes as many predictions of each candidate.
+        """
+        return self.measure_sensitivity()
 
 
 Acquisition = Callable[[Candidates, int, np.random.Generator], NDArray[np.intp]]
@@ -83,13 +101,49 @@ def committee(candidates: Candidates, size: int, rng: np.random.Generator) -> ND
     disagreement: query by committee (Seung, Opper & Sompolinsky, COLT 1992), with chance left in it, so that the chosen
     are no crowd of near-equal worst cases.
     """
-
-    def draw(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-        weights = candidates.disagreement[rows].astype(np.float64) + _LEAST
-        return rng.choice(rows, min(most, len(rows)), replace=False, p=weights / weights.sum(), shuffle=False)
-
+    weights = candidates.disagreement
     first = np.flatnonzero(candidates.in_target)
     if len(first):
-        first = draw(first, int(MOST_TARGETS * size))
-    rest = np.setdiff1d(np.arange(len(candidates)), first)
-    return np.concatenate([first, draw(rest, size - len(first))])
+        first = _drawn(first, weights, int(MOST_TARGETS * size), rng)
+    return _completed(first, weights, size, rng)
+
+
+def disagreement(candidates: Candidates, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw without replacement, in proportion to the ensemble's disagreement, whatever is looked for."""
+    return _completed(np.empty(0, np.intp), candidates.disagreement, size, rng)
+
+
+def target(candidates: Candidates, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Choose where it is least known whether a candidate is of the target.
+
+    In proportion to p (1 − p), p being how probable that is (`Candidates.probable`), and to the ensemble's
+    disagreement; where all members are sure of it, by the latter alone, if there are too few others.
+    """
+    p = candidates.probable
+    unsure = np.flatnonzero((p > 0) & (p < 1))
+    if len(unsure):
+        unsure = _drawn(unsure, p * (1 - p) * (candidates.disagreement + _LEAST), size, rng)
+    return _completed(unsure, candidates.disagreement, size, rng)
+
+
+def sensitivity(candidates: Candidates, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw without replacement, in proportion to how much what the ensemble says changes with the parameters."""
+    return _completed(np.empty(0, np.intp), candidates.sensitivity, size, rng)
+
+
+def mix(candidates: Candidates, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Choose half as `target` does, and the others as `disagreement`."""
+    first = target(candidates, size // 2, rng)
+    return _completed(first, candidates.disagreement, size, rng)
+
+
+def _drawn(rows: NDArray[np.intp], weights: NDArray[Any], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw so many of some rows, or all, without replacement, in proportion to the weights of candidates, (n,)."""
+    shares = weights[rows].astype(np.float64) + _LEAST
+    return rng.choice(rows, min(most, len(rows)), replace=False, p=shares / shares.sum(), shuffle=False)
+
+
+def _completed(rows: NDArray[np.intp], weights: NDArray[Any], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return some rows, and of the others so many that they are `size`."""
+    rest = np.setdiff1d(np.arange(len(weights)), rows)
+    return np.concatenate([rows, _drawn(rest, weights, size - len(rows), rng)])

@@ -280,7 +280,7 @@ BACKENDS: Registry[Any] = Registry(
 )
 ACQUISITIONS: Registry[Any] = Registry(
     "acquisition",
-    {"committee": "mechscreen.acquisitions:committee"},
+    {name: f"mechscreen.acquisitions:{name}" for name in ("committee", "disagreement", "target", "sensitivity", "mix")},
     own="package.module:function or path/to/file.py:function",
 )
 FIGURES: Registry[Any] = Registry(

@@ -11,6 +11,8 @@ from mechscreen.errors import FileError, InputError
 from mechscreen.objectives import get_objective
 from mechscreen.sampling import sample_unit
 from mechscreen.schemas.simulations import Selection
+from mechscreen.spaces import Draws, Sampler
+from mechscreen.stages import select as stage
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import load_split, map_split, merge
 from mechscreen.stages.predict import load_campaign_ensemble
@@ -80,6 +82,58 @@ def test_candidates_of_the_target_come_first_and_fill_half_a_shard_at_most(secon
     rare = storage.read(select(none, 1), Selection.kind)
     assert not rare["in_target"].any()
     assert len(rare["index"]) == 50
+
+
+def test_candidates_near_the_target_are_many_more_of_it_and_reach_beyond_what_was_drawn(second, first):
+    plain = Selection.read(select(second(), 0))
+    near = second(selection={"campaign": "bumps", "candidates": CANDIDATES, "near": 0.5, "acquisition": "target"})
+    found = Selection.read(select(near, 0))
+    assert found.candidates == plain.candidates == CANDIDATES * 50
+    ensemble = load_campaign_ensemble(first)
+    half = CANDIDATES * 25
+    drawn = Sampler(near.space, "uniform", near.seed, "selection", levels=True).draw(0, half)
+    said = stage._judge(near, ensemble, drawn)
+    nearby = stage._draw_near(near, drawn, said.probable, half, np.random.default_rng(0))
+    assert len(nearby.physical) == half
+    assert near.space.allowed(nearby.physical).all()
+    near.space.check(nearby.physical)
+    again = stage._judge(near, ensemble, nearby)
+
+    def unsure(of):
+        return ((of.probable > 0) & (of.probable < 1)).mean()
+
+    assert unsure(again) > 1.5 * unsure(said)
+    p = stage._judge(near, ensemble, Draws(found.parameters, found.parameters)).probable
+    assert np.all((p > 0) & (p < 1))
+
+
+def test_where_no_member_finds_the_target_candidates_are_drawn_as_others(second, caplog):
+    selection = {"campaign": "bumps", "candidates": CANDIDATES, "near": 0.5}
+    campaign = second(selection=selection, screen={"objective": {"name": "rings", "target": ["5 or more"]}})
+    found = Selection.read(select(campaign, 0))
+    pool = candidates(campaign, 0)
+    assert all((pool == row).all(axis=1).any() for row in found.parameters)
+    assert "no member finds the target" in caplog.text
+
+
+def test_sensitivity_is_largest_where_outputs_change_most(second, first):
+    campaign = second()
+    drawn = Sampler(campaign.space, "uniform", 3, "any").draw(0, 300)
+    ensemble = load_campaign_ensemble(first)
+    found = stage._sensitivity(campaign, ensemble, drawn)
+    # By central differences along all axes, in the mean over directions.
+    step, squares = 0.01, np.zeros(300)
+    for j in range(len(campaign.space)):
+        ends = []
+        for sign in (-1, 1):
+            position = drawn.position.copy()
+            position[:, j] = np.clip(position[:, j] + sign * step, 0, 0.9999)
+            said = ensemble.predict(campaign.space.normalise(campaign.space.at(position)))
+            ends.append({"profiles": said.profiles, "log_peaks": said.log_peaks})
+        squares += np.square(combine_members(ends, "mean").disagreement / (2 * step))
+    expected = np.sqrt(squares / len(campaign.space))
+    assert np.corrcoef(np.log(found), np.log(expected))[0, 1] > 0.6
+    assert 0.3 < np.median(found / expected) < 1.5
 
 
 def test_a_selection_does_not_depend_on_how_often_or_in_which_order_it_is_made(second, tmp_path):

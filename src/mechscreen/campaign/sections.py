@@ -250,10 +250,19 @@ class SelectionSection(Section):
         le=10**6,
         description="Parameter sets that the ensemble looks at for each one that is selected.",
     )
+    near: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of these that are drawn near others of which a member finds the target, or would if it were "
+        "farther from the rest; the others are drawn as simulations are.",
+    )
     acquisition: str = Field(
         "committee",
-        description="What chooses among them: `committee` (the target first, then where the networks disagree), or "
-        "your own (docs/architecture.md): an installed name, `package.module:function`, `path/to/file.py:function`.",
+        description="What chooses among them: `committee` (the target first, then where the networks disagree), "
+        "`target` (where it is least known whether a set is of it), `disagreement`, `sensitivity`, `mix` (half "
+        "`target`, half `disagreement`), or your own (docs/architecture.md): an installed name, "
+        "`package.module:function`, `path/to/file.py:function`.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -216,6 +216,10 @@ class Parameter:
         if self._whole:
             values = xp.clip(xp.round(values), self.low, self.high)
         return values, position
+
+    def at(self, position: FloatArray, *, levels: bool = False) -> FloatArray:
+        """Map positions along the parameter's axis (n,), in [0, 1), to values (n,), whatever the prior; as `draw`."""
+        return replace(self, prior=None).draw(position, levels=levels)[0]
 
     def position(self, values: ArrayLike) -> FloatArray:
         """Return where values lie along the axis, 0 at one end and 1 at the other; in decades on a log scale.

@@ -130,6 +130,10 @@ class ParameterSpace:
         """Map unit values to physical values, as `draw`."""
         return self.draw(unit, levels=levels).physical
 
+    def at(self, position: FloatArray, *, levels: bool = False) -> FloatArray:
+        """Map positions along the axes, (n, d) in [0, 1), to physical values, (n, d), allowed or not; as `draw`."""
+        return np.stack([p.at(position[:, j], levels=levels) for j, p in enumerate(self.parameters)], axis=1)
+
     def allowed(self, physical: FloatArray) -> NDArray[np.bool_]:
         """Return which of n parameter sets fulfil all constraints, and have finite derived parameters, (n,)."""
         allowed = namespace(physical).ones(len(physical), dtype=bool)
