@@ -140,7 +140,7 @@ def _judge(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> _Said:
 def _draw_near(
     campaign: Campaign, drawn: Draws, probable: NDArray[np.float64], number: int, rng: np.random.Generator
 ) -> Draws:
-    """Return so many sets near those that may be of the target: none without such, fewer where constraints allow none."""
+    """Return so many sets near those that may be of the target: none without such, fewer where none are allowed."""
     space, about = campaign.space, np.flatnonzero(probable > 0)
     if not len(about):
         return Draws(drawn.physical[:0], drawn.position[:0])
