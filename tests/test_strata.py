@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from mechscreen.strata import (
     Strata,
+    agree,
     allocate,
     precision,
     prevalence,
@@ -228,7 +229,11 @@ def test_with_a_random_sample_the_prevalence_covers_too(finds_in_the_blind_spot)
     assert narrower > 120
 
 
-def test_no_more_are_looked_at_than_there_are_to_be_looked_at():
-    more = allocate([10**6, 1000], [1e-3, 0.5], 5000, [10, 0], 20, [3000, 100])
-    assert more.tolist() == [2990, 100]
-    assert allocate([10**6, 1000], [1e-3, 0.5], 200, [10, 0], 20, [3000, 100]).sum() == 200
+def test_a_random_sample_that_the_strata_contradict_does_not_agree_with_them():
+    some = strata([10**6, 5000], [20_000, 500], [10, 480])
+    for rates in (
+        rates_by_counts(some, np.random.default_rng(1)),
+        rates_if_calibrated(some, [1e-3, 0.9], np.random.default_rng(1)),
+    ):
+        assert agree(some, rates, (52, 10_000))
+        assert not agree(some, rates, (470, 10_000))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -64,6 +66,27 @@ def test_counts_that_were_tampered_with_do_not_add_up(samples, name):
     assert not counts.are_consistent()
 
 
+@pytest.mark.parametrize("most", [5, 60, 5000])
+@pytest.mark.parametrize("least", [odds.LIKELY, odds.LIKELY + 35, odds.LEVELS])
+def test_hits_above_a_limit_are_as_many_as_are_to_be_kept_and_drawn_at_random(most, least):
+    rng = np.random.default_rng(8)
+    p = 1 / (1 + np.exp(-rng.uniform(-3, 7, 3000)))
+    every = replace(some_hits(rng, 3000), probability=p)
+    kept = Kept(most, Hits.none(2, 1, (1, 5)))
+    for rows in np.array_split(rng.permutation(3000), 30):
+        kept.add(every.take(rows))
+    found = kept.result().of_least(least, most)
+    keys = random_keys(every.index)
+    for label in (3, 4):
+        own = np.flatnonzero((every.labels == label) & (odds.levels_of(p) >= least))
+        there = every.index[own[np.argsort(keys[own])]]
+        mine = found.index[found.labels == label]
+        # Those of the lowest keys, whatever their probability: few, where a stratum that is kept in part ends early.
+        assert set(mine) == set(there[: len(mine)])
+        assert len(mine) == len(there) if len(there) <= most else most / 2 < len(mine) <= most
+    assert (np.diff(found.index) > 0).all()
+
+
 def test_probabilities_are_counted_by_class_and_level_and_add_up(samples):
     unit, labels, disagreement = samples
     counts = Counts.zeros(3, 4, 10, probable=True)
@@ -128,7 +151,7 @@ def some_hits(rng, n):
         rng.integers(0, 40, n).astype(np.float32),
         rng.random((n, 1, 5), dtype=np.float32),
         rng.random((n, 1), dtype=np.float32),
-        rng.random(n),
+        np.full(n, np.nan),
     )
 
 

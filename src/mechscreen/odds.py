@@ -31,6 +31,8 @@ LIKELY = _level(-3.0)
 
 _BEGINS = [0, *map(_level, (-12, -9, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5))]
 STRATA = len(_BEGINS)
+STRATA_OF_HITS = STRATA - _BEGINS.index(LIKELY)
+"""Of those from which sets may be hits."""
 STRATUM_OF: NDArray[np.int64] = np.searchsorted(_BEGINS, np.arange(LEVELS), "right") - 1
 """(LEVELS,), the stratum of each level: of those, so many levels are one that each has members to draw from."""
 

@@ -21,6 +21,8 @@ DRAWS = 20_000
 """Of which an interval's ends are quantiles: these have an error of a fiftieth of the interval."""
 LEVEL = 0.95
 _SURE = 0.001
+_ENOUGH = 100
+"""Draws."""
 
 _SHIFTS = np.linspace(-24, 24, 1921)
 _MEANS = np.linspace(-4, 4, 161)
@@ -153,6 +155,18 @@ def prevalence(strata: Strata, rates: Rates, random: tuple[int, int] | None = No
     return _estimate(np.median(np.concatenate([low, high])), low, high)
 
 
+def agree(strata: Strata, rates: Rates, random: tuple[int, int]) -> bool:
+    """Return whether a random sample of the population, as for `prevalence`, is likely by enough draws of the rates."""
+    found, of = random
+    draws = rates.high @ (strata.sizes / strata.sizes.sum())
+    log_weights = xlogy(found, draws) + xlog1py(of - found, -draws)
+    if not np.isfinite(top := log_weights.max()):
+        return False
+    weights = np.exp(log_weights - top)
+    # As many draws of equal weight.
+    return bool(weights.sum() ** 2 / (weights @ weights) >= _ENOUGH)
+
+
 def _resampled(draws: FloatArray, log_weights: FloatArray) -> FloatArray:
     """Return values of draws at even steps of their weights."""
     order = np.argsort(draws)
@@ -194,12 +208,12 @@ def _estimate(
     return Estimate(float(value), float(np.quantile(least, tail)), float(np.quantile(most, 1 - tail)))
 
 
-def contradicted(found: int, looked: int, expected: float, strata: int) -> bool:
-    """Return whether finds in one of some strata say that a rate is at least twice as large as expected, or half of it.
+def contradicted(found: int, looked: int, expected: float, strata: int = 1) -> bool:
+    """Return whether finds in one of some strata say that a rate is far from the expected one: by half of it, or more.
 
     By an exact binomial test, that calls one survey in a thousand wrong of which all rates are as expected.
     """
-    if not looked or expected * looked / 2 < found < expected * looked * 2:
+    if not looked or expected * looked / 1.5 < found < expected * looked * 1.5:
         return False
     from scipy.stats import binomtest  # takes a second
 
@@ -212,7 +226,6 @@ def allocate(
     count: int,
     looked: ArrayLike,
     least: int = 0,
-    there: ArrayLike | None = None,
 ) -> NDArray[np.int64]:
     """Return how many more to look at in each stratum, (strata,), so that the prevalence is known best.
 
@@ -229,13 +242,10 @@ def allocate(
         How many to look at more; fewer where there are no more.
     least
         How many to look at in each stratum in all, if it has so many, and `count` lets it.
-    there
-        (strata,), how many of each can be looked at; all, unless given.
     """
     n, p, before = (np.asarray(values, dtype=float) for values in (sizes, rates, looked))
-    room = n if there is None else np.asarray(there, dtype=float)
-    total = min(before.sum() + count, room.sum())
-    needed = np.clip(least, before, room)
+    total = min(before.sum() + count, n.sum())
+    needed = np.clip(least, before, n)
     if needed.sum() >= total:
         lack = needed - before
         more = lack * (total - before.sum()) / max(1.0, lack.sum())
@@ -245,13 +255,13 @@ def allocate(
         weight = np.maximum(deviation, n * max(float(deviation.max()), 1.0) * 1e-12)
 
         def beyond(log_level: float) -> float:
-            return float(np.clip(np.exp(log_level) * weight, needed, room).sum() - total)
+            return float(np.clip(np.exp(log_level) * weight, needed, n).sum() - total)
 
-        ends = np.log(room[room > 0] / weight[room > 0])
+        ends = np.log(n[n > 0] / weight[n > 0])
         # The lowest level at which no stratum is beyond its needs, and the highest, at which all are full.
         level = brentq(beyond, float(ends.min()) - np.log(n.max() * len(n)) - 1, float(ends.max()) + 1)
-        more = np.clip(np.exp(level) * weight, needed, room) - before
-    return _rounded(more, room - before, round(total - before.sum()))
+        more = np.clip(np.exp(level) * weight, needed, n) - before
+    return _rounded(more, n - before, round(total - before.sum()))
 
 
 def _rounded(values: FloatArray, room: FloatArray, total: int) -> NDArray[np.int64]:

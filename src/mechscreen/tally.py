@@ -12,13 +12,15 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen.odds import LEVELS, STRATA, STRATUM_OF
+from mechscreen.odds import LEVELS, STRATA, STRATUM_OF, levels_of
 from mechscreen.sampling import split_mix
 
 DISAGREEMENT_BINS = 200
 """Bins of disagreement between 0 and 1, the most that profiles within [0, 1] can differ; more is in the last."""
 
 
+DRAWN, DRAWN_OF_ALL = 10_000, 500_000
+"""Samples of each stratum of probability that are drawn in a block, and of them all, for a validation to choose of."""
 ALL_KEYS = np.uint64(2**64 - 1)
 """No key of `random_keys` is larger."""
 
@@ -133,6 +135,12 @@ class Counts:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+def _lowest(keys: NDArray[np.uint64], kinds: NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """Return the rows of the `most` lowest keys of each kind."""
+    by_key = np.argsort(keys)
+    return np.concatenate([np.empty(0, np.intp), *(by_key[kinds[by_key] == kind][:most] for kind in np.unique(kinds))])
+
+
 @dataclass(frozen=True)
 class Hits:
     """Samples that are looked for, one per row.
@@ -183,12 +191,35 @@ class Hits:
         """Return these rows and those of `others`."""
         return Hits(*(np.concatenate([getattr(hits, f.name) for hits in (self, *others)]) for f in fields(self)))
 
+    @property
+    def kinds(self) -> NDArray[np.int64]:
+        """(n,), a number for each class and stratum of probability: which sets are hits by it, blocks do not know."""
+        known = np.isfinite(self.probability)
+        strata = np.zeros(len(self), np.int64)
+        strata[known] = STRATUM_OF[levels_of(self.probability[known])]
+        return self.labels * STRATA + strata
+
     def draw(self, most: int) -> Hits:
-        """Return up to `most` rows of each class, drawn at random (`random_keys`), in the order of the index."""
-        by_key = np.argsort(random_keys(self.index))
-        of_classes = [by_key[self.labels[by_key] == label][:most] for label in np.unique(self.labels)]
-        chosen = np.concatenate([np.empty(0, np.intp), *of_classes])
+        """Return up to `most` rows of each of the `kinds`, drawn at random (`random_keys`), by their index."""
+        chosen = _lowest(random_keys(self.index), self.kinds, most)
         return self.take(chosen[np.argsort(self.index[chosen])])
+
+    def of_least(self, least: int, most: int) -> Hits:
+        """Return up to `most` rows of each class with a level of probability of at least `least`, drawn at random.
+
+        Of rows that `draw` left `most` of each of the kinds.
+        """
+        keys, kinds = random_keys(self.index), self.kinds
+        rows = levels_of(self.probability) >= least
+        for label in np.unique(self.labels[rows]).tolist():
+            own = rows & (self.labels == label)
+            whole = [keys[kinds == kind] for kind in np.unique(kinds[own])]
+            # Up to the lowest of these no row of the class is missing.
+            known = [some.max() for some in whole if len(some) >= most]
+            if known:
+                rows &= ~own | (keys <= min(known))
+        chosen = np.flatnonzero(rows)
+        return self.take(np.sort(chosen[_lowest(keys[chosen], self.labels[chosen], most)]))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name."""
@@ -228,9 +259,7 @@ class Drawn:
 
     def draw(self, most: int) -> Drawn:
         """Return up to `most` rows of each stratum, drawn at random (`random_keys`), in the order of the index."""
-        by_key = np.argsort(random_keys(self.index))
-        strata = STRATUM_OF[self.levels[by_key]]
-        chosen = np.concatenate([by_key[strata == stratum][:most] for stratum in range(STRATA)])
+        chosen = _lowest(random_keys(self.index), STRATUM_OF[self.levels], most)
         return self.take(chosen[np.argsort(self.index[chosen])])
 
     def known_keys(self, most: int) -> NDArray[np.uint64]:
@@ -323,7 +352,7 @@ _Kind = TypeVar("_Kind", bound=_Rows)
 class Kept(Generic[_Kind]):
     """Keeps up to so many rows of all that are added, drawn at random; few more at any time.
 
-    Of hits so many of each class, of what is drawn of each stratum.
+    Of hits so many of each of their kinds, of what is drawn of each stratum.
     """
 
     def __init__(self, most: int, rows: _Kind) -> None:

@@ -26,6 +26,7 @@ SPACE = ParameterSpace([Parameter("place", 0.0, 40.0), Parameter("width", 2.0, 8
 DISTANCE = Distance.of([Output("signal", GRID, compare="shape")])
 BATCH, LIMIT, STOP = 256, 0.06, 3000
 ALL = np.full(6, 2**64 - 1, np.uint64)
+ALL_OF_STRATA = np.full((6, odds.STRATA), 2**64 - 1, np.uint64)
 
 
 def profiles_of(xp, tilt, rows):
@@ -167,7 +168,7 @@ def test_probabilities_are_told_as_numpy_tells_them_and_samples_drawn_of_all_str
     keys = np.full(odds.STRATA, np.uint64(most))
     counts, hits, undecided, drawn, levels, calls, at = Counts.zeros(6, 3, 8, probable=True), [], [], [], [], 0, 0
     while at < STOP:
-        looked = one.look(at, STOP, ALL, keys)
+        looked = one.look(at, STOP, ALL_OF_STRATA, keys)
         counts.merge(looked.counts)
         rows = looked.rows
         hits.append([rows.index[rows.label >= 0], rows.label[rows.label >= 0], rows.probability[rows.label >= 0]])

@@ -67,9 +67,22 @@ def test_rows_are_of_the_probability_and_say_what_was_found_and_what_was_to_be()
     assert surveyed.table(None, None).rows == []
 
 
+def test_strata_that_are_wrong_together_alone_are_a_doubt():
+    some = of([0.0, 0.02, 0.03, 0.05, 0.9], [10**6, 5000, 4000, 2000, 900], [1e-5, 0.02, 0.04, 0.06, 0.96],
+              [300, 100, 100, 100, 50], [0, 6, 9, 12, 48])  # fmt: skip
+    (said,) = surveyed.doubts(some, POPULATION)
+    assert said.startswith("Of 600 simulated sets that are no hits, 12 were to be of the target, and 27 are:")
+
+
+def test_training_that_contradicts_the_survey_is_a_doubt():
+    contradicting = POPULATION.model_copy(update={"contradicting": 0.05})
+    (said,) = surveyed.doubts(of(**STRATA, looked=[300, 200, 50], found=[0, 62, 49]), contradicting)
+    assert said.startswith("5.0 % of the training simulations are of the target, which the survey contradicts")
+
+
 @pytest.mark.parametrize(("found", "doubted"), [([0, 62, 49], 0), ([3, 62, 49], 1), ([0, 10, 49], 1), ([0, 75, 40], 0)])
 def test_a_stratum_that_contradicts_its_probability_is_a_doubt(found, doubted):
-    said = surveyed.doubts(of(**STRATA, looked=[300, 200, 50], found=found))
+    said = surveyed.doubts(of(**STRATA, looked=[300, 200, 50], found=found), POPULATION)
     assert len(said) == doubted
     if found[0] == 3:
         assert said == [

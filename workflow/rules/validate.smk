@@ -2,6 +2,7 @@ rule validate_hits:
     input:
         **reads("validate_hits"),
     output:
+        **({"survey": paths.survey} if campaign.surveyed else {}),
         hits=paths.validation_hits,
         table=paths.validation_table,
         summary=paths.validation_summary,

@@ -157,6 +157,8 @@ class Campaign(Configuration):
             "selection": self.selection,
             "learning.sizes": self.learning.sizes,
             "calibration.count": self.calibration.count,
+            "screen.confidence": self.screen.confidence,
+            "validation.survey": self.validation.survey,
             "base": self.base,
         }
         for key, value in given.items():

@@ -188,7 +188,8 @@ class Program:
         Parameters
         ----------
         most_keys
-            (classes,), keys (`mechscreen.tally.random_keys`) above which hits of a class need not be returned.
+            (classes,), keys (`mechscreen.tally.random_keys`) above which hits of a class need not be returned; by
+            probability (classes, strata), of each stratum of it.
         most_drawn_keys
             (strata,), keys above which samples of a stratum of probability need not be drawn; none: all are.
         """
@@ -375,10 +376,13 @@ class Program:
             hit = (labels != UNDECIDED) & (levels >= odds.LIKELY)
             few = self._draw(few, index, levels, labels != UNDECIDED, least_drawn_keys)
             labels = likeliest
+            least_keys = least_keys[:, jnp.asarray(odds.STRATUM_OF)[levels]]
         by_audit = audited & (labels != UNDECIDED)
         sums = sums._replace(audit=sums.audit + jnp.stack([by_audit.sum(), (by_audit & hit).sum()]))
         # Keys decide which hits are kept where there are too many; the others need not leave the card.
-        low = split_mix(jnp.uint64(0), index) <= least_keys[jnp.maximum(labels, 0)]
+        place = jnp.maximum(labels, 0)
+        most = least_keys[place] if question.calibration is None else least_keys[place, jnp.arange(self.batch_size)]
+        low = split_mix(jnp.uint64(0), index) <= most
         rows = Rows(index, labels, disagreement, audited, profiles, log_peaks, probability)
         return sums, _put(aside, rows, (hit & low) | (valid & (labels == UNDECIDED))), few
 

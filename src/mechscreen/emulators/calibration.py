@@ -134,7 +134,8 @@ class Calibration:
         """Return how likely some classes are together, (n,), and which of them is likeliest, (n,)."""
         xp = namespace(found.disagreement)
         likely = self.probabilities(found)[:, np.array(targets)]
-        return likely.sum(axis=1), xp.asarray(targets)[xp.argmax(likely, axis=1)]
+        # All classes together may be more than one, by rounding.
+        return xp.minimum(likely.sum(axis=1), 1 - _ENDS), xp.asarray(targets)[xp.argmax(likely, axis=1)]
 
     def _expected(self, found: Evidence) -> Any:
         """Return what the regression says, (n, classes)."""

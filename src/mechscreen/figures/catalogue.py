@@ -367,8 +367,8 @@ class Confidence(_OfEmulators):
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
-        """Return the validated hits, beside which the survey is."""
-        return {"hits": campaign.paths.validation_hits}
+        """Return the survey."""
+        return {"survey": campaign.paths.survey}
 
     @classmethod
     def draw(cls, results: Results) -> tuple[Figure, str]:

@@ -174,7 +174,7 @@ class Results:
 
     @property
     def hits(self) -> pd.DataFrame:
-        """The hits that the screen kept, by sample: class, disagreement, and each parameter by its name.
+        """The hits that the screen kept, by sample: class, disagreement, where it is known probability, and parameters.
 
         Parameters that follow from others come last. ``hits.attrs["units"]`` has units by column.
 
@@ -189,6 +189,8 @@ class Results:
             found: HitColumns = file.hits
             names = np.array(campaign.class_names)
             columns = {"class": names[found.labels[:]], "disagreement": found.disagreement[:]}
+            if found.probability is not None:
+                columns["probability"] = found.probability[:]
             return self._table(found.index[:], found.parameters[:], columns)
 
     @property

@@ -114,7 +114,8 @@ class Results:
         totals, campaign = self.screen.totals, self.campaign
         target = campaign.screen.objective.target if campaign.screens_all else ()
         of_share = self.metrics.doubts_of_share(target, totals.of_target, self.screen.samples)
-        of_survey = [] if self.surveyed is None else surveyed.doubts(self.surveyed)
+        population = self.validation.population
+        of_survey = [] if self.surveyed is None or population is None else surveyed.doubts(self.surveyed, population)
         return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts]
 
     @property

@@ -63,8 +63,26 @@ def _both(known: Known) -> str:
     return f"95 % interval {_interval(known)} if the calibration holds, {percent(low)} to {percent(high)} without trust"
 
 
-def doubts(surveyed: Surveyed) -> list[str]:
-    """Return a sentence for each stratum in which probabilities are not what the model says."""
+def doubts(surveyed: Surveyed, population: Population) -> list[str]:
+    """Return sentences on what contradicts the probabilities: strata, those that are no hits together, training."""
+    found = _of_strata(surveyed)
+    rest = ~surveyed.kept
+    looked, expected, finds = surveyed.looked[rest], surveyed.expected[rest], surveyed.found[rest]
+    total, known = int(looked.sum()), float(looked @ expected)
+    if not found and total and contradicted(int(finds.sum()), total, known / total):
+        found = [
+            f"Of {total:,} simulated sets that are no hits, {number(known)} were to be of the target, and "
+            f"{int(finds.sum()):,} are: the calibration does not hold there."
+        ]
+    if population.contradicting is not None:
+        found.append(
+            f"{percent(population.contradicting)} of the training simulations are of the target, which the survey "
+            "contradicts: they are left out of how many there are."
+        )
+    return found
+
+
+def _of_strata(surveyed: Surveyed) -> list[str]:
     return [
         f"Of {looked:,} simulated sets with a probability from {number(least)} on, {number(expected * looked)} were to "
         f"be of the target, and {found:,} are: the calibration does not hold there."

@@ -66,7 +66,8 @@ KINDS: Mapping[str, Kind] = {
     "evaluation": Kind(("evaluate_ensemble",), stays="figures and report are drawn from it"),
     "calibration": Kind(("calibrate_ensemble",), stays="probabilities follow from it"),
     "blocks": Kind(
-        ("screen_block",), lost="a larger screen.count screens all of them again; hits and counts are gathered"
+        ("screen_block",),
+        lost="a larger screen.count, or another screen.confidence, screens all of them again; hits and counts stay",
     ),
     "screen": Kind(("gather_screen",), stays="it is what was found"),
     "validation": Kind(("validate_hits",), stays="it is what was found"),

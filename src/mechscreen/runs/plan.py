@@ -41,8 +41,8 @@ _KEPT_CALLS = 16
 """Latest calls whose outputs are kept to be labelled."""
 _ROUGHLY = 3.0
 """A model's own estimate that is further off than by this factor is worth correcting."""
-_WITHOUT_FIND = 3
-"""Over n: up to which a share may be of which n show none (95 %)."""
+_WITHOUT_FIND = 3.7
+"""Over n: up to which a share may be of which n show none (95 %, both sides)."""
 
 
 def plan(campaign: Campaign) -> str:
@@ -84,10 +84,10 @@ def _missed(campaign: Campaign, speeds: Speeds) -> list[str]:
     one_in = 10_000
     enough = _WITHOUT_FIND * one_in * 10
     return [
-        f"What is missed? {count:,} simulations of a survey leave {100 * _WITHOUT_FIND / count:.2g} % of the space "
-        "open, if no probability is trusted (three in n without a find). Of a target that one set in "
-        f"{one_in:,} is of, it takes {enough:,} ({_duration(enough * speeds.sample)} of a core) to see that the screen "
-        "misses less than a tenth; if the calibration holds, far fewer.",
+        f"What is missed? {count:,} simulations of a survey leave at least {100 * _WITHOUT_FIND / count:.2g} % of the "
+        f"space open, if no probability is trusted ({_WITHOUT_FIND} in n without a find). Of a target that one set in "
+        f"{one_in:,} is of, it takes {enough:,.0f} or more ({_duration(enough * speeds.sample)} of a core) to see that "
+        "the screen misses less than a tenth; if the calibration holds, far fewer.",
         "",
     ]
 

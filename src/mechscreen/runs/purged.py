@@ -248,7 +248,8 @@ def _made(rule: Rule, target: Path) -> list[Path]:
         case "gather_screen":
             return [target, paths.screen_summary]
         case "validate_hits":
-            return [target, paths.validation_summary]
+            surveyed = [paths.survey] if rule.campaign.surveyed else []
+            return [target, paths.validation_summary, *surveyed]
         case "write_report":
             return [target, *_written_with_report(rule.campaign)]
         case _:

@@ -6,7 +6,8 @@ samples that the model failed for; odds, levels of probability (`mechscreen.odds
 
 Where probabilities are asked for (``calibration.count``), hits are the most probable sets, as many as are right with
 ``screen.confidence`` in the mean: which ones, only all blocks together say. Blocks keep those that may be hits, of
-which a class is the likeliest of the target's; arrays `probable` and `drawn_…` are there, in other files they are not.
+which a class is the likeliest of the target's, so many of each stratum of probability; arrays `probable` and `drawn_…`
+are there, in other files they are not.
 
 Where the model itself looks (``screen.by: model``), the last class is that of the samples that it failed for, arrays
 `failed_…` are some of them, drawn at random (`mechscreen.tally.Failures`), and disagreement is 0.
@@ -132,8 +133,6 @@ class ScreenSummary(ArrayFile, kind="screen summary"):
     ----------
     limit
         Of hits by probability: the level from which on samples are hits.
-    known_keys
-        Up to which key (`mechscreen.tally.random_keys`) no sample of a stratum is missing among those drawn.
     """
 
     samples: int
@@ -152,7 +151,6 @@ class ScreenSummary(ArrayFile, kind="screen summary"):
     probable: Annotated[Integers, "classes odds"] | None = None
     drawn_index: Annotated[Integers, "drawn"] | None = None
     drawn_levels: Annotated[NDArray[np.uint16], "drawn"] | None = None
-    known_keys: Annotated[NDArray[np.uint64], "strata"] | None = None
 
     @property
     def found(self) -> NDArray[np.int64]:

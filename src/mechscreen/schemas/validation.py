@@ -189,7 +189,10 @@ class Population(Record):
     expected
         How many of the target there were to be by their probabilities.
     training
-        Training simulations by which the prevalence is known too, since they are a random sample; None: they are not.
+        Training simulations by which the prevalence is known too, since they are a random sample; None: they are not,
+        or contradict the survey.
+    contradicting
+        Then, which share of them is of the target.
     prevalence, precision, recall
         Share of the screened sets that are of the target, of the hits that are, and of those of the target that are
         hits.
@@ -200,6 +203,7 @@ class Population(Record):
     found: int
     expected: float
     training: int | None
+    contradicting: float | None = None
     prevalence: Known
     precision: Known
     recall: Known

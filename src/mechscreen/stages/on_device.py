@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mechscreen import odds
 from mechscreen.sampling import unit_at
 from mechscreen.stages import simulate
-from mechscreen.stages.search import DRAWN, Search
-from mechscreen.tally import ALL_KEYS, Batch, Counts, Drawn, Hits, Seen, random_keys
+from mechscreen.stages.search import Search
+from mechscreen.tally import ALL_KEYS, DRAWN, Batch, Counts, Drawn, Hits, Seen, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.device.program import Looked, Program, Rows
@@ -55,7 +55,7 @@ class OnDevice:
         self._program = make_program(search, ensemble)
         self._blocks: simulate.Blocks | None = None
         classes = len(search.campaign.screen_classes)
-        self._keys = [np.empty(0, np.uint64) for _ in range(classes)]
+        self._keys = [np.empty(0, np.uint64) for _ in range(classes * odds.STRATA)]
         self._drawn_keys = [np.empty(0, np.uint64) for _ in range(odds.STRATA)]
 
     def batches(self, start: int, done: NDArray[np.bool_], ranks: int) -> Iterator[Batch]:
@@ -93,8 +93,9 @@ class OnDevice:
         return Seen(found, self._search.no_failures(), [(start, stop)], seconds, drawn)
 
     def _most_keys(self) -> NDArray[np.uint64]:
-        """Return the keys up to which hits of each class are among those that are kept of the block."""
-        return _largest(self._keys, self._search.campaign.screen.hits_per_block)
+        """Return the keys up to which hits are among those kept of the block: (classes,), or (classes, strata)."""
+        keys = _largest(self._keys, self._search.campaign.screen.hits_per_block).reshape(-1, odds.STRATA)
+        return keys[:, 0] if self._search.calibration is None else keys
 
     def _most_drawn_keys(self) -> NDArray[np.uint64]:
         """Return the keys up to which samples of each stratum are among those that are drawn of the block."""
@@ -152,7 +153,7 @@ class OnDevice:
                 counts.add(position, judged.labels, judged.disagreement, limit)
                 hits, drawn = hits.join([judged.hits]), drawn.join([judged.drawn])
             _lower(self._drawn_keys, random_keys(drawn.index), odds.STRATUM_OF[drawn.levels], DRAWN)
-        _lower(self._keys, random_keys(hits.index), hits.labels, search.campaign.screen.hits_per_block)
+        _lower(self._keys, random_keys(hits.index), hits.kinds, search.campaign.screen.hits_per_block)
         return hits, drawn
 
     def _asked(self, rows: Rows) -> NDArray[np.int64]:

@@ -29,8 +29,20 @@ from mechscreen.stages import direct
 from mechscreen.stages.on_device import OnDevice
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
-from mechscreen.stages.search import DRAWN, DRAWN_OF_ALL, FAILURES, Search, unpack
-from mechscreen.tally import ALL_KEYS, Batch, Counts, Drawn, Failures, Hits, Kept, Seen, random_keys
+from mechscreen.stages.search import FAILURES, Search, unpack
+from mechscreen.tally import (
+    ALL_KEYS,
+    DRAWN,
+    DRAWN_OF_ALL,
+    Batch,
+    Counts,
+    Drawn,
+    Failures,
+    Hits,
+    Kept,
+    Seen,
+    random_keys,
+)
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
@@ -84,7 +96,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
     paths = campaign.paths
     counts = search.no_counts()
     backends, failures, drawn = set[str](), Kept(FAILURES, search.no_failures()), Kept(DRAWN_OF_ALL, Drawn.none())
-    known_keys, levels = np.full(odds.STRATA, ALL_KEYS), np.zeros(odds.LEVELS + 1, np.int64)
+    known_keys, kept = np.full(odds.STRATA, ALL_KEYS), 0
     problems = []
     with Progress(campaign.screen.blocks, "screen: verify", "blocks") as progress:
         for number in range(campaign.screen.blocks):
@@ -94,7 +106,7 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
                 problems.append(f"  {error.path.name}: {error.problem}{storage.move_aside(error)}")
             else:
                 counts.merge(block.counts)
-                levels += np.bincount(search.levels_of(block.hits), minlength=len(levels))
+                kept += len(block.hits)
                 backends |= block.backends
                 failures.add(block.failures)
                 drawn.add(block.drawn)
@@ -108,7 +120,13 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         )
     origin, samples = provenance(campaign, "hits"), campaign.screen.count
     limit = search.limit(counts)
-    kept = int(levels[limit:].sum())
+
+    def hits_of(number: int) -> Hits:
+        hits = search.read_block(number).hits
+        return hits if limit is None else hits.of_least(limit, campaign.screen.hits_per_block)
+
+    if limit is not None:
+        kept = sum(len(hits_of(number)) for number in range(campaign.screen.blocks))
     totals = search.totals(counts, kept, backends, limit)
     about = ModelArrays.of(campaign)
     sizes, whole = {"hits": kept, **search.sizes}, {"samples": samples, "totals": totals, "about": about}
@@ -118,15 +136,14 @@ def gather_screen(campaign: Campaign) -> tuple[Path, Path]:
         Progress(campaign.screen.blocks, "screen: gather hits", "blocks") as progress,
     ):
         for number in range(campaign.screen.blocks):
-            hits = search.read_block(number).hits
-            writer.append(search.columns(hits.take(search.levels_of(hits) >= limit)))
+            writer.append(search.columns(hits_of(number)))
             progress.advance()
     arrays = search.counted(counts) | search.told(failures.result())
     if campaign.asks_probabilities:
         few = drawn.result()
         known_keys = np.minimum(known_keys, few.known_keys(DRAWN_OF_ALL))
         few = few.take(random_keys(few.index) <= known_keys[odds.STRATUM_OF[few.levels]])
-        arrays |= {"limit": limit, "drawn_index": few.index, "drawn_levels": few.levels, "known_keys": known_keys}
+        arrays |= {"limit": limit, "drawn_index": few.index, "drawn_levels": few.levels}
     ScreenSummary(samples=samples, totals=totals, axes=search.axes, **arrays).write(paths.screen_summary, origin)
     if campaign.by_model:
         _tell(campaign, counts, totals)
@@ -396,8 +413,7 @@ class _Block(Resumable):
         few = {"drawn_index": drawn.index, "drawn_levels": drawn.levels} if search.campaign.asks_probabilities else {}
         return {
             "block": self._number,
-            # Which samples are hits by probability, only all blocks together say: here is what may be one.
-            "totals": search.totals(self._counts, len(hits), self._by, odds.LIKELY),
+            "totals": search.totals(self._counts, len(hits), self._by),
             **{name: array.astype(np.uint32) for name, array in search.counted(self._counts).items()},
             **search.told(self._failures.result()),
             **few,

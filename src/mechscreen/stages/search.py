@@ -21,7 +21,7 @@ from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.screen import Axes, ScreenBlock, ScreenSummary, Totals
 from mechscreen.spaces import Sampler
 from mechscreen.stages.calibrate import evidence_of
-from mechscreen.tally import DISAGREEMENT_BINS, Counts, Drawn, Failures, Hits, plane_pairs
+from mechscreen.tally import DISAGREEMENT_BINS, DRAWN, Counts, Drawn, Failures, Hits, plane_pairs
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
@@ -32,9 +32,6 @@ nevertheless."""
 
 _VALUES = 2**25
 """Values that an ensemble predicts at once, at most; for outputs of up to 4096 values, a batch."""
-
-DRAWN, DRAWN_OF_ALL = 10_000, 500_000
-"""Samples of each stratum of probability that are drawn in a block, and of them all, for a validation to choose of."""
 
 FAILURES = 200
 """Samples that the model fails for of which a block, and the summary, say why: drawn at random from all of them."""
@@ -107,17 +104,10 @@ class Search:
                 f"{self.campaign.paths.emulators}: the ensemble predicts values that are not finite; train it again"
             )
 
-    def levels_of(self, hits: Hits) -> NDArray[np.int64]:
-        """Return the level of each hit's probability, (n,); the highest of all where these are not asked for."""
+    def limit(self, counts: Counts) -> int | None:
+        """Return the level of probability from which on samples are hits; None where these are not asked for."""
         if not self.campaign.asks_probabilities:
-            return np.full(len(hits), odds.LEVELS)
-        levels: NDArray[np.int64] = odds.levels_of(hits.probability)
-        return levels
-
-    def limit(self, counts: Counts) -> int:
-        """Return the level of probability from which on samples are hits; `odds.LEVELS` without probabilities."""
-        if not self.campaign.asks_probabilities:
-            return odds.LEVELS
+            return None
         return odds.limit_for(counts.probable.sum(axis=0), self.campaign.confidence)
 
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> tuple[Hits, Drawn]:
@@ -266,18 +256,27 @@ class Search:
             "levels": DISAGREEMENT_BINS,
         }
 
-    def totals(self, counts: Counts, kept: int, backends: set[str], limit: int) -> Totals:
+    def totals(self, counts: Counts, kept: int, backends: set[str], limit: int | None = None) -> Totals:
         """Return what was looked for, how often it was found, and how many hits are kept.
 
         Parameters
         ----------
         limit
-            Level from which on samples are hits (`limit`).
+            Level from which on samples are hits (`limit`); None where that is not known yet: of what may be one.
         """
         targets = list(self.targets)
         if self.campaign.asks_probabilities:
             levels = counts.probable.sum(axis=0)
             expected = levels * odds.MEANS
+            if limit is None:
+                return Totals(
+                    objective=self.campaign.screen.objective.name,
+                    disagreement_limit=self.campaign.screen.disagreement_limit,
+                    hits_found=int(levels[odds.LIKELY :].sum()),
+                    hits_discarded=0,
+                    hits_kept=kept,
+                    backend=", ".join(sorted(backends)),
+                )
             return Totals(
                 objective=self.campaign.screen.objective.name,
                 disagreement_limit=self.campaign.screen.disagreement_limit,
@@ -330,8 +329,11 @@ class Search:
         if counts.classes.sum() != stop - start or not np.all((start <= hits.index) & (hits.index < stop)):
             raise storage.FileError(path, f"does not hold the samples {start} … {stop - 1}")
         most = self.campaign.screen.hits_per_block
-        may_be = counts.probable[:, odds.LIKELY :].sum(axis=1) if self.campaign.asks_probabilities else counts.trusted
-        expected = np.minimum(may_be[list(self.targets)], most).sum()
+        expected = np.minimum(counts.trusted[list(self.targets)], most).sum()
+        if self.campaign.asks_probabilities:
+            first = odds.STRATA - odds.STRATA_OF_HITS
+            may_be = [np.bincount(odds.STRATUM_OF, row, minlength=odds.STRATA)[first:] for row in counts.probable]
+            expected = np.minimum(may_be, most).sum()
         if len(hits) != expected:
             raise storage.FileError(path, f"holds {len(hits)} hits, and its counts say {expected}")
         if len(failures) != (min(FAILURES, counts.classes[-1]) if self.campaign.by_model else 0):

@@ -77,7 +77,12 @@ def select(campaign: Campaign, shard: int) -> Path:
             log.warning("select %s: no member finds the target, so that no candidates are drawn near it", path.stem)
             nearby = sampler.draw(stop * each - more, stop * each)
         drawn = Draws(*(np.concatenate([getattr(some, f.name) for some in (drawn, nearby)]) for f in fields(Draws)))
-        said = _Said(*(np.concatenate(both) for both in zip(said, _judge(campaign, ensemble, nearby), strict=True)))
+        also = _judge(campaign, ensemble, nearby)
+        said = _Said(
+            np.concatenate([said.disagreement, also.disagreement]),
+            np.concatenate([said.in_target, also.in_target]),
+            np.concatenate([said.probable, also.probable]),
+        )
     candidates = Candidates(
         campaign.space.normalise(drawn.physical),
         said.disagreement,
@@ -173,11 +178,11 @@ def _sensitivity(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> NDArra
     found = np.zeros(len(drawn.physical))
     for start in range(0, len(found), _BATCH):
         part = slice(start, start + _BATCH)
-        here = ensemble.predict(space.normalise(drawn.physical[part]))
+        # Between levels, too.
+        here = ensemble.predict(space.normalise(space.at(drawn.position[part])))
         for _ in range(_DIRECTIONS):
             direction = rng.standard_normal(drawn.position[part].shape)
             direction *= _STEP / np.linalg.norm(direction, axis=1, keepdims=True)
-            # Between levels, too.
             there = ensemble.predict(space.normalise(space.at(_inside(drawn.position[part] + direction))))
             both = [{"profiles": said.profiles, "log_peaks": said.log_peaks} for said in (here, there)]
             found[part] += combine_members(both, "mean", ensemble.distance).disagreement

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mechscreen import odds, strata
 from mechscreen.campaign import Campaign
+from mechscreen.errors import FileError
 from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline, Ranks
 from mechscreen.sampling import words_at
@@ -26,7 +27,7 @@ from mechscreen.schemas.validation import FAILED, Known, Population, Surveyed
 from mechscreen.stages import simulate
 from mechscreen.stages.search import Search
 from mechscreen.strata import Estimate, Rates, Strata
-from mechscreen.tally import random_keys
+from mechscreen.tally import DRAWN, random_keys
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def survey(search: Search, ranks: Ranks, deadline: Deadline) -> tuple[Surveyed, 
     labels: list[NDArray[np.int64]] = []
     files = []
     for number in range(_ROUNDS):
-        chosen = _choose(campaign, drawn, looked, found, number)
+        chosen = ranks.from_root(partial(_choose, campaign, drawn, looked, found, number))
         parts = [drawn.index[k][looked[k] : looked[k] + more] for k, more in enumerate(chosen)]
         index = np.concatenate(parts)
         places = np.repeat(np.arange(len(chosen)), chosen)
@@ -135,6 +136,14 @@ def survey(search: Search, ranks: Ranks, deadline: Deadline) -> tuple[Surveyed, 
         found = found + np.bincount(places[order][true], minlength=len(chosen))
         rows.append(index[order])
         labels.append(of_these)
+    if ranks.is_root and looked.sum() < min(campaign.surveyed, drawn.sizes.sum()):
+        log.warning(
+            "survey: %d of %d simulations, since blocks draw %d samples of each stratum, and more of some were wanted; "
+            "a smaller screen.block_size draws more",
+            looked.sum(),
+            campaign.surveyed,
+            DRAWN,
+        )
     ascending = np.argsort(np.concatenate(rows))
     together = np.concatenate(rows)[ascending]
     surveyed = Surveyed(
@@ -153,7 +162,12 @@ def survey(search: Search, ranks: Ranks, deadline: Deadline) -> tuple[Surveyed, 
 
 
 def _summary(campaign: Campaign) -> ScreenSummary:
-    return ScreenSummary.read(campaign.paths.screen_summary, campaign.identity("hits"))
+    path = campaign.paths.screen_summary
+    summary = ScreenSummary.read(path, campaign.identity("hits"))
+    if summary.samples != campaign.screen.count:
+        problem = f"gathered from {summary.samples} parameter sets, and the screen has {campaign.screen.count}"
+        raise FileError(path, problem, "gather it again (mechscreen screen --gather)")
+    return summary
 
 
 def _labels(search: Search, path: Path) -> NDArray[np.int64]:
@@ -174,8 +188,9 @@ def _choose(
     so_far = Strata(drawn.sizes, looked, found)
     known = strata.rates_if_calibrated(so_far, _inside(drawn.expected), _rng(campaign), 1000)
     least = count // (_TO_EACH * len(drawn.sizes))
-    there = np.array([len(index) for index in drawn.index])
-    return strata.allocate(drawn.sizes, known.value, this, looked, least, there)
+    wanted = strata.allocate(drawn.sizes, known.value, this, looked, least)
+    # What a stratum lacks is no use to others.
+    return np.minimum(wanted, [len(index) - n for index, n in zip(drawn.index, looked.tolist(), strict=True)])
 
 
 def _inside(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,6 +214,8 @@ def population(campaign: Campaign, surveyed: Surveyed, training: tuple[int, int]
     rng = _rng(campaign)
     believed = strata.rates_if_calibrated(some, _inside(surveyed.expected), rng)
     counted = strata.rates_by_counts(some, rng)
+    contradicted = training is not None and not all(strata.agree(some, of, training) for of in (believed, counted))
+    random = None if contradicted else training
 
     def known(estimates: tuple[Estimate, Estimate]) -> Known:
         by_belief, by_count = estimates
@@ -211,7 +228,7 @@ def population(campaign: Campaign, surveyed: Surveyed, training: tuple[int, int]
     def both(of: Rates) -> tuple[Estimate, Estimate, Estimate]:
         kept = surveyed.kept
         return (
-            strata.prevalence(some, of, training),
+            strata.prevalence(some, of, random),
             strata.precision(some, of, kept),
             strata.recall(some, of, kept),
         )
@@ -222,7 +239,8 @@ def population(campaign: Campaign, surveyed: Surveyed, training: tuple[int, int]
         failed=int((surveyed.labels == FAILED).sum()),
         found=int(surveyed.found.sum()),
         expected=float(surveyed.expected @ surveyed.looked),
-        training=None if training is None else training[1],
+        training=None if random is None else random[1],
+        contradicting=training[0] / training[1] if training is not None and contradicted else None,
         prevalence=known(prevalence),
         precision=known(precision),
         recall=known(recall),

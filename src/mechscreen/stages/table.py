@@ -15,6 +15,8 @@ from pathlib import Path
 from mechscreen.campaign import Campaign
 from mechscreen.campaign.graph import Stage
 from mechscreen.figures import figure_names, get_figure
+from mechscreen.odds import STRATA, STRATA_OF_HITS
+from mechscreen.tally import DRAWN
 
 Files = Mapping[str, Path | list[Path]]
 
@@ -32,6 +34,8 @@ PICTURE, PAGE = 2e5, 2e6
 """Bytes of a figure and of the report."""
 
 _FLOAT, _DOUBLE = 4, 8
+_DRAWN_BYTES = 10
+"""Number and level of a sample that is drawn."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +212,10 @@ def _all_results(campaign: Campaign, job: str) -> Files:
     }
     if campaign.by_model:
         return found
-    if campaign.calibration.count:
+    if campaign.asks_probabilities:
         found["calibration"] = paths.calibrated
+    if campaign.surveyed:
+        found["survey"] = paths.survey
     return found | {
         "manifest": paths.manifest,
         "metrics": paths.metrics,
@@ -263,12 +269,18 @@ def _counts(campaign: Campaign) -> int:
 
 def _hits(campaign: Campaign) -> int:
     """Return the largest number of hits in a block."""
-    return min(campaign.screen.hits_per_block * len(campaign.targets), campaign.screen.block_size)
+    strata = STRATA_OF_HITS if campaign.asks_probabilities else 1
+    return min(strata * campaign.screen.hits_per_block * len(campaign.targets), campaign.screen.block_size)
 
 
 def _block(campaign: Campaign) -> int:
     """Return the bytes of a block of the screen, at most."""
-    return _counts(campaign) + _hits(campaign) * _sample(campaign)
+    return _counts(campaign) + _hits(campaign) * _sample(campaign) + _drawn(campaign)
+
+
+def _drawn(campaign: Campaign) -> int:
+    """Return the bytes of what a block draws of all strata of probability, at most."""
+    return min(campaign.screen.block_size, DRAWN * STRATA) * _DRAWN_BYTES if campaign.asks_probabilities else 0
 
 
 def _select_cost(campaign: Campaign, speeds: Speeds) -> Cost:
@@ -276,8 +288,9 @@ def _select_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     assert campaign.selector is not None
     dimensions, _, _ = shape_of(campaign)
     candidates = campaign.simulations.shard_size * campaign.selection.candidates
+    labelled = candidates * 2 * campaign.selector.emulators.members * speeds.looking
     return Cost(
-        candidates * campaign.selector.emulators.members * speeds.prediction,
+        candidates * campaign.selector.emulators.members * speeds.prediction + labelled,
         3000,
         memory_of_job=candidates * 2 * dimensions * _DOUBLE,
         disk=campaign.simulations.count * dimensions * _DOUBLE,
