@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from mechscreen.arrays import namespace
 
@@ -16,9 +15,14 @@ _LOW, _HIGH = -20.0, 8.0
 _INNER = round((_HIGH - _LOW) / _STEP)
 LEVELS = _INNER + 2
 
-EDGES: NDArray[np.float64] = np.concatenate([[0.0], expit(_LOW + _STEP * np.arange(_INNER + 1))])
+
+def _probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-log_odds))
+
+
+EDGES: NDArray[np.float64] = np.concatenate([[0.0], _probability(_LOW + _STEP * np.arange(_INNER + 1))])
 """(LEVELS,), the least probability of each level."""
-MEANS: NDArray[np.float64] = expit(_LOW + _STEP * (np.arange(LEVELS) - 0.5))
+MEANS: NDArray[np.float64] = _probability(_LOW + _STEP * (np.arange(LEVELS) - 0.5))
 """(LEVELS,), what those of a level have."""
 
 

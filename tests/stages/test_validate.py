@@ -18,6 +18,7 @@ from mechscreen.schemas.screen import ScreenHits
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import screen, validate
 from mechscreen.stages.merge import load_split
+from mechscreen.stages.search import Search
 from mechscreen.stages.validate import nearest
 
 
@@ -204,7 +205,7 @@ def test_sensitivity_of_the_model_is_measured_where_it_does_not_confirm_a_hit(sc
     sensitivity[np.flatnonzero(missed)[0]] = np.nan
     hits = replace(ValidatedHits.read(campaign.paths.validation_hits), sensitivity=sensitivity)
     totals = ScreenHits.read(campaign.paths.screen_hits).totals
-    told = validate._summarise(screen.Search(campaign), hits, totals, {2: 200}, np.zeros(6, int))
+    told = validate._summarise(Search(campaign), hits, totals, {2: 200}, np.zeros(6, int), None)
     beyond = missed & ~table["confirmed"]
     assert told.indeterminate.count == (~(sensitivity[beyond, 0] <= 0.05)).sum() > 1
 

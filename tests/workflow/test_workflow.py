@@ -295,11 +295,12 @@ def test_members_that_learn_together_join_those_that_learned_alone(finished, tmp
 
 
 @pytest.mark.slow
-def test_probabilities_that_are_asked_for_later_remake_what_tells_of_them_alone(finished, tmp_path):
+def test_probabilities_that_are_asked_for_later_remake_the_screen_and_leave_the_networks(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "calibrated")
     own = changed(calibration={"count": 200, "candidates": 6000})
     planned = set(jobs(snakemake(folder, "--dry-run", campaign=own)))
-    assert planned == {"calibrate_ensemble", "validate_hits", "draw_figure", "write_report"}
+    anew = {"screen_block", "gather_screen", "validate_hits", "draw_figure", "write_report"}
+    assert planned == {"calibrate_ensemble", *anew}
     refused = snakemake(folder, "calibration", "--dry-run")
     assert refused.returncode == 2
     assert "asks for no probabilities; set calibration.count" in refused.stdout + refused.stderr
@@ -308,7 +309,7 @@ def test_probabilities_that_are_asked_for_later_remake_what_tells_of_them_alone(
     assert "calibrate: 200 simulations" in (folder / "results/small/logs/calibrate/calibrate.log").read_text()
     assert (folder / "results/small/calibration/calibration.h5").exists()
     left = set(jobs(snakemake(folder, "--dry-run", campaign=own)))
-    assert left == {"validate_hits", "draw_figure", "write_report"}
+    assert left == anew
 
 
 @pytest.mark.slow
