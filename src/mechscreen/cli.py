@@ -13,6 +13,7 @@ from typing import Any, NoReturn, get_args
 import click
 
 from mechscreen.campaign import SAMPLE_TIME_LIMIT, Campaign, ModelSection, json_schema
+from mechscreen.campaign.campaign import MOST_ROUNDS
 from mechscreen.emulators.conformal import LEVELS
 from mechscreen.emulators.quiet import be_quiet
 from mechscreen.emulators.settings import Combine
@@ -87,12 +88,39 @@ class _Method(click.ParamType):
         return f"[{'|'.join(METHODS)}]"
 
 
+class _Round(click.ParamType):
+    """The number of a round, or its folder below the campaign's, which the first does without."""
+
+    name = "round"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).removeprefix("round-").rstrip("/") or "1"
+        if not text.isdecimal() or not 1 <= int(text) <= MOST_ROUNDS:
+            self.fail(f"{value!r} is no round", param, ctx)
+        return int(text)
+
+
 # What cannot be read is told by what reads it.
 _PATH = _Path(path_type=Path, readable=False)
 
 
 def _config(command: Any) -> Any:
     return click.option("--config", "config", required=True, type=_PATH, help="The campaign's YAML file.")(command)
+
+
+def _round(command: Any) -> Any:
+    return click.option(
+        "--round",
+        "number",
+        type=_Round(),
+        help="Of a campaign with rounds: which; the last, unless given.",
+    )(command)
+
+
+def _load(config: Path, number: int | None) -> Campaign:
+    """Load a campaign, as it is in one of its rounds, or the last."""
+    campaign = Campaign.load(config)
+    return campaign.learnt if number is None else campaign.of_round(number)
 
 
 def _ranks(command: Any) -> Any:
@@ -146,9 +174,10 @@ def _use_threads(threads: int | None) -> None:
 
 @cli.command()
 @_config
+@_round
 @click.option("--shard", type=click.IntRange(min=0), required=True, help="Number of the shard of simulations.")
 @_threads
-def select(config: Path, shard: int, threads: int | None) -> None:
+def select(config: Path, number: int | None, shard: int, threads: int | None) -> None:
     """Select the parameter sets of a shard, for which another campaign's ensemble is unsure or finds the target.
 
     \b
@@ -157,7 +186,7 @@ def select(config: Path, shard: int, threads: int | None) -> None:
     """
     from mechscreen.stages.select import select as select_parameters
 
-    campaign = Campaign.load(config)
+    campaign = _load(config, number)
     _use_threads(threads)
     with _job(campaign, "select", campaign.paths.selected(shard).stem):
         select_parameters(campaign, shard)
@@ -165,6 +194,7 @@ def select(config: Path, shard: int, threads: int | None) -> None:
 
 @cli.command()
 @click.option("--config", type=_PATH, help="The campaign's YAML file.")
+@_round
 @click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
 @click.option("--model", help="Not a campaign's: registered name, package.module:Class or path/to/file.py:Class.")
 @click.option("--parameters", type=_PATH, help="CSV table; its header names the parameters.")
@@ -175,6 +205,7 @@ def select(config: Path, shard: int, threads: int | None) -> None:
 @_time_limit
 def simulate(
     config: Path | None,
+    number: int | None,
     shard: int | None,
     model: str | None,
     parameters: Path | None,
@@ -196,7 +227,7 @@ def simulate(
     from mechscreen.stages.simulate import simulate_table
 
     by_table = (model, parameters, out) != (None, None, None) or normalised or sensitivity
-    campaign = None if config is None else Campaign.load(config)
+    campaign = None if config is None else _load(config, number)
     if campaign is not None and shard is not None and not by_table:
         us = Ranks.launched(ranks)
         name = campaign.paths.shard(shard).stem
@@ -223,7 +254,8 @@ def simulate(
 
 @cli.command()
 @_config
-def merge(config: Path) -> None:
+@_round
+def merge(config: Path, number: int | None) -> None:
     """Verify all shards and merge them into a training set.
 
     \b
@@ -232,7 +264,7 @@ def merge(config: Path) -> None:
     """
     from mechscreen.stages.merge import merge as merge_shards
 
-    campaign = Campaign.load(config)
+    campaign = _load(config, number)
     with _job(campaign, "merge", "merge"):
         merge_shards(campaign)
 
@@ -254,6 +286,7 @@ def import_(config: Path, tables: tuple[Path, ...]) -> None:
 
 @cli.command()
 @_config
+@_round
 @click.option("--member", type=click.IntRange(min=0), help="Number of the ensemble's member.")
 @click.option("--together", is_flag=True, help="All members at once, on one card, by JAX.")
 @click.option("--samples", type=click.IntRange(min=1), help="Learn from the first so many (one of learning.sizes).")
@@ -261,6 +294,7 @@ def import_(config: Path, tables: tuple[Path, ...]) -> None:
 @_time_limit
 def train(
     config: Path,
+    number: int | None,
     member: int | None,
     together: bool,
     samples: int | None,
@@ -278,7 +312,8 @@ def train(
 
     if (member is None) is not together or (together and samples is not None):
         raise click.UsageError("give --member and its number, or --together for all members")
-    campaign = Campaign.load(config)
+    # Studies are of what the last round learnt.
+    campaign = _load(config, number) if samples is None else Campaign.load(config)
     _use_threads(threads)
     if member is None:
         with _job(campaign, "train", "together"), _deadline(time_limit) as deadline:
@@ -309,8 +344,9 @@ def learn(config: Path, threads: int | None) -> None:
 
 @cli.command()
 @_config
+@_round
 @_threads
-def evaluate(config: Path, threads: int | None) -> None:
+def evaluate(config: Path, number: int | None, threads: int | None) -> None:
     """Measure the ensemble on the test split.
 
     \b
@@ -319,7 +355,7 @@ def evaluate(config: Path, threads: int | None) -> None:
     """
     from mechscreen.stages.evaluate import evaluate as evaluate_ensemble
 
-    campaign = Campaign.load(config)
+    campaign = _load(config, number)
     _use_threads(threads)
     with _job(campaign, "evaluate", "evaluate"):
         evaluate_ensemble(campaign)

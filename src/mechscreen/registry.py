@@ -302,6 +302,7 @@ FIGURES: Registry[Any] = Registry(
             "confidence",
             "novelty",
             "training",
+            "rounds",
         )
     },
     base="mechscreen.figures:CampaignFigure",

@@ -15,7 +15,7 @@ rule calibrate_ensemble:
         runtime=minutes_of("calibrate_ensemble"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["calibrate_ensemble"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("calibrate_ensemble"),
     message:
         "Calibrate the probabilities of the ensemble of {campaign.name} with the {campaign.model.name} model"
     shell:

@@ -12,7 +12,7 @@ from mechscreen.runs import driver, site
 from mechscreen.runs.asked import check_arrays, check_resources
 from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
-from mechscreen.runs.forecast import forecast, one_line, typical_speeds
+from mechscreen.runs.forecast import cost_of, forecast, one_line, typical_speeds
 from mechscreen.runs.jobs import benchmark_file, log_file
 from mechscreen.runs.purged import restore_first
 from mechscreen.runs.requests import VARIABLE as REQUESTS_VARIABLE, Requests
@@ -188,10 +188,7 @@ def begin_run(logs):
         # The lock ends with this process.
         HELD.append(driver.begin(paths.root, next(iter(logs), None)))
         speeds = typical_speeds(campaign)
-        typical = {
-            name: step.rule.row.cost(campaign, speeds)
-            for name, step in FORECAST.items()
-        }
+        typical = {name: cost_of(step.rule, speeds) for name, step in FORECAST.items()}
         WATCHES.append(
             Watch(workflow, paths.root, driver.this_run(), sys.argv, typical)
         )
@@ -201,6 +198,47 @@ def begin_run(logs):
         # What there is to do, for whoever looks at the folder without the model.
         write_plan(campaign, FORECAST.values(), workflow.dag_settings.targets)
         write_used(paths.root, driver.this_run(), RATIOS)
+
+
+def each_round(path):
+    """Return the file of a job of any round, given that of the first round's: in later ones it stands below a folder."""
+    path = Path(path)
+    for root in (paths.root, FIRST.simulations.parent):
+        if campaign.rounds > 1 and path.is_relative_to(root):
+            return f"{root}/{{round}}{path.relative_to(root)}"
+    return str(path)
+
+
+def round_of(wildcards):
+    """Return the folder of a job's round, below the campaign's; nothing in the first."""
+    return getattr(wildcards, "round", "")
+
+
+def in_round(rule, job=""):
+    """Return what a job of any round reads; nothing of a campaign with one, whose jobs `in_first_round` knows."""
+    if campaign.rounds == 1:
+        return []
+
+    def read(wildcards):
+        return reads(rule, f"{round_of(wildcards)}{job.format(**wildcards)}")
+
+    return [unpack(read)]
+
+
+def in_first_round(rule, job=""):
+    """Return what a job reads in a campaign with one round.
+
+    A function for each of ten thousand jobs would take a tenth of the time of planning.
+    """
+    return reads(rule, job) if campaign.rounds == 1 else {}
+
+
+def fingerprint_of(rule):
+    """Return what says what the file of a job depends on."""
+    found = FORECAST[rule].rule
+    if campaign.rounds == 1 or not found.row.each_round:
+        return found.identity().fingerprint
+    return lambda wildcards: found.identity(round_of(wildcards)).fingerprint
 
 
 def reads(rule, job=""):
@@ -250,7 +288,8 @@ def study_of_sizes(wildcards):
 def of_members(name):
     """Return a file of each member of the ensemble."""
     return [
-        str(paths.member(number) / name) for number in range(campaign.emulators.members)
+        each_round(FIRST.member(number) / name)
+        for number in range(campaign.emulators.members)
     ]
 
 

@@ -1,21 +1,25 @@
 rule evaluate_ensemble:
     input:
-        **reads("evaluate_ensemble"),
+        *in_round("evaluate_ensemble"),
+        **in_first_round("evaluate_ensemble"),
     output:
-        metrics=paths.metrics,
-        predictions=paths.predictions,
+        metrics=each_round(FIRST.metrics),
+        predictions=each_round(FIRST.predictions),
     log:
-        log_of("evaluate", "evaluate"),
+        each_round(log_of("evaluate", "evaluate")),
     benchmark:
-        benchmark_of("evaluate", "evaluate")
+        each_round(benchmark_of("evaluate", "evaluate"))
+    wildcard_constraints:
+        round=ROUNDS,
     threads: 2
     resources:
         **memory_of("evaluate_ensemble"),
         runtime=minutes_of("evaluate_ensemble"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["evaluate_ensemble"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("evaluate_ensemble"),
     message:
         "Evaluate the ensemble of {campaign.name} on its test split"
     shell:
-        "mechscreen evaluate --config {params.config:q} --threads {threads} 2>&1 | log_to {log:q}"
+        "mechscreen evaluate --config {params.config:q} --threads {threads} "
+        f"{OF_ROUND}2>&1 | log_to {{log:q}}"

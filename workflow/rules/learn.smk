@@ -19,7 +19,7 @@ rule train_on_samples:
         runtime=minutes_of("train_on_samples"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["train_on_samples"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("train_on_samples"),
     message:
         "Train network {wildcards.member} on {wildcards.samples} samples of {campaign.name}"
     shell:
@@ -43,7 +43,7 @@ rule measure_learning:
         runtime=minutes_of("measure_learning"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["measure_learning"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("measure_learning"),
     message:
         "Measure how the error of {campaign.name} falls with the number of training samples"
     shell:

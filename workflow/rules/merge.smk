@@ -1,19 +1,26 @@
 rule merge_shards:
     input:
-        unpack(lambda wildcards: reads_at_last("merge_shards", "merge")),
+        unpack(
+            lambda wildcards: reads_at_last(
+                "merge_shards", f"{round_of(wildcards)}merge"
+            )
+        ),
     output:
-        manifest=paths.manifest,
+        manifest=each_round(FIRST.manifest),
     log:
-        log_of("merge", "merge"),
+        each_round(log_of("merge", "merge")),
     benchmark:
-        benchmark_of("merge", "merge")
+        each_round(benchmark_of("merge", "merge"))
+    wildcard_constraints:
+        round=ROUNDS,
     resources:
         **memory_of("merge_shards"),
         runtime=minutes_of("merge_shards"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["merge_shards"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("merge_shards"),
     message:
         "Merge {campaign.simulations.shards} shards of {campaign.name} into a training set"
     shell:
-        "mechscreen merge --config {params.config:q} 2>&1 | log_to {log:q}"
+        "mechscreen merge --config {params.config:q} "
+        f"{OF_ROUND}2>&1 | log_to {{log:q}}"

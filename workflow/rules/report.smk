@@ -22,7 +22,7 @@ rule draw_figure:
         runtime=minutes_of("draw_figure"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["draw_figure"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("draw_figure"),
         caption=lambda wildcards: get_figure(campaign, wildcards.figure).text,
     message:
         "Draw figure {wildcards.figure} of {campaign.name}"
@@ -50,7 +50,7 @@ rule write_report:
         runtime=minutes_of("write_report"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["write_report"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("write_report"),
     message:
         "Write the report of {campaign.name}"
     shell:

@@ -16,7 +16,7 @@ rule screen_block:
         runtime=minutes_of("screen_block"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["screen_block"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("screen_block"),
     message:
         "Screen block {wildcards.block} of {campaign.name}: {campaign.screen.block_size} parameter sets"
     shell:
@@ -39,7 +39,7 @@ rule gather_screen:
         runtime=minutes_of("gather_screen"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["gather_screen"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("gather_screen"),
     message:
         "Gather {campaign.screen.blocks} blocks of the screen of {campaign.name}"
     shell:

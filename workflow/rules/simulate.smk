@@ -1,14 +1,16 @@
 rule simulate_shard:
     input:
-        **reads("simulate_shard", "shard-{shard}"),
+        *in_round("simulate_shard", "shard-{shard}"),
+        **in_first_round("simulate_shard", "shard-{shard}"),
     output:
-        shard=paths.simulations / "shard-{shard}.h5",
+        shard=each_round(FIRST.simulations / "shard-{shard}.h5"),
     log:
-        log_of("simulate", "shard-{shard}"),
+        each_round(log_of("simulate", "shard-{shard}")),
     benchmark:
-        benchmark_of("simulate", "shard-{shard}")
+        each_round(benchmark_of("simulate", "shard-{shard}"))
     wildcard_constraints:
         shard=r"\d{5}",
+        round=ROUNDS,
     resources:
         **memory_of("simulate_shard"),
         mpi="mpiexec",
@@ -16,9 +18,10 @@ rule simulate_shard:
         runtime=minutes_of("simulate_shard"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["simulate_shard"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("simulate_shard"),
     message:
         "Simulate shard {wildcards.shard} of {campaign.name}: {campaign.simulations.shard_size} parameter sets"
     shell:
         "{resources.mpi} -n {resources.tasks} mechscreen simulate --config {params.config:q} "
-        "--shard {wildcards.shard} --ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"
+        "--shard {wildcards.shard} --ranks {resources.tasks} --time-limit {resources.runtime} "
+        f"{OF_ROUND}2>&1 | log_to {{log:q}}"

@@ -17,7 +17,7 @@ rule validate_hits:
         runtime=minutes_of("validate_hits"),
     params:
         config=paths.campaign,
-        fingerprint=FORECAST["validate_hits"].rule.identity.fingerprint,
+        fingerprint=fingerprint_of("validate_hits"),
     message:
         "Validate the hits of {campaign.name} with the {campaign.model.name} model"
     shell:

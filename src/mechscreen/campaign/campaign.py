@@ -10,13 +10,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+import numpy as np
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from mechscreen.campaign.configuration import NAME, Configuration, read_mapping
 from mechscreen.campaign.description import Code, Description, Table
 from mechscreen.campaign.editions import EDITION, with_defaults_of
-from mechscreen.campaign.graph import STAGES, Stage, ancestors, nothing, remakes
+from mechscreen.campaign.graph import STAGES, Effect, Stage, ancestors, nothing, remakes
 from mechscreen.campaign.identity import Identity, counted, defaults_of, flatten
 from mechscreen.campaign.paths import Paths
 from mechscreen.campaign.sections import (
@@ -35,10 +36,10 @@ from mechscreen.emulators.settings import NO_VOTE_OF_TWO
 from mechscreen.errors import FileError, InputError, ModelError, nearest
 from mechscreen.models import Model, Outputs
 from mechscreen.registry import ACQUISITIONS
+from mechscreen.sampling import words_at
 from mechscreen.spaces import Parameter, ParameterSpace, allowed_share
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from mechscreen.objectives import Features, Labelling, Objective
@@ -48,6 +49,17 @@ _LISTED_BY_OPTIONS = ("bngl", "command", "sbml", "umbridge")
 """Models whose outputs and parameters are listed by their options."""
 
 _ANOTHER_FOLDER = nothing("another folder")
+_MORE_ROUNDS = Effect(note="more rounds leave those that there are; evaluation, screen and after")
+_LEARNT: tuple[Stage, ...] = (
+    "model",
+    "selection",
+    "simulations",
+    "dataset",
+    "emulators",
+    "ensemble",
+    "evaluation",
+)
+"""Stages that each round has of its own."""
 
 NOT_SIMULATED = "simulation failed"
 """Class of the samples that a screen by the model could not simulate; it comes after those of the objective."""
@@ -56,6 +68,7 @@ _Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 
 
 DEFAULT_CONFIDENCE = 0.95
+MOST_ROUNDS = 50
 
 
 class Campaign(Configuration):
@@ -100,10 +113,18 @@ class Campaign(Configuration):
     model: Annotated[ModelSection, remakes("model")] = Field(
         default_factory=ModelSection, description="The mechanistic model."
     )
+    rounds: Annotated[int, _MORE_ROUNDS] = Field(
+        1,
+        ge=1,
+        le=MOST_ROUNDS,
+        description="Rounds of learning: after the first, the ensemble of each round selects what the next one "
+        "simulates (`selection`), and networks learn from all; the last ones screen (docs/active-learning.md).",
+    )
     selection: Annotated[SelectionSection | None, remakes("selection")] = Field(
         None,
-        description="Let another campaign's ensemble select what is simulated, and add it to that campaign's training "
-        "set; validation and test samples stay that campaign's (docs/active-learning.md).",
+        description="Let an ensemble select what is simulated, and add it to the training set that it learnt from: "
+        "that of the round before, or of another campaign. Validation and test samples stay the random ones that came "
+        "first (docs/active-learning.md).",
     )
     simulations: SimulationsSection = Field(
         default_factory=SimulationsSection, description="What emulators learn from."
@@ -126,6 +147,7 @@ class Campaign(Configuration):
     )
 
     _folder: Path | None = PrivateAttr(None)
+    _before: Campaign | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _study_can_vote(self) -> Campaign:
@@ -151,9 +173,39 @@ class Campaign(Configuration):
             raise ValidationError.from_exception_data(cls.__name__, [none])
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rounds_select(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("rounds", 1) in (0, 1) or values.get("selection") is not None:
+            return values
+        return {**values, "selection": {}}
+
+    @model_validator(mode="after")
+    def _selected_by_a_round_or_a_campaign(self) -> Campaign:
+        section = self.selection
+        if section is None:
+            return self
+        if self.rounds == 1:
+            if section.campaign is None:
+                raise ValueError(
+                    "selection: name the campaign whose ensemble selects (selection.campaign), or set rounds"
+                )
+            if section.count is not None:
+                raise ValueError("selection.count is of rounds after the first; with one round set simulations.count")
+            return self
+        if section.campaign is not None:
+            raise ValueError(f"rounds: {self.rounds} select by themselves; leave selection.campaign out")
+        if section.count is not None and section.count % self.simulations.shard_size:
+            size = self.simulations.shard_size
+            raise ValueError(f"selection.count {section.count} is not a multiple of simulations.shard_size {size}")
+        if self.emulators.members < 2:
+            raise ValueError("rounds: one network cannot disagree; they need emulators.members ≥ 2")
+        return self
+
     @model_validator(mode="after")
     def _without_emulators(self) -> Campaign:
         given = {
+            "rounds": self.rounds > 1,
             "selection": self.selection,
             "learning.sizes": self.learning.sizes,
             "calibration.count": self.calibration.count,
@@ -449,12 +501,70 @@ class Campaign(Configuration):
         """Return what the model is given for n parameter sets of this campaign's space, (n, d of the model)."""
         return self.space.values_for(self.about.space.names, parameters)
 
+    def of_round(self, number: int) -> Campaign:
+        """Return the campaign as it is in one of its rounds: what it simulates, learns and evaluates there.
+
+        The first is a campaign without rounds, in the same folder; later ones stand below it (``round-2``), with random
+        numbers of their own.
+
+        Raises
+        ------
+        InputError
+            If there is no such round.
+        """
+        if not 1 <= number <= self.rounds:
+            raise InputError(f"no round {number}: '{self.name}' has rounds 1 … {self.rounds}")
+        if self.rounds == 1:
+            return self
+        if number not in self._rounds:
+            self._rounds[number] = self._make_round(number)
+        return self._rounds[number]
+
+    def _make_round(self, number: int) -> Campaign:
+        assert self.selection is not None
+        # What was loaded serves all rounds.
+        _ = self.about
+        changes: dict[str, Any] = {"rounds": 1, "selection": None}
+        if number > 1:
+            count = self.selection.count or self.simulations.count
+            seed = int(words_at(self.seed, "rounds", np.array([number], np.uint64), 1)[0, 0] >> np.uint64(1))
+            changes = {
+                "name": f"{self.name}, round {number}",
+                "seed": seed,
+                "rounds": 1,
+                "base": None,
+                "selection": self.selection.model_copy(update={"count": None}),
+                "simulations": self.simulations.model_copy(update={"count": count, "imported": ()}),
+            }
+        view = self.model_copy(update=changes)
+        for cached in ("paths", "selector", "_rounds"):
+            view.__dict__.pop(cached, None)
+        if number > 1:
+            root = self._root if self.base is None else self._beside(self.base, "'base'")
+            view._folder = root / f"round-{number}"
+            view._before = self.of_round(number - 1)
+        return view
+
+    @cached_property
+    def _rounds(self) -> dict[int, Campaign]:
+        return {}
+
+    @property
+    def learnt(self) -> Campaign:
+        """The campaign as it is in its last round, whose ensemble screens."""
+        return self.of_round(self.rounds)
+
     @cached_property
     def selector(self) -> Campaign | None:
-        """The campaign whose ensemble selects this one's simulations; None without a section ``selection``."""
+        """Whose ensemble selects the simulations: the round before, or another campaign; None where nothing does."""
+        if self.rounds > 1:
+            return self.learnt.selector
+        if self._before is not None:
+            return self._before
         if self.selection is None:
             return None
         key, name = "'selection.campaign'", self.selection.campaign
+        assert name is not None
         before = [self.name]
         link: Any = name
         while link is not None:
@@ -502,8 +612,15 @@ class Campaign(Configuration):
     @cached_property
     def paths(self) -> Paths:
         """Where the campaign's files stand."""
-        base = self._root if self.base is None else self._base_folder(self.base)
-        return Paths(self._root, base, self.emulators.architecture.network)
+        base, network = self._root if self.base is None else self._base_folder(self.base), self._network
+        if self.rounds == 1:
+            return Paths(self._root, base, network)
+        last = base / f"round-{self.rounds}"
+        return Paths(self._root, last, network, last if self.base is None else None)
+
+    @property
+    def _network(self) -> str:
+        return self.emulators.architecture.network
 
     def identity(self, stage: Stage) -> Identity:
         """Return what the files of a stage depend on.
@@ -512,7 +629,13 @@ class Campaign(Configuration):
         """
         if stage not in self._identities:
             stages = ancestors(stage, self.by_model) - ({"selection"} if self.selection is None else set())
-            self._identities[stage] = Identity(dict(self._counted(stages)), _defaults())
+            values: dict[str, Any] = {}
+            if self.rounds > 1:
+                # What the last round made, and what is made of that.
+                learnt = [name for name in _LEARNT if name in stages]
+                values = {**self.learnt.identity(learnt[-1]).values} if learnt else {}
+                stages = stages - set(_LEARNT)
+            self._identities[stage] = Identity(values | dict(self._counted(stages)), _defaults())
         return self._identities[stage]
 
     def fingerprint(self, stage: Stage) -> str:

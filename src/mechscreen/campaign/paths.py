@@ -6,9 +6,21 @@ from pathlib import Path
 
 
 class Paths:
-    """Where the files of a campaign stand, below ``<results>/<name>/``; up to the networks below its base's folder."""
+    """Where the files of a campaign stand, below ``<results>/<name>/``.
 
-    def __init__(self, root: Path, base: Path, network: str) -> None:
+    Parameters
+    ----------
+    root
+        The campaign's folder.
+    base
+        Folder of what the ensemble comes from: the campaign's own, that of another one, or of a round.
+    network
+        Of the members.
+    evaluated
+        Where the ensemble is evaluated; the campaign's folder, unless given.
+    """
+
+    def __init__(self, root: Path, base: Path, network: str, evaluated: Path | None = None) -> None:
         self.root = root
         self.campaign = root / "campaign.yaml"
         self.description = root / "model.json"
@@ -22,7 +34,7 @@ class Paths:
         self.learning = root / "learning" / network
         self.learning_summary = self.learning / "learning.json"
         self.learning_figure = self.learning / "learning.png"
-        self.evaluation = root / "evaluation"
+        self.evaluation = (evaluated or root) / "evaluation"
         self.metrics = self.evaluation / "metrics.json"
         self.predictions = self.evaluation / "predictions.h5"
         self.calibration = root / "calibration"

@@ -237,12 +237,19 @@ class SplitSection(Section):
 
 
 class SelectionSection(Section):
-    """Simulations that another campaign's ensemble selects, to add them to that campaign's training set."""
+    """Simulations that an ensemble selects to add to what it learnt from."""
 
-    campaign: Annotated[str, Field(pattern=NAME, max_length=64)] = Field(
-        ...,
+    campaign: Annotated[str, Field(pattern=NAME, max_length=64)] | None = Field(
+        None,
         description="The other campaign, in the same folder, with the same section `model` and another seed; it may "
-        "itself add to a third one. Its networks count, not its name.",
+        "itself add to a third one. Its networks count, not its name. null: that of the round before (`rounds`).",
+    )
+    count: Annotated[int | None, grows("simulations"), remakes("dataset")] = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Simulations of each round after the first, a multiple of `simulations.shard_size`; null: as many "
+        "as in the first.",
     )
     candidates: int = Field(
         100,

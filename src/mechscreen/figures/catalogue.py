@@ -381,6 +381,39 @@ class Confidence(_OfEmulators):
         return confidence.draw(*arguments), confidence.caption(*arguments)
 
 
+class Rounds(_OfEmulators):
+    """What each round of learning brought."""
+
+    title = "What each round of learning brought"
+    text = (
+        "Mean RMSE of the ensemble on the test split, which is the same random sample in all rounds, and mean "
+        "disagreement of its members there; at the marks, the samples that they learnt from. In each round after the "
+        "first, the ensemble of the round before selected what was simulated."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether there are several rounds."""
+        return super().suits(campaign) and campaign.rounds > 1
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return what was measured of each round's ensemble."""
+        rounds = [campaign.of_round(number).paths for number in range(1, campaign.rounds + 1)]
+        return {"metrics": [paths.metrics for paths in rounds], "manifests": [paths.manifest for paths in rounds]}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import rounds
+
+        found = results.rounds
+        samples = [one.manifest.samples["train"] for one in found]
+        error = [one.metrics.ensemble.rmse for one in found]
+        arguments = (samples, error, [one.metrics.disagreement.mean for one in found])
+        return rounds.draw(*arguments), rounds.caption(*arguments)
+
+
 class Novelty(_OfEmulators):
     """How good, and how new, the hits are."""
 

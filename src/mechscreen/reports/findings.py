@@ -278,6 +278,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _hit_table(results),
         _feature_table(results),
         _feature_importance_table(results),
+        _round_table(results),
         _member_table(results),
         _dropped_table(results),
         time_table(results.campaign, verbs),
@@ -694,6 +695,35 @@ def _with_error(value: float | None, error: float | None, *, sign: bool = False)
     if value is None or error is None:
         return None
     return f"{value:{'+' if sign else ''}.3f} ± {error:.3f}".replace("-", "−")
+
+
+def _round_table(results: Results) -> Table:
+    title = "Rounds of learning"
+    if results.campaign.rounds == 1:
+        return Table(title, [], [])
+    target = results.campaign.screen.objective.target
+    rows: list[list[Cell]] = [
+        [
+            place,
+            one.manifest.simulations,
+            one.manifest.selected,
+            one.manifest.samples["train"],
+            one.metrics.ensemble.rmse,
+            one.metrics.disagreement.mean,
+            _of_target(one.metrics, target),
+        ]
+        for place, one in enumerate(results.rounds, 1)
+    ]
+    head = ["round", "simulations", "of them selected", "training samples", "test RMSE", "disagreement", "RMSE, target"]
+    return Table(title, head, rows, "In all rounds together up to this one; the test split is that of the first.")
+
+
+def _of_target(metrics: Metrics, target: Sequence[str]) -> float | None:
+    """Return the mean RMSE of the test samples of some classes; None where there are none."""
+    sizes = dict(zip(metrics.confusion.classes, metrics.confusion.samples.tolist(), strict=True))
+    known = [(sizes[name], metrics.classes[name].rmse) for name in target]
+    told = [(n, error) for n, error in known if n and error is not None]
+    return sum(n * error for n, error in told) / sum(n for n, _ in told) if told else None
 
 
 def _member_table(results: Results) -> Table:

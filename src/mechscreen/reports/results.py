@@ -60,6 +60,14 @@ class SampledHits:
         return len(self.labels)
 
 
+@dataclass(frozen=True)
+class Round:
+    """What a round learnt from, and how good its ensemble is."""
+
+    manifest: Manifest
+    metrics: Metrics
+
+
 class Results:
     """A campaign's results, read as they are needed."""
 
@@ -159,6 +167,18 @@ class Results:
     def metrics(self) -> Metrics:
         """Errors of the ensemble and its members on the test split."""
         return Metrics.read(self.campaign.paths.metrics, self.campaign.identity("evaluation"))
+
+    @cached_property
+    def rounds(self) -> list[Round]:
+        """What each round of learning brought."""
+        views = [self.campaign.of_round(number) for number in range(1, self.campaign.rounds + 1)]
+        return [
+            Round(
+                Manifest.read(view.paths.manifest, view.identity("dataset")),
+                Metrics.read(view.paths.metrics, view.identity("evaluation")),
+            )
+            for view in views
+        ]
 
     @cached_property
     def calibration(self) -> CalibrationFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from mechscreen.runs.causes import Cause, Reason
-from mechscreen.runs.folder import Word
+from mechscreen.runs.folder import JobName, Word
 from mechscreen.runs.records import add_line, read_lines
 from mechscreen.storage import Record
 
@@ -40,7 +40,7 @@ class Failure(Record):
     at: float
     rule: Word
     verb: Word
-    job: Word
+    job: JobName
     wildcards: dict[str, str]
     attempt: int
     cause: Cause

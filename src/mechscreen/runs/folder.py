@@ -23,6 +23,8 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MOST_BYTES = 2**28
 """Of a plan: a million jobs and more."""
 
+JobName = Annotated[str, Field(pattern=rf"^({_WORD}/)?{_WORD}$", max_length=200)]
+"""A job's, with its round's folder where that is not the first."""
 Word = Annotated[str, Field(pattern=rf"^{_WORD}$", max_length=200)]
 Relative = Annotated[str, Field(pattern=rf"^(\.\./{_WORD}/)?{_WORD}(/{_WORD})*$", max_length=1000)]
 """Path below the folder, or below the folder of another campaign beside it, whose files a campaign may use."""
@@ -49,7 +51,7 @@ class PlannedRule(Record):
     study: bool
     asked: bool
     seconds: float = Field(ge=0, le=1e12)
-    targets: dict[Word, Relative]
+    targets: dict[JobName, Relative]
 
 
 class Plan(Record):

@@ -192,13 +192,34 @@ def forecast(
 
     def cost(rule: Rule) -> Cost:
         ratio = ratios.get(rule.name)
-        return (
-            rule.row.cost(campaign, speeds or typical)
-            if ratio is None
-            else ratio.corrected(rule.row.cost(campaign, typical))
-        )
+        return cost_of(rule, speeds or typical) if ratio is None else ratio.corrected(cost_of(rule, typical))
 
     return tuple(Step(rule, cost(rule), rule.name in ratios, tasks.get(rule.name, 0)) for rule in rules(campaign))
+
+
+def cost_of(rule: Rule, speeds: Speeds) -> Cost:
+    """Return what the jobs of a rule take, of all rounds together: of a job in the mean, and the most that one may."""
+    parts = [(rule.row.cost(view, speeds), jobs) for view, jobs in rule.parts]
+    costs, jobs = [cost for cost, _ in parts], sum(number for _, number in parts)
+    if len(costs) == 1 or not jobs:
+        return costs[0]
+
+    def mean(name: str) -> float:
+        return sum(getattr(cost, name) * number for cost, number in parts) / jobs
+
+    core_seconds = mean("core_seconds")
+    return replace(
+        costs[0],
+        core_seconds=core_seconds,
+        gpu_seconds=mean("gpu_seconds"),
+        files=mean("files"),
+        disk=sum(cost.disk for cost in costs),
+        largest=max(cost.largest * cost.core_seconds for cost in costs) / core_seconds if core_seconds else 1.0,
+        **{
+            name: max(getattr(cost, name) for cost in costs)
+            for name in ("megabytes", "memory_of_rank", "memory_of_job")
+        },
+    )
 
 
 def one_line(name: str, steps: Collection[Step]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ class Rule:
     campaign
         Whose jobs they are.
     targets
-        Name of each job, and of its log (``shard-00003``) → the file that says that it is done.
+        Name of each job, and of its log (``shard-00003``; of rounds after the first ``round-2/shard-00003``) → the file
+        that says that it is done.
     """
 
     row: Row
@@ -56,19 +58,33 @@ class Rule:
         """Whether it belongs to a study of its own, named by its noun, and not to what leads to the report."""
         return self.row.study
 
-    @property
-    def identity(self) -> Identity:
-        """What its files depend on."""
-        return self.campaign.identity(self.row.depends)
+    def of(self, job: str) -> Campaign:
+        """Return the campaign as it is in the round of a job."""
+        return self.campaign.of_round(_round_of(job)) if self.row.each_round else self.campaign
+
+    def identity(self, job: str = "") -> Identity:
+        """Return what the file of a job depends on."""
+        return self.of(job).identity(self.row.depends)
 
     def inputs(self, job: str = "") -> Files:
         """Return the files that a job reads, by what they are; of rules whose jobs all read the same, without a job."""
+        folder, _, own = job.rpartition("/")
         if self.row.each_its_own:
-            return self.row.inputs(self.campaign, job)
+            return self.row.inputs(self.of(job), own)
         # Of ten thousand jobs that read the same, the list is made once.
-        if not self._read:
-            self._read[""] = self.row.inputs(self.campaign, job)
-        return self._read[""]
+        if folder not in self._read:
+            self._read[folder] = self.row.inputs(self.of(job), own)
+        return self._read[folder]
+
+    @property
+    def parts(self) -> list[tuple[Campaign, int]]:
+        """The campaign in each round that has such jobs, and how many."""
+        rounds = Counter(map(_round_of, self.targets))
+        return (
+            [(self.campaign.of_round(number), jobs) for number, jobs in rounds.items()]
+            if self.row.each_round
+            else [(self.campaign, len(self.targets))]
+        )
 
 
 def rules(campaign: Campaign) -> tuple[Rule, ...]:
@@ -76,17 +92,47 @@ def rules(campaign: Campaign) -> tuple[Rule, ...]:
     # A job that holds its log needs no table.
     from mechscreen.stages.table import TABLE
 
-    return tuple(Rule(row, campaign, row.targets(campaign)) for row in TABLE if row.applies(campaign))
+    found = []
+    for row in TABLE:
+        rounds = range(1, campaign.rounds + 1) if row.each_round else (1,)
+        views = {number: campaign.of_round(number) if row.each_round else campaign for number in rounds}
+        some = {
+            f"{folder_of(number)}{job}": path
+            for number, view in views.items()
+            if row.applies(view)
+            for job, path in row.targets(view).items()
+        }
+        if some or (not row.each_round and row.applies(campaign)):
+            found.append(Rule(row, campaign, some))
+    return tuple(found)
+
+
+def folder_of(number: int) -> str:
+    """Return what comes before the names of jobs and files in a round: nothing in the first."""
+    return f"round-{number}/" if number > 1 else ""
+
+
+def _round_of(job: str) -> int:
+    folder, slash, _ = job.rpartition("/")
+    return int(folder.removeprefix("round-")) if slash else 1
+
+
+def job_of(root: Path, log: Path) -> tuple[str, str]:
+    """Return the verb and the name of the job whose log this is; the reverse of `log_file`."""
+    *folder, _, verb, name = log.relative_to(root).with_suffix("").parts
+    return verb, "/".join([*folder, name])
 
 
 def log_file(root: Path, verb: str, job: str) -> Path:
-    """Return the log of a job, below the campaign's folder."""
-    return root / "logs" / verb / f"{job}.log"
+    """Return the log of a job, below the campaign's folder; of a later round below that round's."""
+    folder, _, name = job.rpartition("/")
+    return root / folder / "logs" / verb / f"{name}.log"
 
 
 def benchmark_file(root: Path, verb: str, job: str) -> Path:
     """Return Snakemake's measurement of a job."""
-    return root / "benchmarks" / verb / f"{job}.tsv"
+    folder, _, name = job.rpartition("/")
+    return root / folder / "benchmarks" / verb / f"{name}.tsv"
 
 
 @contextmanager

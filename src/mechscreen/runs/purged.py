@@ -125,7 +125,7 @@ def to_restore(
     there = cache(storage.exists)
     if not any(map(there, jobs.values())):
         return "", []
-    made = {job: _made(by_name[job[0]], path) for job, path in jobs.items()}
+    made = {job: _made(by_name[job[0]], job[1]) for job in jobs}
     maker = {path: job for job, paths in made.items() for path in paths}
     if all(map(there, maker)):
         return "", []
@@ -170,7 +170,7 @@ def _needed(
     follow([job for job in final if not there(jobs[job])])
     # Whether a file is the campaign's is read from it, which takes long of ten thousand: only where its inputs are gone
     # does it matter here.
-    follow([job for job in _leading_to(final, rules, maker) if lacks(job) and differs(rules[job[0]], jobs[job])])
+    follow([job for job in _leading_to(final, rules, maker) if lacks(job) and differs(rules[job[0]], job[1])])
     unseen: set[Job] = set()
     while True:
         read = [path for job in needed for path in _read_unseen(rules[job[0]], job[1])]
@@ -213,11 +213,11 @@ def _inputs(rule: Rule, job: str) -> list[Path]:
 
 def _read_unseen(rule: Rule, job: str) -> Iterator[Path]:
     """Yield what a job reads besides its inputs."""
-    paths = rule.campaign.paths
+    campaign = rule.of(job)
     if rule.name in READ_TRAINING_SET:
-        yield from training_files(rule.campaign)
-    if rule.name == "merge_shards" and rule.campaign.selection is not None:
-        yield from (paths.selected(number) for number in range(rule.campaign.simulations.shards))
+        yield from training_files(campaign)
+    if rule.name == "merge_shards" and campaign.selection is not None:
+        yield from (campaign.paths.selected(number) for number in range(campaign.simulations.shards))
     yield from (path.with_name("member.json") for path in _inputs(rule, job) if path.name == "model.keras")
 
 
@@ -229,16 +229,17 @@ def training_files(campaign: Campaign) -> list[Path]:
     return []
 
 
-def _made(rule: Rule, target: Path) -> list[Path]:
+def _made(rule: Rule, job: str) -> list[Path]:
     """Return the files that a job makes, the one that stands for them first."""
-    paths = rule.campaign.paths
+    campaign, target = rule.of(job), rule.targets[job]
+    paths = campaign.paths
     match rule.name:
         case "merge_shards":
-            return [target, *training_files(rule.campaign)]
+            return [target, *training_files(campaign)]
         case "train_member" | "train_on_samples":
             return _of_member(target)
         case "train_ensemble":
-            members = [paths.member(number) / "model.keras" for number in range(rule.campaign.emulators.members)]
+            members = [paths.member(number) / "model.keras" for number in range(campaign.emulators.members)]
             others = [model for model in members if model != target]
             return [file for model in (target, *others) for file in _of_member(model)]
         case "measure_learning":
@@ -251,7 +252,7 @@ def _made(rule: Rule, target: Path) -> list[Path]:
             surveyed = [paths.survey] if rule.campaign.surveyed else []
             return [target, paths.validation_summary, *surveyed]
         case "write_report":
-            return [target, *_written_with_report(rule.campaign)]
+            return [target, *_written_with_report(campaign)]
         case _:
             return [target]
 

@@ -16,7 +16,7 @@ from mechscreen.runs.benchmarks import measured
 from mechscreen.runs.causes import last_words, lines_of, of_logs
 from mechscreen.runs.failures import Failure, read_failures
 from mechscreen.runs.folder import PlannedRule, read_plan
-from mechscreen.runs.jobs import benchmark_file, log_file
+from mechscreen.runs.jobs import benchmark_file, job_of, log_file
 from mechscreen.runs.watch import end_of
 
 MOST_LISTED = 8
@@ -215,7 +215,7 @@ def _stopped(root: Path, logs: Sequence[Path]) -> list[str]:
     noted = {(one.verb, one.job): one for one in (read_failures(root, run.number) if run else ())}
     alike: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
     for log in logs:
-        failure = _latest(noted.get((log.parent.name, log.stem)), log)
+        failure = _latest(noted.get(job_of(root, log)), log)
         reason = failure.reason if failure else of_logs(end_of(log))
         asked_by = failure.asked_by if failure else ()
         alike.setdefault((_shortened(str(reason)), asked_by), []).append(log)

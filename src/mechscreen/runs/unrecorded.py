@@ -79,7 +79,11 @@ def _foreign(
         for job, path in rule.targets.items():
             if forced or str(path) in again or not made.isdisjoint(_inputs(rule, job)):
                 made.add(path)
-            elif path in there and (also_recorded or path not in recorded) and (difference := _difference(rule, path)):
+            elif (
+                path in there
+                and (also_recorded or path not in recorded)
+                and (difference := _difference(rule, job, path))
+            ):
                 made.add(path)
                 if path not in recorded:
                     foreign.setdefault(rule.name, (path, difference))
@@ -100,12 +104,15 @@ def _inputs(rule: Rule, job: str) -> set[Path]:
     return found
 
 
-def differs(rule: Rule, path: Path) -> bool:
-    """Return whether a file that is there depends on something else than the campaign says, as far as it tells."""
-    return rule.row.depends != "report" and bool(_difference(rule, path))
+def differs(rule: Rule, job: str) -> bool:
+    """Return whether the file of a job, which is there, depends on something else than the campaign says.
+
+    As far as it tells.
+    """
+    return rule.row.depends != "report" and bool(_difference(rule, job, rule.targets[job]))
 
 
-def _difference(rule: Rule, path: Path) -> str:
+def _difference(rule: Rule, job: str, path: Path) -> str:
     """Return how what a file depends on differs from what the campaign says; empty if it does not, or cannot be told.
 
     What is no whole file of ours is for the stage that reads it to tell.
@@ -116,6 +123,5 @@ def _difference(rule: Rule, path: Path) -> str:
         origin = storage.read_origin(said)
     except storage.FileError:
         return ""
-    if origin.get("campaign") == rule.identity.fingerprint:
-        return ""
-    return rule.identity.difference(origin.get("identity", ""))
+    identity = rule.identity(job)
+    return "" if origin.get("campaign") == identity.fingerprint else identity.difference(origin.get("identity", ""))

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from mechscreen.errors import LATE, FileError, InputError
 from mechscreen.runs.benchmarks import measured
-from mechscreen.runs.folder import Word, check_folder
+from mechscreen.runs.folder import JobName, Word, check_folder
 from mechscreen.runs.forecast import LEAST_MEMORY, LONGEST_START, MOST, Ratio
 from mechscreen.runs.records import add_line, read_lines, read_record
 from mechscreen.stages.table import Cost
@@ -54,7 +54,7 @@ class Done(Record):
     """
 
     rule: Word
-    job: Word
+    job: JobName
     tasks: int = Field(ge=1, le=10**6)
     seconds: float = Field(ge=0, le=1e12)
     megabytes: float | None = Field(None, ge=0, le=1e12)

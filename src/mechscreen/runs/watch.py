@@ -17,6 +17,7 @@ from mechscreen.runs import site, used
 from mechscreen.runs.asked import asked_by, profiles_of
 from mechscreen.runs.causes import Cause, Reason, of_exit_code, of_logs, of_refusal, of_state
 from mechscreen.runs.failures import LONGEST, Failure, Growth, note
+from mechscreen.runs.jobs import job_of
 from mechscreen.stages.table import Cost
 
 _REFUSED = re.compile(
@@ -104,7 +105,7 @@ class Watch(logging.Handler):
         used.note_done(
             self._root,
             job.rule.name,
-            Path(job.log[0]).stem,
+            job_of(self._root, Path(job.log[0]))[1],
             Path(job.benchmark),
             cost,
             tasks=int(job.resources.get("tasks") or 1),
@@ -128,12 +129,13 @@ class Watch(logging.Handler):
             if reason.cause is Cause.CROWDED:
                 # Of an account that is closed: no job will ever end and make room.
                 reason = Reason(Cause.REFUSED, reason.said)
+        verb, name = job_of(self._root, log)
         failure = Failure(
             run=self._run,
             at=time.time(),
             rule=record.rule_name,
-            verb=log.parent.name,
-            job=log.stem,
+            verb=verb,
+            job=name,
             wildcards=_wildcards(job),
             attempt=job.attempt,
             cause=reason.cause,

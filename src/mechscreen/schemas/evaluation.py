@@ -171,9 +171,16 @@ class DisagreementBins(Record):
 
 
 class DisagreementMeasures(Record):
-    """What the screen's limit keeps and discards, and how disagreement and error go together."""
+    """What the screen's limit keeps and discards, and how disagreement and error go together.
+
+    Attributes
+    ----------
+    mean
+        Mean disagreement; evaluations of earlier versions have none.
+    """
 
     limit: float
+    mean: float | None = None
     kept: float
     rmse_kept: float | None
     rmse_discarded: float | None

@@ -215,6 +215,7 @@ def _disagreement(
     curve = disagreement_curve(disagreement, error)
     return DisagreementMeasures(
         limit=limit,
+        mean=float(disagreement.mean()),
         kept=float(kept.mean()),
         rmse_kept=float(error[kept].mean()) if kept.any() else None,
         rmse_discarded=float(error[~kept].mean()) if not kept.all() else None,

@@ -135,6 +135,8 @@ class Row:
         Whether it belongs to a study of its own, named by its noun, and not to what leads to the report.
     each_its_own
         Whether its jobs read different files.
+    each_round
+        Whether each round of a campaign has such jobs (`mechscreen.campaign.Campaign.of_round`).
     """
 
     rule: str
@@ -147,6 +149,7 @@ class Row:
     applies: Callable[[Campaign], bool] = lambda campaign: True
     study: bool = False
     each_its_own: bool = False
+    each_round: bool = False
 
 
 def _models(campaign: Campaign) -> list[Path]:
@@ -216,6 +219,8 @@ def _all_results(campaign: Campaign, job: str) -> Files:
         found["calibration"] = paths.calibrated
     if campaign.surveyed:
         found["survey"] = paths.survey
+    if campaign.rounds > 1:
+        found["rounds"] = [campaign.of_round(number).paths.metrics for number in range(1, campaign.rounds + 1)]
     return found | {
         "manifest": paths.manifest,
         "metrics": paths.metrics,
@@ -245,6 +250,8 @@ def _sample(campaign: Campaign) -> int:
 def _rows(campaign: Campaign) -> tuple[float, float]:
     """Return the expected numbers of training and test samples."""
     split, count = campaign.dataset.split, campaign.simulations.count
+    if campaign.rounds > 1:
+        return _rows(campaign.learnt)
     if campaign.selector is None:
         return split.train * count + _imported(campaign), split.test * count
     before, test = _rows(campaign.selector)
@@ -462,6 +469,7 @@ TABLE: tuple[Row, ...] = (
         inputs=_committee,
         cost=_select_cost,
         applies=lambda campaign: campaign.selection is not None,
+        each_round=True,
     ),
     Row(
         "simulate_shard",
@@ -473,6 +481,7 @@ TABLE: tuple[Row, ...] = (
         cost=_simulate_cost,
         applies=_has_emulators,
         each_its_own=True,
+        each_round=True,
     ),
     Row(
         "merge_shards",
@@ -483,6 +492,7 @@ TABLE: tuple[Row, ...] = (
         inputs=lambda campaign, job: {"shards": [*_shards(campaign).values()]},
         cost=_merge_cost,
         applies=_has_emulators,
+        each_round=True,
     ),
     Row(
         "train_member",
@@ -493,6 +503,7 @@ TABLE: tuple[Row, ...] = (
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_cost,
         applies=lambda campaign: _has_emulators(campaign) and not campaign.emulators.together,
+        each_round=True,
     ),
     Row(
         "train_ensemble",
@@ -504,6 +515,7 @@ TABLE: tuple[Row, ...] = (
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest},
         cost=_train_ensemble_cost,
         applies=lambda campaign: _has_emulators(campaign) and campaign.emulators.together,
+        each_round=True,
     ),
     Row(
         "train_on_samples",
@@ -539,6 +551,7 @@ TABLE: tuple[Row, ...] = (
         inputs=lambda campaign, job: {"manifest": campaign.paths.manifest, "models": _models(campaign)},
         cost=_evaluate_cost,
         applies=_has_emulators,
+        each_round=True,
     ),
     Row(
         "calibrate_ensemble",
