@@ -176,9 +176,14 @@ class Campaign(Configuration):
     @model_validator(mode="before")
     @classmethod
     def _rounds_select(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or values.get("rounds", 1) in (0, 1) or values.get("selection") is not None:
+        if not isinstance(values, Mapping) or "rounds" not in values:
             return values
-        return {**values, "selection": {}}
+        section = values.get("selection")
+        if values["rounds"] == 1:
+            # There is nothing to select yet: the section is for later rounds.
+            waits = isinstance(section, Mapping) and section.get("campaign") is None
+            return {**values, "selection": None} if waits else values
+        return values if section is not None else {**values, "selection": {}}
 
     @model_validator(mode="after")
     def _selected_by_a_round_or_a_campaign(self) -> Campaign:
@@ -537,7 +542,7 @@ class Campaign(Configuration):
                 "simulations": self.simulations.model_copy(update={"count": count, "imported": ()}),
             }
         view = self.model_copy(update=changes)
-        for cached in ("paths", "selector", "_rounds"):
+        for cached in ("paths", "selector"):
             view.__dict__.pop(cached, None)
         if number > 1:
             root = self._root if self.base is None else self._beside(self.base, "'base'")
@@ -548,6 +553,11 @@ class Campaign(Configuration):
     @cached_property
     def _rounds(self) -> dict[int, Campaign]:
         return {}
+
+    @property
+    def simulated_in_all(self) -> int:
+        """Simulations of all rounds."""
+        return sum(self.of_round(number).simulations.count for number in range(1, self.rounds + 1))
 
     @property
     def learnt(self) -> Campaign:
@@ -647,9 +657,10 @@ class Campaign(Configuration):
         return {}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, with some fields changed; its identities are its own."""
+        """Return a copy, with some fields changed; its identities and rounds are its own."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("_identities", None)
+        for cached in ("_identities", "_rounds"):
+            copy.__dict__.pop(cached, None)
         return copy
 
     def _counted(self, stages: Set[Stage]) -> Iterator[tuple[str, Any]]:

@@ -407,9 +407,9 @@ class Rounds(_OfEmulators):
         """Return picture and caption."""
         from mechscreen.figures import rounds
 
-        found = results.rounds
+        found = [one for one in results.rounds if one.metrics.ensemble.rmse is not None]
         samples = [one.manifest.samples["train"] for one in found]
-        error = [one.metrics.ensemble.rmse for one in found]
+        error = [float(one.metrics.ensemble.rmse or 0.0) for one in found]
         arguments = (samples, error, [one.metrics.disagreement.mean for one in found])
         return rounds.draw(*arguments), rounds.caption(*arguments)
 

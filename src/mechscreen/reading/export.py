@@ -65,10 +65,10 @@ def export(results: Results, what: str, to: Path, failed: bool = False) -> str:
         return _export_hits(results, to, kind)
     if what == "planes":
         return _export_planes(results, to, kind)
-    if kind == SBI and results.campaign.selection is not None:
+    if kind == SBI and (section := results.campaign.of_round(1).selection) is not None:
         raise InputError(
             f"{to}: the parameter sets of '{results.campaign.name}' were selected, so that posteriors learnt from them "
-            f"would be wrong; export those of '{results.campaign.selection.campaign}', or another kind of file"
+            f"would be wrong; export those of '{section.campaign}', or another kind of file"
         )
     found = results.simulations if what == "simulations" else results.validated
     ok = np.asarray(found["status"].values) == Status.OK.name

@@ -87,9 +87,21 @@ class Results:
         done = [name for name, path in self._files.items() if storage.exists(path)]
         return f"<results of {self.campaign.name} in {self.campaign.paths.root}: {', '.join(done) or 'nothing yet'}>"
 
+    def round(self, number: int) -> Results:
+        """Return what one of the campaign's rounds simulated, learnt and evaluated.
+
+        Raises
+        ------
+        InputError
+            If there is no such round.
+        """
+        return Results(self.campaign.of_round(number))
+
     @property
     def simulations(self) -> xr.Dataset:
         """The campaign's own simulations, by sample; of a campaign that runs, the shards that are whole.
+
+        Of a campaign with rounds, those of the first; the others are told by `round`.
 
         ``parameters`` (sample, parameter), and each output by its name (sample, *its axes), NaN where ``status`` is not
         OK. An output whose name is taken by one of these has an underscore.
@@ -103,7 +115,7 @@ class Results:
         """
         from mechscreen.reading import labelled
 
-        campaign = self.campaign
+        campaign = self.campaign.of_round(1)
         section, outputs = campaign.simulations, campaign.outputs
         paths = [campaign.paths.shard(number) for number in range(section.shards)]
         there = [path for path in paths if storage.exists(path)]

@@ -51,7 +51,7 @@ class Advice:
 
 def compare(campaign: Campaign, speeds: Speeds, simulations: int = 0) -> Advice:
     """Return what a campaign's screen takes either way; emulators learn from `simulations`, or the campaign's own."""
-    number = simulations or campaign.simulations.count
+    number = simulations or campaign.simulated_in_all
     return Advice(_core_seconds(by_model(campaign), speeds), _core_seconds(_emulated(campaign, number), speeds), number)
 
 
@@ -88,6 +88,7 @@ def by_model(campaign: Campaign) -> Campaign:
         update={
             "screen": screen,
             "selection": None,
+            "rounds": 1,
             "learning": LearningSection(),
             "calibration": CalibrationSection(),
             "base": None,
@@ -98,7 +99,7 @@ def by_model(campaign: Campaign) -> Campaign:
 def _emulated(campaign: Campaign, number: int) -> Campaign:
     """Return the campaign with a screen by emulators, which learn from so many simulations."""
     update = {"screen": campaign.screen.model_copy(update={"by": "emulators"})}
-    if number == campaign.simulations.count:
+    if number == campaign.simulated_in_all:
         return campaign.model_copy(update=update)
     size = min(number, campaign.simulations.shard_size)
     simulations = campaign.simulations.model_copy(update={"count": number // size * size, "shard_size": size})

@@ -97,6 +97,7 @@ _RECORDS = {
 }
 _REPORT = {"report.html", "summary.txt"}
 _MOVED_ASIDE = re.compile(r".+\.bad(\.\d+)?")
+_ROUND = re.compile(r"round-\d+")
 _BLOCK = re.compile(r"block-\d+\.h5")
 _PARTIAL_SUFFIX = ".partial"
 
@@ -244,6 +245,8 @@ def _files(root: Path) -> Iterator[tuple[Path, int]]:
 
 def _kind_of(root: Path, path: Path, stopped: Collection[Path]) -> str:
     relative = path.relative_to(root)
+    if _ROUND.fullmatch(relative.parts[0]) and len(relative.parts) > 1:
+        relative = relative.relative_to(relative.parts[0])
     first, name = relative.parts[0], relative.name
     if relative.as_posix() in _RECORDS:
         return "records"
@@ -307,26 +310,29 @@ class _Jobs:
         except FileError as error:
             return f"{error.path.name} {error.problem}"
 
-    def _manifest(self) -> Manifest:
-        return Manifest.read(self.campaign.paths.manifest, self.campaign.identity("dataset"))
+    @property
+    def _rounds(self) -> list[Campaign]:
+        return [self.campaign.of_round(number) for number in range(1, self.campaign.rounds + 1)]
 
     def _simulations(self) -> str:
         if "dataset" in self.removed:
             return "the training set is to go, and one of the two has to stay"
-        for entry in self._manifest().files:
-            path = self.campaign.paths.dataset / entry.file
-            if not storage.exists(path) or (self.thorough and storage.sha256(path) != entry.sha256):
-                return f"the training set lacks {entry.file}, or it is damaged"
+        for campaign in self._rounds:
+            for entry in _manifest(campaign).files:
+                path = campaign.paths.dataset / entry.file
+                if not storage.exists(path) or (self.thorough and storage.sha256(path) != entry.sha256):
+                    return f"the training set lacks {entry.file}, or it is damaged"
         return ""
 
     def _dataset(self) -> str:
-        campaign, paths = self.campaign, self.campaign.paths
         if "simulations" in self.removed:
             return "the simulations are to go, and one of the two has to stay"
-        if others := [other.name for other in _dependents(paths.root)]:
+        if others := [other.name for other in _dependents(self.campaign.paths.root)]:
             return f"it is read by {', '.join(others)}"
-        self._manifest()
-        shards = [paths.shard(number) for number in range(campaign.simulations.shards)]
+        shards = []
+        for campaign in self._rounds:
+            _manifest(campaign)
+            shards += [campaign.paths.shard(number) for number in range(campaign.simulations.shards)]
         if missing := [path.name for path in shards if not storage.exists(path)]:
             return f"of the simulations, {missing[0]} is gone"
         waiting = [rule for rule in READ_TRAINING_SET if not self.done.get(rule, True)]
@@ -351,6 +357,10 @@ class _Jobs:
                     f"{path.name} has {about.get('samples')} samples, and screen.count is {self.campaign.screen.count}"
                 )
         return ""
+
+
+def _manifest(campaign: Campaign) -> Manifest:
+    return Manifest.read(campaign.paths.manifest, campaign.identity("dataset"))
 
 
 def _cost(root: Path, kind: Kind, found: Sequence[RuleStatus]) -> str:

@@ -248,8 +248,9 @@ def core_hours(steps: Collection[Step]) -> str:
 
 def longest_path(steps: Collection[Step]) -> str:
     """Return how long a campaign takes where all jobs that can run side by side do so, on processors and on GPUs."""
-    on_cores = sum(step.seconds for step in steps)
-    on_gpus = sum(step.gpu_seconds or step.seconds for step in steps)
+    # Rounds follow one another.
+    on_cores = sum(step.seconds * len(step.rule.parts) for step in steps)
+    on_gpus = sum((step.gpu_seconds or step.seconds) * len(step.rule.parts) for step in steps)
     return f"{format_duration(on_cores)} (with GPUs {format_duration(on_gpus)})"
 
 

@@ -1,0 +1,88 @@
+"""Rounds of learning through Snakemake."""
+
+import re
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from campaigns import ROOT, STRIPE, snakemake_command
+from mechscreen.runs.status import progress
+
+IN_ROUNDS = {
+    **STRIPE,
+    "name": "rounds",
+    "selection": {"count": 100, "candidates": 20, "near": 0.5, "acquisition": "mix"},
+}
+
+
+def command(folder, rounds, *arguments):
+    return snakemake_command(folder, {**IN_ROUNDS, "rounds": rounds}, ROOT / "cluster_profiles/local", *arguments)
+
+
+def run(folder, rounds, *arguments):
+    done = subprocess.run(command(folder, rounds, *arguments), capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(told):
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", told, re.MULTILINE)}
+
+
+def test_a_dry_run_lists_all_rounds(tmp_path):
+    found = jobs(run(tmp_path, 3, "--dry-run"))
+    assert (found["select_shard"], found["simulate_shard"]) == (2, 4)
+    assert (found["merge_shards"], found["train_member"], found["evaluate_ensemble"]) == (3, 6, 3)
+    assert found["screen_block"] == 2
+
+
+def test_a_campaign_without_rounds_is_planned_as_before(tmp_path):
+    found = jobs(run(tmp_path, 1, "--dry-run"))
+    assert "select_shard" not in found
+    assert (found["simulate_shard"], found["train_member"]) == (2, 2)
+
+
+def simulated(folder):
+    found = {}
+    for path in sorted((folder / "results/rounds").rglob("simulations/shard-*.h5")):
+        with h5py.File(path) as file:
+            found[str(path.relative_to(folder))] = {name: file[name][()] for name in ("parameters", "profiles")}
+    return found
+
+
+@pytest.mark.slow
+def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    run(one, 1)
+    dry = jobs(run(one, 2, "--dry-run"))
+    assert (dry["select_shard"], dry["simulate_shard"], dry["train_member"]) == (1, 1, 2)
+    run(one, 2)
+    # Killed as soon as the second round has begun.
+    process = subprocess.Popen(command(other, 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    begun = other / "results/rounds/round-2/logs"
+    deadline = time.monotonic() + 600
+    while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert begun.exists()
+    unlocked = command(other, 2, "--unlock")
+    subprocess.run(unlocked, capture_output=True, timeout=200)
+    run(other, 2)
+    made, again = simulated(one), simulated(other)
+    assert made.keys() == again.keys()
+    assert len(made) == 3
+    for name, arrays in made.items():
+        for array, values in arrays.items():
+            np.testing.assert_array_equal(again[name][array], values)
+    rules = {item.rule.rule: item for item in progress(one / "results/rounds")}
+    assert not any(item.missing for item in rules.values())
+    assert "round-2/shard-00000" in rules["simulate_shard"].rule.targets
+    assert "Rounds of learning" in (one / "results/rounds/report.html").read_text()
+    assert jobs(run(one, 2, "--dry-run")) == {}
