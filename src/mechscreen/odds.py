@@ -16,7 +16,7 @@ _INNER = round((_HIGH - _LOW) / _STEP)
 LEVELS = _INNER + 2
 
 
-def _probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _probability(log_odds: NDArray[np.floating]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-log_odds))
 
 

@@ -374,10 +374,11 @@ class Confidence(_OfEmulators):
     def draw(cls, results: Results) -> tuple[Figure, str]:
         """Return picture and caption."""
         from mechscreen.figures import confidence
+        from mechscreen.strata import Strata
 
         found = results.surveyed
         assert found is not None
-        arguments = (found.strata, found.expected, found.least, found.kept)
+        arguments = (Strata(found.sizes, found.looked, found.found), found.expected, found.least, found.kept)
         return confidence.draw(*arguments), confidence.caption(*arguments)
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays, Singles, Texts
 from mechscreen.storage import ArrayFile, Record, StageRecord
-from mechscreen.strata import Strata
 
 FAILED = -1
 """Label of a simulation that failed."""
@@ -155,11 +154,6 @@ class Surveyed(ArrayFile, kind="survey"):
     parameters: Annotated[Floats, "n d"]
     labels: Annotated[Integers, "n"]
     class_names: Annotated[Texts, "classes"]
-
-    @property
-    def strata(self) -> Strata:
-        """How many there are, were simulated, and were of the target."""
-        return Strata(self.sizes, self.looked, self.found)
 
 
 class Known(Record):

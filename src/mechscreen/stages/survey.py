@@ -210,7 +210,7 @@ def population(campaign: Campaign, surveyed: Surveyed, training: tuple[int, int]
         Of simulations that were drawn at random from the same space: how many are of the target, and all; None where
         there are none. The networks have seen them, so that they say nothing of what these miss.
     """
-    some = surveyed.strata
+    some = Strata(surveyed.sizes, surveyed.looked, surveyed.found)
     rng = _rng(campaign)
     believed = strata.rates_if_calibrated(some, _inside(surveyed.expected), rng)
     counted = strata.rates_by_counts(some, rng)
