@@ -46,6 +46,32 @@ def test_a_campaign_without_rounds_is_planned_as_before(tmp_path):
     assert (found["simulate_shard"], found["train_member"]) == (2, 2)
 
 
+@pytest.mark.slow
+def test_rounds_end_where_the_ensemble_knows_enough(tmp_path):
+    ending = {**IN_ROUNDS["selection"], "enough": {"error": 10.0}}
+    campaign = {**IN_ROUNDS, "rounds": 3, "selection": ending}
+    profile = ROOT / "cluster_profiles/local"
+
+    def call(*arguments):
+        done = subprocess.run(
+            snakemake_command(tmp_path, campaign, profile, *arguments), capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert jobs(call("--dry-run"))["train_member"] == 6
+    told = call()
+    assert "rounds: round 1 first, which says whether others follow" in told
+    assert jobs(call("--dry-run")) == {}
+    assert not (tmp_path / "results/rounds/round-2").exists()
+    rules = {item.rule.rule: item for item in progress(tmp_path / "results/rounds")}
+    assert rules["train_member"].done == 2
+    assert not any(item.missing for item in rules.values())
+    # What the configuration says is no longer enough: the next round follows.
+    campaign["selection"] = {**ending, "enough": {"error": 1e-9}}
+    assert jobs(call("--dry-run"))["train_member"] == 4
+
+
 def simulated(folder):
     found = {}
     for path in sorted((folder / "results/rounds").rglob("simulations/shard-*.h5")):

@@ -10,6 +10,7 @@ from mechscreen.errors import InputError, MechscreenError, as_told
 from mechscreen.ranks import begin_job
 from mechscreen.runs import driver, site
 from mechscreen.runs.asked import check_arrays, check_resources
+from mechscreen.runs.enough import make_rounds_first, with_enough_rounds
 from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import cost_of, forecast, one_line, typical_speeds
@@ -129,6 +130,8 @@ def see_origins():
             [step.rule for step in FORECAST.values()], again, touched=workflow.touch
         )
         whole_run = not (again or workflow.touch or asked.until or asked.omit_from)
+        if whole_run and workflow.executor_plugin is not None and not workflow.dryrun:
+            make_rounds_first(campaign, asked.targets)
         if whole_run and workflow.executor_plugin is not None:
             rules = [step.rule for step in FORECAST.values()]
             restore_first(campaign.name, rules, asked.targets, dry_run=workflow.dryrun)

@@ -24,6 +24,7 @@ from mechscreen.campaign.sections import (
     CalibrationSection,
     DatasetSection,
     EmulatorsSection,
+    EnoughSection,
     LearningSection,
     ModelSection,
     ParameterChange,
@@ -538,12 +539,10 @@ class Campaign(Configuration):
                 "seed": seed,
                 "rounds": 1,
                 "base": None,
-                "selection": self.selection.model_copy(update={"count": None}),
+                "selection": self.selection.model_copy(update={"count": None, "enough": EnoughSection()}),
                 "simulations": self.simulations.model_copy(update={"count": count, "imported": ()}),
             }
         view = self.model_copy(update=changes)
-        for cached in ("paths", "selector"):
-            view.__dict__.pop(cached, None)
         if number > 1:
             root = self._root if self.base is None else self._beside(self.base, "'base'")
             view._folder = root / f"round-{number}"
@@ -553,6 +552,11 @@ class Campaign(Configuration):
     @cached_property
     def _rounds(self) -> dict[int, Campaign]:
         return {}
+
+    def until_round(self, number: int) -> Campaign:
+        """Return the campaign with no more rounds than these."""
+        selection = self.selection if number > 1 else None
+        return self.model_copy(update={"rounds": number, "selection": selection})
 
     @property
     def simulated_in_all(self) -> int:
@@ -659,7 +663,7 @@ class Campaign(Configuration):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, with some fields changed; its identities and rounds are its own."""
         copy = super().model_copy(update=update, deep=deep)
-        for cached in ("_identities", "_rounds"):
+        for cached in ("_identities", "_rounds", "paths", "selector"):
             copy.__dict__.pop(cached, None)
         return copy
 

@@ -236,6 +236,18 @@ class SplitSection(Section):
         return self
 
 
+_FEWER_ROUNDS = nothing("rounds that there are stay; which of them is the last")
+
+
+class EnoughSection(Section):
+    """When what an ensemble knows is enough, so that no further round follows: where one of these holds."""
+
+    error: float | None = Field(None, gt=0, description="Its mean RMSE on the test split is at most this.")
+    disagreement: float | None = Field(
+        None, gt=0, description="Its members disagree there by at most this, in the mean."
+    )
+
+
 class SelectionSection(Section):
     """Simulations that an ensemble selects to add to what it learnt from."""
 
@@ -250,6 +262,9 @@ class SelectionSection(Section):
         le=10**9,
         description="Simulations of each round after the first, a multiple of `simulations.shard_size`; null: as many "
         "as in the first.",
+    )
+    enough: Annotated[EnoughSection, _FEWER_ROUNDS] = Field(
+        default_factory=EnoughSection, description="When no further round follows; `rounds` are the most then."
     )
     candidates: int = Field(
         100,

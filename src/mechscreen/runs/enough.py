@@ -1,0 +1,79 @@
+"""Rounds until what the ensemble knows is enough: which there are to be, only the evaluations of rounds say.
+
+A run plans what it makes before it starts. So where a rule is to end the rounds, a run first makes the next round whose
+evaluation decides, by a run of its own, and starts once more; a dry run lists the most that there can be.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+
+from mechscreen.campaign import Campaign
+from mechscreen.campaign.sections import EnoughSection
+from mechscreen.errors import FileError
+from mechscreen.schemas.evaluation import Metrics
+
+_INSIDE = "MECHSCREEN_ROUND"
+"""Set where a run makes a round for another one."""
+
+
+def is_enough(rule: EnoughSection, metrics: Metrics) -> bool:
+    """Return whether one of the rule's conditions holds."""
+    error, disagreement = metrics.ensemble.rmse, metrics.disagreement.mean
+    return (rule.error is not None and error is not None and error <= rule.error) or (
+        rule.disagreement is not None and disagreement is not None and disagreement <= rule.disagreement
+    )
+
+
+def with_enough_rounds(campaign: Campaign) -> Campaign:
+    """Return the campaign with the rounds that it takes, as far as evaluations that are there say."""
+    for number in range(1, campaign.rounds):
+        metrics = _metrics(campaign, number) if _ends(campaign) else None
+        if metrics is None:
+            return campaign
+        assert campaign.selection is not None
+        if is_enough(campaign.selection.enough, metrics):
+            return campaign.until_round(number)
+    return campaign
+
+
+def make_rounds_first(campaign: Campaign, targets: Collection[str]) -> None:
+    """Make the next round whose evaluation decides whether others follow, and start this run of Snakemake once more.
+
+    Does not return then; where nothing is to be decided it does.
+
+    Parameters
+    ----------
+    targets
+        Of this run, rules or files.
+    """
+    if _INSIDE in os.environ or not _ends(campaign):
+        return
+    for number in range(1, campaign.rounds):
+        if _metrics(campaign, number) is not None:
+            continue
+        view = campaign.of_round(number)
+        print(f"{campaign.name}: round {number} first, which says whether others follow", file=sys.stderr)
+        given = [word for word in sys.argv[1:] if word not in targets]
+        command = [sys.executable, "-m", "snakemake", str(view.paths.metrics), *given]
+        code = subprocess.run(command, env={**os.environ, _INSIDE: str(number)}).returncode
+        if code:
+            sys.exit(code)
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _ends(campaign: Campaign) -> bool:
+    """Return whether a rule may end a campaign's rounds."""
+    return campaign.rounds > 1 and campaign.selection is not None and campaign.selection.enough != EnoughSection()
+
+
+def _metrics(campaign: Campaign, number: int) -> Metrics | None:
+    view = campaign.of_round(number)
+    try:
+        return Metrics.read(view.paths.metrics, view.identity("evaluation"))
+    except FileError:
+        return None
