@@ -9,8 +9,7 @@ include: "workflow/rules/common.smk"
 
 # Everything a campaign fixes; a wrong key ends here, before any job.
 campaign = load(Campaign, config, "config/demo.yaml")
-# As many rounds as it takes, where that is known.
-campaign = with_enough_rounds(campaign)
+campaign = in_rounds(campaign)
 paths = results_of(campaign)
 # The jobs of each rule of the table of stages: what they read, their ranks, memory and time, by the campaign's size
 # and by what jobs took that were done.

@@ -178,7 +178,7 @@ def _use_threads(threads: int | None) -> None:
 @click.option("--shard", type=click.IntRange(min=0), required=True, help="Number of the shard of simulations.")
 @_threads
 def select(config: Path, number: int | None, shard: int, threads: int | None) -> None:
-    """Select the parameter sets of a shard, for which another campaign's ensemble is unsure or finds the target.
+    """Select the parameter sets of a shard for which the ensemble before is unsure or finds the target.
 
     \b
     Example:
@@ -312,6 +312,8 @@ def train(
 
     if (member is None) is not together or (together and samples is not None):
         raise click.UsageError("give --member and its number, or --together for all members")
+    if samples is not None and number is not None:
+        raise click.UsageError("--samples is of the study of the last round; leave --round out")
     # Studies are of what the last round learnt.
     campaign = _load(config, number) if samples is None else Campaign.load(config)
     _use_threads(threads)

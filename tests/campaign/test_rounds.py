@@ -74,6 +74,9 @@ def test_another_seed_is_another_seed_in_all_rounds():
         ({"selection": {}}, "name the campaign whose ensemble selects"),
         ({"selection": {"campaign": "other", "count": 1000}}, "selection.count is of rounds after the first"),
         ({"rounds": 2, "emulators": {"members": 1}}, "one network cannot disagree"),
+        ({"rounds": 2, "base": "other"}, "a campaign with a base learns nothing"),
+        ({"selection": {"campaign": "other", "enough": {"error": 0.1}}}, "selection.enough ends rounds"),
+        ({"rounds": 1, "selection": {"cuont": 3}}, "cuont"),
         ({"rounds": 2, "screen": {"by": "model", "count": 1000, "block_size": 1000}}, "rounds is about emulators"),
     ],
 )
@@ -89,6 +92,14 @@ def test_one_round_leaves_a_selection_for_later():
 
 def test_rounds_select_without_being_told_how():
     assert Campaign.from_dict({**DEMO, "rounds": 2}).of_round(2).selection.acquisition == "committee"
+
+
+def test_the_rounds_before_one_are_told_the_latest_first():
+    campaign = of_rounds(3)
+    assert (
+        campaign.earlier_rounds == campaign.of_round(3).earlier_rounds == [campaign.of_round(2), campaign.of_round(1)]
+    )
+    assert campaign.of_round(1).earlier_rounds == of_rounds(1).earlier_rounds == []
 
 
 def test_there_is_no_round_beyond_the_last():

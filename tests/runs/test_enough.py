@@ -4,7 +4,8 @@ import pytest
 
 from mechscreen.campaign import Campaign
 from mechscreen.campaign.sections import EnoughSection
-from mechscreen.runs.enough import is_enough, with_enough_rounds
+from mechscreen.errors import InputError
+from mechscreen.runs.enough import as_recorded, is_enough, make_rounds_first, with_enough_rounds
 from mechscreen.schemas.evaluation import Metrics
 from mechscreen.stages.evaluate import evaluate
 
@@ -39,6 +40,33 @@ def test_rounds_are_as_many_as_it_takes_as_far_as_is_known(evaluated):
     assert ended.identity("screen") == make().of_round(1).identity("screen")
     assert with_enough_rounds(make(error=0.5 * metrics.ensemble.rmse)).rounds == 3
     assert with_enough_rounds(make()).rounds == 3
+
+
+def test_a_job_has_the_rounds_that_its_run_wrote_down(evaluated):
+    make, metrics = evaluated
+    campaign = make(error=1.01 * metrics.ensemble.rmse)
+    with_enough_rounds(campaign).record()
+    campaign.paths.metrics.unlink(missing_ok=True)
+    campaign.of_round(1).paths.metrics.unlink()
+    assert as_recorded(campaign).rounds == 1
+    assert with_enough_rounds(campaign).rounds == 3
+
+
+def test_an_evaluation_that_does_not_tell_what_is_asked_for_is_refused(evaluated):
+    make, metrics = evaluated
+    campaign = make(disagreement=0.01)
+    old = metrics.disagreement.model_copy(update={"mean": None})
+    metrics.model_copy(update={"disagreement": old}).write(campaign.of_round(1).paths.metrics)
+    with pytest.raises(InputError, match=r"does not tell the mean disagreement that selection\.enough asks for"):
+        with_enough_rounds(campaign)
+
+
+def test_a_run_of_a_part_is_refused_while_rounds_are_undecided(evaluated):
+    make, _ = evaluated
+    campaign = make(error=1e-9)
+    make_rounds_first(campaign, ["results/some/file.h5"], whole_run=True)
+    with pytest.raises(InputError, match=r"round 2 has to say first whether others follow"):
+        make_rounds_first(campaign, [], whole_run=False)
 
 
 def test_a_rule_changes_nothing_that_is_there(evaluated):

@@ -10,7 +10,11 @@ from mechscreen.errors import InputError, MechscreenError, as_told
 from mechscreen.ranks import begin_job
 from mechscreen.runs import driver, site
 from mechscreen.runs.asked import check_arrays, check_resources
-from mechscreen.runs.enough import make_rounds_first, with_enough_rounds
+from mechscreen.runs.enough import (
+    as_recorded,
+    make_rounds_first,
+    with_enough_rounds,
+)
 from mechscreen.runs.failures import Growth, read_failures
 from mechscreen.runs.folder import check_folders, write_plan
 from mechscreen.runs.forecast import cost_of, forecast, one_line, typical_speeds
@@ -44,6 +48,7 @@ if workflow.is_main_process and REQUESTS_VARIABLE in os.environ:
 
 # What this process holds until it ends, and what sees its jobs fail.
 HELD = []
+RUN_BEGINS = []
 WATCHES = []
 
 
@@ -66,6 +71,14 @@ def load(kind, config, example):
         if not config:
             raise InputError(f"no configuration; add e.g. --configfile {example}")
         return kind.from_dict(config)
+
+
+def in_rounds(campaign):
+    """Return a campaign with as many rounds as it takes, where that is known; in jobs, as their run knew it."""
+    with or_stop():
+        if workflow.is_main_process:
+            return with_enough_rounds(campaign)
+        return as_recorded(campaign)
 
 
 def results_of(campaign):
@@ -122,7 +135,12 @@ def see_origins():
     """
     name_jobs()
     asked = workflow.dag_settings
-    if asked.forceall or not workflow.is_main_process:
+    if not workflow.is_main_process:
+        return
+    if asked.forceall:
+        with or_stop():
+            if workflow.executor_plugin is not None and not workflow.dryrun:
+                make_rounds_first(campaign, asked.targets, whole_run=False)
         return
     again = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
     with or_stop():
@@ -130,8 +148,9 @@ def see_origins():
             [step.rule for step in FORECAST.values()], again, touched=workflow.touch
         )
         whole_run = not (again or workflow.touch or asked.until or asked.omit_from)
-        if whole_run and workflow.executor_plugin is not None and not workflow.dryrun:
-            make_rounds_first(campaign, asked.targets)
+        executed = workflow.executor_plugin is not None and not workflow.dryrun
+        if executed and not (workflow.touch or RUN_BEGINS):
+            make_rounds_first(campaign, asked.targets, whole_run=whole_run)
         if whole_run and workflow.executor_plugin is not None:
             rules = [step.rule for step in FORECAST.values()]
             restore_first(campaign.name, rules, asked.targets, dry_run=workflow.dryrun)
@@ -181,6 +200,8 @@ def print_failures(root):
 
 def begin_run(logs):
     """Hold the campaign's folder for this process, one at a time, and write there what is run."""
+    # Snakemake has locked the folder.
+    RUN_BEGINS.append(True)
     # Where single files were asked for, it was not seen yet.
     see_origins()
     with or_stop():

@@ -20,7 +20,7 @@ rule merge_shards:
         config=paths.campaign,
         fingerprint=fingerprint_of("merge_shards"),
     message:
-        "Merge {campaign.simulations.shards} shards of {campaign.name} into a training set"
+        "Merge the simulations of {campaign.name} into a training set"
     shell:
         "mechscreen merge --config {params.config:q} "
         f"{OF_ROUND}2>&1 | log_to {{log:q}}"

@@ -180,10 +180,9 @@ class Campaign(Configuration):
         if not isinstance(values, Mapping) or "rounds" not in values:
             return values
         section = values.get("selection")
-        if values["rounds"] == 1:
+        if str(values["rounds"]) == "1":
             # There is nothing to select yet: the section is for later rounds.
-            waits = isinstance(section, Mapping) and section.get("campaign") is None
-            return {**values, "selection": None} if waits else values
+            return {**values, "selection": None} if _waits(section) else values
         return values if section is not None else {**values, "selection": {}}
 
     @model_validator(mode="after")
@@ -198,7 +197,13 @@ class Campaign(Configuration):
                 )
             if section.count is not None:
                 raise ValueError("selection.count is of rounds after the first; with one round set simulations.count")
+            if section.enough != EnoughSection():
+                raise ValueError(
+                    "selection.enough ends rounds; set rounds to the most that there may be, or leave it out"
+                )
             return self
+        if self.base is not None:
+            raise ValueError("rounds learn, and a campaign with a base learns nothing; leave one of the two out")
         if section.campaign is not None:
             raise ValueError(f"rounds: {self.rounds} select by themselves; leave selection.campaign out")
         if section.count is not None and section.count % self.simulations.shard_size:
@@ -507,6 +512,12 @@ class Campaign(Configuration):
         """Return what the model is given for n parameter sets of this campaign's space, (n, d of the model)."""
         return self.space.values_for(self.about.space.names, parameters)
 
+    @property
+    def earlier_rounds(self) -> list[Campaign]:
+        """The rounds before this one, if it is one of several; the latest first."""
+        before = self._before if self.rounds == 1 else self.learnt._before
+        return [] if before is None else [before, *before.earlier_rounds]
+
     def of_round(self, number: int) -> Campaign:
         """Return the campaign as it is in one of its rounds: what it simulates, learns and evaluates there.
 
@@ -538,14 +549,12 @@ class Campaign(Configuration):
                 "name": f"{self.name}, round {number}",
                 "seed": seed,
                 "rounds": 1,
-                "base": None,
                 "selection": self.selection.model_copy(update={"count": None, "enough": EnoughSection()}),
                 "simulations": self.simulations.model_copy(update={"count": count, "imported": ()}),
             }
         view = self.model_copy(update=changes)
         if number > 1:
-            root = self._root if self.base is None else self._beside(self.base, "'base'")
-            view._folder = root / f"round-{number}"
+            view._folder = self._root / f"round-{number}"
             view._before = self.of_round(number - 1)
         return view
 
@@ -626,15 +635,12 @@ class Campaign(Configuration):
     @cached_property
     def paths(self) -> Paths:
         """Where the campaign's files stand."""
-        base, network = self._root if self.base is None else self._base_folder(self.base), self._network
-        if self.rounds == 1:
-            return Paths(self._root, base, network)
-        last = base / f"round-{self.rounds}"
-        return Paths(self._root, last, network, last if self.base is None else None)
-
-    @property
-    def _network(self) -> str:
-        return self.emulators.architecture.network
+        network = self.emulators.architecture.network
+        if self.rounds > 1:
+            last = self.learnt.paths.root
+            return Paths(self._root, last, network, last)
+        base = self._root if self.base is None else self._base_folder(self.base)
+        return Paths(self._root, base, network)
 
     def identity(self, stage: Stage) -> Identity:
         """Return what the files of a stage depend on.
@@ -752,6 +758,14 @@ class Campaign(Configuration):
                     "out"
                 )
         return folder
+
+
+def _waits(section: Any) -> bool:
+    """Return whether a section `selection` is one for rounds that are yet to come; what is wrong with it is not."""
+    try:
+        return section is not None and SelectionSection.model_validate(section).campaign is None
+    except ValidationError:
+        return False
 
 
 def json_schema() -> str:

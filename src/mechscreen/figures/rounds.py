@@ -1,4 +1,4 @@
-"""What each round of learning brought: error of the ensemble, and samples of the target that it learnt from."""
+"""What each round of learning brought: error of the ensemble, and disagreement of its members."""
 
 from __future__ import annotations
 

@@ -773,10 +773,11 @@ def _dropped_table(results: Results) -> Table:
 
 def time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
-    root = campaign.paths.root / "benchmarks"
+    rounds = [campaign.of_round(number).paths.root for number in range(1, campaign.rounds + 1)]
     rows: list[list[Cell]] = []
     for verb in verbs:
-        jobs = [row for path in sorted((root / verb).glob("*.tsv")) for row in _read_benchmark(path)]
+        paths = [path for root in rounds for path in sorted((root / "benchmarks" / verb).glob("*.tsv"))]
+        jobs = [row for path in paths for row in _read_benchmark(path)]
         if jobs:
             seconds, memory = zip(*jobs, strict=True)
             largest = max((value for value in memory if value is not None), default=None)

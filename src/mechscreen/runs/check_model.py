@@ -323,7 +323,7 @@ def _whole(campaign: Campaign, seconds: SampleSeconds) -> str:
     if campaign.by_model:
         sets = campaign.screen.count
         return f"; the screen's {sets:,} take {format_duration(sets * seconds.of_many)} of a core"
-    simulations = campaign.simulations.count
+    simulations = campaign.simulated_in_all
     return f"; the campaign's {simulations:,} simulations take {format_duration(simulations * seconds.each)} of a core"
 
 

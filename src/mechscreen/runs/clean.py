@@ -97,7 +97,7 @@ _RECORDS = {
 }
 _REPORT = {"report.html", "summary.txt"}
 _MOVED_ASIDE = re.compile(r".+\.bad(\.\d+)?")
-_ROUND = re.compile(r"round-\d+")
+_ROUND = re.compile(r"round-(\d+)")
 _BLOCK = re.compile(r"block-\d+\.h5")
 _PARTIAL_SUFFIX = ".partial"
 
@@ -174,7 +174,7 @@ def parts(campaign: Campaign, removed: Collection[str] = (), thorough: bool = Fa
     grouped: dict[str, list[tuple[Path, int]]] = defaultdict(list)
     stopped = {log for item in found for log in (*item.running, *item.stopped)}
     for path, size in _files(root):
-        grouped[_kind_of(root, path, stopped)].append((path, size))
+        grouped[_kind_of(root, path, stopped, campaign.rounds)].append((path, size))
     return [
         Part(
             name,
@@ -243,8 +243,11 @@ def _files(root: Path) -> Iterator[tuple[Path, int]]:
                 yield path, path.lstat().st_size
 
 
-def _kind_of(root: Path, path: Path, stopped: Collection[Path]) -> str:
+def _kind_of(root: Path, path: Path, stopped: Collection[Path], rounds: int) -> str:
     relative = path.relative_to(root)
+    if (of_round := _ROUND.fullmatch(relative.parts[0])) and int(of_round[1]) > rounds:
+        # Of a configuration that asked for more.
+        return "other"
     if _ROUND.fullmatch(relative.parts[0]) and len(relative.parts) > 1:
         relative = relative.relative_to(relative.parts[0])
     first, name = relative.parts[0], relative.name

@@ -8,9 +8,11 @@ import os
 import re
 import secrets
 import shlex
+import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -125,6 +127,23 @@ def _here() -> str:
 def record(root: Path) -> Path:
     """Return the file that a run holds while it lives, below the campaign's folder."""
     return root / "logs" / "run.json"
+
+
+def run_nested(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run Snakemake for this run, in whose folder it stands; return its exit code.
+
+    What ends this run ends that one, which is waited for: it has jobs to cancel.
+    """
+    inside = {**os.environ, COMMAND_VARIABLE: shlex.join(sys.argv), **environment}
+    process = subprocess.Popen(command, env=inside)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    try:
+        while True:
+            # A terminal interrupts both.
+            with suppress(KeyboardInterrupt):
+                return process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def begin(root: Path, log: str | None) -> TextIO:

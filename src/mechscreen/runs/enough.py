@@ -7,14 +7,15 @@ evaluation decides, by a run of its own, and starts once more; a dry run lists t
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Collection
 
-from mechscreen.campaign import Campaign
+from mechscreen.campaign import Campaign, read_mapping
 from mechscreen.campaign.sections import EnoughSection
-from mechscreen.errors import FileError
+from mechscreen.errors import FileError, InputError
+from mechscreen.runs.driver import run_nested
 from mechscreen.schemas.evaluation import Metrics
+from mechscreen.storage import exists
 
 _INSIDE = "MECHSCREEN_ROUND"
 """Set where a run makes a round for another one."""
@@ -28,8 +29,22 @@ def is_enough(rule: EnoughSection, metrics: Metrics) -> bool:
     )
 
 
+def as_recorded(campaign: Campaign) -> Campaign:
+    """Return the campaign with the rounds that its run has written down, as jobs of that run take it."""
+    path = campaign.paths.campaign
+    if not _ends(campaign) or not exists(path):
+        return campaign
+    return campaign.until_round(min(campaign.rounds, int(read_mapping(path).get("rounds", 1))))
+
+
 def with_enough_rounds(campaign: Campaign) -> Campaign:
-    """Return the campaign with the rounds that it takes, as far as evaluations that are there say."""
+    """Return the campaign with the rounds that it takes, as far as evaluations that are there say.
+
+    Raises
+    ------
+    InputError
+        If an evaluation of an earlier version does not tell what the rule asks for.
+    """
     for number in range(1, campaign.rounds):
         metrics = _metrics(campaign, number) if _ends(campaign) else None
         if metrics is None:
@@ -40,30 +55,42 @@ def with_enough_rounds(campaign: Campaign) -> Campaign:
     return campaign
 
 
-def make_rounds_first(campaign: Campaign, targets: Collection[str]) -> None:
+def make_rounds_first(campaign: Campaign, targets: Collection[str], *, whole_run: bool) -> None:
     """Make the next round whose evaluation decides whether others follow, and start this run of Snakemake once more.
 
-    Does not return then; where nothing is to be decided it does.
+    Does not return then; where nothing is to be decided, and where files are asked for, it does.
 
     Parameters
     ----------
     targets
         Of this run, rules or files.
+    whole_run
+        Whether nothing is left out of it, or made though it is there.
+
+    Raises
+    ------
+    InputError
+        If something has to be decided, and the run is no whole one.
     """
-    if _INSIDE in os.environ or not _ends(campaign):
+    if _INSIDE in os.environ or not _ends(campaign) or any(os.sep in target for target in targets):
         return
-    for number in range(1, campaign.rounds):
-        if _metrics(campaign, number) is not None:
-            continue
-        view = campaign.of_round(number)
-        print(f"{campaign.name}: round {number} first, which says whether others follow", file=sys.stderr)
-        given = [word for word in sys.argv[1:] if word not in targets]
-        command = [sys.executable, "-m", "snakemake", str(view.paths.metrics), *given]
-        code = subprocess.run(command, env={**os.environ, _INSIDE: str(number)}).returncode
-        if code:
-            sys.exit(code)
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    open_rounds = [number for number in range(1, campaign.rounds) if _metrics(campaign, number) is None]
+    if not open_rounds:
+        return
+    number = open_rounds[0]
+    if not whole_run:
+        raise InputError(
+            f"'{campaign.name}': round {number} has to say first whether others follow (selection.enough); run without "
+            "--forcerun, --forceall, --until and --omit-from first"
+        )
+    print(f"{campaign.name}: round {number} first, which says whether others follow", file=sys.stderr)
+    given = [word for word in sys.argv[1:] if word not in targets]
+    command = [sys.executable, "-m", "snakemake", str(campaign.of_round(number).paths.metrics), *given]
+    code = run_nested(command, {_INSIDE: str(number)})
+    if code:
+        sys.exit(code)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _ends(campaign: Campaign) -> bool:
@@ -74,6 +101,13 @@ def _ends(campaign: Campaign) -> bool:
 def _metrics(campaign: Campaign, number: int) -> Metrics | None:
     view = campaign.of_round(number)
     try:
-        return Metrics.read(view.paths.metrics, view.identity("evaluation"))
+        metrics = Metrics.read(view.paths.metrics, view.identity("evaluation"))
     except FileError:
         return None
+    assert campaign.selection is not None
+    if campaign.selection.enough.disagreement is not None and metrics.disagreement.mean is None:
+        raise InputError(
+            f"{view.paths.metrics}: made by an earlier version, does not tell the mean disagreement that "
+            f"selection.enough asks for; remove it, so that it is made again"
+        )
+    return metrics

@@ -149,7 +149,7 @@ def measure(campaign: Campaign) -> tuple[Speeds, float | None, bool, list[str]]:
 
 def _doubts(campaign: Campaign, trial: Trial) -> list[str]:
     """Return what will be wrong with the training set, as far as some samples tell; nothing where none is solved."""
-    if campaign.by_model or campaign.selector is not None or not trial.solved:
+    if campaign.by_model or campaign.of_round(1).selector is not None or not trial.solved:
         return []
     split, count, solved = campaign.dataset.split, campaign.simulations.count, trial.solved / trial.tried
     expected = {name: count * getattr(split, name) * solved for name in SPLITS}

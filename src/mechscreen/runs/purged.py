@@ -11,8 +11,6 @@ record beside a network, tables and pictures of a campaign that has its report.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -88,12 +86,7 @@ def restore_first(name: str, rules: Sequence[Rule], targets: Collection[str], *,
         return
     given = [word for word in sys.argv[1:] if word not in targets]
     command = [sys.executable, "-m", "snakemake", *names, "--force", *given]
-    inside = {
-        **os.environ,
-        driver.RESTORED_VARIABLE: _INSIDE,
-        driver.COMMAND_VARIABLE: shlex.join(sys.argv),
-    }
-    code = subprocess.run(command, env=inside).returncode
+    code = driver.run_nested(command, {driver.RESTORED_VARIABLE: _INSIDE})
     if code:
         sys.exit(code)
     # Snakemake remembers which files it found.
@@ -215,7 +208,8 @@ def _read_unseen(rule: Rule, job: str) -> Iterator[Path]:
     """Yield what a job reads besides its inputs."""
     campaign = rule.of(job)
     if rule.name in READ_TRAINING_SET:
-        yield from training_files(campaign)
+        for part in (campaign, *campaign.earlier_rounds):
+            yield from training_files(part)
     if rule.name == "merge_shards" and campaign.selection is not None:
         yield from (campaign.paths.selected(number) for number in range(campaign.simulations.shards))
     yield from (path.with_name("member.json") for path in _inputs(rule, job) if path.name == "model.keras")

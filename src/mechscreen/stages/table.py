@@ -220,7 +220,8 @@ def _all_results(campaign: Campaign, job: str) -> Files:
     if campaign.surveyed:
         found["survey"] = paths.survey
     if campaign.rounds > 1:
-        found["rounds"] = [campaign.of_round(number).paths.metrics for number in range(1, campaign.rounds + 1)]
+        rounds = [campaign.of_round(number).paths for number in range(1, campaign.rounds + 1)]
+        found["rounds"] = [path for of in rounds for path in (of.metrics, of.manifest)]
     return found | {
         "manifest": paths.manifest,
         "metrics": paths.metrics,
