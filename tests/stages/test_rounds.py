@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mechscreen.campaign import Campaign
+from mechscreen.figures import get_figure
 from mechscreen.reading import open_results
 from mechscreen.reports import findings
 from mechscreen.reports.results import Results
@@ -92,6 +93,10 @@ def test_each_round_learns_from_all_before_and_the_report_shows_them(in_rounds):
     assert [row[:3] for row in table.rows] == [[1, 600, 0], [2, 900, 300], [3, 1200, 600]]
     errors = [row[4] for row in table.rows]
     assert errors[2] < errors[0]
+    picture, caption = get_figure(campaign, "rounds").draw(results)
+    assert picture.axes
+    train = [Manifest.read(campaign.of_round(number).paths.manifest).samples["train"] for number in (1, 2, 3)]
+    assert caption.endswith(f"with {' → '.join(f'{n:,}' for n in train)} training samples.")
     campaign.record()
     opened = open_results(campaign.paths.root)
     assert opened.campaign.rounds == 3
