@@ -85,12 +85,12 @@ def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(t
     one, other = tmp_path / "one", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()
-    run(one, 1)
+    run(one, 1, "emulators")
     dry = jobs(run(one, 2, "--dry-run"))
     assert (dry["select_shard"], dry["simulate_shard"], dry["train_member"]) == (1, 1, 2)
     run(one, 2)
     # Killed as soon as the second round has begun.
-    process = subprocess.Popen(command(other, 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(other, 2, "emulators"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     begun = other / "results/rounds/round-2/logs"
     deadline = time.monotonic() + 600
     while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -100,7 +100,7 @@ def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(t
     assert begun.exists()
     unlocked = command(other, 2, "--unlock")
     subprocess.run(unlocked, capture_output=True, timeout=200)
-    run(other, 2)
+    run(other, 2, "emulators")
     made, again = simulated(one), simulated(other)
     assert made.keys() == again.keys()
     assert len(made) == 3
