@@ -28,6 +28,8 @@ _SHIFTS = np.linspace(-24, 24, 1921)
 _MEANS = np.linspace(-4, 4, 161)
 _SPREADS = np.geomspace(0.02, 2, 33)
 """On which `rates_if_calibrated` integrates, all in units of a log-odds."""
+_ENDS = 1e-9
+"""Least distance of an expected rate from 0 and 1."""
 _USUAL_SPREAD = 0.5
 """Scale of the half-Cauchy prior of the spread (Gelman 2006, Bayesian Analysis 1:515)."""
 
@@ -102,9 +104,9 @@ def rates_if_calibrated(strata: Strata, expected: ArrayLike, rng: np.random.Gene
     Parameters
     ----------
     expected
-        (strata,), mean probabilities of the strata's members; 0 < p < 1.
+        (strata,), mean probabilities of the strata's members.
     """
-    base = logit(np.asarray(expected, dtype=float))
+    base = logit(np.clip(np.asarray(expected, dtype=float), _ENDS, 1 - _ENDS))
     p = expit(base[:, None] + _SHIFTS)
     n, x = strata.looked[:, None], strata.found[:, None]
     likelihood = xlogy(x, p) + xlog1py(n - x, -p)

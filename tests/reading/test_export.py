@@ -21,8 +21,8 @@ from mechscreen.reading.hit import Hit, export_hit, find_hit, hit_as_text
 from mechscreen.schemas.screen import ScreenHits
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages.imported import read_imported
+from mechscreen.stages.search import seeds_of
 from mechscreen.stages.simulate import simulate
-from mechscreen.stages.validate import seeds_of
 
 FAILING = '''
 import numpy as np

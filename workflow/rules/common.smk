@@ -226,11 +226,9 @@ def begin_run(logs):
 
 def each_round(path):
     """Return the file of a job of any round, given that of the first round's: in later ones it stands below a folder."""
-    path = Path(path)
-    for root in (paths.root, FIRST.simulations.parent):
-        if campaign.rounds > 1 and path.is_relative_to(root):
-            return f"{root}/{{round}}{path.relative_to(root)}"
-    return str(path)
+    if campaign.rounds == 1:
+        return str(path)
+    return f"{paths.root}/{{round}}{Path(path).relative_to(paths.root)}"
 
 
 def round_of(wildcards):

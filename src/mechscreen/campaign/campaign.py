@@ -51,15 +51,7 @@ _LISTED_BY_OPTIONS = ("bngl", "command", "sbml", "umbridge")
 
 _ANOTHER_FOLDER = nothing("another folder")
 _MORE_ROUNDS = Effect(note="more rounds leave those that there are; evaluation, screen and after")
-_LEARNT: tuple[Stage, ...] = (
-    "model",
-    "selection",
-    "simulations",
-    "dataset",
-    "emulators",
-    "ensemble",
-    "evaluation",
-)
+_LEARNT = ancestors("evaluation")
 """Stages that each round has of its own."""
 
 NOT_SIMULATED = "simulation failed"
@@ -537,6 +529,11 @@ class Campaign(Configuration):
             self._rounds[number] = self._make_round(number)
         return self._rounds[number]
 
+    @property
+    def in_rounds(self) -> list[Campaign]:
+        """The campaign as it is in each of its rounds, in their order."""
+        return [self.of_round(number) for number in range(1, self.rounds + 1)]
+
     def _make_round(self, number: int) -> Campaign:
         assert self.selection is not None
         # What was loaded serves all rounds.
@@ -570,7 +567,7 @@ class Campaign(Configuration):
     @property
     def simulated_in_all(self) -> int:
         """Simulations of all rounds."""
-        return sum(self.of_round(number).simulations.count for number in range(1, self.rounds + 1))
+        return sum(view.simulations.count for view in self.in_rounds)
 
     @property
     def learnt(self) -> Campaign:
@@ -652,9 +649,9 @@ class Campaign(Configuration):
             values: dict[str, Any] = {}
             if self.rounds > 1:
                 # What the last round made, and what is made of that.
-                learnt = [name for name in _LEARNT if name in stages]
-                values = {**self.learnt.identity(learnt[-1]).values} if learnt else {}
-                stages = stages - set(_LEARNT)
+                last = max(stages & _LEARNT, key=lambda name: len(ancestors(name)))
+                values = {**self.learnt.identity(last).values}
+                stages = stages - _LEARNT
             self._identities[stage] = Identity(values | dict(self._counted(stages)), _defaults())
         return self._identities[stage]
 

@@ -400,7 +400,7 @@ class Rounds(_OfEmulators):
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
         """Return what was measured of each round's ensemble."""
-        rounds = [campaign.of_round(number).paths for number in range(1, campaign.rounds + 1)]
+        rounds = [view.paths for view in campaign.in_rounds]
         return {"metrics": [paths.metrics for paths in rounds], "manifests": [paths.manifest for paths in rounds]}
 
     @classmethod

@@ -53,7 +53,7 @@ def choices(surveyed: Strata, expected: FloatArray, least_of: FloatArray, are_hi
     are_hits
         (strata,), whether the screen keeps them.
     """
-    rates = rates_if_calibrated(surveyed, np.clip(expected, 1e-9, 1 - 1e-9), np.random.default_rng(0), _DRAWS)
+    rates = rates_if_calibrated(surveyed, expected, np.random.default_rng(0), _DRAWS)
     chosen = least_of[are_hits].min() if are_hits.any() else np.nan
     found = []
     for least in least_of[least_of >= odds.EDGES[odds.LIKELY]][::-1].tolist():

@@ -21,7 +21,7 @@ from mechscreen.models.sbml import SBMLModel
 from mechscreen.reading.folder import Results
 from mechscreen.schemas.screen import HitColumns, ScreenHits
 from mechscreen.schemas.validation import ValidatedHits
-from mechscreen.stages.validate import seeds_of
+from mechscreen.stages.search import seeds_of
 
 _SBML, _SCRIPT, _YAML = (".xml", ".sbml"), (".sh",), (".yaml", ".yml")
 

@@ -773,10 +773,10 @@ def _dropped_table(results: Results) -> Table:
 
 def time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
-    rounds = [campaign.of_round(number).paths.root for number in range(1, campaign.rounds + 1)]
     rows: list[list[Cell]] = []
     for verb in verbs:
-        paths = [path for root in rounds for path in sorted((root / "benchmarks" / verb).glob("*.tsv"))]
+        folders = [view.paths.root / "benchmarks" / verb for view in campaign.in_rounds]
+        paths = [path for folder in folders for path in sorted(folder.glob("*.tsv"))]
         jobs = [row for path in paths for row in _read_benchmark(path)]
         if jobs:
             seconds, memory = zip(*jobs, strict=True)

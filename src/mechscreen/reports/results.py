@@ -171,13 +171,12 @@ class Results:
     @cached_property
     def rounds(self) -> list[Round]:
         """What each round of learning brought."""
-        views = [self.campaign.of_round(number) for number in range(1, self.campaign.rounds + 1)]
         return [
             Round(
                 Manifest.read(view.paths.manifest, view.identity("dataset")),
                 Metrics.read(view.paths.metrics, view.identity("evaluation")),
             )
-            for view in views
+            for view in self.campaign.in_rounds
         ]
 
     @cached_property

@@ -245,10 +245,10 @@ def _files(root: Path) -> Iterator[tuple[Path, int]]:
 
 def _kind_of(root: Path, path: Path, stopped: Collection[Path], rounds: int) -> str:
     relative = path.relative_to(root)
-    if (of_round := _ROUND.fullmatch(relative.parts[0])) and int(of_round[1]) > rounds:
-        # Of a configuration that asked for more.
-        return "other"
-    if _ROUND.fullmatch(relative.parts[0]) and len(relative.parts) > 1:
+    if of_round := _ROUND.fullmatch(relative.parts[0]):
+        if int(of_round[1]) > rounds or len(relative.parts) == 1:
+            # Of a configuration that asked for more, or no folder.
+            return "other"
         relative = relative.relative_to(relative.parts[0])
     first, name = relative.parts[0], relative.name
     if relative.as_posix() in _RECORDS:
@@ -313,14 +313,10 @@ class _Jobs:
         except FileError as error:
             return f"{error.path.name} {error.problem}"
 
-    @property
-    def _rounds(self) -> list[Campaign]:
-        return [self.campaign.of_round(number) for number in range(1, self.campaign.rounds + 1)]
-
     def _simulations(self) -> str:
         if "dataset" in self.removed:
             return "the training set is to go, and one of the two has to stay"
-        for campaign in self._rounds:
+        for campaign in self.campaign.in_rounds:
             for entry in _manifest(campaign).files:
                 path = campaign.paths.dataset / entry.file
                 if not storage.exists(path) or (self.thorough and storage.sha256(path) != entry.sha256):
@@ -333,7 +329,7 @@ class _Jobs:
         if others := [other.name for other in _dependents(self.campaign.paths.root)]:
             return f"it is read by {', '.join(others)}"
         shards = []
-        for campaign in self._rounds:
+        for campaign in self.campaign.in_rounds:
             _manifest(campaign)
             shards += [campaign.paths.shard(number) for number in range(campaign.simulations.shards)]
         if missing := [path.name for path in shards if not storage.exists(path)]:

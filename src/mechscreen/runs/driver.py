@@ -12,11 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TextIO
 
 from pydantic import Field
 
@@ -129,12 +129,34 @@ def record(root: Path) -> Path:
     return root / "logs" / "run.json"
 
 
-def run_nested(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run Snakemake for this run, in whose folder it stands; return its exit code.
+def run_first(wanted: Sequence[str], targets: Collection[str], environment: Mapping[str, str]) -> None:
+    """Run Snakemake with this run's options for something else than its targets; end this run where that fails.
 
     What ends this run ends that one, which is waited for: it has jobs to cancel.
+
+    Parameters
+    ----------
+    wanted
+        Files, and options for them alone.
+    targets
+        Of this run, rules or files.
+    environment
+        Variables by which that run knows what it is for.
     """
+    given = [word for word in sys.argv[1:] if word not in targets]
+    command = [sys.executable, "-m", "snakemake", *wanted, *given]
     inside = {**os.environ, COMMAND_VARIABLE: shlex.join(sys.argv), **environment}
+    if code := _wait(command, inside):
+        sys.exit(code)
+
+
+def start_again() -> NoReturn:
+    """Start this run of Snakemake once more, which remembers which files it found."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _wait(command: Sequence[str], inside: Mapping[str, str]) -> int:
     process = subprocess.Popen(command, env=inside)
     before = signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
     try:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from mechscreen.campaign import Campaign, read_mapping
 from mechscreen.campaign.sections import EnoughSection
 from mechscreen.errors import FileError, InputError
-from mechscreen.runs.driver import run_nested
+from mechscreen.runs import driver
 from mechscreen.schemas.evaluation import Metrics
 from mechscreen.storage import exists
 
@@ -84,13 +84,8 @@ def make_rounds_first(campaign: Campaign, targets: Collection[str], *, whole_run
             "--forcerun, --forceall, --until and --omit-from first"
         )
     print(f"{campaign.name}: round {number} first, which says whether others follow", file=sys.stderr)
-    given = [word for word in sys.argv[1:] if word not in targets]
-    command = [sys.executable, "-m", "snakemake", str(campaign.of_round(number).paths.metrics), *given]
-    code = run_nested(command, {_INSIDE: str(number)})
-    if code:
-        sys.exit(code)
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    driver.run_first([str(campaign.of_round(number).paths.metrics)], targets, {_INSIDE: str(number)})
+    driver.start_again()
 
 
 def _ends(campaign: Campaign) -> bool:

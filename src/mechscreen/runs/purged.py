@@ -84,15 +84,9 @@ def restore_first(name: str, rules: Sequence[Rule], targets: Collection[str], *,
     if dry_run:
         print("(below, as if it did not)", file=sys.stderr)
         return
-    given = [word for word in sys.argv[1:] if word not in targets]
-    command = [sys.executable, "-m", "snakemake", *names, "--force", *given]
-    code = driver.run_nested(command, {driver.RESTORED_VARIABLE: _INSIDE})
-    if code:
-        sys.exit(code)
-    # Snakemake remembers which files it found.
+    driver.run_first([*names, "--force"], targets, {driver.RESTORED_VARIABLE: _INSIDE})
     os.environ[driver.RESTORED_VARIABLE] = " ".join([*done, whose])
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    driver.start_again()
 
 
 def to_restore(
@@ -243,7 +237,7 @@ def _made(rule: Rule, job: str) -> list[Path]:
         case "gather_screen":
             return [target, paths.screen_summary]
         case "validate_hits":
-            surveyed = [paths.survey] if rule.campaign.surveyed else []
+            surveyed = [paths.survey] if campaign.surveyed else []
             return [target, paths.validation_summary, *surveyed]
         case "write_report":
             return [target, *_written_with_report(campaign)]

@@ -16,9 +16,12 @@ from mechscreen import odds, storage
 from mechscreen.campaign import Campaign
 from mechscreen.emulators.calibration import Calibration
 from mechscreen.errors import InputError, ModelError
-from mechscreen.sampling import sample_unit
+from mechscreen.models.outputs import Status
+from mechscreen.sampling import sample_unit, words_at
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.screen import Axes, ScreenBlock, ScreenSummary, Totals
+from mechscreen.schemas.simulations import SimulationFile
+from mechscreen.schemas.validation import FAILED
 from mechscreen.spaces import Sampler
 from mechscreen.stages.calibrate import evidence_of
 from mechscreen.tally import DISAGREEMENT_BINS, DRAWN, Counts, Drawn, Failures, Hits, plane_pairs
@@ -35,6 +38,11 @@ _VALUES = 2**25
 
 FAILURES = 200
 """Samples that the model fails for of which a block, and the summary, say why: drawn at random from all of them."""
+
+
+def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a seed for the simulation of each sample of the screen, (n,), from its number."""
+    return words_at(campaign.seed, "validation seeds", index.astype(np.uint64), 1)[:, 0]
 
 
 class Search:
@@ -109,6 +117,13 @@ class Search:
         if not self.campaign.asks_probabilities:
             return None
         return odds.limit_for(counts.probable.sum(axis=0), self.campaign.confidence)
+
+    def label(self, simulated: SimulationFile) -> NDArray[np.int64]:
+        """Return the class of each simulation, (n,), `FAILED` where there is none."""
+        ok = simulated.status == Status.OK
+        labels = np.full(len(ok), FAILED)
+        labels[ok] = self.objective(simulated.profiles[ok], simulated.log_peaks[ok])
+        return labels
 
     def look_at(self, ensemble: Ensemble, start: int, stop: int, counts: Counts) -> tuple[Hits, Drawn]:
         """Predict and label the samples ``start … stop − 1``, add them to `counts`; return hits, and what is drawn.

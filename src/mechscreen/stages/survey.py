@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from mechscreen import odds, strata
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError
-from mechscreen.models.outputs import Status
 from mechscreen.ranks import Deadline, Ranks
-from mechscreen.sampling import words_at
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.screen import ScreenSummary
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import FAILED, Known, Population, Surveyed
 from mechscreen.stages import simulate
-from mechscreen.stages.search import Search
+from mechscreen.stages.search import Search, seeds_of
 from mechscreen.strata import Estimate, Rates, Strata
 from mechscreen.tally import DRAWN, random_keys
 
@@ -123,12 +121,12 @@ def survey(search: Search, ranks: Ranks, deadline: Deadline) -> tuple[Surveyed, 
             label=f"survey {number + 1}/{_ROUNDS}",
             index=index[order],
             parameters=search.sampler.at(index[order].astype(np.uint64)).physical,
-            seeds=words_at(campaign.seed, "validation seeds", index[order].astype(np.uint64), 1)[:, 0],
+            seeds=seeds_of(campaign, index[order]),
         )
         if len(index):
             simulate.run_sets(task, ranks, deadline)
             files.append(task.path)
-            of_these = ranks.from_root(partial(_labels, search, task.path))
+            of_these = ranks.from_root(partial(_label, search, task.path))
         else:
             of_these = np.empty(0, np.int64)
         true = np.isin(of_these, search.targets)
@@ -170,13 +168,8 @@ def _summary(campaign: Campaign) -> ScreenSummary:
     return summary
 
 
-def _labels(search: Search, path: Path) -> NDArray[np.int64]:
-    """Return the class of each simulation of a file, `FAILED` where there is none."""
-    simulated = SimulationFile.read(path)
-    ok = simulated.status == Status.OK
-    labels = np.full(len(ok), FAILED)
-    labels[ok] = search.objective(simulated.profiles[ok], simulated.log_peaks[ok])
-    return labels
+def _label(search: Search, path: Path) -> NDArray[np.int64]:
+    return search.label(SimulationFile.read(path))
 
 
 def _choose(
@@ -186,15 +179,11 @@ def _choose(
     count = campaign.surveyed
     this = count * (number + 1) // _ROUNDS - count * number // _ROUNDS
     so_far = Strata(drawn.sizes, looked, found)
-    known = strata.rates_if_calibrated(so_far, _inside(drawn.expected), _rng(campaign), 1000)
+    known = strata.rates_if_calibrated(so_far, drawn.expected, _rng(campaign), 1000)
     least = count // (_TO_EACH * len(drawn.sizes))
     wanted = strata.allocate(drawn.sizes, known.value, this, looked, least)
     # What a stratum lacks is no use to others.
     return np.minimum(wanted, [len(index) - n for index, n in zip(drawn.index, looked.tolist(), strict=True)])
-
-
-def _inside(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(p, 1e-9, 1 - 1e-9)
 
 
 def _rng(campaign: Campaign) -> np.random.Generator:
@@ -212,7 +201,7 @@ def population(campaign: Campaign, surveyed: Surveyed, training: tuple[int, int]
     """
     some = Strata(surveyed.sizes, surveyed.looked, surveyed.found)
     rng = _rng(campaign)
-    believed = strata.rates_if_calibrated(some, _inside(surveyed.expected), rng)
+    believed = strata.rates_if_calibrated(some, surveyed.expected, rng)
     counted = strata.rates_by_counts(some, rng)
     contradicted = training is not None and not all(strata.agree(some, of, training) for of in (believed, counted))
     random = None if contradicted else training

@@ -220,7 +220,7 @@ def _all_results(campaign: Campaign, job: str) -> Files:
     if campaign.surveyed:
         found["survey"] = paths.survey
     if campaign.rounds > 1:
-        rounds = [campaign.of_round(number).paths for number in range(1, campaign.rounds + 1)]
+        rounds = [view.paths for view in campaign.in_rounds]
         found["rounds"] = [path for of in rounds for path in (of.metrics, of.manifest)]
     return found | {
         "manifest": paths.manifest,

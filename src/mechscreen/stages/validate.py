@@ -22,7 +22,6 @@ from mechscreen.objectives import Features
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
 from mechscreen.reports.hits import to_csv
-from mechscreen.sampling import words_at
 from mechscreen.schemas.dataset import Manifest, SplitShard
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary, Totals
 from mechscreen.schemas.simulations import SimulationFile
@@ -39,7 +38,7 @@ from mechscreen.stages import merge, simulate
 from mechscreen.stages.imported import is_own
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
-from mechscreen.stages.search import Search
+from mechscreen.stages.search import Search, seeds_of
 from mechscreen.stages.survey import population, random_training, survey
 from mechscreen.tally import random_keys
 
@@ -220,11 +219,6 @@ def _by_members(campaign: Campaign, hits: HitColumns) -> dict[str, NDArray[Any]]
     return {"emulated_spread": spread}
 
 
-def seeds_of(campaign: Campaign, index: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a seed for each hit, from the number of its sample."""
-    return words_at(campaign.seed, "validation seeds", index.astype(np.uint64), 1)[:, 0]
-
-
 def _of_misses(task: simulate.Task, rows: NDArray[np.int64]) -> simulate.Task:
     """Return the task that measures how sensitive the model is where it does not confirm a hit."""
     return replace(
@@ -245,9 +239,7 @@ def _compare(
 
     The distance is NaN where the simulation failed.
     """
-    ok = simulated.status == Status.OK
-    labels = np.full(len(ok), FAILED)
-    labels[ok] = search.objective(simulated.profiles[ok], simulated.log_peaks[ok])
+    labels = search.label(simulated)
     error = distance(simulated.profiles, simulated.log_peaks, hits.profiles, hits.log_peaks)
     return {
         "index": hits.index,
