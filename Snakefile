@@ -52,6 +52,16 @@ if campaign.calibration.count:
     include: "workflow/rules/calibrate.smk"
 
 
+if campaign.searches:
+
+    include: "workflow/rules/polish.smk"
+
+
+if campaign.drawn:
+
+    include: "workflow/rules/infer.smk"
+
+
 if campaign.learning.sizes:
 
     include: "workflow/rules/learn.smk"
@@ -70,6 +80,8 @@ localrules:
     calibration,
     screen,
     validation,
+    polished,
+    posterior,
     figures,
 
 
@@ -119,6 +131,16 @@ rule screen:
 rule validation:
     input:
         made_by("validate_hits"),
+
+
+rule polished:
+    input:
+        of_measured_data("polish_sets"),
+
+
+rule posterior:
+    input:
+        of_measured_data("infer_posterior"),
 
 
 rule figures:

@@ -1,6 +1,8 @@
 """How tests run a campaign: Snakemake, in a folder of its own; the example campaign at its smallest."""
 
+import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +46,20 @@ def snakemake_command(folder, campaign, profile, *arguments):
     command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", config]
     command += ["--workflow-profile", profile, *arguments]
     return [str(part) for part in command]
+
+
+def snakemake(folder, *arguments, campaign=None, profile="local"):
+    """Run Snakemake in `folder` on a configuration written there."""
+    command = snakemake_command(folder, campaign or STRIPE, ROOT / "cluster_profiles" / profile, *arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
+
+
+def jobs(done):
+    """Return how many jobs of each rule a dry run announces."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
+    counts = dict(re.findall(r"^(\w+) +(\d+)", table[1], re.MULTILINE)) if table else {}
+    return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
 
 
 def run_stages(campaign):

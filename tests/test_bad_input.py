@@ -404,6 +404,8 @@ WELL_FORMED = [
         "learn --config campaign.yaml --threads 1",
         "evaluate --config campaign.yaml --threads 1",
         "calibrate --config campaign.yaml --ranks 1 --time-limit 5",
+        "polish --config campaign.yaml --ranks 1 --time-limit 5",
+        "infer --config campaign.yaml --ranks 1 --time-limit 5",
         "screen --config campaign.yaml --block 0 --ranks 1 --time-limit 5",
         "screen --config campaign.yaml --gather",
         "validate --config campaign.yaml --ranks 1 --time-limit 5",

@@ -59,7 +59,7 @@ def test_lock_file_pins_every_dependency_within_its_bounds():
 def test_the_base_is_light_and_what_it_lacks_names_its_extra():
     base = set(requirements(PROJECT["dependencies"]))
     imported = {"libroadrunner": "roadrunner", "python-libsbml": "libsbml"}
-    extras = ("bngl", "emulators", "jax", "petab", "read", "sbml", "workflow")
+    extras = ("bngl", "emulators", "fit", "jax", "petab", "read", "sbml", "workflow")
     declared = {imported.get(package, package): name for name in extras for package in requirements(extra(name))}
     assert not base & {package for name in extras for package in requirements(extra(name))}
     # Nobody imports the plugin, Snakemake does.

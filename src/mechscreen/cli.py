@@ -54,7 +54,8 @@ def cli() -> None:
     A campaign runs through Snakemake; each verb is one of its stages, and can be called by hand:
 
     \b
-      (select →) simulate → merge → train → evaluate → (calibrate →) screen → validate → report
+      (select →) simulate → merge → train → evaluate → (calibrate →) screen → validate →
+      (polish → infer →) report
 
     \b
     Example:
@@ -430,6 +431,46 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
     _use_threads(1)
     with _job(campaign, "validate", "validate", us), _deadline(time_limit) as deadline:
         validate_hits(campaign, us, deadline)
+
+
+@cli.command()
+@_config
+@_ranks
+@_time_limit
+def polish(config: Path, ranks: int | None, time_limit: float | None) -> None:
+    """Search for the parameter sets that explain measured data best (the objective match).
+
+    \b
+    Example:
+      mpiexec -n 2 mechscreen polish --config campaign.yaml --ranks 2
+    """
+    from mechscreen.stages.polish import polish as polish_sets
+
+    campaign = Campaign.load(config)
+    us = Ranks.launched(ranks)
+    _use_threads(1)
+    with _job(campaign, "polish", "polish", us), _deadline(time_limit) as deadline:
+        polish_sets(campaign, us, deadline)
+
+
+@cli.command()
+@_config
+@_ranks
+@_time_limit
+def infer(config: Path, ranks: int | None, time_limit: float | None) -> None:
+    """Sample the posterior of the parameters, given measured data (posterior.draws).
+
+    \b
+    Example:
+      mpiexec -n 2 mechscreen infer --config campaign.yaml --ranks 2
+    """
+    from mechscreen.stages.infer import infer as infer_posterior
+
+    campaign = Campaign.load(config)
+    us = Ranks.launched(ranks)
+    _use_threads(1)
+    with _job(campaign, "infer", "infer", us), _deadline(time_limit) as deadline:
+        infer_posterior(campaign, us, deadline)
 
 
 @cli.command()

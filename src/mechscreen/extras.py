@@ -5,6 +5,7 @@ from __future__ import annotations
 EXTRAS = {
     "antimony": "sbml",
     "bngsim": "bngl",
+    "emcee": "fit",
     "jax": "jax",
     "keras": "emulators",
     "libsbml": "sbml",

@@ -255,6 +255,7 @@ OBJECTIVES: Registry[Any] = Registry(
     "objective",
     {
         "conditions": "mechscreen.objectives.conditions:Conditions",
+        "match": "mechscreen.objectives.match:Match",
         "modes": "mechscreen.objectives.modes:Modes",
         "rings": "mechscreen.objectives.rings:Rings",
     },
@@ -288,6 +289,8 @@ FIGURES: Registry[Any] = Registry(
     {
         name: f"mechscreen.figures.catalogue:{name.title().replace('_', '')}"
         for name in (
+            "fits",
+            "parameters",
             "hits",
             "again",
             "planes",

@@ -43,6 +43,12 @@ def test_a_distribution_cut_to_a_range_has_the_shares_of_the_whole_one_between(p
     assert prior.mass(low, high) == pytest.approx(whole.cdf(high) - whole.cdf(low))
 
 
+@pytest.mark.parametrize(("prior", "expected", "ends"), CUT, ids=["normal", "tail", "loguniform", "uniform"])
+def test_shares_are_those_of_scipys_distribution_of_that_range(prior, expected, ends):
+    values = expected.ppf(U)
+    assert prior.share(values, *ends) == pytest.approx(expected.cdf(values), rel=1e-6, abs=1e-9)
+
+
 @given(st.floats(0, 1, exclude_max=True), st.floats(-50, 50), st.floats(0.01, 20))
 def test_no_quantile_leaves_the_range(u, low, width):
     prior = Prior("normal", loc=0.0, scale=10.0)

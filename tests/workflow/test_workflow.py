@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from campaigns import BIN, ROOT, STRIPE, arrays, snakemake_command
+from campaigns import BIN, ROOT, STRIPE, arrays, jobs, snakemake, snakemake_command
 from mechscreen.campaign import Campaign
 from mechscreen.models import get_model
 from mechscreen.runs.forecast import forecast
@@ -34,20 +34,6 @@ def changed(**sections):
     for name, change in sections.items():
         values[name] = {**values.get(name, {}), **change} if isinstance(change, dict) else change
     return values
-
-
-def snakemake(folder, *arguments, campaign=None, profile="local"):
-    """Run Snakemake in `folder` on a configuration written there."""
-    command = snakemake_command(folder, campaign or STRIPE, ROOT / "cluster_profiles" / profile, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, timeout=500)
-
-
-def jobs(done):
-    """Return how many jobs of each rule a dry run announces."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\n\n", done.stdout + done.stderr, re.DOTALL)
-    counts = dict(re.findall(r"^(\w+) +(\d+)", table[1], re.MULTILINE)) if table else {}
-    return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
 
 
 def documented_lines():

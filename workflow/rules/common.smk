@@ -324,6 +324,21 @@ def probabilities(wildcards):
     return made_by("calibrate_ensemble")
 
 
+def of_measured_data(rule):
+    """Return what `made_by` does, where there is such a rule."""
+
+    def made(wildcards):
+        with or_stop():
+            if rule not in FORECAST:
+                raise InputError(
+                    f"'{campaign.name}' fits no measured data; look for them (screen.objective: {{name: match}})"
+                )
+        files = made_by(rule)
+        return files(wildcards) if callable(files) else files
+
+    return made
+
+
 def log_of(verb, name):
     return str(log_file(paths.root, verb, name))
 

@@ -28,6 +28,8 @@ from mechscreen.campaign.sections import (
     LearningSection,
     ModelSection,
     ParameterChange,
+    PolishSection,
+    PosteriorSection,
     ScreenSection,
     SelectionSection,
     SimulationsSection,
@@ -61,6 +63,8 @@ _Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 
 
 DEFAULT_CONFIDENCE = 0.95
+_SEARCHES, _DRAWS = 200, 1000
+"""Of a campaign on measured data, unless it says otherwise."""
 MOST_ROUNDS = 50
 
 
@@ -137,6 +141,12 @@ class Campaign(Configuration):
     screen: Annotated[ScreenSection, remakes("screen")] = Field(..., description="The search by the ensemble.")
     validation: Annotated[ValidationSection, remakes("validation")] = Field(
         default_factory=ValidationSection, description="The check of the hits by the model."
+    )
+    polish: Annotated[PolishSection, remakes("polished")] = Field(
+        default_factory=PolishSection, description="The sets that explain measured data best."
+    )
+    posterior: Annotated[PosteriorSection, remakes("posterior")] = Field(
+        default_factory=PosteriorSection, description="How well measured data determine the parameters."
     )
 
     _folder: Path | None = PrivateAttr(None)
@@ -235,6 +245,17 @@ class Campaign(Configuration):
                 "screen.mode: cascade looks at most sets with one member, and probabilities (calibration.count) follow "
                 "from all; take mode: full, or leave the calibration out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_measured_data(self) -> Campaign:
+        for key, count in (("polish.count", self.searches), ("posterior.draws", self.drawn)):
+            if count and not self.matches:
+                raise ValueError(
+                    f"{key} is about measured data; look for them (screen.objective: {{name: match}}), or leave it out"
+                )
+        if self.drawn and not self.searches:
+            raise ValueError("posterior.draws begin at what was polished; set polish.count, too, or posterior.draws: 0")
         return self
 
     @field_validator("results")
@@ -351,6 +372,11 @@ class Campaign(Configuration):
 
             Features(list(confirm), self.outputs, "validation.confirm")
         _ = self.features
+        if self.searches and self.about.model.stochastic:
+            raise InputError(
+                "'polish': the model is stochastic, so that the likelihood of its outputs is a random number; set "
+                "polish.count: 0"
+            )
         if self.by_model:
             if NOT_SIMULATED in self.class_names:
                 raise InputError(
@@ -455,6 +481,23 @@ class Campaign(Configuration):
         """Simulations of a sample of all screened sets."""
         asked = self.validation.survey
         return self.calibration.count if asked is None else asked
+
+    @property
+    def matches(self) -> bool:
+        """Whether it is measured data that are looked for."""
+        return self.screen.objective.name == "match"
+
+    @property
+    def searches(self) -> int:
+        """Searches for the sets that explain measured data best."""
+        asked = self.polish.count
+        return (_SEARCHES if self.matches else 0) if asked is None else asked
+
+    @property
+    def drawn(self) -> int:
+        """Draws of the posterior that are to be independent."""
+        asked = self.posterior.draws
+        return (_DRAWS if self.searches else 0) if asked is None else asked
 
     @property
     def screen_classes(self) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class ModelCode(Code):
     parameters: tuple[dict[str, Any], ...]
     outputs: tuple[dict[str, Any], ...]
     constraints: tuple[str, ...] = ()
+    stochastic: bool | None = None
 
 
 class ObjectiveCode(Code):
@@ -102,6 +103,7 @@ class Description(Section):
                 parameters=tuple(parameter.to_record() for parameter in model.space),
                 outputs=tuple(output.to_record() for output in model.outputs),
                 constraints=model.space.constraints,
+                stochastic=model.stochastic,
             ),
             objective=ObjectiveCode(
                 name=neutral_name(objective_spec),

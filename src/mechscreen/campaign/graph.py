@@ -20,6 +20,8 @@ Stage = Literal[
     "screen",
     "hits",
     "validation",
+    "polished",
+    "posterior",
     "report",
 ]
 
@@ -42,14 +44,16 @@ PARENTS: Mapping[Stage, tuple[Stage, ...]] = {
     # What of the screen's blocks is gathered.
     "hits": ("screen",),
     "validation": ("hits",),
-    "report": ("evaluation", "validation"),
+    "polished": ("validation",),
+    "posterior": ("polished",),
+    "report": ("evaluation", "posterior"),
 }
 
 BY_MODEL: Mapping[Stage, tuple[Stage, ...]] = {
     **PARENTS,
     "screen": ("model",),
     "validation": ("hits",),
-    "report": ("validation",),
+    "report": ("posterior",),
 }
 """The same where the screen simulates each parameter set itself (``screen.by: model``)."""
 

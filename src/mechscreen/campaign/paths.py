@@ -47,6 +47,11 @@ class Paths:
         self.validation_hits = self.validation / "hits.h5"
         self.validation_table = self.validation / "hits.csv"
         self.validation_summary = self.validation / "summary.json"
+        self.polished = root / "polished" / "polished.h5"
+        self.chain = root / "posterior" / "chain.h5"
+        self.posterior = self.chain.with_name("posterior.h5")
+        self.posterior_table = self.chain.with_name("draws.csv")
+        self.posterior_summary = self.chain.with_name("summary.json")
         self.figures = root / "figures"
         self.report = root / "report.html"
         self.summary = root / "summary.txt"

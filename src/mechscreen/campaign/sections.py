@@ -497,6 +497,33 @@ class ScreenSection(Section):
         return self.count // self.block_size
 
 
+class PolishSection(Section):
+    """The search for the parameter sets that explain measured data best, by the model."""
+
+    count: int | None = Field(
+        None,
+        ge=0,
+        le=10**6,
+        description="Searches by least squares, half of them from the hits that fit best, the others from sets that "
+        "are drawn; null: 200 with the objective `match`, and none with others (docs/match.md).",
+    )
+
+
+class PosteriorSection(Section):
+    """How well measured data determine the parameters, by the model."""
+
+    draws: Annotated[int | None, grows("posterior")] = Field(
+        None,
+        ge=0,
+        le=10**6,
+        description="Draws of the posterior that are to be independent of one another; null: 1000 with the objective "
+        "`match`, and none with others (docs/match.md).",
+    )
+    simulations: Annotated[int, grows("posterior")] = Field(
+        200_000, ge=1, le=10**10, description="Simulations for them, at most."
+    )
+
+
 class ValidationSection(Section):
     """The check of the hits by the mechanistic model."""
 

@@ -415,6 +415,71 @@ class Rounds(_OfEmulators):
         return rounds.draw(*arguments), rounds.caption(*arguments)
 
 
+class Fits(CampaignFigure):
+    """Measured data, and what the sets say that explain them."""
+
+    title = "What was measured, and what the sets say that explain it"
+    text = (
+        "Measurements with their standard deviations (black; none where the noise is of a logarithm), the model with "
+        "the parameter set that fits best, and bands in which the model lies for half and for 95 % of the draws of the "
+        "posterior: of what the parameters leave open, without the noise of a further measurement."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether sets are looked for that explain measured data."""
+        return campaign.searches > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the best sets and the draws."""
+        found: dict[str, Path | list[Path]] = {"polished": campaign.paths.polished}
+        return found | {"posterior": campaign.paths.posterior} if campaign.drawn else found
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import fits
+
+        measured = results.measured()
+        return fits.draw(measured), fits.caption(measured)
+
+
+class Parameters(CampaignFigure):
+    """How well parameters are known."""
+
+    title = "How well the data determine each parameter"
+    text = (
+        "Credible intervals of each parameter within the range that was screened (grey; its ends stand beside it), in "
+        "decades where the parameter is. A parameter has no lower or no upper bound where its posterior reaches that "
+        "end of the range: there the range, and not the data, says how far it goes."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether a posterior is sampled."""
+        return campaign.drawn > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the best sets and the draws."""
+        return {"polished": campaign.paths.polished, "posterior": campaign.paths.posterior}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import posterior
+
+        assert results.known is not None
+        assert results.polished is not None
+        space, best = results.campaign.screen_space, results.polished.parameters[0]
+        shown = [
+            posterior.Shown(space[name], about.quantiles, about.known, float(best[space.names.index(name)]))
+            for name, about in results.known.parameters.items()
+        ]
+        return posterior.draw(shown), posterior.caption(shown)
+
+
 class Novelty(_OfEmulators):
     """How good, and how new, the hits are."""
 

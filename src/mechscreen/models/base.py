@@ -93,12 +93,20 @@ class Model(ABC):
         else. False for a model whose `solve` always ends.
     stochastic
         Whether what `solve` returns depends on the seeds; None where that is not known.
+    to_fit
+        Options by which a model that compares itself with measurements returns the outputs ``residuals`` and
+        ``noise_terms``, a number for each measurement: −2 ln L is the sum of the squares of the former and of the
+        latter. None for other models.
+    measured
+        What these are of: output, point on its grid (0 for a number), value, and whether its noise is normal.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     isolated: ClassVar[bool] = True
     stochastic: bool | None = None
+    to_fit: ClassVar[Mapping[str, Any] | None] = None
+    measured: Sequence[tuple[str, float, float, bool]] = ()
     seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]

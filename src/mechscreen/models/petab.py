@@ -21,6 +21,8 @@ from mechscreen.models.sbml_engine import Engine, first_line, selection_of
 from mechscreen.spaces import ParameterSpace
 
 OUTPUTS = ("observables", "chi2", "noise", "llh")
+_RESIDUALS = "residuals"
+"""What is returned to those who fit, and never learnt."""
 _LEAST = 1e-6
 """Of χ², which networks are told as a logarithm."""
 FLOOR = 1e-12
@@ -53,6 +55,7 @@ class PetabModel(Model):
     name: ClassVar[str] = "petab"
     seconds = 0.1
     stochastic = False
+    to_fit: ClassVar[Mapping[str, Any]] = {"outputs": [_RESIDUALS]}
 
     def __init__(
         self,
@@ -85,7 +88,15 @@ class PetabModel(Model):
     def solve(self, parameters: FloatArray, seeds: NDArray[np.uint64]) -> Solution:
         """Simulate all conditions; see `Model.solve`."""
         observables, found, reasons = self.compare(parameters)
-        numbers = {"chi2": found.chi2, "misfit": found.misfit, "noise": found.noise, "llh": found.llh}
+        numbers = {
+            "chi2": found.chi2,
+            "misfit": found.misfit,
+            "noise": found.noise,
+            "llh": found.llh,
+            # Their squares are what of −2 ln L depends on them.
+            "residuals": np.sign(found.residuals) * np.sqrt(found.misfits),
+            "noise_terms": found.noises,
+        }
         by_name = {
             series.name: values[:, 0] if len(series.times) == 1 else values
             for series, values in zip(self.problem.series, observables, strict=True)
@@ -110,6 +121,18 @@ class PetabModel(Model):
             total += fit(simulated, group.values, sigma, series.transformation, group.distribution)
             _explain(reasons, group, series, simulated, sigma)
         return observables, total, reasons
+
+    @property
+    def measured(self) -> list[tuple[str, float, float, bool]]:  # type: ignore[override]
+        """Output, time and value of each residual's measurement, and whether its noise is normal."""
+        found = []
+        for group in self.problem.measurements:
+            series = self.problem.series[group.series]
+            times = series.times[group.places] if len(series.times) > 1 else np.zeros(len(group.places))
+            normal = series.transformation == "lin" and group.distribution == "normal"
+            rows = zip(times.tolist(), group.values.tolist(), strict=True)
+            found += [(series.name, time, value, normal) for time, value in rows]
+        return found
 
     def _simulate(self, parameters: FloatArray) -> tuple[list[FloatArray], list[str]]:
         """Return the model's quantities in each experiment, (n, quantities, looks), and why a set has none."""
@@ -199,7 +222,7 @@ class PetabModel(Model):
             raise InputError(f"model 'petab': outputs is no list; give some of [{', '.join(OUTPUTS)}]")
         asked = OUTPUTS if asked is None else asked
         for name in asked:
-            if name not in OUTPUTS:
+            if name not in (*OUTPUTS, _RESIDUALS):
                 raise InputError(
                     f"model 'petab': no output '{name}'{nearest(str(name), OUTPUTS)} (valid: {', '.join(OUTPUTS)})"
                 )
@@ -220,6 +243,10 @@ class PetabModel(Model):
                 yield Output("misfit", scale="log", floor=_LEAST)
         if "llh" in asked:
             yield Output("llh")
+        if _RESIDUALS in asked:
+            measured = np.arange(sum(len(group.values) for group in self.problem.measurements), dtype=float)
+            yield Output("residuals", measured, grid_name="measurement", scale="linear")
+            yield Output("noise_terms", measured, grid_name="measurement", scale="linear")
 
     def _output(self, series: Series, scales: Mapping[str, Scale]) -> Output:
         by_logarithm = series.transformation != "lin"

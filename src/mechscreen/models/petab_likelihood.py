@@ -32,24 +32,41 @@ _SCALES: Mapping[Transformation, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Fit:
-    """How well n samples fit measurements, (n,) each.
+    """How well n samples fit m measurements, (n, m) each.
 
     Attributes
     ----------
-    chi2
-        Sum of squared residuals in units of the noise, r².
-    misfit
+    residuals
+        In units of the noise, r.
+    misfits
         What of −2 ln L depends on residuals: r² of normal, 2 |r| of Laplace noise.
-    noise
+    noises
         The rest of −2 ln L: what depends on the noise and on the measurements alone.
     """
 
-    chi2: FloatArray
-    misfit: FloatArray
-    noise: FloatArray
+    residuals: FloatArray
+    misfits: FloatArray
+    noises: FloatArray
 
     def __add__(self, other: Fit) -> Fit:
-        return Fit(self.chi2 + other.chi2, self.misfit + other.misfit, self.noise + other.noise)
+        of_both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Fit(*(np.concatenate(both, axis=1) for both in of_both))
+
+    @property
+    def chi2(self) -> FloatArray:
+        """(n,), sum of squared residuals."""
+        with np.errstate(all="ignore"):
+            return np.square(self.residuals).sum(axis=1)
+
+    @property
+    def misfit(self) -> FloatArray:
+        """(n,), what of −2 ln L depends on residuals."""
+        return self.misfits.sum(axis=1)
+
+    @property
+    def noise(self) -> FloatArray:
+        """(n,), the rest of −2 ln L."""
+        return self.noises.sum(axis=1)
 
     @property
     def llh(self) -> FloatArray:
@@ -59,7 +76,7 @@ class Fit:
 
 def nothing(n: int) -> Fit:
     """Return the fit of n samples to no measurement."""
-    return Fit(np.zeros(n), np.zeros(n), np.zeros(n))
+    return Fit(*np.zeros((3, n, 0)))
 
 
 def fit(
@@ -91,7 +108,7 @@ def fit(
     else:
         misfit, noise = 2 * np.abs(residuals), 2 * (math.log(2) + log_sigma)
     noise = noise + 2 * _log_stretch(measured, transformation)
-    return Fit(squares.sum(axis=1), misfit.sum(axis=1), noise.sum(axis=1))
+    return Fit(residuals, misfit, noise)
 
 
 def unusable(simulated: FloatArray, sigma: FloatArray, transformation: Transformation) -> NDArray[np.bool_]:

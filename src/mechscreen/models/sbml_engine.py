@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -63,6 +64,9 @@ class Engine:
                 "a model from a file: libroadrunner cannot be loaded after TensorFlow into one process; import "
                 "roadrunner before Keras, or simulate in a process of its own, as campaigns and mechscreen simulate do"
             )
+        # What CVODE prints of steps that fail would fill logs; that a sample failed is told by its reason.
+        for kind in ("ERROR", "WARNING"):
+            os.environ.setdefault(f"SUNLOGGER_{kind}_FILENAME", os.devnull)
         import roadrunner
 
         roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)

@@ -14,6 +14,7 @@ from mechscreen.objectives.emulated import FeaturesOf
 from mechscreen.objectives.features import Features
 from mechscreen.objectives.function import UserObjective
 from mechscreen.objectives.labelling import Labelling, get_objective
+from mechscreen.objectives.match import Match
 from mechscreen.objectives.modes import Modes, count_modes
 from mechscreen.objectives.rings import Rings, mirrored_peaks
 
@@ -22,6 +23,7 @@ __all__ = [
     "Features",
     "FeaturesOf",
     "Labelling",
+    "Match",
     "Modes",
     "Objective",
     "Rings",

@@ -22,12 +22,14 @@ from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
+from mechscreen.schemas.fits import Polished, Posterior, PosteriorSummary
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import Surveyed, ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
 from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
+    from mechscreen.figures.fits import Measured
     from mechscreen.figures.pairs import Pair
 
 _COUNTING = ("modes", "rings")
@@ -228,6 +230,52 @@ class Results:
         if not self.campaign.surveyed:
             return None
         return Surveyed.read(self.campaign.paths.survey, self.campaign.identity("validation"))
+
+    @cached_property
+    def polished(self) -> Polished | None:
+        """The sets that explain measured data best; None where none are looked for."""
+        if not self.campaign.searches:
+            return None
+        return Polished.read(self.campaign.paths.polished, self.campaign.identity("polished"))
+
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """Draws of the posterior; None where there are none."""
+        if not self.campaign.drawn:
+            return None
+        return Posterior.read(self.campaign.paths.posterior, self.campaign.identity("posterior"))
+
+    @cached_property
+    def known(self) -> PosteriorSummary | None:
+        """How well the parameters are known; None where no posterior was sampled."""
+        if not self.campaign.drawn:
+            return None
+        return PosteriorSummary.read(self.campaign.paths.posterior_summary, self.campaign.identity("posterior"))
+
+    def measured(self) -> list[Measured]:
+        """Return each output that was measured, and what the sets say of it that explain it."""
+        from mechscreen.figures import fits  # loads what draws
+
+        found, draws, outputs = self.polished, self.posterior, self.outputs
+        assert found is not None
+        measured = []
+        for k in np.unique(found.measured_output[found.measured_output >= 0]).tolist():
+            rows = found.measured_output == k
+            predicted = np.empty((0, *outputs[k].shape))
+            if draws is not None:
+                ok = draws.status == Status.OK
+                predicted = outputs.in_units(draws.profiles[ok], draws.log_peaks[ok], k)
+            measured.append(
+                fits.Measured(
+                    outputs[k],
+                    found.measured_at[rows],
+                    found.measured_value[rows],
+                    found.measured_error[rows],
+                    outputs.in_units(found.profiles[:1], found.log_peaks[:1], k)[0],
+                    predicted,
+                )
+            )
+        return measured
 
     @cached_property
     def hits(self) -> ValidatedHits:

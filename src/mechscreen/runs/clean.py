@@ -71,6 +71,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "screen": Kind(("gather_screen",), stays="it is what was found"),
     "validation": Kind(("validate_hits",), stays="it is what was found"),
+    "polished": Kind(("polish_sets",), stays="it is what was found"),
+    "posterior": Kind(("infer_posterior",), stays="it is what was found, and walkers go on from there"),
     "figures": Kind(("draw_figure",), stays="they are what one looks at"),
     "report": Kind(("write_report",), stays="it is what one looks at"),
     "logs": Kind(lost="what jobs that are done said"),

@@ -313,12 +313,15 @@ screen:
   block_size: 100_000
   objective:
     # What is looked for. {bound_told}
-    name: conditions
-    options: {{classes: {{fits: "{fits}"}}}}
+    name: match
+    options: {{limit: {limit}}}
     target: [fits]
 
 # Hits that the model itself simulates, to see how far the networks are right.
 validation: {{limit: 100}}
+
+# Then the model itself searches for the best sets and samples the posterior: what is left out here stands for
+# polish: {{count: 200}} and posterior: {{draws: 1000, simulations: 200_000}}
 """
 
 
@@ -338,7 +341,7 @@ def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
             raise InputError(f"{path}: its file {name} stands in another folder; put all files beside the problem's")
         _check_name(path.parent / name)
     outputs = ["observables", "chi2", *([] if model.problem.knows_noise else ["noise"])]
-    bound_told, fits = _bound(model)
+    bound_told, limit = _bound(model)
     series = count(len(model.problem.series), "observable of a condition", "observables of conditions")
     campaign = _ON_PROBLEM.format(
         file=path.name,
@@ -347,29 +350,29 @@ def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
         outputs=", ".join(outputs),
         outputs_told=f"{series}, χ²{'' if model.problem.knows_noise else ', and noise, the rest of −2 ln L'}",
         bound_told=bound_told,
-        fits=fits,
+        limit=limit,
     )
     files = {name: (path.parent / name).read_bytes() for name in (path.name, *names)}
     return {"campaign.yaml": campaign, **files}
 
 
 def _bound(model: PetabModel) -> tuple[str, str]:
-    """Return from where a new campaign looks for parameter sets that fit, in words, and as a condition."""
+    """Return from where a new campaign looks for parameter sets that fit, in words, and as its limit."""
     problem = model.problem
     measured = sum(len(group.values) for group in problem.measurements)
     if problem.knows_noise:
         # Mean and three standard deviations of χ².
         bound = measured + 3 * math.sqrt(2 * measured)
-        return f"χ² of the true values is {measured} ± {math.sqrt(2 * measured):.0f}.", f"chi2 < {bound:.0f}"
+        return f"χ² of the true values is {measured} ± {math.sqrt(2 * measured):.0f}.", f"{bound:.0f}"
     misfit = "misfit" if any(output.name == "misfit" for output in model.outputs) else "chi2"
     nominal = [problem.parameters[name].nominal for name in model.space.names]
     _, found, _ = model.compare(np.array([nominal]))
     best = -2 * float(found.llh[0])
     if not math.isfinite(best):
-        return f"There are {measured} measurements.", f"{misfit} + noise < {3 * measured}"
+        return f"There are {measured} measurements; the limit is of {misfit} + noise.", f"{3 * measured}"
     return (
         f"With the nominal values, −2 ln L = {misfit} + noise is {best:.4g}; here up to one more per measurement.",
-        f"{misfit} + noise < {best + measured:.4g}",
+        f"{best + measured:.4g}",
     )
 
 

@@ -35,6 +35,8 @@ RESULTS = (
     "calibrate_ensemble",
     "gather_screen",
     "validate_hits",
+    "polish_sets",
+    "infer_posterior",
     "draw_figure",
     "write_report",
 )

@@ -234,6 +234,12 @@ class Parameter:
         low, high = self._scaled(np.array(self.ends))
         return xp.asarray((self._scaled(given) - low) / (high - low))
 
+    def share(self, values: FloatArray) -> FloatArray:
+        """Return the share of the prior below values, (n,) in [0, 1]: the unit values that are drawn as these."""
+        evenly = _EVENLY[self.scale]
+        prior = self.prior or evenly
+        return self.position(values) if prior == evenly else prior.share(values, *self.ends)
+
     @property
     def middle(self) -> float:
         """The value in the middle of the range, on its scale; of those that it takes, the nearest below."""

@@ -91,6 +91,16 @@ class Prior:
         lower, upper, _ = self._ends(low, high)
         return abs(upper - lower)
 
+    def share(self, values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+        """Return the shares of the prior between two values below such values, (n,); the inverse of `quantile`."""
+        if self.name == "uniform":
+            return (values - low) / (high - low)
+        if self.name == "loguniform":
+            return np.log(values / low) / math.log(high / low)
+        lower, upper, by_tail = self._ends(low, high)
+        below = self._distribution.sf if by_tail else self._distribution.cdf
+        return np.clip((below(values) - lower) / (upper - lower), 0, 1)
+
     def quantile(self, u: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
         """Return the values below which the shares `u` (n,), in [0, 1), of the prior between two values lie.
 

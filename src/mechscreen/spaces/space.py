@@ -134,6 +134,16 @@ class ParameterSpace:
         """Map positions along the axes, (n, d) in [0, 1), to physical values, (n, d), allowed or not; as `draw`."""
         return np.stack([p.at(position[:, j], levels=levels) for j, p in enumerate(self.parameters)], axis=1)
 
+    def position(self, physical: FloatArray) -> FloatArray:
+        """Map physical values, (n, d), to positions along the axes, (n, d) in [0, 1]; a fixed one is at 0."""
+        columns = zip(self.parameters, physical.T, strict=True)
+        return np.stack([np.zeros(len(x)) if p.fixed else p.position(x) for p, x in columns], axis=1)
+
+    def shares(self, physical: FloatArray) -> FloatArray:
+        """Map physical values, (n, d), to unit values, (n, d): shares of the prior below them; a fixed one is at 0."""
+        columns = zip(self.parameters, physical.T, strict=True)
+        return np.stack([np.zeros(len(x)) if p.fixed else p.share(x) for p, x in columns], axis=1)
+
     def allowed(self, physical: FloatArray) -> NDArray[np.bool_]:
         """Return which of n parameter sets fulfil all constraints, and have finite derived parameters, (n,)."""
         allowed = namespace(physical).ones(len(physical), dtype=bool)

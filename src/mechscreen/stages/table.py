@@ -15,6 +15,7 @@ from pathlib import Path
 from mechscreen.campaign import Campaign
 from mechscreen.campaign.graph import Stage
 from mechscreen.figures import figure_names, get_figure
+from mechscreen.inference.walkers import walkers_of
 from mechscreen.odds import STRATA, STRATA_OF_HITS
 from mechscreen.tally import DRAWN
 
@@ -26,6 +27,10 @@ IMPORTANCE_POINTS = 8192
 """Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
 CANDIDATE_VALUES = 2**23
 """Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
+STEPS_OF_SEARCH = 40
+"""Of a search for the best parameter set, about: each looks at both sides of it along each axis."""
+STEPS_OF_DRAW = 5
+"""Simulations for an independent draw of a posterior, for each parameter that varies, about."""
 COPIES_OF_WEIGHTS = 6
 """Saved network, and a checkpoint with the best weights, the latest ones and both moments of AdamW."""
 DISK_RATE = 1e8
@@ -207,6 +212,8 @@ def _of_hits(campaign: Campaign, job: str) -> Files:
 def _all_results(campaign: Campaign, job: str) -> Files:
     paths = campaign.paths
     found: dict[str, Path | list[Path]] = {
+        **({"polished": paths.polished} if campaign.searches else {}),
+        **({"posterior": paths.posterior} if campaign.drawn else {}),
         **({"screened": paths.screen_hits} if len(campaign.features) else {}),
         "figures": [paths.figure(name) for name in figure_names(campaign)],
         "summary": paths.screen_summary,
@@ -452,6 +459,31 @@ def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     )
 
 
+def _polish_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    d = len(campaign.screen_space.varied)
+    return Cost(
+        campaign.searches * STEPS_OF_SEARCH * (2 * d + 2) * speeds.sample,
+        1000,
+        disk=2 * campaign.searches * _sample(campaign),
+        mpi=True,
+    )
+
+
+def _infer_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    d, most = len(campaign.screen_space.varied), campaign.posterior.simulations
+    # Walkers need some autocorrelation times at least, and these are about so many steps for each parameter.
+    expected = max(campaign.drawn, 50 * walkers_of(d)) * STEPS_OF_DRAW * d
+    chain = min(most, expected) * (d + 1) * _FLOAT
+    return Cost(
+        min(most, expected) * speeds.sample,
+        1000,
+        memory_of_job=4 * chain,
+        disk=chain + campaign.drawn * 4 * len(campaign.space) * _DOUBLE,
+        files=4,
+        mpi=True,
+    )
+
+
 def _draw_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     return Cost(0, 3000, disk=len(figure_names(campaign)) * PICTURE)
 
@@ -590,6 +622,26 @@ TABLE: tuple[Row, ...] = (
         targets=lambda campaign: {"validate": campaign.paths.validation_hits},
         inputs=_of_hits,
         cost=_validate_cost,
+    ),
+    Row(
+        "polish_sets",
+        "polished",
+        "polish",
+        depends="polished",
+        targets=lambda campaign: {"polish": campaign.paths.polished},
+        inputs=lambda campaign, job: {"hits": campaign.paths.validation_hits},
+        cost=_polish_cost,
+        applies=lambda campaign: campaign.searches > 0,
+    ),
+    Row(
+        "infer_posterior",
+        "posterior",
+        "infer",
+        depends="posterior",
+        targets=lambda campaign: {"infer": campaign.paths.posterior},
+        inputs=lambda campaign, job: {"polished": campaign.paths.polished},
+        cost=_infer_cost,
+        applies=lambda campaign: campaign.drawn > 0,
     ),
     Row(
         "draw_figure",

@@ -1,0 +1,160 @@
+"""Measured data as the objective, on PEtab problems: the best sets, and posteriors beside those of pyPESTO.
+
+    pip install pypesto
+    python benchmarks/match.py ../shared/data/petab FOLDER --problems Boehm Crauste Fiedler Elowitz --chain 200000
+
+Each problem is made into a campaign by `mechscreen init --petab`, with small networks, and run from end to end; a run
+that was stopped goes on where it was. Then pyPESTO's adaptive Metropolis walks through the same likelihood and the same
+bounds, from the best set, with as many simulations as are asked for, on one core. Prints −2 ln L of the best set beside
+that of the nominal values, the largest difference of quantiles (2.5, 50 and 97.5 %) of parameters that are determined,
+in shares of the width of their 95 % interval, and the times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from mechscreen.campaign import Campaign
+from mechscreen.inference import credible
+from mechscreen.models.petab import PetabModel
+from mechscreen.ranks import NEVER
+from mechscreen.schemas.fits import Polished, Posterior, PosteriorSummary
+from mechscreen.stages.likelihood import comparing
+from petab_problems import problems
+
+_BURN_IN = 0.3
+
+
+def main() -> None:
+    """Run them and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder_of_problems", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--problems", nargs="+", default=["Boehm", "Crauste", "Fiedler", "Elowitz"])
+    parser.add_argument("--searches", type=int, default=200)
+    parser.add_argument("--simulations", type=int, default=1_000_000, help="of the posterior, at most")
+    parser.add_argument("--chain", type=int, default=200_000, help="simulations of pyPESTO; 0: none")
+    arguments = parser.parse_args()
+    arguments.folder = arguments.folder.absolute()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    print("| problem | −2 ln L, nominal | best | searches to it | independent draws | time | pyPESTO | difference |")
+    for problem in problems(arguments.folder_of_problems):
+        if any(problem.stem.startswith(name) for name in arguments.problems):
+            print(_row(problem, arguments), flush=True)
+
+
+def _row(problem: Path, arguments: argparse.Namespace) -> str:
+    place = arguments.folder / problem.stem
+    results = run(problem, place, arguments.searches, arguments.simulations)
+    campaign = Campaign.open(results)
+    found = Polished.read(campaign.paths.polished)
+    known = PosteriorSummary.read(campaign.paths.posterior_summary)
+    model = PetabModel(str(problem))
+    nominal = np.array([[model.problem.parameters[name].nominal for name in model.space.names]])
+    _, fit, _ = model.compare(nominal)
+    alike = int((found.deviance < found.deviance[0] + 1).sum())
+    taken = sum(_seconds(results / "benchmarks" / verb / f"{verb}.tsv") for verb in ("polish", "infer"))
+    cells = [
+        problem.stem,
+        f"{-2 * fit.llh[0]:.3f}",
+        f"{found.deviance[0]:.3f}",
+        f"{alike} of {len(found)}",
+        f"{known.independent} by {known.simulations:,}",
+        f"{taken:.0f} s",
+    ]
+    if arguments.chain:
+        chain, seconds = peer(campaign, found, place / f"pypesto-{arguments.chain}.npz", arguments.chain)
+        cells += [f"{_independent(chain)} by {arguments.chain:,} in {seconds:.0f} s", _difference(campaign, chain)]
+    return f"| {' | '.join(cells)} |"
+
+
+def run(problem: Path, place: Path, searches: int, simulations: int) -> Path:
+    """Run a problem's campaign in a folder; return the folder of results."""
+    programs = Path(sys.executable).parent
+    if not place.exists():
+        mechscreen = shutil.which("mechscreen") or programs / "mechscreen"
+        subprocess.run([mechscreen, "init", place, "--petab", problem], check=True, capture_output=True)
+    config = place / "campaign.yaml"
+    campaign = yaml.safe_load(config.read_text())
+    campaign["simulations"] = {"count": 1000, "shard_size": 500}
+    campaign["emulators"]["training"]["epochs"] = 20
+    campaign["screen"] |= {"count": 100_000, "block_size": 50_000}
+    campaign["polish"] = {"count": searches}
+    campaign["posterior"] = {"draws": 2000, "simulations": simulations}
+    config.write_text(yaml.safe_dump(campaign, sort_keys=False))
+    snakemake = shutil.which("snakemake") or programs / "snakemake"
+    command = [snakemake, "--workflow-profile", "cluster_profiles/local", "--configfile", config.name]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace")
+    (place / "snakemake.log").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise SystemExit(f"{problem.stem}: see {place / 'snakemake.log'}")
+    return place / "results" / str(campaign["name"])
+
+
+def peer(campaign: Campaign, found: Polished, path: Path, samples: int) -> tuple[NDArray[np.float64], float]:
+    """Return the places of pyPESTO's chain, (samples, d), and the seconds that it took."""
+    if path.exists():
+        with np.load(path) as stored:
+            return stored["chain"], float(stored["seconds"])
+    import pypesto
+    from pypesto import sample
+
+    # The model is made anew, by what the folder of results says.
+    space = campaign.screen_space
+    with contextlib.chdir(path.parent), comparing(campaign, NEVER) as compare:
+
+        def negative_log_likelihood(x: NDArray[np.float64]) -> float:
+            return float(compare(space.physical(np.clip(x, 0, 1 - 1e-12)[None])).deviance[0]) / 2
+
+        d = len(space)
+        problem = pypesto.Problem(pypesto.Objective(fun=negative_log_likelihood), lb=np.zeros(d), ub=np.ones(d))
+        start = time.perf_counter()
+        np.random.seed(1)  # noqa: NPY002 - what pyPESTO draws from
+        sampler: Any = sample.AdaptiveMetropolisSampler({"show_progress": False})
+        first = np.clip(space.shares(found.parameters[:1])[0], 1e-6, 1 - 1e-6)
+        result = sample.sample(problem, n_samples=samples, sampler=sampler, x0=first)
+        seconds = time.perf_counter() - start
+    chain = np.asarray(result.sample_result.trace_x[0])
+    np.savez_compressed(path, chain=chain, seconds=seconds)
+    return chain, seconds
+
+
+def _independent(chain: NDArray[np.float64]) -> int:
+    from emcee import autocorr
+
+    counts = chain[int(_BURN_IN * len(chain)) :]
+    return int(len(counts) / np.max(autocorr.integrated_time(counts[:, None, :], tol=0, quiet=True)))
+
+
+def _difference(campaign: Campaign, chain: NDArray[np.float64]) -> str:
+    """Return the largest difference of quantiles along the axes, of parameters that are determined, and of which."""
+    space = campaign.screen_space
+    draws = Posterior.read(campaign.paths.posterior)
+    ours, theirs = space.shares(draws.parameters), chain[int(_BURN_IN * len(chain)) :]
+    known = [about.known for about in credible(ours, draws.parameters)]
+    levels = (0.025, 0.5, 0.975)
+    a, b = (np.quantile(some, levels, axis=0) for some in (ours, theirs))
+    off = np.abs(a - b).max(axis=0) / (b[2] - b[0])
+    off[[one != "determined" for one in known]] = 0
+    worst = int(off.argmax())
+    return f"{off[worst]:.1%} ({space.names[worst]}), {known.count('determined')} of {len(known)} determined"
+
+
+def _seconds(path: Path) -> float:
+    head, *rows = path.read_text().splitlines()
+    return float(rows[-1].split("\t")[head.split("\t").index("s")])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Measured data as the objective: which parameter sets explain them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mechscreen.arrays import namespace
+from mechscreen.errors import InputError
+from mechscreen.models import Outputs
+from mechscreen.objectives.base import IntArray
+from mechscreen.objectives.observations import Compared, Observations
+
+FITS = "fits"
+_STANDARD_DEVIATIONS = 3
+"""Above its mean up to which χ² of a set fits, unless a limit is given."""
+_OWN = ("chi2", "misfit")
+"""Outputs of models that compare themselves with measurements, which come with ``noise``."""
+
+
+class Match:
+    """Classes by measurements: ``ruled out``, and ``fits`` where −2 ln L, or χ², is within a limit.
+
+    Parameters
+    ----------
+    observations
+        Table of measurements with their errors (`Observations.read`). None for a model that compares its outputs with
+        measurements itself, as problems in PEtab's tables do: it returns ``chi2`` or ``misfit``, and ``noise``.
+    limit
+        Largest χ², or −2 ln L of a model that compares itself, with which a set fits. None: the mean of the true set's
+        χ², the number of measurements m, and three of its standard deviations √(2m).
+    """
+
+    version = "1"
+    class_names = ("ruled out", FITS)
+
+    def __init__(self, observations: str | None = None, limit: float | None = None) -> None:
+        if limit is not None and not math.isfinite(limit):
+            raise InputError(f"objective 'match': limit {limit} is no number")
+        self._path = None if observations is None else Path(observations)
+        self._limit = limit
+        self.limit = math.nan
+        self.observations: Observations | None = None
+        self._own: tuple[str, ...] = ()
+
+    def bind(self, outputs: Outputs) -> Match:
+        """Return the objective for a model's outputs, which were measured.
+
+        Raises
+        ------
+        InputError
+            If the table cannot be read, or speaks of what the model does not return.
+        """
+        bound = Match(None if self._path is None else str(self._path), self._limit)
+        if self._path is not None:
+            bound.observations = Observations.read(self._path, outputs)
+            measured = len(bound.observations)
+            bound.limit = measured + _STANDARD_DEVIATIONS * math.sqrt(2 * measured)
+        else:
+            names = [output.name for output in outputs]
+            bound._own = next(((name,) for name in reversed(_OWN) if name in names), ())
+            if not bound._own:
+                raise InputError(
+                    "needs the option 'observations', a table of measurements (output, at, value, error): the model "
+                    f"returns no {' or '.join(_OWN)}"
+                )
+            bound._own += ("noise",) if "noise" in names else ()
+            if self._limit is None:
+                raise InputError(
+                    f"needs the option 'limit': the largest {' + '.join(bound._own)} with which a set fits"
+                )
+        bound.limit = bound.limit if self._limit is None else self._limit
+        return bound
+
+    def misfit(self, outputs: Mapping[str, Any]) -> Any:
+        """Return what is within the limit where a set fits, (n,): χ², or −2 ln L of a model that compares itself."""
+        if self.observations is None:
+            return sum(outputs[name] for name in self._own)
+        residuals = (self.observations.simulated(outputs) - self.observations.value) / self.observations.error
+        return namespace(residuals).square(residuals).sum(axis=1)
+
+    def compare(self, outputs: Mapping[str, Any]) -> Compared:
+        """Return how n samples compare with each measurement.
+
+        Of a model that compares itself it takes the outputs ``residuals`` and ``noise_terms``
+        (`mechscreen.models.Model.to_fit`).
+        """
+        if self.observations is not None:
+            return self.observations.compare(outputs)
+        return Compared(outputs["residuals"], outputs["noise_terms"])
+
+    def __call__(self, outputs: Mapping[str, Any]) -> IntArray:
+        """Return (n,) labels of what the model says of n samples, by the names of its outputs."""
+        with np.errstate(all="ignore"):
+            misfit = self.misfit(outputs)
+            # What is no number fits nothing.
+            return namespace(misfit).asarray(misfit <= self.limit, dtype=np.int64)

@@ -1,0 +1,158 @@
+"""Which parameter sets explain measured data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.inference.credible import Known
+from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays, Singles, Texts
+from mechscreen.storage import ArrayFile, Record, StageRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polished(ArrayFile, kind="polished"):
+    """The best parameter sets that searches with the model found, the best first: ``polished/polished.h5``.
+
+    Attributes
+    ----------
+    starts, parameters
+        (n, d), where each search began, and the set that it found; physical values.
+    from_hit
+        Whether it began at a validated hit, and not at a set that was drawn.
+    before, deviance
+        (n,), −2 ln L at both.
+    deviations
+        (n, d), standard deviations along the axes, by the curvature there (`mechscreen.inference.Fit`).
+    looked
+        (n,), simulations of the search.
+    done
+        (n,), whether it found its best one, and did not end after so many steps.
+    profiles, log_peaks, status, reasons
+        Simulations of what was found (`mechscreen.schemas.simulations.SimulationFile`).
+    measured_output, measured_at, measured_value, measured_error
+        (m,), what was measured: place of the output, −1 where the campaign has no such one; point on its grid; value;
+        and its standard deviation, of noise that is estimated the one at the best set; NaN where it is of a logarithm.
+    """
+
+    starts: Annotated[Floats, "n d"]
+    parameters: Annotated[Floats, "n d"]
+    from_hit: Annotated[Booleans, "n"]
+    before: Annotated[Floats, "n"]
+    deviance: Annotated[Floats, "n"]
+    deviations: Annotated[Floats, "n d"]
+    looked: Annotated[Integers, "n"]
+    done: Annotated[Booleans, "n"]
+    profiles: Annotated[Singles, "n *shape"]
+    log_peaks: Annotated[Floats, "n outputs"]
+    status: Annotated[NDArray[np.uint8], "n"]
+    reasons: Annotated[Texts, "n"]
+    measured_output: Annotated[Integers, "m"]
+    measured_at: Annotated[Floats, "m"]
+    measured_value: Annotated[Floats, "m"]
+    measured_error: Annotated[Floats, "m"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.deviance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(ArrayFile, kind="chain"):
+    """Where walkers were, step by step, and all that it takes to walk on: ``posterior/chain.h5``.
+
+    Attributes
+    ----------
+    places
+        (steps, walkers, varied), in shares of the prior.
+    deviances
+        (steps, walkers), −2 ln L.
+    last, last_log
+        Where they are, in full precision, and the logarithm of the posterior there.
+    random
+        State of the random numbers.
+    looked, moved
+        Simulations, and proposals that were accepted.
+    """
+
+    places: Annotated[Singles, "steps walkers varied"]
+    deviances: Annotated[Singles, "steps walkers"]
+    last: Annotated[Floats, "walkers varied"]
+    last_log: Annotated[Floats, "walkers"]
+    random: Annotated[NDArray[np.uint64], "words"]
+    looked: int
+    moved: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior(ArrayFile, kind="posterior"):
+    """Draws of the posterior: ``posterior/posterior.h5``.
+
+    Attributes
+    ----------
+    parameters
+        (n, d), physical values; neighbours are of the same step, or of the one after it.
+    deviance
+        (n,), −2 ln L.
+    simulated
+        (checked,), rows of these that were simulated for what they predict.
+    profiles, log_peaks, status
+        Their simulations.
+    """
+
+    parameters: Annotated[Floats, "n d"]
+    deviance: Annotated[Floats, "n"]
+    simulated: Annotated[Integers, "checked"]
+    profiles: Annotated[Singles, "checked *shape"]
+    log_peaks: Annotated[Floats, "checked outputs"]
+    status: Annotated[NDArray[np.uint8], "checked"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.deviance)
+
+
+class CredibleRecord(Record):
+    """What the posterior says of a parameter: quantiles (`mechscreen.inference.credible.LEVELS`), and in one word."""
+
+    quantiles: tuple[float, ...]
+    known: Known
+    independent: float | None
+
+
+class PosteriorSummary(StageRecord):
+    """How well parameters are known: ``posterior/summary.json``.
+
+    Attributes
+    ----------
+    walkers, steps, simulations
+        Of the chain.
+    accepted
+        Share of the proposals.
+    independent
+        Draws that are independent of one another, of the slowest parameter; 0: the chain is too short to say.
+    wanted
+        As many as were asked for.
+    best
+        Least −2 ln L that the chain came to.
+    parameters
+        By name, those that vary.
+    """
+
+    kind: Literal["posterior"] = "posterior"
+    walkers: int
+    steps: int
+    simulations: int
+    accepted: float
+    independent: int
+    wanted: int
+    best: float
+    parameters: dict[str, CredibleRecord]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many independent draws as were asked for."""
+        return self.independent >= self.wanted

@@ -1,0 +1,121 @@
+"""How parameter sets compare with measured data, by the model: what searches and walkers ask for, again and again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.isolation import CallFailed
+from mechscreen.models import Model, Outputs
+from mechscreen.models.outputs import Status
+from mechscreen.models.setup import Setup
+from mechscreen.objectives import Match
+from mechscreen.objectives.observations import Compared
+from mechscreen.ranks import Deadline
+from mechscreen.stages.simulate import Simulator, simulating
+
+FloatArray = NDArray[np.float64]
+Compare = Callable[[FloatArray], Compared]
+"""Compares parameter sets, physical values (n, d), with the measurements."""
+
+
+def match_of(campaign: Campaign) -> Match:
+    """Return the campaign's objective.
+
+    Raises
+    ------
+    InputError
+        If it is not one of measurements.
+    """
+    objective = campaign.objective.objective
+    if not isinstance(objective, Match):
+        raise InputError(f"'{campaign.name}' fits no measured data; look for them (screen.objective: {{name: match}})")
+    return objective
+
+
+def misfits(campaign: Campaign, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> FloatArray:
+    """Return the misfit of simulations (`Match.misfit`), (n,); infinite where there is none."""
+    with np.errstate(all="ignore"):
+        found = np.asarray(match_of(campaign).misfit(campaign.outputs.by_name(profiles, log_peaks)), float)
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+class Measured(NamedTuple):
+    """Measurements, (m,) each, as of `mechscreen.schemas.fits.Polished`."""
+
+    output: NDArray[np.int64]
+    at: FloatArray
+    value: FloatArray
+    error: FloatArray
+
+
+def measurements(campaign: Campaign, compared: Compared) -> Measured:
+    """Return what was measured, with the noise that it has for a parameter set, of which alone `compared` tells."""
+    observations = match_of(campaign).observations
+    if observations is not None:
+        return Measured(observations.output, observations.at, observations.value, observations.error)
+    names = [output.name for output in campaign.outputs]
+    outputs, at, value, normal = zip(*campaign.model_instance.measured, strict=True)
+    return Measured(
+        np.array([names.index(name) if name in names else -1 for name in outputs], np.int64),
+        np.array(at, float),
+        np.array(value, float),
+        np.where(normal, np.exp((compared.noise[0] - math.log(2 * math.pi)) / 2), np.nan),
+    )
+
+
+@contextmanager
+def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
+    """Yield what compares parameter sets with the measurements, on one rank.
+
+    What is not allowed, or cannot be simulated, compares as NaN. `mechscreen.isolation.Abandoned` is raised where the
+    deadline does not allow to wait for a simulation.
+    """
+    model, setup = _to_fit(campaign)
+    match, outputs, space = match_of(campaign), Outputs(model.outputs), campaign.screen_space
+    with simulating(model, setup, campaign.simulations.sample_time_limit, deadline) as simulator:
+
+        def compare(physical: FloatArray) -> Compared:
+            allowed = np.flatnonzero(space.allowed(physical))
+            profiles = np.full((len(physical), *outputs.shape), np.nan)
+            log_peaks = np.zeros((len(physical), len(outputs)))
+            _simulate(simulator, campaign.simulated(physical), allowed, profiles, log_peaks)
+            with np.errstate(all="ignore"):
+                return match.compare(outputs.by_name(profiles, log_peaks))
+
+        yield compare
+
+
+def _to_fit(campaign: Campaign) -> tuple[Model, Setup]:
+    """Return the model as it compares itself with measurements, or as it is."""
+    model, setup = campaign.model_instance, campaign.model.setup
+    if model.to_fit is None:
+        return model, setup
+    setup = replace(setup, options={**setup.options, **model.to_fit}, emulate=())
+    return setup.make(), setup
+
+
+def _simulate(
+    simulator: Simulator, given: FloatArray, rows: NDArray[np.intp], profiles: FloatArray, log_peaks: FloatArray
+) -> None:
+    """Fill simulations of some rows, those that fail left as they are."""
+    if not len(rows):
+        return
+    try:
+        found = simulator(given[rows], np.zeros(len(rows), np.uint64), False)
+    except CallFailed:
+        if len(rows) > 1:
+            for row in rows:
+                _simulate(simulator, given, np.array([row]), profiles, log_peaks)
+        return
+    ok = found.status == Status.OK
+    profiles[rows[ok]] = found.profiles[ok]
+    log_peaks[rows[ok]] = found.log_peaks[ok]

@@ -1,0 +1,244 @@
+"""Polish: hits, and sets that are drawn → the parameter sets nearby that explain measured data best, by the model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen import storage
+from mechscreen.campaign import Campaign
+from mechscreen.inference import Fit, improve
+from mechscreen.isolation import Abandoned
+from mechscreen.models.outputs import Status
+from mechscreen.progress import Progress
+from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
+from mechscreen.resumable import Resumable, run
+from mechscreen.schemas.fits import Polished
+from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays
+from mechscreen.schemas.simulations import SimulationFile
+from mechscreen.schemas.validation import ValidatedHits
+from mechscreen.spaces import Sampler
+from mechscreen.stages import simulate
+from mechscreen.stages.likelihood import comparing, match_of, measurements, misfits
+from mechscreen.stages.provenance import provenance
+
+log = logging.getLogger(__name__)
+
+_STREAM = "polish"
+_STEPS, _MOST_STEPS = 10, 300
+"""Of a search: in one go, between which what is found can be saved, and in all."""
+
+
+def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
+    """Search for the best parameter sets and write them; a call that all ranks make. Return the file.
+
+    Half of the searches (`polish.count`) begin at the validated hits that fit best, the others at sets that are drawn
+    as the screen draws them: hits are where the emulator believes, and the best set may be elsewhere. Each is by least
+    squares (`mechscreen.inference.improve`), on one rank; ranks share the searches. What was found is saved after some
+    steps of each, and continued after an interruption.
+
+    Raises
+    ------
+    InputError
+        If the campaign is not about measured data.
+    FileError
+        If the hits are missing, wrong, or of another campaign.
+    StorageError
+        If files cannot be read or written.
+    Interrupted
+        On all ranks, when `deadline` was reached before all was done.
+    """
+    path = campaign.paths.polished
+    _ = match_of(campaign)
+    with ranks.together():
+        searching = _Searching(campaign)
+        run(searching, ranks, deadline)
+        found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
+        order = np.argsort(found.deviance, kind="stable")
+        task = simulate.Task.of(
+            campaign,
+            "polished",
+            path=path.with_name("simulations.h5"),
+            label="polish: simulate",
+            index=np.arange(len(order)),
+            parameters=campaign.screen_space.at(found.positions[order]),
+            seeds=np.zeros(len(order), np.uint64),
+        )
+        simulate.run_sets(task, ranks, deadline)
+        if ranks.is_root:
+            simulated = SimulationFile.read(task.path)
+            with comparing(campaign, deadline) as compare:
+                measured = measurements(campaign, compare(task.parameters[:1]))
+            Polished(
+                starts=campaign.screen_space.at(found.starts[order]),
+                parameters=task.parameters,
+                from_hit=found.from_hit[order],
+                before=found.before[order],
+                deviance=found.deviance[order],
+                deviations=found.deviations[order],
+                looked=found.looked[order],
+                done=found.done[order],
+                profiles=simulated.profiles,
+                log_peaks=simulated.log_peaks,
+                status=simulated.status,
+                reasons=simulated.reasons,
+                measured_output=measured.output,
+                measured_at=measured.at,
+                measured_value=measured.value,
+                measured_error=measured.error,
+                about=ModelArrays.of(campaign),
+            ).write(path, provenance(campaign, "polished"))
+            storage.remove(searching.path)
+            storage.remove(task.path)
+            best = found.deviance[order[0]]
+            log.info(
+                "polish: −2 ln L is %.4f at best; %d of %d searches come to within 1 of it, by %d simulations",
+                best,
+                (found.deviance < best + 1).sum(),
+                len(order),
+                found.looked.sum(),
+            )
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Searches(storage.ArrayFile, kind="searches"):
+    """Searches as far as they are: positions along the axes, and the rest as of `Polished`."""
+
+    starts: Annotated[Floats, "n d"]
+    positions: Annotated[Floats, "n d"]
+    from_hit: Annotated[Booleans, "n"]
+    before: Annotated[Floats, "n"]
+    deviance: Annotated[Floats, "n"]
+    deviations: Annotated[Floats, "n d"]
+    looked: Annotated[Integers, "n"]
+    steps: Annotated[Integers, "n"]
+    done: Annotated[Booleans, "n"]
+    ended: Annotated[Booleans, "n"]
+
+
+class _Searching(Resumable):
+    """The searches, as far as they are."""
+
+    unit = "searches"
+    label = "polish"
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self.path = campaign.paths.polished.with_name("searches.h5")
+        self.partial_path = self.path.with_name(self.path.name + ".partial")
+        self._identity = campaign.identity("polished")
+
+    @property
+    def total(self) -> int:
+        """Number of searches."""
+        return self._campaign.searches
+
+    @property
+    def done(self) -> int:
+        """Number of searches that are at their end."""
+        return int(self._found.ended.sum())
+
+    def check(self) -> None:
+        """Verify what is there."""
+        _Searches.verify(self.path, self._identity, n=self.total)
+
+    def begin(self) -> None:
+        """Begin where the searches begin."""
+        starts, from_hit = _starts(self._campaign)
+        n = len(starts)
+        self._found = _Searches(
+            starts=starts,
+            positions=starts.copy(),
+            from_hit=from_hit,
+            before=np.full(n, np.inf),
+            deviance=np.full(n, np.inf),
+            deviations=np.full(starts.shape, np.nan),
+            looked=np.zeros(n, np.int64),
+            steps=np.zeros(n, np.int64),
+            done=np.zeros(n, bool),
+            ended=np.zeros(n, bool),
+        )
+
+    def load(self) -> None:
+        """Take over what was found."""
+        found = _Searches.read(self.partial_path, self._identity, n=self.total)
+        self._found = _Searches(**{name: np.array(value) for name, value in vars(found).items()})
+
+    def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
+        """Go on with all searches that are not at their end, some steps each."""
+        space = self._campaign.screen_space
+        free = np.array([not parameter.fixed and not parameter.discrete for parameter in space])
+        with comparing(self._campaign, deadline) as compare:
+
+            def work(search: tuple[int, NDArray[np.float64]]) -> Fit | bool | None:
+                try:
+                    return improve(lambda positions: compare(space.at(_within(positions))), search[1], _STEPS, free)
+                except Abandoned:
+                    return False
+
+            if not ranks.is_root:
+                while ranks.from_root(lambda: True):
+                    if not ranks.hand_out((), work, lambda search, fit: None):
+                        break
+                return False
+            with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
+
+                def collect(search: tuple[int, NDArray[np.float64]], fit: Fit | bool | None) -> None:
+                    if not isinstance(fit, bool):
+                        self._take(search[0], fit)
+                        progress.advance(int(self._found.ended[search[0]]))
+                        save_when_due()
+
+                while ranks.from_root(lambda: not self._found.ended.all()):
+                    if not ranks.hand_out(self._left(), work, collect, deadline.reached):
+                        return False
+            return True
+
+    def _left(self) -> list[tuple[int, NDArray[np.float64]]]:
+        """Return the searches that are not at their end, and where they are; on rank 0."""
+        return [(k, self._found.positions[k]) for k in np.flatnonzero(~self._found.ended).tolist()]
+
+    def _take(self, k: int, fit: Fit | None) -> None:
+        found = self._found
+        if fit is None:
+            found.ended[k] = True
+            return
+        if not found.steps[k]:
+            found.before[k] = fit.before
+        found.positions[k], found.deviance[k], found.deviations[k] = fit.position, fit.deviance, fit.deviations
+        found.looked[k] += fit.looked
+        found.steps[k] += _STEPS
+        found.done[k] = fit.done
+        found.ended[k] = fit.done or found.steps[k] >= _MOST_STEPS
+
+    def save(self) -> None:
+        """Write what is found."""
+        self._found.write(self.partial_path, provenance(self._campaign, "polished"))
+
+    def finish(self) -> None:
+        """Write all of it."""
+        self._found.write(self.path, provenance(self._campaign, "polished"))
+
+
+def _within(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return positions that axes have."""
+    return np.clip(positions, 0, np.nextafter(1, 0))
+
+
+def _starts(campaign: Campaign) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return where searches begin, positions (n, d), and which of these are hits."""
+    space, count = campaign.screen_space, campaign.searches
+    path = campaign.paths.validation_hits
+    hits = ValidatedHits.read(path, campaign.identity("validation"), d=len(space))
+    ok = np.flatnonzero(hits.status == Status.OK)
+    best = ok[np.argsort(misfits(campaign, hits.profiles[ok], hits.log_peaks[ok]), kind="stable")[: count // 2]]
+    drawn = Sampler(space, "uniform", campaign.seed, _STREAM).draw(0, count - len(best)).position
+    starts = np.concatenate([_within(space.position(hits.parameters[best])), drawn])
+    return starts, np.arange(count) < len(best)
