@@ -63,6 +63,22 @@ def test_what_is_held_stays():
     assert np.isnan(fit.deviations[1])
 
 
+def test_where_a_neighbour_is_not_allowed_the_other_one_tells_the_slope():
+    def compare(positions):
+        found = line(positions)
+        found.residuals[positions[:, 0] > 0.6] = np.nan
+        return found
+
+    # Begins at the wall, from which it has to turn back.
+    assert search(compare, [0.6 - 1e-6, 0.2])[0].position == pytest.approx(LEAST_SQUARES, abs=1e-4)
+
+
+def test_with_nothing_to_vary_the_start_is_the_best():
+    fit = improve(line, np.array([0.2, 0.2]), 10, np.zeros(2, bool))
+    assert fit.done
+    assert fit.deviance == fit.before == line(np.array([[0.2, 0.2]])).deviance[0]
+
+
 def test_where_sets_cannot_be_simulated_it_goes_another_way():
     def compare(positions):
         found = line(positions)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from mechscreen.inference import Walkers, credible, independent, walkers_of
+from mechscreen.spaces import Parameter
 
 COVARIANCE = np.array([[0.01, 0.008], [0.008, 0.01]])
 MEAN = np.array([0.5, 0.45])
@@ -70,10 +71,41 @@ def test_of_a_chain_that_is_too_short_nothing_is_said():
     assert independent(walk(NORMAL.logpdf, 60))[2] == 0
 
 
+def test_walkers_that_stay_each_on_its_peak_tell_nothing_of_their_shares():
+    rng = np.random.default_rng(0)
+    chain = 0.02 * rng.standard_normal((4000, 32, 1)) + np.where(np.arange(32) < 16, 0.2, 0.8)[:, None]
+    assert independent(chain[:, :16])[2] > 10_000
+    assert independent(chain)[2] == 0
+
+
+def test_autocorrelation_times_are_those_of_theory():
+    rng, memory = np.random.default_rng(0), 0.9
+    chain = np.zeros((20_000, 8, 1))
+    for k in range(1, len(chain)):
+        chain[k] = memory * chain[k - 1] + rng.standard_normal((8, 1))
+    _, times, number = independent(chain)
+    assert times == pytest.approx((1 + memory) / (1 - memory), rel=0.05)
+    assert number == pytest.approx(14_000 * 8 / 19, rel=0.05)
+
+
 def test_what_reaches_an_end_of_its_range_is_not_determined_there():
     rng = np.random.default_rng(0)
     inside = np.clip(rng.normal(0.5, 0.05, 4000), 0, 1)
-    unit = np.column_stack([inside, 0.3 * rng.random(4000), 1 - 0.3 * rng.random(4000), rng.random(4000)])
-    found = credible(unit, unit)
+    values = np.column_stack([inside, 0.3 * rng.random(4000), 1 - 0.3 * rng.random(4000), rng.random(4000)])
+    found = credible([Parameter(name, 0.0, 1.0) for name in "abcd"], values)
     assert [about.known for about in found] == ["determined", "bounded above", "bounded below", "not determined"]
     assert found[3].quantiles == pytest.approx([0.025, 0.25, 0.5, 0.75, 0.975], abs=0.03)
+
+
+def test_what_is_narrow_and_near_an_end_is_determined():
+    rng = np.random.default_rng(0)
+    near = credible([Parameter("a", 0.0, 1e6)], rng.normal(5000, 10, (4000, 1)))
+    decaying = credible([Parameter("a", 0.0, 1.0)], rng.exponential(0.01, (4000, 1)))
+    assert [near[0].known, decaying[0].known] == ["determined", "bounded above"]
+
+
+def test_of_values_that_stand_alone_one_has_to_have_almost_all_draws():
+    parameter = Parameter("who", 0.0, 1.0, categories=("wild", "mutant"))
+    few, many = (np.arange(1000) < share for share in (20, 400))
+    assert credible([parameter], few[:, None].astype(float))[0].known == "determined"
+    assert credible([parameter], many[:, None].astype(float))[0].known == "not determined"

@@ -112,3 +112,35 @@ def test_it_labels_what_is_stored(tmp_path):
     raw = {"x": np.array([[1.0, 1.5, 2.5, 4.0], [9.0, 9.0, 9.0, 9.0]]), "k": np.array([3.0, 3.0])}
     profiles, log_peaks, _, _ = outputs.scaled(outputs.join(raw, 2))
     assert labelling(profiles, log_peaks).tolist() == [1, 0]
+
+
+def test_of_predictions_their_variance_adds_to_the_noise(tmp_path):
+    (tmp_path / "measured.csv").write_text(TABLE)
+    labelling = Labelling(Match(str(tmp_path / "measured.csv")), OUTPUTS)
+    rng = np.random.default_rng(1)
+    members = [{"profiles": rng.normal(1, 0.5, (300, 5)), "log_peaks": np.zeros((300, 2))} for _ in range(4)]
+    together = np.mean([own["profiles"] for own in members], axis=0)
+    labels = labelling.given(members)(together, np.zeros((300, 2)))
+    measured = Observations.read(tmp_path / "measured.csv", OUTPUTS)
+    names = [OUTPUTS.by_name(own["profiles"], own["log_peaks"]) for own in members]
+    says = np.array([measured.simulated(of) for of in names])
+    deviations = (
+        np.stack([of["x"] for of in names]).std(axis=0, ddof=1),
+        np.stack([of["k"] for of in names]).std(axis=0, ddof=1),
+    )
+    # Between points, deviations are taken from a straight line, too.
+    spread = measured.simulated(dict(zip(("x", "k"), deviations, strict=True)))
+    chi2 = ((says.mean(axis=0) - measured.value) ** 2 / (measured.error**2 + spread**2)).sum(axis=1)
+    assert labels.tolist() == (chi2 <= 4 + 3 * np.sqrt(8)).astype(int).tolist()
+    alone = labelling(together, np.zeros((300, 2)))
+    assert labels.sum() > alone.sum() > 0
+
+
+def test_a_model_that_compares_itself_is_ruled_out_where_it_is_implausible():
+    own = Outputs((Output("chi2", scale="linear"), Output("noise", scale="linear")))
+    labelling = Labelling(Match(limit=10.0), own)
+    members = [{"profiles": np.array([[12.0 + step, 0.0]] * 2), "log_peaks": np.zeros((2, 2))} for step in (-1, 1)]
+    middle, log_peaks = np.array([[12.0, 0.0], [12.0, 3.0]]), np.zeros((2, 2))
+    # Deviations √2: (12 − 10) / √2 is below 3, (15 − 10) / √2 above.
+    assert labelling.given(members)(middle, log_peaks).tolist() == [1, 0]
+    assert labelling(middle, log_peaks).tolist() == [0, 0]

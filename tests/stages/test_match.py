@@ -191,7 +191,7 @@ def test_the_report_says_what_is_known_and_what_is_not(matching):
     infer(campaign)
     results = Results(Campaign.open(campaign.paths.root))
     told = direct.headline(results)
-    assert "20 of 20 searches came to it; the data determine 2 of 2 parameters." in told
+    assert "20 of 20 searches came within 1 of it; the data determine 2 of 2 parameters." in told
     assert not fitted.doubts(results)
     table = fitted.table(results)
     assert [row[0] for row in table.rows] == ["intercept", "slope"]
@@ -205,11 +205,45 @@ def test_the_report_says_what_is_known_and_what_is_not(matching):
     assert len(draws) == 1 + len(Posterior.read(campaign.paths.posterior))
 
 
+def test_searches_that_are_left_out_are_the_default_number(matching):
+    campaign = matching("Line", LINE, count=200)
+    left_out = campaign.model_copy(update={"polish": campaign.polish.model_copy(update={"count": None})})
+    assert left_out.identity("polished") == campaign.identity("polished")
+
+
+def test_draws_are_of_all_walkers(matching):
+    campaign = matching("Line", LINE, draws=100)
+    infer(campaign)
+    chain, draws = Chain.read(campaign.paths.chain), Posterior.read(campaign.paths.posterior)
+    walker_of = {value: k for k, column in enumerate(chain.deviances.T) for value in column.tolist()}
+    assert len({walker_of[value] for value in draws.deviance.tolist()}) == chain.places.shape[1]
+
+
+def test_a_model_that_does_not_say_whether_seeds_count_is_asked(tmp_path, matching):
+    own = tmp_path / "noisy.py"
+    noise = "parameters[:, 1:2] * TIMES + np.array([np.random.default_rng(s).normal(size=21) for s in seeds])"
+    source = MODELS.read_text().replace("parameters[:, 1:2] * TIMES", noise)
+    source = source.replace("stochastic = False\n    space = ParameterSpace([P", "space = ParameterSpace([P")
+    own.write_text(source.replace('"line"', '"noisy line"').replace('"predators"', '"other predators"'))
+    with pytest.raises(InputError, match="gives other numbers with other seeds"):
+        matching("Line", LINE, model={"name": f"{own}:Line"})
+
+
+def test_a_campaign_that_searches_nothing_is_told_so(matching):
+    campaign = matching("Line", LINE)
+    none = campaign.model_copy(update={"polish": campaign.polish.model_copy(update={"count": 0})})
+    with pytest.raises(InputError, match="searches for no best sets"):
+        polish(none)
+    none = campaign.model_copy(update={"posterior": campaign.posterior.model_copy(update={"draws": 0})})
+    with pytest.raises(InputError, match="samples no posterior"):
+        infer(none)
+
+
 def test_too_few_draws_and_searches_are_said_so(matching):
     campaign = matching("Line", LINE, count=2, posterior={"draws": 1000, "simulations": 2000})
     infer(campaign)
     doubts = fitted.doubts(Results(Campaign.open(campaign.paths.root)))
-    assert any("Only 2 of 2 searches came to the best" in doubt for doubt in doubts)
+    assert any("Only 2 of 2 searches came within 1 of the best" in doubt for doubt in doubts)
     assert any("1,000 independent draws of the posterior that were asked for" in doubt for doubt in doubts)
 
 

@@ -92,18 +92,18 @@ def test_candidates_near_the_target_are_many_more_of_it_and_reach_beyond_what_wa
     ensemble = load_campaign_ensemble(first)
     half = CANDIDATES * 25
     drawn = Sampler(near.space, "uniform", near.seed, "selection", levels=True).draw(0, half)
-    said = stage._judge(near, ensemble, drawn)
+    said = stage._judge(near, ensemble, drawn, near.objective)
     nearby = stage._draw_near(near, drawn, said.probable, half, np.random.default_rng(0))
     assert len(nearby.physical) == half
     assert near.space.allowed(nearby.physical).all()
     near.space.check(nearby.physical)
-    again = stage._judge(near, ensemble, nearby)
+    again = stage._judge(near, ensemble, nearby, near.objective)
 
     def unsure(of):
         return ((of.probable > 0) & (of.probable < 1)).mean()
 
     assert unsure(again) > 1.5 * unsure(said)
-    p = stage._judge(near, ensemble, Draws(found.parameters, found.parameters)).probable
+    p = stage._judge(near, ensemble, Draws(found.parameters, found.parameters), near.objective).probable
     assert np.all((p > 0) & (p < 1))
 
 
@@ -114,6 +114,27 @@ def test_where_no_member_finds_the_target_candidates_are_drawn_as_others(second,
     pool = candidates(campaign, 0)
     assert all((pool == row).all(axis=1).any() for row in found.parameters)
     assert "no member finds the target" in caplog.text
+
+
+def test_of_measured_data_that_no_candidate_fits_those_that_come_nearest_are_looked_for(second, tmp_path, caplog):
+    caplog.set_level("INFO")
+    output = second().outputs[0]
+    measured = [f"{output.name},{at},{k},1" for k, at in enumerate(output.grids[0][::5].tolist())]
+    (tmp_path / "measured.csv").write_text("\n".join(["output,at,value,error", *measured]) + "\n")
+    options = {"observations": str(tmp_path / "measured.csv")}
+    campaign = second(screen={"objective": {"name": "match", "options": options, "target": ["fits"]}})
+    found = Selection.read(select(campaign, 0))
+    assert "is looked for, since hardly any candidate has" in caplog.text
+    # At least half of those chosen may be of the target, which are a hundredth of the candidates, by any member more.
+    assert 0.01 < found.in_target.mean() <= 0.55
+
+    def misfit(parameters):
+        said = load_campaign_ensemble(campaign.selector).predict(campaign.space.normalise(parameters))
+        match = campaign.objective.objective
+        return match.misfit(campaign.outputs.by_name(said.profiles, said.log_peaks))
+
+    nearest = misfit(found.parameters[found.in_target])
+    assert np.median(nearest) < np.quantile(misfit(candidates(campaign, 0)), 0.3)
 
 
 def test_sensitivity_is_largest_where_outputs_change_most(second, first):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -356,6 +357,8 @@ class Campaign(Configuration):
 
     def check(self) -> None:
         """See that model, parameter changes and objective are there."""
+        if self.drawn and "about" not in self.__dict__ and find_spec("emcee") is None:
+            raise InputError("'posterior': needs emcee; pip install 'mechscreen[fit]', or set posterior.draws: 0")
         if not self.space.varied:
             raise InputError("'model': every parameter is held fixed; let at least one vary")
         _ = self.selector
@@ -372,6 +375,11 @@ class Campaign(Configuration):
 
             Features(list(confirm), self.outputs, "validation.confirm")
         _ = self.features
+        if self.searches and not self.about.model.compares and "observations" not in self.screen.objective.options:
+            raise InputError(
+                "'polish': needs what was measured (screen.objective.options.observations), since the model does not "
+                "compare itself; or set polish.count: 0"
+            )
         if self.searches and self.about.model.stochastic:
             raise InputError(
                 "'polish': the model is stochastic, so that the likelihood of its outputs is a random number; set "
@@ -722,7 +730,11 @@ class Campaign(Configuration):
             section, _, name = leaf.key.rpartition(".")
             if section == "calibration" and not self.calibration.count:
                 continue
-            if leaf.key == "selection.campaign":
+            if leaf.key == "polish.count":
+                # What is left out stands for a number where measured data are looked for.
+                if self.searches:
+                    yield leaf.key, self.searches
+            elif leaf.key == "selection.campaign":
                 assert self.selector is not None
                 for key, of_other in self.selector.identity("ensemble").values.items():
                     yield f"{leaf.key}.{key}", of_other

@@ -52,6 +52,8 @@ class ModelCode(Code):
     outputs: tuple[dict[str, Any], ...]
     constraints: tuple[str, ...] = ()
     stochastic: bool | None = None
+    compares: bool = False
+    """Whether it compares itself with measurements (`Model.to_fit`)."""
 
 
 class ObjectiveCode(Code):
@@ -104,6 +106,7 @@ class Description(Section):
                 outputs=tuple(output.to_record() for output in model.outputs),
                 constraints=model.space.constraints,
                 stochastic=model.stochastic,
+                compares=model.to_fit is not None,
             ),
             objective=ObjectiveCode(
                 name=neutral_name(objective_spec),

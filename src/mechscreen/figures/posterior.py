@@ -19,12 +19,14 @@ _COLOURS: dict[Known, str] = {
     "bounded above": style.VERMILION,
     "bounded below": style.VERMILION,
     "not determined": "0.55",
+    "not known": "0.55",
 }
 _TOLD: dict[Known, str] = {
     "determined": "determined",
     "bounded above": "no lower bound",
     "bounded below": "no upper bound",
     "not determined": "not determined",
+    "not known": "too few draws",
 }
 
 
@@ -71,6 +73,8 @@ def draw(shown: Sequence[Shown]) -> Figure:
 
 def caption(shown: Sequence[Shown]) -> str:
     """Return the numbers of this run."""
+    if any(one.known == "not known" for one in shown):
+        return "There are too few independent draws to say which parameters are determined."
     determined = [one for one in shown if one.known == "determined"]
     text = f"{len(determined)} of {len(shown)} parameters are determined"
     others = [plain(one.parameter.symbol or one.parameter.name) for one in shown if one.known != "determined"]

@@ -84,8 +84,11 @@ def improve(
 
     first = np.clip(start[free], _INSIDE, 1 - _INSIDE)
     at_start = look(first[None])
-    if not np.isfinite(at_start.deviance[0]):
+    before = float(at_start.deviance[0])
+    if not np.isfinite(before):
         return None
+    if not free.any():
+        return Fit(start.copy(), before, before, np.full(len(start), np.nan), looked, True)
     offset = _OFFSET + max(0.0, -float(at_start.noise.min()))
     here = squares(at_start)[0]
 
@@ -96,9 +99,15 @@ def improve(
         upper, lower = np.minimum(x + _STEP, 1.0), np.maximum(x - _STEP, 0.0)
         both = np.concatenate([x + np.diag(upper - x), x + np.diag(lower - x)])
         values = squares(look(both))
-        slopes = (values[: len(x)] - values[len(x) :]) / (upper - lower)[:, None]
-        # Where a neighbour could not be simulated, nothing is known of the slope.
-        return np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0).T
+        above, below = values[: len(x)], values[len(x) :]
+        # Where a neighbour cannot be simulated, or is not allowed, the other one tells; without both, nothing does.
+        lost = [~np.isfinite(part).all(axis=1) for part in (above, below)]
+        if np.any(lost):
+            middle = squares(look(x[None]))
+            for part, end, gone in zip((above, below), (upper, lower), lost, strict=True):
+                part[gone], end[gone] = middle, x[gone]
+        width = np.where(upper > lower, upper - lower, 1.0)
+        return ((above - below) / width[:, None]).T
 
     found = least_squares(
         residuals, first, jacobian, bounds=(0.0, 1.0), max_nfev=steps, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=None
@@ -109,4 +118,4 @@ def improve(
     curvature = np.square(found.jac).sum(axis=0)
     deviations[free] = 1 / np.sqrt(np.maximum(curvature, 1e-12))
     deviance = float(np.square(found.fun).sum() - offset * at_start.noise.shape[1])
-    return Fit(position, float(at_start.deviance[0]), deviance, deviations, looked, found.status > 0)
+    return Fit(position, before, deviance, deviations, looked, found.status > 0)

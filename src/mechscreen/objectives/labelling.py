@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mechscreen.errors import InputError
@@ -50,6 +53,41 @@ class Labelling:
             objective.function if isinstance(objective, UserObjective) else objective
         )
         self._check()
+
+    @property
+    def by_members(self) -> bool:
+        """Whether what the members of an ensemble say counts beside what they say together (`given`)."""
+        return hasattr(self.objective, "given")
+
+    def given(self, said: Sequence[Mapping[str, Any]]) -> Labelling:
+        """Return what labels predictions of n samples.
+
+        An objective that takes account of how far predictions are known has a method ``given(deviations)``, which
+        returns the objective for samples whose outputs, by name, have such standard deviations, (n, *shape), in their
+        units. Others label predictions as they label simulations.
+
+        Parameters
+        ----------
+        said
+            What each member of the ensemble says of them (`mechscreen.emulators.ensemble.Ensemble.predict_members`).
+        """
+        if not self.by_members:
+            return self
+        outputs = self._outputs
+        members = [outputs.by_name(own["profiles"], own["log_peaks"]) for own in said]
+        freedom = max(1, len(members) - 1)
+        deviations = {}
+        for output in outputs:
+            values = [np.asarray(own[output.name], float) for own in members]
+            mean = sum(values) / len(values)
+            deviations[output.name] = np.sqrt(sum(np.square(value - mean) for value in values) / freedom)
+        return self.by(self.objective.given(deviations))  # type: ignore[attr-defined]
+
+    def by(self, objective: Objective) -> Labelling:
+        """Return what labels the same outputs by another objective, which is bound to them."""
+        other = copy(self)
+        other.objective = objective
+        return other
 
     def _check(self) -> None:
         outputs, objective = self._outputs, self.objective

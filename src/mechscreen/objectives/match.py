@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ class Match:
     def __init__(self, observations: str | None = None, limit: float | None = None) -> None:
         if limit is not None and not math.isfinite(limit):
             raise InputError(f"objective 'match': limit {limit} is no number")
+        if observations is not None and not Path(observations).suffix and "/" not in observations:
+            # Of such a name alone nobody knows that it is a file, whose content counts.
+            raise InputError(f"objective 'match': observations '{observations}': write ./{observations}")
         self._path = None if observations is None else Path(observations)
         self._limit = limit
         self.limit = math.nan
         self.observations: Observations | None = None
         self._own: tuple[str, ...] = ()
+        self._deviations: Mapping[str, Any] | None = None
 
     def bind(self, outputs: Outputs) -> Match:
         """Return the objective for a model's outputs, which were measured.
@@ -76,12 +81,40 @@ class Match:
         bound.limit = bound.limit if self._limit is None else self._limit
         return bound
 
+    def given(self, deviations: Mapping[str, Any]) -> Match:
+        """Return the objective for predictions that have such standard deviations, (n, *shape) of outputs by name.
+
+        They add to the noise of measurements; −2 ln L of a model that compares itself fits where it is within three of
+        its deviations of the limit: the implausibility of history matching (Craig et al. 1997; Vernon, Goldstein &
+        Bower 2010).
+        """
+        known = copy(self)
+        known._deviations = deviations
+        return known
+
+    def within(self, limit: float) -> Match:
+        """Return the objective with another limit."""
+        other = copy(self)
+        other.limit = limit
+        return other
+
     def misfit(self, outputs: Mapping[str, Any]) -> Any:
-        """Return what is within the limit where a set fits, (n,): χ², or −2 ln L of a model that compares itself."""
+        """Return what is within the limit where a set fits, (n,): χ², or −2 ln L of a model that compares itself.
+
+        Of predictions (`given`), χ² has their variance beside that of the noise.
+        """
         if self.observations is None:
-            return sum(outputs[name] for name in self._own)
-        residuals = (self.observations.simulated(outputs) - self.observations.value) / self.observations.error
-        return namespace(residuals).square(residuals).sum(axis=1)
+            total = sum(outputs[name] for name in self._own)
+            if self._deviations is not None:
+                variance = sum(np.square(self._deviations[name]) for name in self._own)
+                total = total - _STANDARD_DEVIATIONS * np.sqrt(variance)
+            return total
+        observed = self.observations
+        variance = np.square(observed.error)
+        if self._deviations is not None:
+            variance = variance + np.square(observed.simulated(self._deviations))
+        squares = (observed.simulated(outputs) - observed.value) ** 2 / variance
+        return squares.sum(axis=1)
 
     def compare(self, outputs: Mapping[str, Any]) -> Compared:
         """Return how n samples compare with each measurement.

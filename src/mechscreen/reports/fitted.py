@@ -5,6 +5,7 @@ from __future__ import annotations
 from mechscreen.figures.text import UNDEFINED, count, number
 from mechscreen.reports.page import KeyNumber, Table
 from mechscreen.reports.results import Results
+from mechscreen.schemas.fits import Polished
 
 _WITHIN = 1.0
 """Of −2 ln L, up to which searches came to the same."""
@@ -21,9 +22,9 @@ def statement(results: Results) -> str:
     measured = len(found.measured_value)
     text = (
         f"The best set has −2 ln L = {found.deviance[0]:.2f} for {count(measured, 'measurement')}; {alike:,} of "
-        f"{count(len(found), 'search', 'searches')} came to it"
+        f"{count(len(found), 'search', 'searches')} came within {_WITHIN:g} of it"
     )
-    if known is not None:
+    if known is not None and known.independent:
         determined = sum(about.known == "determined" for about in known.parameters.values())
         text += f"; the data determine {determined} of {count(len(known.parameters), 'parameter')}"
     return f"{text}."
@@ -37,8 +38,8 @@ def doubts(results: Results) -> list[str]:
         alike = int((found.deviance < found.deviance[0] + _WITHIN).sum())
         if alike < _FEW:
             told.append(
-                f"Only {alike} of {len(found):,} searches came to the best −2 ln L: there may be a better set "
-                "elsewhere; raise polish.count."
+                f"Only {alike} of {len(found):,} searches came within {_WITHIN:g} of the best −2 ln L: there may "
+                "be a better set elsewhere; raise polish.count."
             )
     if found is not None and known is not None:
         if known.best < found.deviance[0] - _WITHIN:
@@ -66,10 +67,11 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             "Best −2 ln L",
             f"{found.deviance[0]:.2f}",
             f"{count(len(found.measured_value), 'measurement')}; {alike:,} of "
-            f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} simulations came to it",
+            f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} simulations came within "
+            f"{_WITHIN:g} of it{_unfinished(found)}",
         )
     ]
-    if known is not None:
+    if known is not None and known.independent:
         determined = sum(about.known == "determined" for about in known.parameters.values())
         numbers.append(
             KeyNumber(
@@ -79,6 +81,11 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             )
         )
     return numbers
+
+
+def _unfinished(found: Polished) -> str:
+    left = int((~found.done).sum())
+    return f"; {left:,} did not come to an end" if left else ""
 
 
 def table(results: Results) -> Table:

@@ -340,7 +340,8 @@ def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
         if Path(name).name != name:
             raise InputError(f"{path}: its file {name} stands in another folder; put all files beside the problem's")
         _check_name(path.parent / name)
-    outputs = ["observables", "chi2", *([] if model.problem.knows_noise else ["noise"])]
+    by_chi2 = _is_chi2_enough(model)
+    outputs = ["observables", "chi2", *([] if by_chi2 else ["noise"])]
     bound_told, limit = _bound(model)
     series = count(len(model.problem.series), "observable of a condition", "observables of conditions")
     campaign = _ON_PROBLEM.format(
@@ -348,7 +349,7 @@ def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
         name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-.") or "problem",
         varied=count(len(model.space), "parameter"),
         outputs=", ".join(outputs),
-        outputs_told=f"{series}, χ²{'' if model.problem.knows_noise else ', and noise, the rest of −2 ln L'}",
+        outputs_told=f"{series}, χ²{'' if by_chi2 else ', and noise, the rest of −2 ln L'}",
         bound_told=bound_told,
         limit=limit,
     )
@@ -356,11 +357,17 @@ def _campaign_on_problem(path: Path) -> dict[str, str | bytes]:
     return {"campaign.yaml": campaign, **files}
 
 
+def _is_chi2_enough(model: PetabModel) -> bool:
+    """Return whether −2 ln L is χ², but for a constant."""
+    normal = all(group.distribution == "normal" for group in model.problem.measurements)
+    return normal and model.problem.knows_noise
+
+
 def _bound(model: PetabModel) -> tuple[str, str]:
     """Return from where a new campaign looks for parameter sets that fit, in words, and as its limit."""
     problem = model.problem
     measured = sum(len(group.values) for group in problem.measurements)
-    if problem.knows_noise:
+    if _is_chi2_enough(model):
         # Mean and three standard deviations of χ².
         bound = measured + 3 * math.sqrt(2 * measured)
         return f"χ² of the true values is {measured} ± {math.sqrt(2 * measured):.0f}.", f"{bound:.0f}"

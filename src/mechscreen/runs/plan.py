@@ -379,7 +379,8 @@ def _network_seconds(campaign: Campaign) -> _NetworkSeconds:
     rows = samples.parameters[: predictor.batch_size]
     predictor(rows)
     prediction = _repeat(lambda: predictor(rows), clock) / len(rows)
-    looked = _program_seconds(campaign, network, clock) if predictor.name == DevicePredictor.name else None
+    by_program = predictor.name == DevicePredictor.name and not campaign.objective.by_members
+    looked = _program_seconds(campaign, network, clock) if by_program else None
     return _NetworkSeconds(epoch / n, prediction, epoch / _BATCHES if on_gpu else None, max(0.0, start - epoch), looked)
 
 

@@ -78,8 +78,8 @@ class Chain(ArrayFile, kind="chain"):
         Simulations, and proposals that were accepted.
     """
 
-    places: Annotated[Singles, "steps walkers varied"]
-    deviances: Annotated[Singles, "steps walkers"]
+    places: Annotated[Floats, "steps walkers varied"]
+    deviances: Annotated[Floats, "steps walkers"]
     last: Annotated[Floats, "walkers varied"]
     last_log: Annotated[Floats, "walkers"]
     random: Annotated[NDArray[np.uint64], "words"]
@@ -94,7 +94,7 @@ class Posterior(ArrayFile, kind="posterior"):
     Attributes
     ----------
     parameters
-        (n, d), physical values; neighbours are of the same step, or of the one after it.
+        (n, d), physical values, drawn from all places of the walkers, in their order.
     deviance
         (n,), −2 ln L.
     simulated

@@ -35,6 +35,7 @@ from mechscreen.stages.table import CANDIDATE_VALUES
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
+    from mechscreen.objectives import Labelling
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +122,14 @@ def _evidence(campaign: Campaign, ensemble: Ensemble, physical: NDArray[np.float
 
 
 def evidence_of(
-    campaign: Campaign, said: Sequence[Mapping[str, NDArray[np.float32]]], disagreement: NDArray[np.float32]
+    campaign: Campaign,
+    said: Sequence[Mapping[str, NDArray[np.float32]]],
+    disagreement: NDArray[np.float32],
+    objective: Labelling | None = None,
 ) -> Evidence:
-    """Return what members say of the classes of a campaign's objective; arguments as for `evidence`."""
-    return evidence(said, disagreement, campaign.objective, len(campaign.class_names), campaign.outputs)
+    """Return what members say of the classes of an objective, the campaign's unless given; as `evidence` does."""
+    label = (objective or campaign.objective).given(said)
+    return evidence(said, disagreement, label, len(campaign.class_names), campaign.outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def evaluate(campaign: Campaign) -> Path:
     compared = compare(distance.outputs, test.profiles, said.profiles, spread)
     error = distance(test.profiles, test.log_peaks, said.profiles, said.log_peaks)
     labels = campaign.objective(test.profiles, test.log_peaks)
-    predicted_labels = campaign.objective(said.profiles, said.log_peaks)
+    predicted_labels = campaign.objective.given(members)(said.profiles, said.log_peaks)
     Predictions(
         backend=ensemble.backend,
         index=dataset.index,

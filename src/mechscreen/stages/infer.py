@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
-from mechscreen.errors import ModelError
+from mechscreen.errors import InputError, ModelError
 from mechscreen.inference import Walkers, credible, independent, walkers_of
 from mechscreen.isolation import Abandoned
 from mechscreen.progress import Progress
@@ -36,8 +36,8 @@ _NEAR_BEST = 10.0
 _LARGEST_STEP = 0.05
 """Standard deviation, in shares of the prior, that walkers begin with around it, at most."""
 _TRIES = 20
-_LOOK_EVERY = 50
-"""Steps between looks whether the chain is long enough."""
+_LOOK_EVERY, _LOOK_GROWTH = 50, 1.05
+"""Steps between looks whether the chain is long enough, at least, and how much longer it is at each look."""
 _KEPT = 4
 """Draws that are kept, for each that is to be independent: neighbours are alike, and more of them still say more."""
 PREDICTED = 200
@@ -67,6 +67,8 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
     """
     paths = campaign.paths
     _ = match_of(campaign)
+    if not campaign.drawn:
+        raise InputError(f"'{campaign.name}' samples no posterior; set posterior.draws to a number of draws")
     with ranks.together():
         run(_Walking(campaign), ranks, deadline)
         draws = ranks.from_root(lambda: _draws(campaign, _read_chain(campaign)))
@@ -136,8 +138,8 @@ class _Walking(Resumable):
 
     def begin(self) -> None:
         """Begin at what was polished, or go on where a chain ended that was as long as was asked for before."""
-        self._places: list[NDArray[np.float32]] = []
-        self._deviances: list[NDArray[np.float32]] = []
+        self._places: list[NDArray[np.float64]] = []
+        self._deviances: list[NDArray[np.float64]] = []
         self._looked, self._moved = 0, 0
         self._random: NDArray[np.uint64] | None = None
         self._last: NDArray[np.float64] | None = None
@@ -205,19 +207,19 @@ class _Walking(Resumable):
             self._looked = self._counted
         with Progress(self.total, self.label, self.unit, initial=self._looked) as progress:
             for places, of_these, moved in walkers.walk(self._last, self._last_log):
-                self._places.append(places.astype(np.float32))
-                self._deviances.append((-2 * of_these).astype(np.float32))
+                self._places.append(places)
+                self._deviances.append(-2 * of_these)
                 self._last, self._last_log, self._random = places, of_these, walkers.random
                 self._moved += moved
                 progress.advance(self._counted - self._looked)
                 self._looked = self._counted
                 save()
-                at_look = len(self._places) % _LOOK_EVERY == 0
+                at_look = _is_look(len(self._places))
                 if self._looked >= self.total or (at_look and self._is_enough(np.array(self._places), self._looked)):
                     return True
         return True
 
-    def _is_enough(self, places: NDArray[np.float32], looked: int) -> bool:
+    def _is_enough(self, places: NDArray[np.float64], looked: int) -> bool:
         return looked >= self.total or independent(places)[2] >= self._campaign.drawn
 
     def save(self) -> None:
@@ -241,6 +243,14 @@ class _Walking(Resumable):
             looked=self._looked,
             moved=self._moved,
         )
+
+
+def _is_look(steps: int) -> bool:
+    """Return whether it is time to see if so many steps are enough: each look takes as long as the chain is."""
+    look = _LOOK_EVERY
+    while look < steps:
+        look = max(look + _LOOK_EVERY, math.ceil(_LOOK_GROWTH * look))
+    return look == steps
 
 
 class _Stopped(Exception):  # noqa: N818 - the deadline's, and no error
@@ -283,7 +293,7 @@ def _places_of(
             f"infer: none of {len(found)} searches began at a parameter set that can be simulated; raise polish.count"
         )
     rng = np.random.default_rng([campaign.seed, 0x1FE2])
-    which = good[np.arange(number) % len(good)]
+    which = good[np.linspace(0, len(good) - 1, number).round().astype(np.int64)]
     centres = space.shares(found.parameters[which])[:, varied]
     steps = np.nan_to_num(np.minimum(found.deviations[which][:, varied], _LARGEST_STEP), nan=_LARGEST_STEP)
     places, logs = np.empty_like(centres), np.full(number, -np.inf)
@@ -303,16 +313,17 @@ def _draws(campaign: Campaign, chain: Chain) -> tuple[NDArray[np.float64], NDArr
     """Return physical values of draws, (n, d), and −2 ln L of each, (n,)."""
     counts, deviances = chain.places, chain.deviances
     kept = independent(counts)[0]
-    first = len(counts) - len(kept)
-    every = max(1, len(kept) * counts.shape[1] // (_KEPT * max(1, campaign.drawn)))
-    unit = _units(campaign, kept.reshape(-1, counts.shape[2])[::every])
-    return campaign.screen_space.physical(unit), deviances[first:].reshape(-1)[::every].astype(float)
+    flat, of_these = kept.reshape(-1, counts.shape[2]), deviances[len(counts) - len(kept) :].reshape(-1)
+    # By chance, since any regular choice may be of few walkers.
+    rng = np.random.default_rng([campaign.seed, 0xD2A5])
+    rows = np.sort(rng.permutation(len(flat))[: _KEPT * max(1, campaign.drawn)])
+    return campaign.screen_space.physical(_units(campaign, flat[rows])), of_these[rows]
 
 
 def _units(campaign: Campaign, places: NDArray[Any]) -> NDArray[np.float64]:
     """Return unit values of all parameters, (n, d), for those of the ones that vary."""
     unit = np.zeros((len(places), len(campaign.screen_space)))
-    unit[:, list(campaign.screen_space.varied)] = np.minimum(places, np.nextafter(np.float32(1), np.float32(0)))
+    unit[:, list(campaign.screen_space.varied)] = places
     return unit
 
 
@@ -321,7 +332,7 @@ def _summarise(campaign: Campaign, chain: Chain) -> PosteriorSummary:
     counts, times, number = independent(chain.places)
     flat = counts.reshape(-1, counts.shape[2])
     values = space.physical(_units(campaign, flat))[:, varied]
-    known = credible(flat, values)
+    known = credible([space.parameters[j] for j in varied], values)
     return PosteriorSummary(
         **record(campaign, "posterior"),
         walkers=chain.places.shape[1],
@@ -334,7 +345,7 @@ def _summarise(campaign: Campaign, chain: Chain) -> PosteriorSummary:
         parameters={
             space.names[j]: CredibleRecord(
                 quantiles=about.quantiles,
-                known=about.known,
+                known=about.known if number else "not known",
                 independent=float(len(flat) / time) if np.isfinite(time) else None,
             )
             for j, about, time in zip(varied, known, times, strict=True)

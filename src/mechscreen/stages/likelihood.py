@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,18 +14,22 @@ from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.isolation import CallFailed
+from mechscreen.isolation import Abandoned, CallFailed
 from mechscreen.models import Model, Outputs
 from mechscreen.models.outputs import Status
 from mechscreen.models.setup import Setup
 from mechscreen.objectives import Match
 from mechscreen.objectives.observations import Compared
-from mechscreen.ranks import Deadline
-from mechscreen.stages.simulate import Simulator, simulating
+from mechscreen.ranks import NEVER, Deadline
+from mechscreen.spaces import Sampler
+from mechscreen.stages.simulate import BLOCK_SECONDS, Simulator, simulating
 
 FloatArray = NDArray[np.float64]
 Compare = Callable[[FloatArray], Compared]
 """Compares parameter sets, physical values (n, d), with the measurements."""
+
+_LOOKED_AT = 3
+"""Parameter sets by which it is seen whether seeds count."""
 
 
 def match_of(campaign: Campaign) -> Match:
@@ -57,18 +62,20 @@ class Measured(NamedTuple):
     error: FloatArray
 
 
-def measurements(campaign: Campaign, compared: Compared) -> Measured:
-    """Return what was measured, with the noise that it has for a parameter set, of which alone `compared` tells."""
+def measurements(campaign: Campaign, physical: FloatArray) -> Measured:
+    """Return what was measured, with the noise that it has for a parameter set, (1, d)."""
     observations = match_of(campaign).observations
     if observations is not None:
         return Measured(observations.output, observations.at, observations.value, observations.error)
+    with comparing(campaign, NEVER) as compare:
+        noise = compare(physical).noise[0]
     names = [output.name for output in campaign.outputs]
     outputs, at, value, normal = zip(*campaign.model_instance.measured, strict=True)
     return Measured(
         np.array([names.index(name) if name in names else -1 for name in outputs], np.int64),
         np.array(at, float),
         np.array(value, float),
-        np.where(normal, np.exp((compared.noise[0] - math.log(2 * math.pi)) / 2), np.nan),
+        np.where(normal, np.exp((noise - math.log(2 * math.pi)) / 2), np.nan),
     )
 
 
@@ -82,22 +89,62 @@ def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
     model, setup = _to_fit(campaign)
     match, outputs, space = match_of(campaign), Outputs(model.outputs), campaign.screen_space
     with simulating(model, setup, campaign.simulations.sample_time_limit, deadline) as simulator:
+        seconds = math.inf
 
         def compare(physical: FloatArray) -> Compared:
-            allowed = np.flatnonzero(space.allowed(physical))
+            nonlocal seconds
+            rows = np.flatnonzero(space.allowed(physical))
+            given = campaign.simulated(physical)
             profiles = np.full((len(physical), *outputs.shape), np.nan)
             log_peaks = np.zeros((len(physical), len(outputs)))
-            _simulate(simulator, campaign.simulated(physical), allowed, profiles, log_peaks)
+            first = 0
+            while first < len(rows):
+                # A call has the time limit of one sample.
+                some = rows[first : first + max(1, int(BLOCK_SECONDS / seconds))]
+                if deadline.overdue():
+                    raise Abandoned("the deadline is over")
+                begin = time.perf_counter()
+                _simulate(simulator, given, some, profiles, log_peaks)
+                seconds = max(1e-9, (time.perf_counter() - begin) / len(some))
+                first += len(some)
             with np.errstate(all="ignore"):
                 return match.compare(outputs.by_name(profiles, log_peaks))
 
         yield compare
 
 
+def refuse_chance(campaign: Campaign) -> None:
+    """See that the model gives the same numbers for any seeds, where it does not say whether it does.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    if campaign.about.model.stochastic is not None:
+        return
+    model, setup = _to_fit(campaign)
+    drawn = Sampler(campaign.screen_space, "uniform", campaign.seed, "chance").draw(0, _LOOKED_AT).physical
+    given = campaign.simulated(drawn)
+    found = []
+    with simulating(model, setup, campaign.simulations.sample_time_limit) as simulator:
+        for seed in (0, 1):
+            profiles = np.full((len(drawn), *Outputs(model.outputs).shape), np.nan)
+            for row in range(len(drawn)):
+                with suppress(CallFailed):
+                    profiles[row] = simulator(given[[row]], np.array([seed], np.uint64), False).profiles[0]
+            found.append(profiles)
+    if not np.array_equal(found[0], found[1], equal_nan=True):
+        raise InputError(
+            "polish: the model gives other numbers with other seeds, so that the likelihood of its outputs is a random "
+            "number; set polish.count: 0"
+        )
+
+
 def _to_fit(campaign: Campaign) -> tuple[Model, Setup]:
     """Return the model as it compares itself with measurements, or as it is."""
     model, setup = campaign.model_instance, campaign.model.setup
-    if model.to_fit is None:
+    if model.to_fit is None or match_of(campaign).observations is not None:
         return model, setup
     setup = replace(setup, options={**setup.options, **model.to_fit}, emulate=())
     return setup.make(), setup

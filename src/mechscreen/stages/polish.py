@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
 from mechscreen.inference import Fit, improve
 from mechscreen.isolation import Abandoned
 from mechscreen.models.outputs import Status
@@ -25,7 +26,7 @@ from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
-from mechscreen.stages.likelihood import comparing, match_of, measurements, misfits
+from mechscreen.stages.likelihood import comparing, match_of, measurements, misfits, refuse_chance
 from mechscreen.stages.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
     Raises
     ------
     InputError
-        If the campaign is not about measured data.
+        If the campaign is not about measured data, or the model is one of chance.
     FileError
         If the hits are missing, wrong, or of another campaign.
     StorageError
@@ -56,7 +57,10 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
     """
     path = campaign.paths.polished
     _ = match_of(campaign)
+    if not campaign.searches:
+        raise InputError(f"'{campaign.name}' searches for no best sets; set polish.count to a number of searches")
     with ranks.together():
+        ranks.from_root(lambda: refuse_chance(campaign))
         searching = _Searching(campaign)
         run(searching, ranks, deadline)
         found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
@@ -73,8 +77,7 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
         simulate.run_sets(task, ranks, deadline)
         if ranks.is_root:
             simulated = SimulationFile.read(task.path)
-            with comparing(campaign, deadline) as compare:
-                measured = measurements(campaign, compare(task.parameters[:1]))
+            measured = measurements(campaign, task.parameters[:1])
             Polished(
                 starts=campaign.screen_space.at(found.starts[order]),
                 parameters=task.parameters,

@@ -381,7 +381,8 @@ class _Block(Resumable):
         else:
             use_card(place)
             ensemble = load_campaign_ensemble(self._search.campaign)
-            if ensemble.backend == DevicePredictor.name:
+            # The program has no deviations of the members' outputs.
+            if ensemble.backend == DevicePredictor.name and not self._search.objective.by_members:
                 yield OnDevice(self._search, ensemble, self._together, place)
             else:
                 yield _Ensemble(self._search, ensemble)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from mechscreen.stages.calibrate import evidence_of
 from mechscreen.tally import DISAGREEMENT_BINS, DRAWN, Counts, Drawn, Failures, Hits, plane_pairs
 
 if TYPE_CHECKING:
-    from mechscreen.emulators.ensemble import Ensemble
+    from mechscreen.emulators.ensemble import Ensemble, Prediction
 
 AUDIT = 0.01
 """Share of the samples that the first member passes over in a cascade, and that the whole ensemble looks at
@@ -136,7 +137,8 @@ class Search:
         audited = np.zeros(len(physical), bool)
         found = []
         # What an ensemble says of all at once may be more than memory holds.
-        values = math.prod(ensemble.shape) * (len(ensemble.members) if self.calibration is not None else 1)
+        all_members = self.calibration is not None or self.objective.by_members
+        values = math.prod(ensemble.shape) * (len(ensemble.members) if all_members else 1)
         size = ensemble.batch_size * max(1, _VALUES // (values * ensemble.batch_size))
         drawn = Drawn.none()
         for first in range(0, len(physical), size):
@@ -186,7 +188,7 @@ class Search:
             said.log_peaks[rows],
             probability[rows],
         )
-        labels = self.objective(said.profiles, said.log_peaks)
+        labels = self.objective.given(members)(said.profiles, said.log_peaks)
         return Judged(labels, said.disagreement, hits, Drawn(index, levels.astype(np.uint16)))
 
     def _label(
@@ -209,9 +211,9 @@ class Search:
             chance = sample_unit("uniform", self.campaign.seed, start, stop, 1, self.audit_stream)[:, 0]
             candidate, audited[:] = self.named(labels, chance)
             looked = np.flatnonzero(candidate | audited)
-        said = ensemble.predict(normalised[looked])
+        said, label = self._predict(ensemble, normalised[looked])
         self.check_finite(said.disagreement, said.log_peaks)
-        labels[looked] = self.objective(said.profiles, said.log_peaks)
+        labels[looked] = label(said.profiles, said.log_peaks)
         disagreement[looked] = said.disagreement
         hit = self.are_hits(labels[looked], said.disagreement)
         rows = looked[hit]
@@ -224,6 +226,17 @@ class Search:
             said.log_peaks[hit],
             np.full(len(rows), np.nan),
         )
+
+    def _predict(
+        self, ensemble: Ensemble, normalised: NDArray[np.float64]
+    ) -> tuple[Prediction, Callable[[Any, Any], NDArray[np.int64]]]:
+        """Return what an ensemble predicts, and what labels that."""
+        from mechscreen.emulators.ensemble import combine_members
+
+        if not self.objective.by_members:
+            return ensemble.predict(normalised), self.objective
+        members = ensemble.predict_members(normalised)
+        return combine_members(members, ensemble.combine, ensemble.distance), self.objective.given(members)
 
     def no_counts(self) -> Counts:
         """Return the counts of no sample."""

@@ -14,6 +14,7 @@ from mechscreen import storage
 from mechscreen.acquisitions import Candidates, choose
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.objectives import Match
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.simulations import Selection
 from mechscreen.spaces import Draws, Sampler
@@ -24,6 +25,7 @@ from mechscreen.stages.simulate import selected_parameters
 
 if TYPE_CHECKING:
     from mechscreen.emulators.ensemble import Ensemble
+    from mechscreen.objectives import Labelling
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ _NEAR = (0.01, 0.3)
 """How far candidates are drawn from others, along each axis: standard deviations, evenly over decades."""
 _SURE = 0.05
 """Added to p (1 − p), by which it is chosen what candidates are drawn near: some are drawn within the target, too."""
+_PILOT, _NEAREST = 20_000, 0.01
+"""Candidates by which it is seen whether measured data can be met, and the share of them that is looked for if not."""
 _TRIES = 100
 """Of a candidate, until the constraints allow it."""
 _STEP, _DIRECTIONS = 0.02, 2
@@ -70,14 +74,15 @@ def select(campaign: Campaign, shard: int) -> Path:
     ensemble = load_campaign_ensemble(selector)
     more = round(near * (stop - start) * each)
     drawn = sampler.draw(start * each, stop * each - more)
-    said = _judge(campaign, ensemble, drawn)
+    objective = _looked_for(campaign, ensemble, drawn)
+    said = _judge(campaign, ensemble, drawn, objective)
     if more:
         nearby = _draw_near(campaign, drawn, said.probable, more, np.random.default_rng([seed, 1]))
         if not len(nearby.physical):
             log.warning("select %s: no member finds the target, so that no candidates are drawn near it", path.stem)
             nearby = sampler.draw(stop * each - more, stop * each)
         drawn = Draws(*(np.concatenate([getattr(some, f.name) for some in (drawn, nearby)]) for f in fields(Draws)))
-        also = _judge(campaign, ensemble, nearby)
+        also = _judge(campaign, ensemble, nearby, objective)
         said = _Said(
             np.concatenate([said.disagreement, also.disagreement]),
             np.concatenate([said.in_target, also.in_target]),
@@ -126,7 +131,35 @@ class _Said(NamedTuple):
     probable: NDArray[np.float64]
 
 
-def _judge(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> _Said:
+def _looked_for(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> Labelling:
+    """Return what is looked for: of measured data that hardly any candidate fits, those that come nearest to them.
+
+    So each round learns from better sets than the one before (as distances shrink in ABC-SMC: Toni et al. 2009).
+    """
+    from mechscreen.emulators.ensemble import combine_members
+
+    objective = campaign.objective
+    if not isinstance(objective.objective, Match):
+        return objective
+    misfits = []
+    physical = drawn.physical[:_PILOT]
+    for start in range(0, len(physical), _BATCH):
+        said = ensemble.predict_members(campaign.space.normalise(physical[start : start + _BATCH]))
+        together = combine_members(said, ensemble.combine, ensemble.distance)
+        known = objective.given(said).objective
+        assert isinstance(known, Match)
+        misfits.append(known.misfit(campaign.outputs.by_name(together.profiles, together.log_peaks)))
+    nearest = float(np.quantile(np.concatenate(misfits), _NEAREST))
+    match = objective.objective
+    if not nearest > match.limit:
+        return objective
+    log.info(
+        "select: a misfit of %.4g at most is looked for, since hardly any candidate has %.4g", nearest, match.limit
+    )
+    return objective.by(match.within(nearest))
+
+
+def _judge(campaign: Campaign, ensemble: Ensemble, drawn: Draws, objective: Labelling) -> _Said:
     """Return what the ensemble says of each candidate."""
     from mechscreen.emulators.ensemble import combine_members
 
@@ -137,7 +170,7 @@ def _judge(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> _Said:
         part = slice(start, start + _BATCH)
         said = ensemble.predict_members(normalised[part])
         disagreement[part] = combine_members(said, "vote", ensemble.distance).disagreement
-        found = evidence_of(campaign, said, disagreement[part])
+        found = evidence_of(campaign, said, disagreement[part], objective)
         saw[part], would[part] = (shares[:, targets].sum(axis=1) for shares in (found.votes, found.stretched))
     return _Said(disagreement, saw > 0, (saw + would) / 2)
 
