@@ -324,16 +324,16 @@ def probabilities(wildcards):
     return made_by("calibrate_ensemble")
 
 
-def of_measured_data(rule):
+def of_measured_data(step):
     """Return what `made_by` does, where there is such a rule."""
 
     def made(wildcards):
         with or_stop():
-            if rule not in FORECAST:
+            if step not in FORECAST:
                 raise InputError(
                     f"'{campaign.name}' fits no measured data; look for them (screen.objective: {{name: match}})"
                 )
-        files = made_by(rule)
+        files = made_by(step)
         return files(wildcards) if callable(files) else files
 
     return made
