@@ -69,7 +69,7 @@ def draw(measured: Sequence[Measured]) -> Figure:
 def _draw(ax: Axes, one: Measured) -> None:
     output = one.output
     grid, best = (output.grids[0], one.best) if output.grids else (np.zeros(1), np.atleast_1d(one.best))
-    predicted = one.predicted.reshape(len(one.predicted), -1)
+    predicted = one.predicted.reshape(len(one.predicted), best.size)
     number_alone = not output.grids
     for low, high, dark in _BANDS if len(predicted) else ():
         ends = np.nanquantile(predicted, (low, high), axis=0)
