@@ -79,6 +79,19 @@ def test_large_jobs_get_more_ranks_up_to_a_node(campaign):
     assert [ranks(seconds) for seconds in (0.01, 10, 60, 1e4)] == [2, 2, 10, 32]
 
 
+def test_no_more_ranks_are_asked_for_than_searches_and_walkers_keep_busy(campaign, tmp_path):
+    output = campaign.outputs[0]
+    (tmp_path / "measured.csv").write_text(f"output,at,value,error\n{output.name},{output.grids[0][0]},1,1\n")
+    looked_for = {"name": "match", "options": {"observations": str(tmp_path / "measured.csv")}, "target": ["fits"]}
+    values = campaign.model_dump(mode="json")
+    matching = Campaign.from_dict(
+        {**values, "screen": {**values["screen"], "objective": looked_for}, "polish": {"count": 5}}
+    )
+    steps = steps_of(matching, Speeds(1e4, 1e-3, 1e-4, 0.01))
+    # Of 32 walkers, half move at a time; the first of many ranks does not work.
+    assert [steps[rule].tasks for rule in ("polish_sets", "infer_posterior")] == [6, 17]
+
+
 def test_time_is_asked_for_generously_and_never_less_than_ten_minutes(campaign):
     quick, slow = (steps_of(campaign, Speeds(s, 1e-3, 1e-4, 0.01))["simulate_shard"] for s in (1e-3, 3600.0))
     assert quick.minutes == 10

@@ -114,7 +114,7 @@ def test_the_posterior_of_predators_is_the_one_on_a_grid(matching):
     infer(campaign)
     draws = np.log(Posterior.read(campaign.paths.posterior, campaign.identity("posterior")).parameters)
     # All of the posterior lies there: six deviations of the draws on either side.
-    ends = draws.mean(axis=0)[:, None] + 6 * draws.std(axis=0)[:, None] * np.linspace(-1, 1, 61)
+    ends = draws.mean(axis=0)[:, None] + 6 * draws.std(axis=0)[:, None] * np.linspace(-1, 1, 41)
     ends = np.clip(ends, np.log(0.1), np.log(3.0))
     grid = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
     chi2 = np.zeros(len(grid))

@@ -114,7 +114,8 @@ class Step:
         """MPI ranks of one job; 1 where it takes none."""
         if not self.cost.mpi:
             return 1
-        return self.set_tasks or min(MOST_RANKS, max(2, math.ceil(self.core_seconds / RANK_SECONDS)))
+        most = MOST_RANKS if self.cost.most_ranks is None else min(MOST_RANKS, self.cost.most_ranks)
+        return self.set_tasks or min(most, max(2, math.ceil(self.core_seconds / RANK_SECONDS)))
 
     @property
     def megabytes(self) -> int:

@@ -96,6 +96,8 @@ class Cost:
         How many times the mean the longest job takes.
     mpi
         Whether ranks share the work of a job.
+    most_ranks
+        Which have something to do at a time; None: as many as there are.
     start
         Seconds until a job begins with its work.
     """
@@ -109,6 +111,7 @@ class Cost:
     gpu_seconds: float = 0.0
     largest: float = 1.0
     mpi: bool = False
+    most_ranks: int | None = None
     start: float = START_SECONDS
 
     def megabytes_of_rank(self, ranks: int) -> int:
@@ -466,6 +469,7 @@ def _polish_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         1000,
         disk=2 * campaign.searches * _sample(campaign),
         mpi=True,
+        most_ranks=campaign.searches + 1,
     )
 
 
@@ -481,6 +485,8 @@ def _infer_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         disk=chain + campaign.drawn * 4 * len(campaign.space) * _DOUBLE,
         files=4,
         mpi=True,
+        # Half of the walkers move at a time; of many ranks the first one does not work.
+        most_ranks=walkers_of(d) // 2 + 1,
     )
 
 
