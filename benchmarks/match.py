@@ -5,9 +5,10 @@
 
 Each problem is made into a campaign by `mechscreen init --petab`, with small networks, and run from end to end; a run
 that was stopped goes on where it was. Then pyPESTO's adaptive Metropolis walks through the same likelihood and the same
-bounds, from the best set, with as many simulations as are asked for, on one core. Prints −2 ln L of the best set beside
-that of the nominal values, the largest difference of quantiles (2.5, 50 and 97.5 %) of parameters that are determined,
-in shares of the width of their 95 % interval, and the times.
+bounds, from the best set, with as many simulations as are asked for, on one core. As a reference, 64 chains walk at
+random with steps of one covariance, that of our draws, which is not adapted; half of them begin at our draws, half at
+pyPESTO's. Prints −2 ln L of the best set beside that of the nominal values, the largest difference of quantiles (2.5,
+50 and 97.5 %) of parameters that are determined, in shares of the width of their 95 % interval, and the times.
 """
 
 from __future__ import annotations
@@ -45,10 +46,21 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=200)
     parser.add_argument("--simulations", type=int, default=1_000_000, help="of the posterior, at most")
     parser.add_argument("--chain", type=int, default=200_000, help="simulations of pyPESTO; 0: none")
+    parser.add_argument("--steps", type=int, default=4000, help="of the reference; 0: none")
     arguments = parser.parse_args()
     arguments.folder = arguments.folder.absolute()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    print("| problem | −2 ln L, nominal | best | searches to it | independent draws | time | pyPESTO | difference |")
+    heads = [
+        "problem",
+        "−2 ln L, nominal",
+        "best",
+        "searches to it",
+        "independent draws",
+        "time",
+        "pyPESTO",
+        "difference",
+    ]
+    print(f"| {' | '.join([*heads, 'from the reference', 'of pyPESTO'])} |")
     for problem in problems(arguments.folder_of_problems):
         if any(problem.stem.startswith(name) for name in arguments.problems):
             print(_row(problem, arguments), flush=True)
@@ -75,7 +87,11 @@ def _row(problem: Path, arguments: argparse.Namespace) -> str:
     ]
     if arguments.chain:
         chain, seconds = peer(campaign, found, place / f"pypesto-{arguments.chain}.npz", arguments.chain)
-        cells += [f"{_independent(chain)} by {arguments.chain:,} in {seconds:.0f} s", _difference(campaign, chain)]
+        theirs = chain[int(_BURN_IN * len(chain)) :]
+        cells += [f"{_independent(chain)} by {arguments.chain:,} in {seconds:.0f} s", _difference(campaign, theirs)]
+        if arguments.steps:
+            truth = reference(campaign, theirs, place / f"reference-{arguments.steps}.npy", arguments.steps)
+            cells += [_difference(campaign, truth), _difference(campaign, truth, theirs)]
     return f"| {' | '.join(cells)} |"
 
 
@@ -137,14 +153,47 @@ def _independent(chain: NDArray[np.float64]) -> int:
     return int(len(counts) / np.max(autocorr.integrated_time(counts[:, None, :], tol=0, quiet=True)))
 
 
-def _difference(campaign: Campaign, chain: NDArray[np.float64]) -> str:
-    """Return the largest difference of quantiles along the axes, of parameters that are determined, and of which."""
+def reference(campaign: Campaign, theirs: NDArray[np.float64], path: Path, steps: int) -> NDArray[np.float64]:
+    """Return where 64 chains of random walks with steps of one covariance were, (n, d), the first third left out."""
+    if path.exists():
+        return np.asarray(np.load(path))
+    space, rng = campaign.screen_space, np.random.default_rng(5)
+    ours = space.shares(Posterior.read(campaign.paths.posterior).parameters)
+    d = ours.shape[1]
+    root = np.linalg.cholesky(2.38**2 / d * np.cov(ours.T))
+    x = np.concatenate([some[rng.integers(len(some), size=32)] for some in (ours, theirs)])
+    places = []
+    with contextlib.chdir(path.parent), comparing(campaign, NEVER) as compare:
+
+        def log_likelihood(x: NDArray[np.float64]) -> NDArray[np.float64]:
+            found = np.full(len(x), -np.inf)
+            inside = ((x >= 0) & (x < 1)).all(axis=1)
+            if inside.any():
+                found[inside] = -compare(space.physical(x[inside])).deviance / 2
+            return found
+
+        logs = log_likelihood(x)
+        for _ in range(steps):
+            moved = x + rng.standard_normal(x.shape) @ root.T
+            there = log_likelihood(moved)
+            goes = np.log(rng.random(len(x))) < there - logs
+            x, logs = np.where(goes[:, None], moved, x), np.where(goes, there, logs)
+            places.append(x)
+    found = np.concatenate(places[steps // 3 :])
+    np.save(path, found)
+    return found
+
+
+def _difference(campaign: Campaign, truth: NDArray[np.float64], draws: NDArray[np.float64] | None = None) -> str:
+    """Return the largest difference of quantiles, of parameters that are determined, and of which it is.
+
+    Of our draws, unless others are given; in shares of the width of the other 95 % interval.
+    """
     space = campaign.screen_space
-    draws = Posterior.read(campaign.paths.posterior)
-    ours, theirs = space.shares(draws.parameters), chain[int(_BURN_IN * len(chain)) :]
-    known = [about.known for about in credible(ours, draws.parameters)]
+    own = Posterior.read(campaign.paths.posterior).parameters
+    known = [about.known for about in credible(list(space), own)]
     levels = (0.025, 0.5, 0.975)
-    a, b = (np.quantile(some, levels, axis=0) for some in (ours, theirs))
+    a, b = (np.quantile(some, levels, axis=0) for some in (space.shares(own) if draws is None else draws, truth))
     off = np.abs(a - b).max(axis=0) / (b[2] - b[0])
     off[[one != "determined" for one in known]] = 0
     worst = int(off.argmax())
