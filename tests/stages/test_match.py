@@ -211,6 +211,18 @@ def test_searches_that_are_left_out_are_the_default_number(matching):
     assert left_out.identity("polished") == campaign.identity("polished")
 
 
+def test_a_start_that_cannot_be_simulated_is_drawn_again(tmp_path, matching):
+    own = tmp_path / "fragile.py"
+    line = "parameters[:, :1] + parameters[:, 1:2] * TIMES"
+    source = MODELS.read_text().replace(line, f"np.where(parameters[:, :1] > 5, np.nan, {line})")
+    own.write_text(source.replace('"line"', '"fragile line"').replace('"predators"', '"fragile predators"'))
+    campaign = matching("Line", LINE, model={"name": f"{own}:Line"})
+    found = Polished.read(campaign.paths.polished)
+    assert np.isfinite(found.deviance).all()
+    assert (found.starts[:, 0] < 5).all()
+    assert found.parameters[:, 0] == pytest.approx(of_the_line()[0][0], abs=1e-4)
+
+
 def test_draws_are_of_all_walkers(matching):
     campaign = matching("Line", LINE, draws=100)
     infer(campaign)

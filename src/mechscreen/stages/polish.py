@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _STREAM = "polish"
 _STEPS, _MOST_STEPS = 10, 300
 """Of a search: in one go, between which what is found can be saved, and in all."""
+_TRIES = 20
+"""Of a start that can be simulated."""
 
 
 def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
@@ -124,6 +126,7 @@ class _Searches(storage.ArrayFile, kind="searches"):
     steps: Annotated[Integers, "n"]
     done: Annotated[Booleans, "n"]
     ended: Annotated[Booleans, "n"]
+    tries: Annotated[Integers, "n"]
 
 
 class _Searching(Resumable):
@@ -167,6 +170,7 @@ class _Searching(Resumable):
             steps=np.zeros(n, np.int64),
             done=np.zeros(n, bool),
             ended=np.zeros(n, bool),
+            tries=np.zeros(n, np.int64),
         )
 
     def load(self) -> None:
@@ -211,7 +215,12 @@ class _Searching(Resumable):
     def _take(self, k: int, fit: Fit | None) -> None:
         found = self._found
         if fit is None:
-            found.ended[k] = True
+            # Another one, since this cannot be simulated.
+            found.tries[k] += 1
+            found.ended[k] = found.tries[k] >= _TRIES
+            another = len(found.tries) * int(found.tries[k]) + k
+            found.starts[k] = found.positions[k] = _sampler(self._campaign).draw(another, another + 1).position[0]
+            found.from_hit[k] = False
             return
         if not found.steps[k]:
             found.before[k] = fit.before
@@ -235,6 +244,11 @@ def _within(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(positions, 0, np.nextafter(1, 0))
 
 
+def _sampler(campaign: Campaign) -> Sampler:
+    """Return what draws starts, of which the one of number k is for search k, and the next ones if it is no use."""
+    return Sampler(campaign.screen_space, "uniform", campaign.seed, _STREAM)
+
+
 def _starts(campaign: Campaign) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return where searches begin, positions (n, d), and which of these are hits."""
     space, count = campaign.screen_space, campaign.searches
@@ -242,6 +256,6 @@ def _starts(campaign: Campaign) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
     hits = ValidatedHits.read(path, campaign.identity("validation"), d=len(space))
     ok = np.flatnonzero(hits.status == Status.OK)
     best = ok[np.argsort(misfits(campaign, hits.profiles[ok], hits.log_peaks[ok]), kind="stable")[: count // 2]]
-    drawn = Sampler(space, "uniform", campaign.seed, _STREAM).draw(0, count - len(best)).position
+    drawn = _sampler(campaign).draw(len(best), count).position
     starts = np.concatenate([_within(space.position(hits.parameters[best])), drawn])
     return starts, np.arange(count) < len(best)
