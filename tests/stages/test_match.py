@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mechscreen
 from deadlines import StopAfter
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
@@ -200,6 +201,12 @@ def test_the_report_says_what_is_known_and_what_is_not(matching):
     assert picture.axes[0].get_title() == "y"
     _, caption = get_figure(campaign, "parameters").draw(results)
     assert caption == "2 of 2 parameters are determined."
+    read = mechscreen.open(campaign.paths.root)
+    stored = Posterior.read(campaign.paths.posterior)
+    np.testing.assert_array_equal(read.posterior[["intercept", "slope"]], stored.parameters)
+    np.testing.assert_array_equal(read.posterior["deviance"], stored.deviance)
+    assert read.polished["deviance"].is_monotonic_increasing
+    assert read.polished.index.name == "search"
     draws = campaign.paths.posterior_table.read_text().splitlines()
     assert draws[0] == "intercept,slope,minus_two_log_likelihood"
     assert len(draws) == 1 + len(Posterior.read(campaign.paths.posterior))

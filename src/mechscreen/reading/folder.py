@@ -16,6 +16,7 @@ from mechscreen.errors import InputError
 from mechscreen.labels import distinct
 from mechscreen.reading.files import Files
 from mechscreen.schemas.evaluation import Predictions
+from mechscreen.schemas.fits import Polished, Posterior
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
@@ -52,7 +53,7 @@ VALIDATED = {
 """Columns of `Results.validated` → arrays of `mechscreen.schemas.validation.ValidatedHits`."""
 
 
-_CALLED = {"validated": "validated hits"}
+_CALLED = {"validated": "validated hits", "polished": "polished sets", "posterior": "draws of a posterior"}
 
 
 def open_results(folder: str | Path) -> Results:
@@ -241,10 +242,39 @@ class Results:
 
         return labelled.planes(self.campaign, summary)
 
+    @property
+    def polished(self) -> pd.DataFrame:
+        """The parameter sets that explain measured data best, the best first, one for each search.
+
+        ``deviance`` is −2 ln L; ``from_hit`` says where the search began, and ``done`` whether it came to its end.
+
+        Raises
+        ------
+        InputError, FileError
+            As for `simulations`.
+        """
+        path = self.need("polished", "polish")
+        found = Polished.read(path, self.campaign.identity("polished"))
+        columns = {name: getattr(found, name) for name in ("deviance", "from_hit", "done", "looked")}
+        return self._table(np.arange(len(found)), found.parameters, columns, "search")
+
+    @property
+    def posterior(self) -> pd.DataFrame:
+        """Draws of the posterior, given measured data; ``deviance`` is −2 ln L.
+
+        Raises
+        ------
+        InputError, FileError
+            As for `simulations`.
+        """
+        path = self.need("posterior", "infer")
+        found = Posterior.read(path, self.campaign.identity("posterior"))
+        return self._table(np.arange(len(found)), found.parameters, {"deviance": found.deviance}, "draw")
+
     def _table(
-        self, index: NDArray[np.int64], parameters: NDArray[np.float64], columns: dict[str, Any]
+        self, index: NDArray[np.int64], parameters: NDArray[np.float64], columns: dict[str, Any], by: str = "sample"
     ) -> pd.DataFrame:
-        """Return a table by sample, of some columns and of the parameters, categories by their names."""
+        """Return a table by number, of some columns and of the parameters, categories by their names."""
         import pandas as pd
 
         space = self.campaign.space
@@ -252,7 +282,7 @@ class Results:
             p.name: np.array(p.categories)[space.columns(parameters)[p.name].astype(int)] for p in space if p.categories
         }
         values = {**space.columns(parameters), **told}
-        renamed = distinct(["sample", *columns], values)
+        renamed = distinct([by, *columns], values)
         table = pd.DataFrame(
             {**dict(zip(renamed[1:], columns.values(), strict=True)), **values}, index=pd.Index(index, name=renamed[0])
         )
@@ -280,6 +310,8 @@ class Results:
             "hits": paths.screen_hits,
             "planes": paths.screen_summary,
             "validated": paths.validation_hits,
+            "polished": paths.polished,
+            "posterior": paths.posterior,
         }
 
     def need(self, what: str, stage: str) -> Path:
