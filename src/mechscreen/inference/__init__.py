@@ -2,6 +2,6 @@
 
 from mechscreen.inference.credible import Credible, credible
 from mechscreen.inference.least_squares import Fit, improve
-from mechscreen.inference.walkers import Walkers, independent, walkers_of
+from mechscreen.inference.walkers import Walkers, counted, independent, walkers_of
 
-__all__ = ["Credible", "Fit", "Walkers", "credible", "improve", "independent", "walkers_of"]
+__all__ = ["Credible", "Fit", "Walkers", "counted", "credible", "improve", "independent", "walkers_of"]

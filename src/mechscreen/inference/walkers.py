@@ -47,15 +47,16 @@ class Walkers:
         import emcee
         from emcee import moves
 
+        inside = self._inside(log_posterior)
         self._sampler = emcee.EnsembleSampler(
             walkers,
             dimensions,
-            self._inside(log_posterior),
+            inside,
             vectorize=True,
             moves=[(moves.DEMove(), 0.8), (moves.DEMove(gamma0=1.0), 0.2)],
         )
         # emcee prints a traceback of what its own wrapper is told to raise, such as that a deadline is reached.
-        self._sampler.log_prob_fn = self._inside(log_posterior)
+        self._sampler.log_prob_fn = inside
         self._state = emcee.State
         self._random: Any = np.random.RandomState(seed).get_state()
 
@@ -95,6 +96,11 @@ class Walkers:
             before = now
 
 
+def counted(chain: NDArray[Any]) -> NDArray[Any]:
+    """Return the steps of a chain, (steps, …), that count: without the first ones."""
+    return chain[int(_BURN_IN * len(chain)) :]
+
+
 def independent(chain: NDArray[Any]) -> tuple[NDArray[Any], FloatArray, int]:
     """Return what counts of a chain, (steps, walkers, d), its autocorrelation times, (d,), and independent draws.
 
@@ -102,7 +108,7 @@ def independent(chain: NDArray[Any]) -> tuple[NDArray[Any], FloatArray, int]:
     Times are of places about the mean of all walkers (Goodman & Weare 2010), and not about the mean of each, as emcee
     has them: walkers that stay each on a peak of its own tell nothing of the shares of these.
     """
-    counts = chain[int(_BURN_IN * len(chain)) :]
+    counts = counted(chain)
     if len(counts) < 2:
         return counts, np.full(chain.shape[2], np.nan), 0
     times = np.array([_autocorrelation_time(counts[:, :, j].astype(float)) for j in range(chain.shape[2])])

@@ -53,7 +53,7 @@ def headline(results: Results) -> str:
         text += ". " + surveyed.statement(validation.population, results.target, results.campaign.screens_all)[:-1]
     if told := fitted.statement(results):
         text += f". {told[:-1]}"
-    warning = "".join(f" {doubt}" for doubt in [*results.doubts, *fitted.doubts(results)])
+    warning = "".join(f" {doubt}" for doubt in results.doubts)
     if not validation.validated:
         return f"{text}.{warning}"
     (_, near, what), (_, other, beside) = _judgements(validation)
@@ -235,7 +235,7 @@ def summary(results: Results) -> str:
         **({"fitted": said} if (said := fitted.statement(results)) else {}),
         "report": str(results.campaign.paths.report),
     }
-    told = [*lines.items(), *(("BEWARE", doubt) for doubt in [*results.doubts, *fitted.doubts(results)])]
+    told = [*lines.items(), *(("BEWARE", doubt) for doubt in results.doubts)]
     return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in told), ""])
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mechscreen.figures.text import UNDEFINED, count, number
 from mechscreen.reports.page import KeyNumber, Table
-from mechscreen.reports.results import Results
 from mechscreen.schemas.fits import Polished
+
+if TYPE_CHECKING:
+    from mechscreen.reports.results import Results
 
 _WITHIN = 1.0
 """Of −2 ln L, up to which searches came to the same."""
@@ -18,15 +22,13 @@ def statement(results: Results) -> str:
     found, known = results.polished, results.known
     if found is None:
         return ""
-    alike = int((found.deviance < found.deviance[0] + _WITHIN).sum())
     measured = len(found.measured_value)
     text = (
-        f"The best set has −2 ln L = {found.deviance[0]:.2f} for {count(measured, 'measurement')}; {alike:,} of "
-        f"{count(len(found), 'search', 'searches')} came within {_WITHIN:g} of it"
+        f"The best set has −2 ln L = {found.deviance[0]:.2f} for {count(measured, 'measurement')}; "
+        f"{_alike(found):,} of {count(len(found), 'search', 'searches')} came within {_WITHIN:g} of it"
     )
     if known is not None and known.independent:
-        determined = sum(about.known == "determined" for about in known.parameters.values())
-        text += f"; the data determine {determined} of {count(len(known.parameters), 'parameter')}"
+        text += f"; the data determine {known.determined} of {count(len(known.parameters), 'parameter')}"
     return f"{text}."
 
 
@@ -35,7 +37,7 @@ def doubts(results: Results) -> list[str]:
     found, known = results.polished, results.known
     told = []
     if found is not None:
-        alike = int((found.deviance < found.deviance[0] + _WITHIN).sum())
+        alike = _alike(found)
         if alike < _FEW:
             told.append(
                 f"Only {alike} of {len(found):,} searches came within {_WITHIN:g} of the best −2 ln L: there may "
@@ -61,26 +63,29 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     found, known = results.polished, results.known
     if found is None:
         return []
-    alike = int((found.deviance < found.deviance[0] + _WITHIN).sum())
     numbers = [
         KeyNumber(
             "Best −2 ln L",
             f"{found.deviance[0]:.2f}",
-            f"{count(len(found.measured_value), 'measurement')}; {alike:,} of "
+            f"{count(len(found.measured_value), 'measurement')}; {_alike(found):,} of "
             f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} simulations came within "
             f"{_WITHIN:g} of it{_unfinished(found)}",
         )
     ]
     if known is not None and known.independent:
-        determined = sum(about.known == "determined" for about in known.parameters.values())
         numbers.append(
             KeyNumber(
                 "Parameters that the data determine",
-                f"{determined} of {len(known.parameters)}",
+                f"{known.determined} of {len(known.parameters)}",
                 f"{known.independent:,} independent draws of the posterior by {known.simulations:,} simulations",
             )
         )
     return numbers
+
+
+def _alike(found: Polished) -> int:
+    """Return how many searches came to the best −2 ln L."""
+    return int((found.deviance < found.deviance[0] + _WITHIN).sum())
 
 
 def _unfinished(found: Polished) -> str:

@@ -16,7 +16,7 @@ from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.relations import FORMS, Relation, fit_relation
-from mechscreen.reports import surveyed
+from mechscreen.reports import fitted, surveyed
 from mechscreen.reports.hits import features_of
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
@@ -126,7 +126,7 @@ class Results:
         of_share = self.metrics.doubts_of_share(target, totals.of_target, self.screen.samples)
         population = self.validation.population
         of_survey = [] if self.surveyed is None or population is None else surveyed.doubts(self.surveyed, population)
-        return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts]
+        return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts, *fitted.doubts(self)]
 
     @property
     def objective(self) -> str:

@@ -153,6 +153,11 @@ class PosteriorSummary(StageRecord):
     parameters: dict[str, CredibleRecord]
 
     @property
+    def determined(self) -> int:
+        """How many parameters the data determine."""
+        return sum(about.known == "determined" for about in self.parameters.values())
+
+    @property
     def enough(self) -> bool:
         """Whether there are as many independent draws as were asked for."""
         return self.independent >= self.wanted

@@ -247,6 +247,12 @@ class ParameterSpace:
         return int((~inside.all(axis=1)).sum())
 
 
+def mirrored(position: FloatArray) -> FloatArray:
+    """Return positions along axes, or unit values, in [0, 1): those beyond an end are mirrored there."""
+    folded = np.abs(position) % 2
+    return np.minimum(np.where(folded < 1, folded, 2 - folded), np.nextafter(1, 0))
+
+
 def _numbered(parameter: Parameter, value: Any) -> Any:
     """Return what a field is given as, with numbers for names of categories."""
     if isinstance(value, tuple):

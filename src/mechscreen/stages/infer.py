@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError, ModelError
-from mechscreen.inference import Walkers, credible, independent, walkers_of
+from mechscreen.inference import Walkers, counted, credible, independent, walkers_of
 from mechscreen.isolation import Abandoned
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
@@ -25,6 +25,7 @@ from mechscreen.sampling import words_at
 from mechscreen.schemas.fits import Chain, CredibleRecord, Polished, Posterior, PosteriorSummary
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
+from mechscreen.spaces import mirrored
 from mechscreen.stages import simulate
 from mechscreen.stages.likelihood import comparing, match_of
 from mechscreen.stages.provenance import provenance, record
@@ -71,7 +72,7 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
         raise InputError(f"'{campaign.name}' samples no posterior; set posterior.draws to a number of draws")
     with ranks.together():
         run(_Walking(campaign), ranks, deadline)
-        draws = ranks.from_root(lambda: _draws(campaign, _read_chain(campaign)))
+        draws, summary = ranks.from_root(lambda: _read(campaign))
         rows = np.unique(np.linspace(0, len(draws[0]) - 1, PREDICTED).astype(np.int64))
         task = simulate.Task.of(
             campaign,
@@ -94,7 +95,6 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
                 status=simulated.status,
                 about=ModelArrays.of(campaign),
             )
-            summary = _summarise(campaign, _read_chain(campaign))
             storage.write_text(paths.posterior_table, to_csv(campaign, table))
             summary.write(paths.posterior_summary)
             table.write(paths.posterior, provenance(campaign, "posterior"))
@@ -103,8 +103,10 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
     return paths.posterior
 
 
-def _read_chain(campaign: Campaign) -> Chain:
-    return Chain.read(campaign.paths.chain, campaign.identity("posterior"))
+def _read(campaign: Campaign) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], PosteriorSummary]:
+    """Return draws and the summary of the chain."""
+    chain = Chain.read(campaign.paths.chain, campaign.identity("posterior"))
+    return _draws(campaign, chain), _summarise(campaign, chain)
 
 
 class _Walking(Resumable):
@@ -303,17 +305,15 @@ def _places_of(
             break
         # Nearer, the more often nothing was found.
         moved = centres[left] + steps[left] * rng.standard_normal((len(left), len(varied))) / 2**attempt
-        folded = np.abs(moved) % 2
-        places[left] = np.minimum(np.where(folded < 1, folded, 2 - folded), np.nextafter(1, 0))
+        places[left] = mirrored(moved)
         logs[left] = log_likelihood(places[left])
     return places, logs
 
 
 def _draws(campaign: Campaign, chain: Chain) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return physical values of draws, (n, d), and −2 ln L of each, (n,)."""
-    counts, deviances = chain.places, chain.deviances
-    kept = independent(counts)[0]
-    flat, of_these = kept.reshape(-1, counts.shape[2]), deviances[len(counts) - len(kept) :].reshape(-1)
+    flat = counted(chain.places).reshape(-1, chain.places.shape[2])
+    of_these = counted(chain.deviances).reshape(-1)
     # By chance, since any regular choice may be of few walkers.
     rng = np.random.default_rng([campaign.seed, 0xD2A5])
     rows = np.sort(rng.permutation(len(flat))[: _KEPT * max(1, campaign.drawn)])
@@ -354,7 +354,6 @@ def _summarise(campaign: Campaign, chain: Chain) -> PosteriorSummary:
 
 
 def _tell(summary: PosteriorSummary) -> None:
-    known = [about.known for about in summary.parameters.values()]
     log.info(
         "infer: %d independent draws by %d simulations, %.0f %% of the proposals accepted; −2 ln L is %.4f at best; %d "
         "of %d parameters are determined",
@@ -362,8 +361,8 @@ def _tell(summary: PosteriorSummary) -> None:
         summary.simulations,
         100 * summary.accepted,
         summary.best,
-        known.count("determined"),
-        len(known),
+        summary.determined,
+        len(summary.parameters),
     )
     if not summary.enough:
         log.warning(

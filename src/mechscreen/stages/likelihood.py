@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -95,8 +95,7 @@ def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
             nonlocal seconds
             rows = np.flatnonzero(space.allowed(physical))
             given = campaign.simulated(physical)
-            profiles = np.full((len(physical), *outputs.shape), np.nan)
-            log_peaks = np.zeros((len(physical), len(outputs)))
+            profiles, log_peaks = _nothing(len(physical), outputs)
             first = 0
             while first < len(rows):
                 # A call has the time limit of one sample.
@@ -129,12 +128,11 @@ def refuse_chance(campaign: Campaign) -> None:
     found = []
     with simulating(model, setup, campaign.simulations.sample_time_limit) as simulator:
         for seed in (0, 1):
-            profiles = np.full((len(drawn), *Outputs(model.outputs).shape), np.nan)
+            profiles, log_peaks = _nothing(len(drawn), Outputs(model.outputs))
             for row in range(len(drawn)):
-                with suppress(CallFailed):
-                    profiles[row] = simulator(given[[row]], np.array([seed], np.uint64), False).profiles[0]
-            found.append(profiles)
-    if not np.array_equal(found[0], found[1], equal_nan=True):
+                _simulate(simulator, given, np.array([row]), profiles, log_peaks, seed)
+            found.append((profiles, log_peaks))
+    if not all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True)):
         raise InputError(
             "polish: the model gives other numbers with other seeds, so that the likelihood of its outputs is a random "
             "number; set polish.count: 0"
@@ -150,18 +148,28 @@ def _to_fit(campaign: Campaign) -> tuple[Model, Setup]:
     return setup.make(), setup
 
 
+def _nothing(n: int, outputs: Outputs) -> tuple[FloatArray, FloatArray]:
+    """Return profiles and log peaks of n parameter sets that are not simulated."""
+    return np.full((n, *outputs.shape), np.nan), np.zeros((n, len(outputs)))
+
+
 def _simulate(
-    simulator: Simulator, given: FloatArray, rows: NDArray[np.intp], profiles: FloatArray, log_peaks: FloatArray
+    simulator: Simulator,
+    given: FloatArray,
+    rows: NDArray[np.intp],
+    profiles: FloatArray,
+    log_peaks: FloatArray,
+    seed: int = 0,
 ) -> None:
     """Fill simulations of some rows, those that fail left as they are."""
     if not len(rows):
         return
     try:
-        found = simulator(given[rows], np.zeros(len(rows), np.uint64), False)
+        found = simulator(given[rows], np.full(len(rows), seed, np.uint64), False)
     except CallFailed:
         if len(rows) > 1:
             for row in rows:
-                _simulate(simulator, given, np.array([row]), profiles, log_peaks)
+                _simulate(simulator, given, np.array([row]), profiles, log_peaks, seed)
         return
     ok = found.status == Status.OK
     profiles[rows[ok]] = found.profiles[ok]

@@ -17,7 +17,7 @@ from mechscreen.errors import InputError
 from mechscreen.objectives import Match
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.simulations import Selection
-from mechscreen.spaces import Draws, Sampler
+from mechscreen.spaces import Draws, Sampler, mirrored
 from mechscreen.stages.calibrate import evidence_of
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
@@ -188,18 +188,12 @@ def _draw_near(
     sizes = least * (most / least) ** rng.random((number, 1))
     position, left = np.empty_like(centres), np.arange(number)
     for _ in range(_TRIES):
-        position[left] = _inside(centres[left] + sizes[left] * rng.standard_normal((len(left), len(space))))
+        position[left] = mirrored(centres[left] + sizes[left] * rng.standard_normal((len(left), len(space))))
         left = left[~space.allowed(space.at(position[left], levels=True))]
         if not len(left):
             break
     position = np.delete(position, left, axis=0)
     return Draws(space.at(position, levels=True), position)
-
-
-def _inside(position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return positions along axes, mirrored at their ends."""
-    folded = np.abs(position) % 2
-    return np.minimum(np.where(folded < 1, folded, 2 - folded), np.nextafter(1, 0))
 
 
 def _sensitivity(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> NDArray[np.float64]:
@@ -216,7 +210,7 @@ def _sensitivity(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> NDArra
         for _ in range(_DIRECTIONS):
             direction = rng.standard_normal(drawn.position[part].shape)
             direction *= _STEP / np.linalg.norm(direction, axis=1, keepdims=True)
-            there = ensemble.predict(space.normalise(space.at(_inside(drawn.position[part] + direction))))
+            there = ensemble.predict(space.normalise(space.at(mirrored(drawn.position[part] + direction))))
             both = [{"profiles": said.profiles, "log_peaks": said.log_peaks} for said in (here, there)]
             found[part] += combine_members(both, "mean", ensemble.distance).disagreement
     return found / (_STEP * _DIRECTIONS)
