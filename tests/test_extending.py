@@ -213,7 +213,11 @@ def changed(path, value):
             "slop",
             "did you mean 'slope'? (valid: bngl, command, myc_e2f, pattern, petab, sbml, umbridge, slope; ",
         ),
-        ("screen.objective.name", "brigt", "did you mean 'bright'? (valid: conditions, match, modes, rings, bright"),
+        (
+            "screen.objective.name",
+            "brigt",
+            "did you mean 'bright'? (valid: conditions, match, maximise, modes, rings, bright",
+        ),
         ("screen.objective.name", "gone", "objective 'gone' of extras-of-the-tests 1.0: importing extras_of_the_tests"),
         ("screen.objective.options.treshold", 1, "has no option 'treshold'; did you mean 'threshold'?"),
         (

@@ -438,7 +438,7 @@ def validate(config: Path, ranks: int | None, time_limit: float | None) -> None:
 @_ranks
 @_time_limit
 def polish(config: Path, ranks: int | None, time_limit: float | None) -> None:
-    """Search for the parameter sets that explain measured data best (the objective match).
+    """Search for the best parameter sets: by measured data, or the largest values (objectives match and maximise).
 
     \b
     Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 EXTRAS = {
     "antimony": "sbml",
     "bngsim": "bngl",
+    "cma": "fit",
     "emcee": "fit",
     "jax": "jax",
     "keras": "emulators",

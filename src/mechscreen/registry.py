@@ -256,6 +256,7 @@ OBJECTIVES: Registry[Any] = Registry(
     {
         "conditions": "mechscreen.objectives.conditions:Conditions",
         "match": "mechscreen.objectives.match:Match",
+        "maximise": "mechscreen.objectives.maximise:Maximise",
         "modes": "mechscreen.objectives.modes:Modes",
         "rings": "mechscreen.objectives.rings:Rings",
     },
@@ -290,6 +291,7 @@ FIGURES: Registry[Any] = Registry(
         name: f"mechscreen.figures.catalogue:{name.title().replace('_', '')}"
         for name in (
             "fits",
+            "largest",
             "parameters",
             "hits",
             "again",

@@ -298,8 +298,8 @@ def test_a_model_of_chance_has_no_likelihood_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"polish": {"count": 5}}, "polish.count is about measured data"),
-        ({"posterior": {"draws": 5}}, "posterior.draws is about measured data"),
+        ({"polish": {"count": 5}}, "polish.count searches for sets that explain measured data"),
+        ({"posterior": {"draws": 5}}, "posterior.draws are about measured data"),
     ],
 )
 def test_other_objectives_have_nothing_to_fit(sections, message):

@@ -170,7 +170,18 @@ def test_the_summary_is_a_few_lines_for_the_end_of_a_run(finished):
 
 # Of two parameters, of screens by the model, of features, of probabilities: drawn where there are such (test_direct,
 # test_features, test_calibrate, test_survey, test_rounds).
-OTHERS = ("plane", "again", "features", "feature_accuracy", "calibration", "confidence", "rounds", "fits", "parameters")
+OTHERS = (
+    "plane",
+    "again",
+    "features",
+    "feature_accuracy",
+    "calibration",
+    "confidence",
+    "rounds",
+    "fits",
+    "largest",
+    "parameters",
+)
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES.names() if name not in OTHERS])

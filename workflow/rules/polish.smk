@@ -1,4 +1,4 @@
-# The parameter sets that explain measured data best; only with the objective `match`.
+# The best parameter sets; only with the objectives `match` and `maximise`.
 rule polish_sets:
     input:
         **reads("polish_sets"),
@@ -17,7 +17,7 @@ rule polish_sets:
         config=paths.campaign,
         fingerprint=fingerprint_of("polish_sets"),
     message:
-        "Search for the sets of {campaign.name} that fit best, with the {campaign.model.name} model"
+        "Search for the best sets of {campaign.name}"
     shell:
         "{resources.mpi} -n {resources.tasks} mechscreen polish --config {params.config:q} "
         "--ranks {resources.tasks} --time-limit {resources.runtime} 2>&1 | log_to {log:q}"

@@ -65,7 +65,9 @@ _Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 
 DEFAULT_CONFIDENCE = 0.95
 _SEARCHES, _DRAWS = 200, 1000
-"""Of a campaign on measured data, unless it says otherwise."""
+"""For the best sets, and of the posterior of a campaign on measured data, unless it says otherwise."""
+_OF_FEATURES = ("conditions", "maximise")
+"""Objectives that speak of features of outputs."""
 MOST_ROUNDS = 50
 
 
@@ -144,7 +146,8 @@ class Campaign(Configuration):
         default_factory=ValidationSection, description="The check of the hits by the model."
     )
     polish: Annotated[PolishSection, remakes("polished")] = Field(
-        default_factory=PolishSection, description="The sets that explain measured data best."
+        default_factory=PolishSection,
+        description="The best sets: they explain measured data, or have the largest values.",
     )
     posterior: Annotated[PosteriorSection, remakes("posterior")] = Field(
         default_factory=PosteriorSection, description="How well measured data determine the parameters."
@@ -250,11 +253,16 @@ class Campaign(Configuration):
 
     @model_validator(mode="after")
     def _fits_measured_data(self) -> Campaign:
-        for key, count in (("polish.count", self.searches), ("posterior.draws", self.drawn)):
-            if count and not self.matches:
-                raise ValueError(
-                    f"{key} is about measured data; look for them (screen.objective: {{name: match}}), or leave it out"
-                )
+        if self.searches and not (self.matches or self.maximises):
+            raise ValueError(
+                "polish.count searches for sets that explain measured data, or have the largest values; look for them "
+                "(screen.objective: {name: match}, or maximise), or leave it out"
+            )
+        if self.drawn and not self.matches:
+            raise ValueError(
+                "posterior.draws are about measured data; look for them (screen.objective: {name: match}), or leave "
+                "them out"
+            )
         if self.drawn and not self.searches:
             raise ValueError("posterior.draws begin at what was polished; set polish.count, too, or posterior.draws: 0")
         return self
@@ -357,8 +365,13 @@ class Campaign(Configuration):
 
     def check(self) -> None:
         """See that model, parameter changes and objective are there."""
-        if self.drawn and "about" not in self.__dict__ and find_spec("emcee") is None:
-            raise InputError("'posterior': needs emcee; pip install 'mechscreen[fit]', or set posterior.draws: 0")
+        for needed, package, key in (
+            (self.drawn, "emcee", "posterior.draws"),
+            (self.maximises and self.searches, "cma", "polish.count"),
+        ):
+            if needed and "about" not in self.__dict__ and find_spec(package) is None:
+                section = key.partition(".")[0]
+                raise InputError(f"'{section}': needs {package}; pip install 'mechscreen[fit]', or set {key}: 0")
         if not self.space.varied:
             raise InputError("'model': every parameter is held fixed; let at least one vary")
         _ = self.selector
@@ -375,16 +388,8 @@ class Campaign(Configuration):
 
             Features(list(confirm), self.outputs, "validation.confirm")
         _ = self.features
-        if self.searches and not self.about.model.compares and "observations" not in self.screen.objective.options:
-            raise InputError(
-                "'polish': needs what was measured (screen.objective.options.observations), since the model does not "
-                "compare itself; or set polish.count: 0"
-            )
-        if self.searches and self.about.model.stochastic:
-            raise InputError(
-                "'polish': the model is stochastic, so that the likelihood of its outputs is a random number; set "
-                "polish.count: 0"
-            )
+        if self.matches and self.searches:
+            self._check_fit()
         if self.by_model:
             if NOT_SIMULATED in self.class_names:
                 raise InputError(
@@ -407,6 +412,19 @@ class Campaign(Configuration):
         """What labels the outputs that the screen looks through; loads it."""
         return self._label(self.outputs)
 
+    def _check_fit(self) -> None:
+        """See that measured data can be compared with the model."""
+        if not self.about.model.compares and "observations" not in self.screen.objective.options:
+            raise InputError(
+                "'polish': needs what was measured (screen.objective.options.observations), since the model does not "
+                "compare itself; or set polish.count: 0"
+            )
+        if self.about.model.stochastic:
+            raise InputError(
+                "'polish': the model is stochastic, so that the likelihood of its outputs is a random number; set "
+                "polish.count: 0"
+            )
+
     def _label(self, outputs: Outputs) -> Labelling:
         from mechscreen.objectives import Labelling
 
@@ -424,12 +442,12 @@ class Campaign(Configuration):
     @cached_property
     def features(self) -> Features:
         """The numbers that are told of hits beside their class."""
-        from mechscreen.objectives import Conditions, Features
+        from mechscreen.objectives import Conditions, Features, Maximise
 
         given = self.screen.features
         if given is None:
-            bound = self.objective.objective if self.screen.objective.name == "conditions" else None
-            given = bound.features if isinstance(bound, Conditions) else ()
+            bound = self.objective.objective if self.screen.objective.name in _OF_FEATURES else None
+            given = bound.features if isinstance(bound, Conditions | Maximise) else ()
         return Features(given, self.outputs, "screen.features")
 
     @cached_property
@@ -496,16 +514,21 @@ class Campaign(Configuration):
         return self.screen.objective.name == "match"
 
     @property
+    def maximises(self) -> bool:
+        """Whether it is the largest values of something that are looked for."""
+        return self.screen.objective.name == "maximise"
+
+    @property
     def searches(self) -> int:
-        """Searches for the sets that explain measured data best."""
+        """Searches for the best sets: those that explain measured data, or have the largest values."""
         asked = self.polish.count
-        return (_SEARCHES if self.matches else 0) if asked is None else asked
+        return (_SEARCHES if self.matches or self.maximises else 0) if asked is None else asked
 
     @property
     def drawn(self) -> int:
         """Draws of the posterior that are to be independent."""
         asked = self.posterior.draws
-        return (_DRAWS if self.searches else 0) if asked is None else asked
+        return (_DRAWS if self.searches and self.matches else 0) if asked is None else asked
 
     @property
     def screen_classes(self) -> tuple[str, ...]:
@@ -731,7 +754,7 @@ class Campaign(Configuration):
             if section == "calibration" and not self.calibration.count:
                 continue
             if leaf.key == "polish.count":
-                # What is left out stands for a number where measured data are looked for.
+                # What is left out stands for a number where best sets are looked for.
                 if self.searches:
                     yield leaf.key, self.searches
             elif leaf.key == "selection.campaign":

@@ -389,8 +389,8 @@ class ObjectiveSection(Section):
 
     name: Annotated[str, remakes("selection", "evaluation", "calibration", "screen")] = Field(
         "rings",
-        description="`rings`, `modes` (docs/own-model.md), or your own function: `package.module:function`, "
-        "`path/to/file.py:function`; a change of its source is a change of this key.",
+        description="`rings`, `modes`, `conditions`, `match`, `maximise`, or your own function: "
+        "`package.module:function`, `path/to/file.py:function`; a change of its source is a change of this key.",
     )
     options: Annotated[dict[str, Any], remakes("selection", "evaluation", "calibration", "screen")] = Field(
         default_factory=dict,
@@ -498,14 +498,14 @@ class ScreenSection(Section):
 
 
 class PolishSection(Section):
-    """The search for the parameter sets that explain measured data best, by the model."""
+    """The search for the best parameter sets, from hits and from sets that are drawn."""
 
     count: int | None = Field(
         None,
         ge=0,
         le=10**6,
-        description="Searches by least squares, half of them from the hits that fit best, the others from sets that "
-        "are drawn; null: 200 with the objective `match`, and none with others (docs/match.md).",
+        description="Searches for the best sets, half of them from the best hits, the others from sets that are drawn; "
+        "null: 200 with the objectives `match` (docs/match.md) and `maximise` (docs/maximise.md), none with others.",
     )
 
 

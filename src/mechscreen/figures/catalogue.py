@@ -428,7 +428,7 @@ class Fits(CampaignFigure):
     @classmethod
     def suits(cls, campaign: Campaign) -> bool:
         """Return whether sets are looked for that explain measured data."""
-        return campaign.searches > 0
+        return campaign.matches and campaign.searches > 0
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
@@ -443,6 +443,36 @@ class Fits(CampaignFigure):
 
         measured = results.measured()
         return fits.draw(measured), fits.caption(measured)
+
+
+class Largest(CampaignFigure):
+    """The largest values that were found, and where."""
+
+    title = "The largest values, and where they are"
+    text = (
+        "Left: simulated values of what the searches found; of one expression over what valued the sets in the search, "
+        "which is the same on the grey line, of two the one over the other, with the front (black): sets of which none "
+        "is better in both. Right: where the best sets, or those of the front, lie within the ranges that were "
+        "screened; dark is the largest value of the first expression."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether the largest values are looked for."""
+        return campaign.maximises and campaign.searches > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return what the searches found, and the hits."""
+        return {"polished": campaign.paths.polished, "hits": campaign.paths.validation_hits}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import largest
+
+        found = results.found_largest()
+        return largest.draw(found), largest.caption(found)
 
 
 class Parameters(CampaignFigure):

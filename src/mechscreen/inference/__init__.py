@@ -1,7 +1,21 @@
-"""From measurements to parameters: the best ones, and how well they are known. Arrays in, arrays out."""
+"""Parameters by what follows from them: the best ones, and how well measurements determine them. Arrays alone."""
 
 from mechscreen.inference.credible import Credible, credible
+from mechscreen.inference.evolution import Climbed, climb
+from mechscreen.inference.front import front
 from mechscreen.inference.least_squares import Fit, improve
 from mechscreen.inference.walkers import Walkers, counted, independent, walkers_of
 
-__all__ = ["Credible", "Fit", "Walkers", "counted", "credible", "improve", "independent", "walkers_of"]
+__all__ = [
+    "Climbed",
+    "Credible",
+    "Fit",
+    "Walkers",
+    "climb",
+    "counted",
+    "credible",
+    "front",
+    "improve",
+    "independent",
+    "walkers_of",
+]

@@ -15,6 +15,7 @@ from mechscreen.objectives.features import Features
 from mechscreen.objectives.function import UserObjective
 from mechscreen.objectives.labelling import Labelling, get_objective
 from mechscreen.objectives.match import Match
+from mechscreen.objectives.maximise import Maximise
 from mechscreen.objectives.modes import Modes, count_modes
 from mechscreen.objectives.rings import Rings, mirrored_peaks
 
@@ -24,6 +25,7 @@ __all__ = [
     "FeaturesOf",
     "Labelling",
     "Match",
+    "Maximise",
     "Modes",
     "Objective",
     "Rings",

@@ -16,7 +16,7 @@ from mechscreen.errors import InputError
 from mechscreen.labels import distinct
 from mechscreen.reading.files import Files
 from mechscreen.schemas.evaluation import Predictions
-from mechscreen.schemas.fits import Polished, Posterior
+from mechscreen.schemas.fits import Largest, Polished, Posterior
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
@@ -244,9 +244,11 @@ class Results:
 
     @property
     def polished(self) -> pd.DataFrame:
-        """The parameter sets that explain measured data best, the best first, one for each search.
+        """The best parameter sets, the best first, one for each search.
 
-        ``deviance`` is −2 ln L; ``from_hit`` says where the search began, and ``done`` whether it came to its end.
+        ``from_hit`` says where the search began, and ``done`` whether it came to its end. Of measured data ``deviance``
+        is −2 ln L; of largest values there is each expression as the model's simulation has it, and as what valued
+        sets in the search had it (``found …``).
 
         Raises
         ------
@@ -254,7 +256,18 @@ class Results:
             As for `simulations`.
         """
         path = self.need("polished", "polish")
-        found = Polished.read(path, self.campaign.identity("polished"))
+        identity = self.campaign.identity("polished")
+        if self.campaign.maximises:
+            largest = Largest.read(path, identity)
+            order = np.argsort(-largest.simulated[:, 0], kind="stable")
+            values = {
+                way + name: told[order, k]
+                for k, name in enumerate(largest.expressions.tolist())
+                for way, told in (("", largest.simulated), ("found ", largest.emulated))
+            }
+            columns = values | {name: getattr(largest, name)[order] for name in ("from_hit", "done", "looked")}
+            return self._table(np.arange(len(largest)), largest.parameters[order], columns, "search")
+        found = Polished.read(path, identity)
         columns = {name: getattr(found, name) for name in ("deviance", "from_hit", "done", "looked")}
         return self._table(np.arange(len(found)), found.parameters, columns, "search")
 

@@ -8,7 +8,7 @@ from mechscreen.campaign import NOT_SIMULATED
 from mechscreen.figures.text import count, percent
 from mechscreen.models.outputs import Status
 from mechscreen.reasons import Reasons
-from mechscreen.reports import fitted
+from mechscreen.reports import best
 from mechscreen.reports.findings import chosen, parameter_table, relation_table, time_table, title, with_interval
 from mechscreen.reports.page import Cell, KeyNumber, Table
 from mechscreen.reports.results import Results
@@ -28,7 +28,7 @@ def headline(results: Results) -> str:
     share = with_interval(Share.of(totals.hits_found, screen.samples))
     text = f"Of {screen.samples:,} parameter sets, each simulated by the {model} model itself, "
     text += f"{found} ({results.target}): {share}."
-    fit = [fitted.statement(results), *fitted.doubts(results)] if results.campaign.searches else []
+    fit = [best.statement(results), *best.doubts(results)] if results.campaign.searches else []
     return " ".join([text, *fit, *_of_failures(results), *_of_seeds(results)])
 
 
@@ -81,7 +81,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         note = f"{validation.same_class.count:,} of {count(validation.validated, 'hit')}; "
         note += "all the same numbers" if _same_numbers(results) else with_interval(validation.same_class)
         numbers.append(KeyNumber("Same class with other seeds", percent(validation.same_class.share), note))
-    return numbers + fitted.key_numbers(results)
+    return numbers + best.key_numbers(results)
 
 
 def summary(results: Results) -> str:
@@ -101,10 +101,10 @@ def summary(results: Results) -> str:
             if _same_numbers(results)
             else f"{validation.same_class.count:,} {again} of the same class: {with_interval(validation.same_class)}"
         )
-    if told := fitted.statement(results):
-        lines["fitted"] = told
+    if told := best.statement(results):
+        lines["best"] = told
     lines["report"] = str(results.campaign.paths.report)
-    said = [*lines.items(), *(("BEWARE", doubt) for doubt in fitted.doubts(results))]
+    said = [*lines.items(), *(("BEWARE", doubt) for doubt in best.doubts(results))]
     return "\n".join([title(results), *(f"  {label:<12} {text}" for label, text in said), ""])
 
 
@@ -114,7 +114,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _class_table(results),
         parameter_table(results),
         relation_table(results),
-        fitted.table(results),
+        best.table(results),
         _hit_table(results),
         _failure_table(results),
         time_table(results.campaign, verbs),

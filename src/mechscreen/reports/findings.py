@@ -19,7 +19,7 @@ from mechscreen.figures.plane import in_values
 from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
-from mechscreen.reports import fitted, surveyed
+from mechscreen.reports import best, surveyed
 from mechscreen.reports.page import Cell, KeyNumber, Table
 from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
@@ -51,7 +51,7 @@ def headline(results: Results) -> str:
         text += ", the most probable sets" if found else f": {_kept_by_probability(totals)}"
     if validation.population is not None:
         text += ". " + surveyed.statement(validation.population, results.target, results.campaign.screens_all)[:-1]
-    if told := fitted.statement(results):
+    if told := best.statement(results):
         text += f". {told[:-1]}"
     warning = "".join(f" {doubt}" for doubt in results.doubts)
     if not validation.validated:
@@ -142,7 +142,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     ]
     if validation.population is not None:
         numbers += surveyed.key_numbers(validation.population, results.target, results.campaign.screens_all)
-    numbers += fitted.key_numbers(results)
+    numbers += best.key_numbers(results)
     screened = results.campaign.screen_space
     if screened.conditional:
         allowed, tried = allowed_share(screened)
@@ -232,7 +232,7 @@ def summary(results: Results) -> str:
         "hits": f"{screen.totals.hits_found:,} ({results.target})",
         **_of_all(results),
         **_stands(results.validation),
-        **({"fitted": said} if (said := fitted.statement(results)) else {}),
+        **({"best": said} if (said := best.statement(results)) else {}),
         "report": str(results.campaign.paths.report),
     }
     told = [*lines.items(), *(("BEWARE", doubt) for doubt in results.doubts)]
@@ -277,7 +277,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _band_table(results),
         parameter_table(results),
         relation_table(results),
-        fitted.table(results),
+        best.table(results),
         surveyed.table(results.surveyed, results.validation.population),
         _verdict_table(results),
         _hit_table(results),

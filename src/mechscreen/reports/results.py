@@ -16,13 +16,13 @@ from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.models.outputs import Status
 from mechscreen.relations import FORMS, Relation, fit_relation
-from mechscreen.reports import fitted, surveyed
+from mechscreen.reports import best, surveyed
 from mechscreen.reports.hits import features_of
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
-from mechscreen.schemas.fits import Polished, Posterior, PosteriorSummary
+from mechscreen.schemas.fits import Largest, Polished, Posterior, PosteriorSummary
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import Surveyed, ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
@@ -30,6 +30,7 @@ from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.figures.fits import Measured
+    from mechscreen.figures.largest import Found
     from mechscreen.figures.pairs import Pair
 
 _COUNTING = ("modes", "rings")
@@ -126,7 +127,7 @@ class Results:
         of_share = self.metrics.doubts_of_share(target, totals.of_target, self.screen.samples)
         population = self.validation.population
         of_survey = [] if self.surveyed is None or population is None else surveyed.doubts(self.surveyed, population)
-        return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts, *fitted.doubts(self)]
+        return [*self.metrics.doubts, *of_share, *of_survey, *self.manifest.doubts, *best.doubts(self)]
 
     @property
     def objective(self) -> str:
@@ -234,9 +235,16 @@ class Results:
     @cached_property
     def polished(self) -> Polished | None:
         """The sets that explain measured data best; None where none are looked for."""
-        if not self.campaign.searches:
+        if not (self.campaign.matches and self.campaign.searches):
             return None
         return Polished.read(self.campaign.paths.polished, self.campaign.identity("polished"))
+
+    @cached_property
+    def largest(self) -> Largest | None:
+        """The sets of the largest values; None where none are looked for."""
+        if not (self.campaign.maximises and self.campaign.searches):
+            return None
+        return Largest.read(self.campaign.paths.polished, self.campaign.identity("polished"))
 
     @cached_property
     def posterior(self) -> Posterior | None:
@@ -276,6 +284,27 @@ class Results:
                 )
             )
         return measured
+
+    def found_largest(self) -> Found:
+        """Return the largest values that were found, to be drawn."""
+        from mechscreen.figures import largest as figure  # loads what draws
+        from mechscreen.reports import largest
+
+        found, space = self.largest, self.campaign.screen_space
+        assert found is not None
+        known = largest.best(self)
+        varied = list(space.varied)
+        return figure.Found(
+            largest.labels(self),
+            found.emulated,
+            found.simulated,
+            self.campaign.screen.by,
+            known.values[~known.from_search],
+            known.emulated[~known.from_search],
+            known.values[known.rows],
+            [space[space.names[k]] for k in varied],
+            known.parameters[known.rows][:, varied],
+        )
 
     @cached_property
     def hits(self) -> ValidatedHits:

@@ -1,4 +1,4 @@
-"""Which parameter sets explain measured data."""
+"""Which parameter sets are best: explain measured data, or have the largest values."""
 
 from __future__ import annotations
 
@@ -58,6 +58,53 @@ class Polished(ArrayFile, kind="polished"):
 
     def __len__(self) -> int:
         return len(self.deviance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Largest(ArrayFile, kind="largest"):
+    """The parameter sets of the largest values that searches found: ``polished/polished.h5`` of `Maximise`.
+
+    Attributes
+    ----------
+    starts, parameters
+        (n, d), where each search began, and the set that it found; physical values.
+    from_hit
+        Whether it began at a validated hit, and not at a set that was drawn.
+    weight
+        (n,), of the first expression beside the second one, by which the search valued sets.
+    before, emulated, simulated
+        (n, expressions), values of the expressions: of the set where it began, and of what it found, as those say that
+        valued sets, and by the model's simulation. NaN where there is none.
+    spread
+        (n, expressions), standard deviation of what the members of the ensemble say of what was found; 0 where it was
+        the model that valued sets.
+    looked, done
+        Sets that the search valued, and whether it came to its end.
+    profiles, log_peaks, status, reasons
+        Simulations of what was found (`mechscreen.schemas.simulations.SimulationFile`).
+    expressions
+        (expressions,), what was to be large.
+    """
+
+    starts: Annotated[Floats, "n d"]
+    parameters: Annotated[Floats, "n d"]
+    from_hit: Annotated[Booleans, "n"]
+    weight: Annotated[Floats, "n"]
+    before: Annotated[Floats, "n expressions"]
+    emulated: Annotated[Floats, "n expressions"]
+    simulated: Annotated[Floats, "n expressions"]
+    spread: Annotated[Floats, "n expressions"]
+    looked: Annotated[Integers, "n"]
+    done: Annotated[Booleans, "n"]
+    profiles: Annotated[Singles, "n *shape"]
+    log_peaks: Annotated[Floats, "n outputs"]
+    status: Annotated[NDArray[np.uint8], "n"]
+    reasons: Annotated[Texts, "n"]
+    expressions: Annotated[Texts, "expressions"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

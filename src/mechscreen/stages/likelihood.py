@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,15 +13,14 @@ from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.isolation import Abandoned, CallFailed
 from mechscreen.models import Model, Outputs
-from mechscreen.models.outputs import Status
 from mechscreen.models.setup import Setup
 from mechscreen.objectives import Match
 from mechscreen.objectives.observations import Compared
 from mechscreen.ranks import NEVER, Deadline
 from mechscreen.spaces import Sampler
-from mechscreen.stages.simulate import BLOCK_SECONDS, Simulator, simulating
+from mechscreen.stages.on_demand import Simulated, fill, on_demand
+from mechscreen.stages.simulate import simulating
 
 FloatArray = NDArray[np.float64]
 Compare = Callable[[FloatArray], Compared]
@@ -87,27 +85,13 @@ def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
     deadline does not allow to wait for a simulation.
     """
     model, setup = _to_fit(campaign)
-    match, outputs, space = match_of(campaign), Outputs(model.outputs), campaign.screen_space
-    with simulating(model, setup, campaign.simulations.sample_time_limit, deadline) as simulator:
-        seconds = math.inf
+    match, outputs = match_of(campaign), Outputs(model.outputs)
+    with on_demand(campaign, model, setup, deadline) as simulate:
 
         def compare(physical: FloatArray) -> Compared:
-            nonlocal seconds
-            rows = np.flatnonzero(space.allowed(physical))
-            given = campaign.simulated(physical)
-            profiles, log_peaks = _nothing(len(physical), outputs)
-            first = 0
-            while first < len(rows):
-                # A call has the time limit of one sample.
-                some = rows[first : first + max(1, int(BLOCK_SECONDS / seconds))]
-                if deadline.overdue():
-                    raise Abandoned("the deadline is over")
-                begin = time.perf_counter()
-                _simulate(simulator, given, some, profiles, log_peaks)
-                seconds = max(1e-9, (time.perf_counter() - begin) / len(some))
-                first += len(some)
+            found = simulate(physical)
             with np.errstate(all="ignore"):
-                return match.compare(outputs.by_name(profiles, log_peaks))
+                return match.compare(outputs.by_name(found.profiles, found.log_peaks))
 
         yield compare
 
@@ -128,10 +112,10 @@ def refuse_chance(campaign: Campaign) -> None:
     found = []
     with simulating(model, setup, campaign.simulations.sample_time_limit) as simulator:
         for seed in (0, 1):
-            profiles, log_peaks = _nothing(len(drawn), Outputs(model.outputs))
+            simulated = Simulated.none(len(drawn), Outputs(model.outputs))
             for row in range(len(drawn)):
-                _simulate(simulator, given, np.array([row]), profiles, log_peaks, seed)
-            found.append((profiles, log_peaks))
+                fill(simulator, given, np.array([row]), simulated, seed)
+            found.append(simulated)
     if not all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True)):
         raise InputError(
             "polish: the model gives other numbers with other seeds, so that the likelihood of its outputs is a random "
@@ -146,31 +130,3 @@ def _to_fit(campaign: Campaign) -> tuple[Model, Setup]:
         return model, setup
     setup = replace(setup, options={**setup.options, **model.to_fit}, emulate=())
     return setup.make(), setup
-
-
-def _nothing(n: int, outputs: Outputs) -> tuple[FloatArray, FloatArray]:
-    """Return profiles and log peaks of n parameter sets that are not simulated."""
-    return np.full((n, *outputs.shape), np.nan), np.zeros((n, len(outputs)))
-
-
-def _simulate(
-    simulator: Simulator,
-    given: FloatArray,
-    rows: NDArray[np.intp],
-    profiles: FloatArray,
-    log_peaks: FloatArray,
-    seed: int = 0,
-) -> None:
-    """Fill simulations of some rows, those that fail left as they are."""
-    if not len(rows):
-        return
-    try:
-        found = simulator(given[rows], np.full(len(rows), seed, np.uint64), False)
-    except CallFailed:
-        if len(rows) > 1:
-            for row in rows:
-                _simulate(simulator, given, np.array([row]), profiles, log_peaks, seed)
-        return
-    ok = found.status == Status.OK
-    profiles[rows[ok]] = found.profiles[ok]
-    log_peaks[rows[ok]] = found.log_peaks[ok]

@@ -1,4 +1,7 @@
-"""Polish: hits, and sets that are drawn → the parameter sets nearby that explain measured data best, by the model."""
+"""Polish: hits, and sets that are drawn → the best parameter sets nearby.
+
+Of measured data those that explain them best, by the model; else those of the largest values (`largest`).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
+from mechscreen.stages.largest import search_largest
 from mechscreen.stages.likelihood import comparing, match_of, measurements, misfits, refuse_chance
 from mechscreen.stages.provenance import provenance
 
@@ -41,15 +45,17 @@ _TRIES = 20
 def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) -> Path:
     """Search for the best parameter sets and write them; a call that all ranks make. Return the file.
 
-    Half of the searches (`polish.count`) begin at the validated hits that fit best, the others at sets that are drawn
-    as the screen draws them: hits are where the emulator believes, and the best set may be elsewhere. Each is by least
-    squares (`mechscreen.inference.improve`), on one rank; ranks share the searches. What was found is saved after some
-    steps of each, and continued after an interruption.
+    Half of the searches (`polish.count`) begin at the best validated hits, the others at sets that are drawn as the
+    screen draws them: hits are where the emulator believes, and the best set may be elsewhere. Where measured data are
+    looked for, each is by least squares (`mechscreen.inference.improve`), with the model; where the largest values are,
+    as in `mechscreen.stages.largest.search_largest`. Each is on one rank; ranks share the searches. What was found is
+    saved, and continued after an interruption.
 
     Raises
     ------
     InputError
-        If the campaign is not about measured data, or the model is one of chance.
+        If the campaign looks for neither measured data nor the largest values, or if data are measured and the model is
+        one of chance.
     FileError
         If the hits are missing, wrong, or of another campaign.
     StorageError
@@ -58,10 +64,14 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
         On all ranks, when `deadline` was reached before all was done.
     """
     path = campaign.paths.polished
-    _ = match_of(campaign)
+    if not campaign.maximises:
+        _ = match_of(campaign)
     if not campaign.searches:
         raise InputError(f"'{campaign.name}' searches for no best sets; set polish.count to a number of searches")
     with ranks.together():
+        if campaign.maximises:
+            search_largest(campaign, ranks, deadline)
+            return path
         ranks.from_root(lambda: refuse_chance(campaign))
         searching = _Searching(campaign)
         run(searching, ranks, deadline)

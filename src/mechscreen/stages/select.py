@@ -14,7 +14,7 @@ from mechscreen import storage
 from mechscreen.acquisitions import Candidates, choose
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
-from mechscreen.objectives import Match
+from mechscreen.objectives import Match, Maximise
 from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.simulations import Selection
 from mechscreen.spaces import Draws, Sampler, mirrored
@@ -132,14 +132,14 @@ class _Said(NamedTuple):
 
 
 def _looked_for(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> Labelling:
-    """Return what is looked for: of measured data that hardly any candidate fits, those that come nearest to them.
+    """Return what is looked for: where hardly any candidate fits, or is large, those that come nearest to that.
 
     So each round learns from better sets than the one before (as distances shrink in ABC-SMC: Toni et al. 2009).
     """
     from mechscreen.emulators.ensemble import combine_members
 
     objective = campaign.objective
-    if not isinstance(objective.objective, Match):
+    if not isinstance(objective.objective, Match | Maximise):
         return objective
     misfits = []
     physical = drawn.physical[:_PILOT]
@@ -147,16 +147,18 @@ def _looked_for(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> Labelli
         said = ensemble.predict_members(campaign.space.normalise(physical[start : start + _BATCH]))
         together = combine_members(said, ensemble.combine, ensemble.distance)
         known = objective.given(said).objective
-        assert isinstance(known, Match)
+        assert isinstance(known, Match | Maximise)
         misfits.append(known.misfit(campaign.outputs.by_name(together.profiles, together.log_peaks)))
-    nearest = float(np.quantile(np.concatenate(misfits), _NEAREST))
-    match = objective.objective
-    if not nearest > match.limit:
+    found = np.concatenate(misfits)
+    # What has no value is farther than all else.
+    nearest = float(np.quantile(np.where(np.isnan(found), np.inf, found), _NEAREST, method="higher"))
+    wanted = objective.objective
+    if not nearest > wanted.limit:
         return objective
     log.info(
-        "select: a misfit of %.4g at most is looked for, since hardly any candidate has %.4g", nearest, match.limit
+        "select: a misfit of %.4g at most is looked for, since hardly any candidate has %.4g", nearest, wanted.limit
     )
-    return objective.by(match.within(nearest))
+    return objective.by(wanted.within(nearest))
 
 
 def _judge(campaign: Campaign, ensemble: Ensemble, drawn: Draws, objective: Labelling) -> _Said:

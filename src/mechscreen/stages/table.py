@@ -29,6 +29,10 @@ CANDIDATE_VALUES = 2**23
 """Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
 STEPS_OF_SEARCH = 40
 """Of a search for the best parameter set, about: each looks at both sides of it along each axis."""
+GENERATIONS_OF_SEARCH = 60
+"""Of a search for the largest value, about, times the root of the number of parameters that vary."""
+SEARCHES_TOGETHER = 25
+"""Searches that an ensemble predicts for side by side."""
 STEPS_OF_DRAW = 5
 """Simulations for an independent draw of a posterior, for each parameter that varies, about."""
 COPIES_OF_WEIGHTS = 6
@@ -210,6 +214,12 @@ def _of_screen(campaign: Campaign, job: str) -> Files:
 def _of_hits(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
     return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
+
+
+def _of_searches(campaign: Campaign, job: str) -> Files:
+    found: dict[str, Path | list[Path]] = {"hits": campaign.paths.validation_hits}
+    by_ensemble = campaign.maximises and not campaign.by_model
+    return found | ({"models": _models(campaign)} if by_ensemble else {})
 
 
 def _all_results(campaign: Campaign, job: str) -> Files:
@@ -464,6 +474,19 @@ def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 
 def _polish_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     d = len(campaign.screen_space.varied)
+    if campaign.maximises:
+        # Populations of CMA-ES, and generations until it converges, about.
+        looked = (4 + 3 * math.log(d)) * GENERATIONS_OF_SEARCH * math.sqrt(d)
+        each = speeds.sample if campaign.by_model else campaign.emulators.members * speeds.prediction + speeds.looking
+        return Cost(
+            campaign.searches * (looked * each + speeds.sample),
+            1000 if campaign.by_model else 3000,
+            disk=2 * campaign.searches * _sample(campaign),
+            mpi=True,
+            # Searches by the ensemble are made many at once.
+            most_ranks=campaign.searches // (1 if campaign.by_model else SEARCHES_TOGETHER) + 1,
+            start=START_SECONDS if campaign.by_model else speeds.network_start,
+        )
     return Cost(
         campaign.searches * STEPS_OF_SEARCH * (2 * d + 2) * speeds.sample,
         1000,
@@ -635,7 +658,7 @@ TABLE: tuple[Row, ...] = (
         "polish",
         depends="polished",
         targets=lambda campaign: {"polish": campaign.paths.polished},
-        inputs=lambda campaign, job: {"hits": campaign.paths.validation_hits},
+        inputs=_of_searches,
         cost=_polish_cost,
         applies=lambda campaign: campaign.searches > 0,
     ),

@@ -1,0 +1,215 @@
+"""The largest values as the objective: searches, by a model whose maxima and front are known, and by emulators."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mechscreen
+from deadlines import StopAfter
+from mechscreen.campaign import Campaign
+from mechscreen.errors import InputError
+from mechscreen.figures import get_figure
+from mechscreen.ranks import Interrupted
+from mechscreen.reports import direct, findings, largest
+from mechscreen.reports.results import Results
+from mechscreen.schemas.fits import Largest
+from mechscreen.stages.evaluate import evaluate
+from mechscreen.stages.merge import merge
+from mechscreen.stages.polish import polish
+from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.stages.simulate import simulate
+from mechscreen.stages.train import train
+from mechscreen.stages.validate import validate
+from stages.hills import TOP
+
+MODEL = Path(__file__).with_name("hills.py")
+
+
+def make(folder, options, count=12, **sections):
+    campaign = Campaign.from_dict(
+        {
+            "name": "largest",
+            "results": str(folder / "results"),
+            "seed": 5,
+            "model": {"name": f"{MODEL}:Hills", **sections.pop("model", {})},
+            "screen": {
+                "count": 2000,
+                "block_size": 1000,
+                "objective": {"name": "maximise", "options": options, "target": ["large"]},
+                **sections.pop("screen", {"by": "model"}),
+            },
+            "validation": {"limit": 50},
+            "polish": {"count": count},
+            **sections,
+        }
+    )
+    campaign.record()
+    return campaign
+
+
+def screened(campaign):
+    for block in range(campaign.screen.blocks):
+        screen_block(campaign, block)
+    gather_screen(campaign)
+    validate(campaign)
+    return campaign
+
+
+def polished(campaign):
+    polish(campaign)
+    return Largest.read(campaign.paths.polished, campaign.identity("polished"))
+
+
+def arrays(found):
+    return {name: value for name, value in vars(found).items() if isinstance(value, np.ndarray)}
+
+
+def same(one, other):
+    for name, values in arrays(one).items():
+        np.testing.assert_array_equal(values, arrays(other)[name], err_msg=name)
+
+
+@pytest.fixture
+def hills(tmp_path):
+    return screened(make(tmp_path, {"of": "height", "at_least": 2.5}))
+
+
+def test_the_higher_of_two_hills_is_found(hills):
+    found = polished(hills)
+    top = found.parameters[np.argmax(found.simulated[:, 0])]
+    assert top == pytest.approx(TOP, rel=1e-2)
+    assert found.simulated.max() == pytest.approx(3.0, abs=1e-4)
+    # Hits are on the higher hill; searches that begin at drawn sets go up the one where the best of these are.
+    assert found.simulated[found.from_hit, 0] == pytest.approx(3.0, abs=1e-4)
+    assert found.from_hit.sum() == 6
+    np.testing.assert_allclose(found.emulated, found.simulated, rtol=1e-6)
+    assert (found.spread == 0).all()
+    assert found.done.all()
+    assert (found.simulated >= found.before).all()
+
+
+def test_an_interruption_anywhere_changes_nothing(hills):
+    whole = polished(hills)
+    hills.paths.polished.unlink()
+    for after in (1, 3, 9):
+        with pytest.raises(Interrupted):
+            polish(hills, deadline=StopAfter(after))
+    same(whole, polished(hills))
+
+
+def test_two_ranks_find_the_same(hills, mpiexec):
+    whole = polished(hills)
+    hills.paths.polished.unlink()
+    config = hills.paths.campaign
+    process = mpiexec(3, "-m", "mechscreen", "polish", "--config", config, "--ranks", 3)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    same(whole, Largest.read(hills.paths.polished))
+
+
+def test_the_front_between_two_values_is_found(tmp_path):
+    campaign = screened(make(tmp_path, {"of": "near", "at_least": -1, "against": "far"}, count=21))
+    found = polished(campaign)
+    # Schaffer 1985: √-near + √-far = 1 on the front, and more beside it.
+    np.testing.assert_allclose(np.sqrt(-found.simulated).sum(axis=1), 1.0, atol=5e-3)
+    assert found.simulated.max(axis=0) == pytest.approx([0, 0], abs=1e-3)
+    near = np.sort(np.sqrt(-found.simulated[:, 0]))
+    assert np.diff(near).max() < 0.3, "the front has no large gap"
+    results = Results(Campaign.open(campaign.paths.root))
+    best = largest.best(results)
+    assert (np.diff(best.values[best.rows, 0]) < 0).all()
+    assert (np.diff(best.values[best.rows, 1]) > 0).all()
+    assert len(best.rows) >= 15
+    assert "on the front between it and far" in direct.headline(results)
+    assert largest.table(results).title == "The front"
+    picture, caption = get_figure(campaign, "largest").draw(results)
+    assert "on the front" in caption
+    assert picture.axes[0].get_xlabel() == "far"
+
+
+def test_the_report_tells_the_best_sets(hills):
+    polished(hills)
+    results = Results(Campaign.open(hills.paths.root))
+    assert "The largest height that 12 searches found is 3 by the model." in direct.headline(results)
+    table = largest.table(results)
+    assert len(table.rows) == 10
+    assert table.rows[0][0] == "search"
+    assert table.headings == ["found as", "height", "in the search", "x", "k"]
+    assert not largest.doubts(results)
+    _, caption = get_figure(hills, "largest").draw(results)
+    assert caption == "12 searches; largest height 3."
+    read = mechscreen.open(hills.paths.root).polished
+    assert read["height"].is_monotonic_decreasing
+    assert read.loc[0, ["x", "k"]].to_numpy(float) == pytest.approx(TOP, rel=1e-2)
+
+
+def test_what_lies_at_an_end_is_told(tmp_path):
+    campaign = screened(
+        make(tmp_path, {"of": "far", "at_least": -1}, screen={"by": "model", "parameters": {"x": {"high": 0.5}}})
+    )
+    found = polished(campaign)
+    assert found.parameters[:, 0].max() == pytest.approx(0.5, abs=1e-5)
+    doubts = largest.doubts(Results(Campaign.open(campaign.paths.root)))
+    assert any("lies at the end of the range of x:" in doubt for doubt in doubts)
+
+
+def test_without_hits_searches_begin_at_drawn_sets(tmp_path):
+    campaign = screened(make(tmp_path, {"of": "height", "at_least": 100}))
+    found = polished(campaign)
+    assert not found.from_hit.any()
+    assert found.simulated.max() == pytest.approx(3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_emulators_search_and_the_model_says_what_is_there(tmp_path, members):
+    campaign = make(
+        tmp_path,
+        {"of": "height", "at_least": 2.5},
+        screen={"disagreement_limit": 1.0},
+        simulations={"count": 1000, "shard_size": 1000},
+        emulators={
+            "members": members,
+            "combine": "vote" if members > 2 else "mean",
+            "architecture": {"network": "dense", "width": 64, "blocks": 2},
+            "training": {"epochs": 40, "batch_size": 64},
+        },
+    )
+    simulate(campaign, 0)
+    merge(campaign)
+    for member in range(members):
+        train(campaign, member)
+    evaluate(campaign)
+    screened(campaign)
+    found = polished(campaign)
+    x, k = found.parameters.T
+    z = np.log10(k) / 2
+    truth = sum(
+        height * np.exp(-((x - x0) ** 2 + (z - np.log10(k0) / 2) ** 2) / 0.15**2)
+        for height, x0, k0 in ((3.0, *TOP), (2.0, 0.2, 2.0))
+    )
+    np.testing.assert_allclose(found.simulated[:, 0], truth, rtol=1e-6)
+    assert found.simulated.max() > 2.7
+    assert ((found.spread > 0).all()) == (members > 1)
+    assert np.median(found.emulated - found.before) > 0
+    results = Results(Campaign.open(campaign.paths.root))
+    assert "by the emulators)" in findings.headline(results)
+    campaign.paths.polished.unlink()
+    same(found, polished(campaign))
+
+
+def test_emulators_that_promise_too_much_are_told(hills, monkeypatch):
+    found = polished(hills)
+    more = Largest(**{**vars(found), "emulated": found.emulated * 1.5})
+    results = Results(Campaign.open(hills.paths.root))
+    object.__setattr__(results, "largest", more)
+    monkeypatch.setattr(Campaign, "by_model", False)
+    assert any("the emulators are 50.0 % off in the median" in doubt for doubt in largest.doubts(results))
+
+
+def test_other_objectives_have_nothing_that_is_large(tmp_path):
+    with pytest.raises(InputError, match=r"posterior\.draws are about measured data"):
+        make(tmp_path, {"of": "height", "at_least": 1}, posterior={"draws": 5})
+    none = make(tmp_path, {"of": "height", "at_least": 1}, count=0)
+    with pytest.raises(InputError, match="searches for no best sets"):
+        polish(none)
