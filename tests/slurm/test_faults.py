@@ -42,9 +42,8 @@ def node_of(job):
 
 def is_over(job):
     """Return whether nothing on the nodes is left of a job's last attempt."""
-    return (
-        subprocess.run(["pgrep", "--full", rf"slurmstepd: \[{job}\."], check=False, capture_output=True).returncode == 1
-    )
+    left = subprocess.run(["pgrep", "--full", rf"slurmstepd: \[{job}\."], check=False, capture_output=True)
+    return left.returncode == 1
 
 
 def hurry():
