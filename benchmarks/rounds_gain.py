@@ -2,10 +2,10 @@
 
     python benchmarks/rounds_gain.py FOLDER [--seeds 5] [--truth 40000]
 
-Of each model and seed there are two campaigns: one in three rounds, and one whose simulations, as many, are all random.
-Both ensembles then look at the same random parameter sets, which the model simulates once, so that it is known which are
-of the target: recall is the share of these that the ensemble calls so, precision the share of what it calls so that is.
-Intervals are of the mean over the seeds (Student's t). What is there is kept: call it again to go on.
+Of each model and seed there are two campaigns: one in three rounds, and one whose simulations, as many, are all
+random. Both ensembles then look at the same random parameter sets, which the model simulates once, so that it is known
+which are of the target: recall is the share of these that the ensemble calls so, precision the share of what it calls
+so that is. Intervals are of the mean over the seeds (Student's t). What is there is kept: call it again to go on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mechscreen.stages.simulate import simulate
 from mechscreen.stages.train import train
 
 ROOT = Path(__file__).parents[1]
-FIRST, EACH, ROUNDS = 400, 300, 3
+FIRST, EACH, ROUNDS, SHARD = 400, 300, 3, 100
 TRUTH_SEED = 2026
 _AT_ONCE = 500
 NAMES = ("recall", "precision", "error")
@@ -85,11 +85,11 @@ def campaign(folder: Path, model: str, seed: int, way: str) -> Campaign:
     total = FIRST + (ROUNDS - 1) * EACH
     ways: dict[str, dict[str, Any]] = {
         "rounds": {
-            "simulations": {"count": FIRST, "shard_size": FIRST},
+            "simulations": {"count": FIRST, "shard_size": SHARD},
             "rounds": ROUNDS,
             "selection": {"count": EACH, "candidates": 200, "near": 0.5, "acquisition": "mix"},
         },
-        "random": {"simulations": {"count": total, "shard_size": total}},
+        "random": {"simulations": {"count": total, "shard_size": SHARD}},
     }
     return Campaign.from_dict(
         {

@@ -298,6 +298,7 @@ FIGURES: Registry[Any] = Registry(
             "planes",
             "plane",
             "marginals",
+            "patterns",
             "features",
             "feature_accuracy",
             "accuracy",

@@ -3,10 +3,14 @@ import json
 import numpy as np
 import pytest
 
+import mechscreen
 from mechscreen import storage
+from mechscreen.campaign import Campaign
 from mechscreen.emulators.metrics import rmse
 from mechscreen.errors import FileError
-from mechscreen.schemas.evaluation import Predictions
+from mechscreen.figures import get_figure
+from mechscreen.reports.results import Results
+from mechscreen.schemas.evaluation import PatternsFile, Predictions
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_ensemble
@@ -101,3 +105,41 @@ def test_an_ensemble_of_another_campaign_is_refused_naming_both(trained):
 def test_a_missing_member_is_named(trained):
     with pytest.raises(FileError, match=r"member-3"):
         evaluate(trained(emulators={"members": 4}))
+
+
+def test_patterns_are_what_the_ensemble_predicts_whatever_is_looked_for(evaluated):
+    campaign, *_ = evaluated
+    found = PatternsFile.read(campaign.paths.patterns, campaign.identity("evaluation"))
+    said = load_ensemble(campaign.paths.emulators).predict(found.parameters)
+    np.testing.assert_allclose(found.profiles, said.profiles, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, campaign.objective(said.profiles, said.log_peaks))
+    assert found.looked == 20_000
+    assert found.share[: found.groups].sum() == pytest.approx(1)
+    assert (np.diff(found.share[: found.groups]) <= 0).all()
+    assert (found.disagreement <= campaign.screen.disagreement_limit).all()
+    # As common among other sets that are drawn: those nearest to the one in the middle, about.
+    drawn = campaign.space.physical(np.random.default_rng(7).random((4000, len(campaign.space))))
+    others = load_ensemble(campaign.paths.emulators).predict(drawn).profiles.reshape(4000, -1)
+    middles = found.profiles[: found.groups].reshape(found.groups, -1)
+    nearest = ((others[:, None] - middles[None]) ** 2).sum(axis=2).argmin(axis=1)
+    np.testing.assert_allclose(
+        np.bincount(nearest, minlength=found.groups) / 4000, found.share[: found.groups], atol=0.15
+    )
+
+
+def test_patterns_are_drawn_and_listed(evaluated):
+    campaign, *_ = evaluated
+    campaign.record()
+    results = Results(Campaign.open(campaign.paths.root))
+    found = results.patterns
+    picture, caption = get_figure(campaign, "patterns").draw(results)
+    titles = [ax.get_title() for ax in picture.axes if ax.axison]
+    assert len(titles) == len(found)
+    assert sum(title.startswith("unusual") for title in titles) == len(found) - found.groups
+    assert caption.startswith("20,000 random parameter sets, predicted; ")
+    table = mechscreen.open(campaign.paths.root).patterns
+    np.testing.assert_array_equal(table[list(campaign.space.names)], found.parameters)
+    assert table["group"].sum() == found.groups
+    campaign.paths.patterns.unlink()
+    _, caption = get_figure(campaign, "patterns").draw(Results(Campaign.open(campaign.paths.root)))
+    assert caption == "Not looked for."

@@ -37,6 +37,7 @@ class Paths:
         self.evaluation = (evaluated or root) / "evaluation"
         self.metrics = self.evaluation / "metrics.json"
         self.predictions = self.evaluation / "predictions.h5"
+        self.patterns = self.evaluation / "patterns.h5"
         self.calibration = root / "calibration"
         self.calibrated = self.calibration / "calibration.h5"
         self.screen = root / "screen"

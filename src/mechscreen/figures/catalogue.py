@@ -293,6 +293,33 @@ class Profiles(_OfEmulators):
         return figure, profiles.caption(test.labels, results.classes, shown)
 
 
+class Patterns(_OfEmulators):
+    """What outputs there are."""
+
+    title = "What patterns there are"
+    text = (
+        "What the ensemble predicts of random parameter sets, whatever is looked for, in groups of what is alike "
+        "(k-means; the share of all sets in each): black is the set in the middle of a group, grey are some others of "
+        "it. Then what is unlike all that stands before it, however rare: the share of the sets that are nearer to it "
+        "than to all else that is shown. These are predictions; a simulation says whether a rare one is real."
+    )
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return what comes with the evaluation."""
+        return {"metrics": campaign.paths.metrics}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import patterns, style
+
+        if results.patterns is None:
+            return style.message("Evaluated by an earlier version; evaluate again."), "Not looked for."
+        found = results.shown_patterns()
+        return patterns.draw(found), patterns.caption(found)
+
+
 class Disagreement(_OfEmulators):
     """Disagreement of the members against error."""
 

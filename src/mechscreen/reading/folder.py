@@ -15,7 +15,7 @@ from mechscreen.campaign import Campaign, Stage
 from mechscreen.errors import InputError
 from mechscreen.labels import distinct
 from mechscreen.reading.files import Files
-from mechscreen.schemas.evaluation import Predictions
+from mechscreen.schemas.evaluation import PatternsFile, Predictions
 from mechscreen.schemas.fits import Largest, Polished, Posterior
 from mechscreen.schemas.screen import HitColumns, ScreenHits, ScreenSummary
 from mechscreen.schemas.simulations import SimulationFile
@@ -243,6 +243,28 @@ class Results:
         return labelled.planes(self.campaign, summary)
 
     @property
+    def patterns(self) -> pd.DataFrame:
+        """Parameter sets that stand for what outputs there are, as the ensemble predicts, whatever is looked for.
+
+        In the middle of each group of what is alike, and unusual ones (``group`` is False); ``share`` is of the whole
+        space.
+
+        Raises
+        ------
+        InputError, FileError
+            As for `simulations`.
+        """
+        path = self.need("patterns", "evaluate")
+        found = PatternsFile.read(path, self.campaign.identity("evaluation"))
+        columns = {
+            "group": np.arange(len(found)) < found.groups,
+            "share": found.share,
+            "class": np.array(self.campaign.class_names)[found.labels],
+            "disagreement": found.disagreement,
+        }
+        return self._table(np.arange(len(found)), found.parameters, columns, "pattern")
+
+    @property
     def polished(self) -> pd.DataFrame:
         """The best parameter sets, the best first, one for each search.
 
@@ -323,6 +345,7 @@ class Results:
             "hits": paths.screen_hits,
             "planes": paths.screen_summary,
             "validated": paths.validation_hits,
+            "patterns": paths.patterns,
             "polished": paths.polished,
             "posterior": paths.posterior,
         }

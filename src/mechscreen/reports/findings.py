@@ -278,6 +278,7 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         parameter_table(results),
         relation_table(results),
         best.table(results),
+        _pattern_table(results),
         surveyed.table(results.surveyed, results.validation.population),
         _verdict_table(results),
         _hit_table(results),
@@ -289,6 +290,29 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         time_table(results.campaign, verbs),
     ]
     return [table for table in found if table.rows]
+
+
+def _pattern_table(results: Results) -> Table:
+    found = results.patterns
+    if found is None:
+        return Table("Patterns", [], [])
+    rows: list[list[Cell]] = [
+        [
+            f"group {k + 1}" if k < found.groups else "unusual",
+            percent(float(found.share[k])),
+            results.classes[found.labels[k]],
+            float(found.disagreement[k]),
+            *map(float, found.parameters[k]),
+        ]
+        for k in range(len(found))
+    ]
+    return Table(
+        "Patterns",
+        ["", "share", "class", "disagreement", *(parameter.head for parameter in results.campaign.space)],
+        rows,
+        f"The sets of the figure “What patterns there are”, of {found.looked:,} that were predicted: in the middle of "
+        "each group, and unlike all before them. Predicted, not simulated.",
+    )
 
 
 def _class_table(results: Results) -> Table:

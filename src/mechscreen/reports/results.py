@@ -21,17 +21,19 @@ from mechscreen.reports.hits import features_of
 from mechscreen.schemas.calibration import CalibrationFile
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.emulators import read_history
-from mechscreen.schemas.evaluation import Coverage, Metrics, Predictions
+from mechscreen.schemas.evaluation import Coverage, Metrics, PatternsFile, Predictions
 from mechscreen.schemas.fits import Largest, Polished, Posterior, PosteriorSummary
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
 from mechscreen.schemas.validation import Surveyed, ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
+from mechscreen.storage import exists
 from mechscreen.tally import plane_pairs, random_keys
 
 if TYPE_CHECKING:
     from mechscreen.figures.fits import Measured
     from mechscreen.figures.largest import Found
     from mechscreen.figures.pairs import Pair
+    from mechscreen.figures.patterns import Shown
 
 _COUNTING = ("modes", "rings")
 """Objectives whose classes are numbers of what their names say."""
@@ -219,6 +221,42 @@ class Results:
     def predictions(self) -> Predictions:
         """Simulated and emulated profiles of the test split."""
         return Predictions.read(self.campaign.paths.predictions, self.campaign.identity("evaluation"))
+
+    @cached_property
+    def patterns(self) -> PatternsFile | None:
+        """What outputs there are, whatever is looked for; None where an earlier version evaluated."""
+        path = self.campaign.paths.patterns
+        return PatternsFile.read(path, self.campaign.identity("evaluation")) if exists(path) else None
+
+    def shown_patterns(self) -> Shown:
+        """Return what outputs there are, to be drawn."""
+        from mechscreen.figures import patterns  # loads what draws
+
+        found = self.patterns
+        assert found is not None
+        n, some = found.others.shape[:2]
+        others = found.others.reshape(n * some, *found.others.shape[2:])
+
+        def drawn(profiles: NDArray[Any], k: int) -> NDArray[Any]:
+            outputs = self.outputs
+            by_peak = outputs[k].scale == "peak"
+            return (
+                outputs.of(profiles, k)
+                if by_peak
+                else outputs.in_units(profiles, np.zeros((len(profiles), len(outputs))), k)
+            )
+
+        places = range(len(self.outputs))
+        return patterns.Shown(
+            self.outputs,
+            [drawn(found.profiles, k) for k in places],
+            [drawn(others, k).reshape(n, some, *self.outputs[k].shape) for k in places],
+            found.groups,
+            found.silhouette,
+            found.looked,
+            found.share,
+            [self.classes[label] for label in found.labels.tolist()],
+        )
 
     @cached_property
     def screen(self) -> ScreenSummary:

@@ -53,6 +53,43 @@ class Predictions(ArrayFile, kind="predictions"):
     about: ModelArrays
 
 
+@dataclass(frozen=True, kw_only=True)
+class PatternsFile(ArrayFile, kind="patterns"):
+    """What outputs the ensemble says there are, whatever is looked for: ``evaluation/patterns.h5``.
+
+    Attributes
+    ----------
+    looked
+        Random parameter sets that it predicted.
+    groups, silhouette
+        How many of what is shown are groups, the rest being unusual, and how far these are apart
+        (`mechscreen.patterns.Patterns`).
+    share
+        (n,), of all sets, those of the group, or nearer to it than to all else that is shown.
+    labels, disagreement
+        (n,), class, and how far the members are apart.
+    parameters, profiles, log_peaks
+        (n, …), of what is shown.
+    others
+        (n, some, *shape), profiles of some sets of each group; NaN of what is unusual.
+    """
+
+    looked: int
+    groups: int
+    silhouette: float
+    share: Annotated[Floats, "n"]
+    labels: Annotated[Integers, "n"]
+    disagreement: Annotated[Singles, "n"]
+    parameters: Annotated[Floats, "n d"]
+    profiles: Annotated[Singles, "n *shape"]
+    log_peaks: Annotated[Singles, "n outputs"]
+    others: Annotated[Singles, "n some *shape"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.share)
+
+
 class Measures(Record):
     """Errors on a set of samples (`mechscreen.emulators.metrics.summarise`); None where one is undefined."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mechscreen.importance import Influences, influences
 from mechscreen.models import Output
 from mechscreen.models.distances import Distance
 from mechscreen.models.replicated import error_places, noise
+from mechscreen.patterns import find_patterns
 from mechscreen.schemas.evaluation import (
     Confusion,
     DisagreementBins,
@@ -28,9 +30,11 @@ from mechscreen.schemas.evaluation import (
     Measures,
     Metrics,
     OutputMeasures,
+    PatternsFile,
     Predictions,
 )
 from mechscreen.schemas.model import ModelArrays
+from mechscreen.spaces import Sampler
 from mechscreen.stages import bands
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
@@ -43,6 +47,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATTERNS = 20_000
+"""Random parameter sets by which it is seen what outputs there are, at most."""
+_PATTERN_VALUES = 2**24
+_OTHERS = 12
+"""Sets of each group that are shown beside the one that stands for it."""
 REPEATS, POINTS = 8, 1024
 """Estimates of the parameters' importance, whose scatter gives their errors, and points of each (a power of two)."""
 
@@ -51,7 +60,7 @@ def evaluate(campaign: Campaign) -> Path:
     """Predict the test split and write ``predictions.h5`` and ``metrics.json``; return the latter's path.
 
     ``ensemble.json`` beside the members tells how they were combined, ``bands.h5`` how far the truth is from what they
-    say.
+    say, ``patterns.h5`` what outputs there are, whatever is looked for.
 
     Raises
     ------
@@ -117,6 +126,7 @@ def evaluate(campaign: Campaign) -> Path:
         importance=importance,
         features=of_features,
     )
+    _find_patterns(campaign, ensemble).write(campaign.paths.patterns, provenance(campaign, "evaluation"))
     networks = write_ensemble_record(campaign)
     if networks:
         bands.find(compared, test, said, members, campaign.emulators.combine, networks).write(
@@ -132,6 +142,48 @@ def evaluate(campaign: Campaign) -> Path:
     for doubt in metrics.doubts:
         log.warning("evaluate: %s", doubt)
     return campaign.paths.metrics
+
+
+def _find_patterns(campaign: Campaign, ensemble: Ensemble) -> PatternsFile:
+    """Return what groups of outputs there are by the ensemble, in all of the space, and what is unusual."""
+    from mechscreen.emulators.ensemble import combine_members
+
+    outputs, distance = campaign.outputs, ensemble.distance
+    looked = min(PATTERNS, max(1000, _PATTERN_VALUES // math.prod(outputs.shape)))
+    physical = Sampler(campaign.space, "uniform", campaign.seed, "patterns", levels=True).draw(0, looked).physical
+    profiles = np.empty((looked, *outputs.shape), np.float32)
+    log_peaks, disagreement = np.empty((looked, len(outputs)), np.float32), np.empty(looked, np.float32)
+    labels = np.empty(looked, np.int64)
+    for start in range(0, looked, ensemble.batch_size):
+        part = slice(start, start + ensemble.batch_size)
+        members = ensemble.predict_members(campaign.space.normalise(physical[part]))
+        said = combine_members(members, ensemble.combine, distance)
+        profiles[part], log_peaks[part], disagreement[part] = said.profiles, said.log_peaks, said.disagreement
+        labels[part] = campaign.objective.given(members)(said.profiles, said.log_peaks)
+    rng = np.random.default_rng([campaign.seed, 0x9A77])
+    trusted = disagreement <= campaign.screen.disagreement_limit
+    # A pattern is a shape, however high it is.
+    found = find_patterns(distance.coordinates(profiles, np.zeros_like(log_peaks)), trusted, rng)
+    shown = found.shown
+    others = np.full((len(shown), _OTHERS, *outputs.shape), np.nan, np.float32)
+    share = np.bincount(found.nearest, minlength=len(shown)) / looked
+    for k in range(found.groups):
+        own = rng.permutation(np.flatnonzero(found.of_group == k))[:_OTHERS]
+        others[k, : len(own)] = profiles[own]
+        share[k] = np.mean(found.of_group == k)
+    return PatternsFile(
+        looked=looked,
+        groups=found.groups,
+        silhouette=found.silhouette,
+        share=share,
+        labels=labels[shown],
+        disagreement=disagreement[shown],
+        parameters=physical[shown],
+        profiles=profiles[shown],
+        log_peaks=log_peaks[shown],
+        others=others,
+        about=ModelArrays.of(campaign),
+    )
 
 
 def _by_output(test: Samples, said: Prediction, r_squared: NDArray[np.float64]) -> dict[str, OutputMeasures]:

@@ -25,6 +25,8 @@ START_SECONDS = 4.0
 """Python, libraries, compilation."""
 IMPORTANCE_POINTS = 8192
 """Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
+PATTERN_POINTS = 20_000
+"""Random sets by which it is seen what outputs there are, at most: the same."""
 CANDIDATE_VALUES = 2**23
 """Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
 STEPS_OF_SEARCH = 40
@@ -407,7 +409,7 @@ def _evaluate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     test_rows, members = _rows(campaign)[1], campaign.emulators.members
     importance = IMPORTANCE_POINTS * (len(campaign.space.varied) + 2)
     return Cost(
-        (test_rows + importance) * members * speeds.prediction,
+        (test_rows + importance + PATTERN_POINTS) * members * speeds.prediction,
         3000,
         memory_of_job=test_rows * (members + 2) * _profile(campaign),
         disk=test_rows * 2 * _profile(campaign),
