@@ -306,6 +306,7 @@ FIGURES: Registry[Any] = Registry(
             "disagreement",
             "calibration",
             "confidence",
+            "robustness",
             "novelty",
             "training",
             "rounds",

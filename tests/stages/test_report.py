@@ -181,6 +181,7 @@ OTHERS = (
     "fits",
     "largest",
     "parameters",
+    "robustness",
 )
 
 

@@ -3,6 +3,7 @@ rule validate_hits:
         **reads("validate_hits"),
     output:
         **({"survey": paths.survey} if campaign.surveyed else {}),
+        **({"robustness": paths.robustness} if campaign.validation.robustness else {}),
         hits=paths.validation_hits,
         table=paths.validation_table,
         summary=paths.validation_summary,

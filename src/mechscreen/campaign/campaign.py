@@ -228,6 +228,7 @@ class Campaign(Configuration):
             "calibration.count": self.calibration.count,
             "screen.confidence": self.screen.confidence,
             "validation.survey": self.validation.survey,
+            "validation.robustness": self.validation.robustness,
             "base": self.base,
         }
         for key, value in given.items():

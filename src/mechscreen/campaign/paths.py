@@ -45,6 +45,7 @@ class Paths:
         self.screen_hits = self.screen / "hits.h5"
         self.validation = root / "validation"
         self.survey = self.validation / "survey.h5"
+        self.robustness = self.validation / "robustness.h5"
         self.validation_hits = self.validation / "hits.h5"
         self.validation_table = self.validation / "hits.csv"
         self.validation_summary = self.validation / "summary.json"

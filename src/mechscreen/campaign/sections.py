@@ -538,6 +538,13 @@ class ValidationSection(Section):
         "how many are of the target, and how many of these the screen finds; it needs `calibration.count`, and "
         "null is as many as that (docs/screen.md).",
     )
+    robustness: int = Field(
+        0,
+        ge=0,
+        le=10**4,
+        description="Confirmed hits of which it is seen, by the ensemble, how far each parameter may move alone before "
+        "the behaviour is lost, and by 200 simulations whether that is so (docs/screen.md).",
+    )
     confirm: Annotated[Literal["class", "curve"] | dict[str, Annotated[float, Field(gt=0)]], Was({1: "curve"})] = Field(
         "class",
         description="What confirms a hit: `class`: its simulation is of a class that was asked for; `curve`: what was "

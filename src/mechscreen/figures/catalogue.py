@@ -537,6 +537,37 @@ class Parameters(CampaignFigure):
         return posterior.draw(shown), posterior.caption(shown)
 
 
+class Robustness(_OfEmulators):
+    """How far parameters of hits may move."""
+
+    title = "How robust hits are"
+    text = (
+        "How far each parameter of a hit may move alone, down and up along its axis, before the ensemble says that the "
+        "behaviour is lost: medians of the hits (dots), and where 80 % of them lie (lines). The "
+        "parameter on top is the one that may move least."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether that is asked for."""
+        return super().suits(campaign) and campaign.validation.robustness > 0
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return what was seen."""
+        return {"robustness": campaign.paths.robustness}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import robustness
+
+        found, space = results.robustness, results.campaign.screen_space
+        assert found is not None
+        arguments = ([space[space.names[k]].label for k in found.varied.tolist()], found.kept, found.whole)
+        return robustness.draw(*arguments), robustness.caption(*arguments)
+
+
 class Novelty(_OfEmulators):
     """How good, and how new, the hits are."""
 

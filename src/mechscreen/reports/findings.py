@@ -281,6 +281,9 @@ def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
         _pattern_table(results),
         surveyed.table(results.surveyed, results.validation.population),
         _verdict_table(results),
+        _robustness_table(results),
+        _robust_hit_table(results),
+        _novel_table(results),
         _hit_table(results),
         _feature_table(results),
         _feature_importance_table(results),
@@ -312,6 +315,65 @@ def _pattern_table(results: Results) -> Table:
         rows,
         f"The sets of the figure “What patterns there are”, of {found.looked:,} that were predicted: in the middle of "
         "each group, and unlike all before them. Predicted, not simulated.",
+    )
+
+
+def _robustness_table(results: Results) -> Table:
+    title, found = "How robust hits are", results.robustness
+    if found is None or not len(found):
+        return Table(title, [], [])
+    space = results.campaign.screen_space
+    rows: list[list[Cell]] = []
+    for k, axis in enumerate(found.varied.tolist()):
+        kept, whole = found.kept[:, k], found.whole[:, k]
+        moved = [percent(float(np.median(kept[:, side]))) for side in (0, 1)]
+        ends = [percent(float(whole[:, side].mean())) for side in (0, 1)]
+        rows.append([space[space.names[axis]].head, moved[0], ends[0], moved[1], ends[1]])
+    inside, outside = found.confirmed(True), found.confirmed(False)
+    note = (
+        f"Of {count(len(found), 'confirmed hit')}: how far each parameter may move alone before the ensemble says that "
+        "the behaviour is lost, in shares of its range along its axis (medians), and how many hits keep it to the end "
+        f"of the range. By the model, {with_interval(inside)} of the places where it is kept last keep it, and "
+        f"{with_interval(outside)} of those where it is lost first have lost it."
+    )
+    return Table(title, ["parameter", "down", "to its end", "up", "to its end"], rows, note)
+
+
+def _robust_hit_table(results: Results) -> Table:
+    title, found = "Hits that are most robust", results.robustness
+    if found is None or not len(found):
+        return Table(title, [], [])
+    space = results.campaign.space
+    rows: list[list[Cell]] = [
+        [str(found.index[row]), percent(float(found.least[row])), *map(float, found.parameters[row])]
+        for row in np.argsort(-found.least, kind="stable")[:_TOP_HITS].tolist()
+    ]
+    note = "How far any one parameter may move, down or up, before the ensemble says that the behaviour is lost."
+    return Table(title, ["sample", "any may move", *(parameter.head for parameter in space)], rows, note)
+
+
+def _novel_table(results: Results) -> Table:
+    title, found = "Hits that are unlike all that the emulators learnt from", results.hits
+    limit = results.campaign.validation.rmse_limit
+    novel = np.flatnonzero(found.confirmed & (found.nearest_distance > limit))
+    order = novel[np.argsort(-found.nearest_distance[novel], kind="stable")][:_TOP_HITS]
+    rows: list[list[Cell]] = [
+        [
+            str(found.index[i]),
+            results.classes[found.labels[i]],
+            float(found.nearest_distance[i]),
+            str(found.nearest_index[i]),
+            *map(float, found.parameters[i]),
+        ]
+        for i in order.tolist()
+    ]
+    head = ["sample", "class", "RMSE to the nearest", "nearest training sample"]
+    return Table(
+        title,
+        [*head, *(parameter.head for parameter in results.campaign.space)],
+        rows,
+        f"{len(novel):,} of {int(found.confirmed.sum()):,} confirmed hits are farther than {limit:g} from every "
+        "training sample, by their simulations: what the simulations did not hold already.",
     )
 
 

@@ -24,7 +24,7 @@ from mechscreen.schemas.emulators import read_history
 from mechscreen.schemas.evaluation import Coverage, Metrics, PatternsFile, Predictions
 from mechscreen.schemas.fits import Largest, Polished, Posterior, PosteriorSummary
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
-from mechscreen.schemas.validation import Surveyed, ValidatedHits, ValidationSummary
+from mechscreen.schemas.validation import Robustness, Surveyed, ValidatedHits, ValidationSummary
 from mechscreen.spaces import Parameter
 from mechscreen.storage import exists
 from mechscreen.tally import plane_pairs, random_keys
@@ -262,6 +262,13 @@ class Results:
     def screen(self) -> ScreenSummary:
         """Counts of the screen."""
         return ScreenSummary.read(self.campaign.paths.screen_summary, self.campaign.identity("hits"))
+
+    @cached_property
+    def robustness(self) -> Robustness | None:
+        """How far parameters of hits may move; None where that is not asked for."""
+        if not self.campaign.validation.robustness:
+            return None
+        return Robustness.read(self.campaign.paths.robustness, self.campaign.identity("validation"))
 
     @cached_property
     def surveyed(self) -> Surveyed | None:

@@ -240,7 +240,8 @@ def _made(rule: Rule, job: str) -> list[Path]:
             return [target, paths.screen_summary]
         case "validate_hits":
             surveyed = [paths.survey] if campaign.surveyed else []
-            return [target, paths.validation_summary, *surveyed]
+            moved = [paths.robustness] if campaign.validation.robustness else []
+            return [target, paths.validation_summary, *surveyed, *moved]
         case "write_report":
             return [target, *_written_with_report(campaign)]
         case _:

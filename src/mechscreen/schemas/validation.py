@@ -156,6 +156,54 @@ class Surveyed(ArrayFile, kind="survey"):
     class_names: Annotated[Texts, "classes"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Robustness(ArrayFile, kind="robustness"):
+    """How far each parameter of hits may move alone before the behaviour is lost: ``validation/robustness.h5``.
+
+    Attributes
+    ----------
+    index, parameters
+        (n,) and (n, d), of the hits: number among the screen's samples, and physical values.
+    varied
+        (varied,), the parameters that moved.
+    kept
+        (n, varied, 2), how far each may move down and up, by the ensemble, in shares of its range.
+    whole
+        Whether that is all the way to the end of its range, or to where constraints allow no more.
+    checked_hit, checked_parameter, checked_side, checked_inside
+        (m,), places of which the model was asked: row and column of `kept`, 0 for down and 1 for up, and whether it is
+        where the behaviour is kept last, or lost first.
+    in_target, simulated
+        (m,), whether the model says that the behaviour is kept there, and whether it could be simulated.
+    """
+
+    index: Annotated[Integers, "n"]
+    parameters: Annotated[Floats, "n d"]
+    varied: Annotated[Integers, "varied"]
+    kept: Annotated[Floats, "n varied 2"]
+    whole: Annotated[Booleans, "n varied 2"]
+    checked_hit: Annotated[Integers, "m"]
+    checked_parameter: Annotated[Integers, "m"]
+    checked_side: Annotated[Integers, "m"]
+    checked_inside: Annotated[Booleans, "m"]
+    in_target: Annotated[Booleans, "m"]
+    simulated: Annotated[Booleans, "m"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def least(self) -> NDArray[np.float64]:
+        """(n,), how far any parameter may move, down or up: the least of those that do not reach an end."""
+        return np.where(self.whole, 1.0, self.kept).min(axis=(1, 2), initial=1.0)
+
+    def confirmed(self, inside: bool) -> Share:
+        """Return how often the model says what the ensemble does: that the behaviour is kept last, or lost first."""
+        rows = self.simulated & (self.checked_inside == inside)
+        return Share.of(int((self.in_target[rows] == inside).sum()), int(rows.sum()))
+
+
 class Known(Record):
     """A share as far as it is known: an estimate, and 95 % intervals; None where nothing is.
 

@@ -29,6 +29,8 @@ PATTERN_POINTS = 20_000
 """Random sets by which it is seen what outputs there are, at most: the same."""
 CANDIDATE_VALUES = 2**23
 """Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
+MOVED = 200
+"""Simulations by which it is seen whether hits are as robust as the ensemble says."""
 STEPS_OF_SEARCH = 40
 """Of a search for the best parameter set, about: each looks at both sides of it along each axis."""
 GENERATIONS_OF_SEARCH = 60
@@ -241,6 +243,8 @@ def _all_results(campaign: Campaign, job: str) -> Files:
         found["calibration"] = paths.calibrated
     if campaign.surveyed:
         found["survey"] = paths.survey
+    if campaign.validation.robustness:
+        found["robustness"] = paths.robustness
     if campaign.rounds > 1:
         rounds = [view.paths for view in campaign.in_rounds]
         found["rounds"] = [path for of in rounds for path in (of.metrics, of.manifest)]
@@ -459,9 +463,10 @@ def _gather_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 
 
 def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
+    moved = MOVED if campaign.validation.robustness else 0
     checked = min(campaign.validation.limit * len(campaign.targets), campaign.screen.blocks * _hits(campaign))
     return Cost(
-        (checked + campaign.surveyed) * speeds.sample,
+        (checked + campaign.surveyed + moved) * speeds.sample,
         1500,
         memory_of_rank=checked * _profile(campaign),
         # What the members say of the hits is asked by one rank.
@@ -469,7 +474,7 @@ def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         + 2 * campaign.surveyed * _sample(campaign)
         + (0 if campaign.by_model else 1.5e9),
         disk=(2 * checked + campaign.surveyed) * _sample(campaign),
-        files=4 if campaign.surveyed else 3,
+        files=3 + bool(campaign.surveyed) + bool(campaign.validation.robustness),
         mpi=True,
     )
 

@@ -38,6 +38,7 @@ from mechscreen.stages import merge, simulate
 from mechscreen.stages.imported import is_own
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.provenance import provenance, record
+from mechscreen.stages.robustness import robustness
 from mechscreen.stages.search import Search, seeds_of
 from mechscreen.stages.survey import population, random_training, survey
 from mechscreen.tally import random_keys
@@ -55,7 +56,8 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
     model does not confirm a hit or its class, its sensitivity is measured too: is the emulator wrong, or does the
     model's own profile move as far when the parameters change in the sixth digit? ``validation/hits.h5`` has a row for
     each simulated hit, ``validation/hits.csv`` the same without profiles, by trust, ``validation/summary.json`` the
-    figures. Simulations are continued after an interruption like those of `mechscreen.stages.simulate.simulate`.
+    figures; with ``validation.robustness`` ``validation/robustness.h5`` says how far the parameters of hits may move.
+    Simulations are continued after an interruption like those of `mechscreen.stages.simulate.simulate`.
 
     Raises
     ------
@@ -89,6 +91,8 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
         if len(of_misses.index):
             simulate.run_sets(of_misses, ranks, deadline)
         surveyed = survey(search, ranks, deadline)
+        confirmed = compared["confirmed"] & np.isin(compared["labels"], search.targets)
+        moved = robustness(search, hits.index[confirmed], hits.parameters[confirmed], ranks, deadline)
         near, nearest_index, training = _compare_with_training(search, distance, simulated, ranks)
         if ranks.is_root:
             sensitivity = np.full(simulated.log_peaks.shape, np.nan)
@@ -108,8 +112,12 @@ def validate(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVE
                 about=task.about,
             )
             known, files = None, list[Path]()
+            if moved is not None:
+                robust, files = moved
+                robust.write(campaign.paths.robustness, provenance(campaign, "validation"))
             if surveyed is not None:
-                table_of_all, files = surveyed
+                table_of_all, of_survey = surveyed
+                files += of_survey
                 manifest = Manifest.read(campaign.paths.manifest, campaign.identity("dataset"))
                 known = population(campaign, table_of_all, random_training(campaign, manifest, training))
                 table_of_all.write(campaign.paths.survey, provenance(campaign, "validation"))
