@@ -22,7 +22,8 @@ def moved(trained):
     """Return a function that validates the trained campaign, and sees how robust its hits are."""
 
     def make(hits=12, **sections):
-        sections = {"screen": {"count": 10_000}, "validation": {"robustness": hits, "limit": 200, "confirm": "class"}, **sections}
+        validation = {"robustness": hits, "limit": 200, "confirm": "class"}
+        sections = {"screen": {"count": 10_000}, "validation": validation, **sections}
         campaign = trained(**sections)
         campaign.record()
         evaluate(campaign)
