@@ -5,8 +5,9 @@ import pytest
 from mechscreen.campaign import Campaign
 from mechscreen.campaign.sections import EnoughSection
 from mechscreen.errors import InputError
-from mechscreen.runs.enough import as_recorded, is_enough, make_rounds_first, with_enough_rounds
+from mechscreen.runs.enough import as_recorded, is_enough, is_known, make_rounds_first, with_enough_rounds
 from mechscreen.schemas.evaluation import Metrics
+from mechscreen.schemas.validation import Known, Population
 from mechscreen.stages.evaluate import evaluate
 
 
@@ -73,3 +74,22 @@ def test_a_rule_changes_nothing_that_is_there(evaluated):
     make, _ = evaluated
     for stage in ("emulators", "evaluation", "screen"):
         assert make(error=0.5).fingerprint(stage) == make().fingerprint(stage)
+
+
+def test_it_is_known_what_the_screen_finds_where_its_interval_is_narrow():
+    known = {"value": 0.8, "if_calibrated": (0.75, 0.85), "trusting_nothing": (0.3, 0.95)}
+    shares = dict.fromkeys(("prevalence", "precision", "recall"), known)
+    population = Population(simulated=100, failed=0, found=10, expected=9.0, training=None, **shares)
+    assert is_known(EnoughSection(width=0.11), population)
+    assert not is_known(EnoughSection(width=0.09), population)
+    assert not is_known(EnoughSection(error=1.0), population)
+    nothing = population.model_copy(update={"recall": Known(**{**known, "if_calibrated": (None, None)})})
+    assert not is_known(EnoughSection(width=0.9), nothing)
+    no_hits = population.model_copy(update={"recall": Known(**{**known, "if_calibrated": (0.0, 0.0)})})
+    assert not is_known(EnoughSection(width=0.9), no_hits)
+
+
+def test_a_rule_about_what_is_found_needs_a_survey(evaluated):
+    make, _ = evaluated
+    with pytest.raises(InputError, match=r"selection\.enough\.width needs a survey"):
+        make(width=0.1)

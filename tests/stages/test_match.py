@@ -15,9 +15,13 @@ from mechscreen.ranks import Interrupted
 from mechscreen.reports import direct, fitted
 from mechscreen.reports.results import Results
 from mechscreen.schemas.fits import Chain, Polished, Posterior, PosteriorSummary
+from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.infer import infer
+from mechscreen.stages.merge import merge
 from mechscreen.stages.polish import polish
 from mechscreen.stages.screen import gather_screen, screen_block
+from mechscreen.stages.simulate import simulate
+from mechscreen.stages.train import train
 from mechscreen.stages.validate import validate
 
 MODELS = Path(__file__).with_name("measurable.py")
@@ -306,4 +310,103 @@ def test_other_objectives_have_nothing_to_fit(sections, message):
     with pytest.raises(InputError, match=message):
         Campaign.from_dict(
             {"name": "c", "seed": 1, "simulations": {"count": 1000}, "screen": {"count": 1_000_000}, **sections}
+        )
+
+
+@pytest.fixture
+def by_emulators(tmp_path):
+    """Return a function that fits the line by emulators that know it, with some error of theirs."""
+
+    def run(simulated=600, epochs=60, draws=500):
+        write_table(tmp_path / "measured.csv", LINE)
+        campaign = Campaign.from_dict(
+            {
+                "name": "matched",
+                "results": str(tmp_path / "results"),
+                "seed": 5,
+                "model": {
+                    "name": f"{MODELS}:Line",
+                    "parameters": {"intercept": {"low": -1, "high": 3}, "slope": {"low": 0, "high": 1}},
+                },
+                "simulations": {"count": simulated, "shard_size": simulated},
+                "emulators": {
+                    "members": 3,
+                    "combine": "mean",
+                    "architecture": {"network": "dense", "width": 64, "blocks": 2},
+                    "training": {"epochs": epochs, "batch_size": 64},
+                },
+                "screen": {
+                    "count": 2000,
+                    "block_size": 2000,
+                    "objective": {
+                        "name": "match",
+                        "options": {"observations": str(tmp_path / "measured.csv")},
+                        "target": ["fits"],
+                    },
+                },
+                "validation": {"limit": 50},
+                "polish": {"count": 10, "by": "emulators"},
+                "posterior": {"draws": draws, "simulations": 400_000},
+            }
+        )
+        campaign.record()
+        simulate(campaign, 0)
+        merge(campaign)
+        for member in range(3):
+            train(campaign, member)
+        evaluate(campaign)
+        screen_block(campaign, 0)
+        gather_screen(campaign)
+        validate(campaign)
+        polish(campaign)
+        infer(campaign)
+        return campaign
+
+    return run
+
+
+def test_a_posterior_by_emulators_is_the_models_own_since_draws_are_simulated_and_weighed(by_emulators):
+    campaign = by_emulators()
+    mean, covariance = of_the_line()
+    draws = Posterior.read(campaign.paths.posterior, campaign.identity("posterior"))
+    deviations = np.sqrt(np.diag(covariance))
+    assert (np.abs(draws.parameters.mean(axis=0) - mean) < 0.2 * deviations).all()
+    assert draws.parameters.std(axis=0) == pytest.approx(deviations, rel=0.15)
+    summary = PosteriorSummary.read(campaign.paths.posterior_summary)
+    assert summary.simulated == 500
+    assert 50 < summary.effective <= 500
+    assert summary.independent <= summary.effective
+    assert {about.known for about in summary.parameters.values()} == {"determined"}
+    # −2 ln L of draws, and of what was polished, is the model's.
+    residuals = (np.array([row[2] for row in LINE]) - draws.parameters @ np.stack([np.ones(11), T])) / 0.4
+    expected = np.square(residuals).sum(axis=1) + 11 * np.log(2 * np.pi * 0.16)
+    np.testing.assert_allclose(draws.deviance, expected, rtol=1e-4)
+    best = Polished.read(campaign.paths.polished, campaign.identity("polished"))
+    residuals = (np.array([row[2] for row in LINE]) - best.parameters @ np.stack([np.ones(11), T])) / 0.4
+    np.testing.assert_allclose(
+        best.deviance, np.square(residuals).sum(axis=1) + 11 * np.log(2 * np.pi * 0.16), rtol=1e-4
+    )
+    assert (np.diff(best.deviance) >= 0).all()
+    assert (best.searched != best.deviance).all()
+    assert best.parameters[0] == pytest.approx(mean, abs=0.3)
+
+
+def test_a_posterior_of_emulators_that_know_little_is_told_so(by_emulators):
+    campaign = by_emulators(simulated=100, epochs=2, draws=200)
+    summary = PosteriorSummary.read(campaign.paths.posterior_summary)
+    assert summary.effective < 20
+    assert not summary.enough
+    doubts = fitted.doubts(Results(Campaign.open(campaign.paths.root)))
+    assert any("200 draws that it simulated count as" in doubt for doubt in doubts)
+
+
+def test_emulators_polish_nothing_where_the_model_screens():
+    with pytest.raises(InputError, match=r"polish\.by: emulators: there are none with screen\.by: model"):
+        Campaign.from_dict(
+            {
+                "name": "c",
+                "seed": 1,
+                "screen": {"by": "model", "count": 1_000_000},
+                "polish": {"by": "emulators"},
+            }
         )

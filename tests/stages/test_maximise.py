@@ -1,5 +1,6 @@
 """The largest values as the objective: searches, by a model whose maxima and front are known, and by emulators."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from deadlines import StopAfter
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
 from mechscreen.figures import get_figure
+from mechscreen.figures import largest as figure
 from mechscreen.ranks import Interrupted
 from mechscreen.reports import direct, findings, largest
 from mechscreen.reports.results import Results
@@ -22,6 +24,7 @@ from mechscreen.stages.simulate import simulate
 from mechscreen.stages.train import train
 from mechscreen.stages.validate import validate
 from stages.hills import TOP
+from stages.summit import CHEAP, SUMMIT
 
 MODEL = Path(__file__).with_name("hills.py")
 
@@ -128,6 +131,23 @@ def test_the_front_between_two_values_is_found(tmp_path):
     assert picture.axes[0].get_xlabel() == "far"
 
 
+def test_a_front_is_found_to_its_ends_far_beyond_what_samples_know(tmp_path):
+    own = MODEL.with_name("summit.py")
+    model = {"name": f"{own}:Summit"}
+    campaign = screened(make(tmp_path, {"of": "height", "at_least": 5, "against": "gain"}, count=30, model=model))
+    found = polished(campaign)
+    hits = Results(campaign).hits
+    assert np.exp(hits.log_peaks).max() < 30
+    assert found.simulated.max(axis=0) == pytest.approx([50, 0], rel=1e-2, abs=1e-3)
+    # The front is the straight way between the two: of a position there, both are known.
+    way = np.linspace(0, 1, 1001)
+    away = (SUMMIT - CHEAP) * np.sqrt(6)
+    heights, gains = 50 * np.exp(-away * way / 0.15), -((away * (1 - way)) ** 2)
+    best = np.interp(found.simulated[:, 0], heights[::-1], gains[::-1])
+    np.testing.assert_allclose(found.simulated[:, 1], best, atol=0.02)
+    assert ((found.simulated[:, 0] > 10) & (found.simulated[:, 0] < 45)).sum() >= 5
+
+
 def test_the_report_tells_the_best_sets(hills):
     polished(hills)
     results = Results(Campaign.open(hills.paths.root))
@@ -203,8 +223,27 @@ def test_emulators_that_promise_too_much_are_told(hills, monkeypatch):
     more = Largest(**{**vars(found), "emulated": found.emulated * 1.5})
     results = Results(Campaign.open(hills.paths.root))
     object.__setattr__(results, "largest", more)
-    monkeypatch.setattr(Campaign, "by_model", False)
+    monkeypatch.setattr(Campaign, "polishes_by_model", False)
     assert any("the emulators are 50.0 % off in the median" in doubt for doubt in largest.doubts(results))
+    none = Largest(**{**vars(found), "simulated": np.where(np.arange(12)[:, None] < 3, found.simulated, np.nan)})
+    object.__setattr__(results, "largest", none)
+    assert any("have none by the model" in doubt for doubt in largest.doubts(results))
+
+
+def test_one_search_that_went_astray_does_not_make_all_others_alike(hills):
+    found = polished(hills)
+    values = np.array([[3.0, 2.5, 2.4, 2.3, 2.2, 2.1, 2.0, 1.9, 1.8, 1.7, -1000, np.nan]]).T
+    results = Results(Campaign.open(hills.paths.root))
+    object.__setattr__(results, "largest", Largest(**{**vars(found), "simulated": values, "before": values * 0 + 1.0}))
+    assert any("Only 1 of 12 searches came to the largest" in doubt for doubt in largest.doubts(results))
+
+
+def test_a_figure_without_a_pair_of_values_is_drawn_nevertheless(hills):
+    found = polished(hills)
+    results = Results(Campaign.open(hills.paths.root))
+    object.__setattr__(results, "largest", Largest(**{**vars(found), "emulated": np.full((12, 1), np.nan)}))
+    drawn = results.found_largest()
+    figure.draw(replace(drawn, hits=drawn.hits[:0], emulated_hits=drawn.emulated_hits[:0]))
 
 
 def test_other_objectives_have_nothing_that_is_large(tmp_path):

@@ -13,7 +13,7 @@ from mechscreen.schemas.validation import Robustness, ValidatedHits
 from mechscreen.stages import screen
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.predict import load_ensemble
-from mechscreen.stages.robustness import STEPS
+from mechscreen.stages.table import STEPS_OF_MOVE as STEPS
 from mechscreen.stages.validate import validate
 
 

@@ -1,5 +1,6 @@
 """Rounds of learning through Snakemake."""
 
+import json
 import re
 import signal
 import subprocess
@@ -112,3 +113,47 @@ def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(t
     assert "round-2/shard-00000" in rules["simulate_shard"].rule.targets
     assert "Rounds of learning" in (one / "results/rounds/report.html").read_text()
     assert jobs(run(one, 2, "--dry-run")) == {}
+
+
+@pytest.mark.slow
+def test_rounds_end_where_it_is_known_what_the_screen_finds(tmp_path):
+    def campaign(width):
+        return {
+            **IN_ROUNDS,
+            "rounds": 2,
+            "selection": {**IN_ROUNDS["selection"], "enough": {"width": width}},
+            "calibration": {"count": 100, "candidates": 2000},
+            "screen": {**IN_ROUNDS["screen"], "confidence": 0.5},
+        }
+
+    def call(width, *arguments):
+        profile = ROOT / "cluster_profiles/local"
+        done = subprocess.run(
+            snakemake_command(tmp_path, campaign(width), profile, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    root = tmp_path / "results/rounds"
+    told = call(0.99)
+    assert told.count("rounds: round 1 first, which says whether others follow") == 2
+    assert not (root / "round-2").exists()
+    answer = json.loads((root / "validation/answers/after-round-1.json").read_text())
+    summary = json.loads((root / "validation/summary.json").read_text())
+    assert answer == summary
+    low, high = answer["population"]["recall"]["if_calibrated"]
+    assert 0 < high - low <= 0.99
+    assert jobs(call(0.99, "--dry-run")) == {}
+    # What would not be enough has another round follow, and nothing is asked twice.
+    planned = jobs(call(0.9 * (high - low), "--dry-run"))
+    assert (planned["train_member"], planned["validate_hits"]) == (2, 1)
+    told = call(0.9 * (high - low))
+    assert "first, which says" not in told
+    assert (root / "round-2").exists()
+    assert json.loads((root / "validation/answers/after-round-1.json").read_text()) == answer
+    assert jobs(call(0.9 * (high - low), "--dry-run")) == {}
+    # And back: what was known after the first round is enough again.
+    assert "train_member" not in jobs(call(0.99, "--dry-run"))

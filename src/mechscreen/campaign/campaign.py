@@ -243,6 +243,8 @@ class Campaign(Configuration):
                 "screen.confidence needs probabilities; set calibration.count (some thousand simulations), or leave it "
                 "out"
             )
+        if self.selection and self.selection.enough.width and not self.calibration.count:
+            raise ValueError("selection.enough.width needs a survey, and probabilities; set calibration.count")
         if self.validation.survey and not self.calibration.count:
             raise ValueError("validation.survey needs probabilities; set calibration.count, or leave it out")
         if self.screen.mode == "cascade" and self.calibration.count:
@@ -259,6 +261,8 @@ class Campaign(Configuration):
                 "polish.count searches for sets that explain measured data, or have the largest values; look for them "
                 "(screen.objective: {name: match}, or maximise), or leave it out"
             )
+        if self.polish.by == "emulators" and self.by_model:
+            raise ValueError("polish.by: emulators: there are none with screen.by: model; leave one of the two out")
         if self.drawn and not self.matches:
             raise ValueError(
                 "posterior.draws are about measured data; look for them (screen.objective: {name: match}), or leave "
@@ -524,6 +528,11 @@ class Campaign(Configuration):
         """Searches for the best sets: those that explain measured data, or have the largest values."""
         asked = self.polish.count
         return (_SEARCHES if self.matches or self.maximises else 0) if asked is None else asked
+
+    @property
+    def polishes_by_model(self) -> bool:
+        """Whether searches look with the model, and not with the emulators."""
+        return self.polish.by == "model" or self.by_model or (self.polish.by is None and self.matches)
 
     @property
     def drawn(self) -> int:

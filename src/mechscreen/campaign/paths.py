@@ -46,6 +46,7 @@ class Paths:
         self.validation = root / "validation"
         self.survey = self.validation / "survey.h5"
         self.robustness = self.validation / "robustness.h5"
+        self.answers = self.validation / "answers"
         self.validation_hits = self.validation / "hits.h5"
         self.validation_table = self.validation / "hits.csv"
         self.validation_summary = self.validation / "summary.json"

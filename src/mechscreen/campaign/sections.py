@@ -246,6 +246,13 @@ class EnoughSection(Section):
     disagreement: float | None = Field(
         None, gt=0, description="Its members disagree there by at most this, in the mean."
     )
+    width: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Of all sets of the target it is known what share the screen finds: the 95 % interval, if the "
+        "calibration holds, is at most so wide. Each round then screens and surveys; needs `calibration.count`.",
+    )
 
 
 class SelectionSection(Section):
@@ -507,6 +514,12 @@ class PolishSection(Section):
         description="Searches for the best sets, half of them from the best hits, the others from sets that are drawn; "
         "null: 200 with the objectives `match` (docs/match.md) and `maximise` (docs/maximise.md), none with others.",
     )
+    by: Literal["model", "emulators"] | None = Field(
+        None,
+        description="What searches look with: `model`, or `emulators`, where a simulation takes too long for "
+        "thousands; the model simulates what is found either way. Posteriors are sampled by the same. null: for "
+        "`match` the model, for `maximise` the emulators, where there are any.",
+    )
 
 
 class PosteriorSection(Section):
@@ -541,7 +554,7 @@ class ValidationSection(Section):
     robustness: int = Field(
         0,
         ge=0,
-        le=10**4,
+        le=1000,
         description="Confirmed hits of which it is seen, by the ensemble, how far each parameter may move alone before "
         "the behaviour is lost, and by 200 simulations whether that is so (docs/screen.md).",
     )

@@ -315,7 +315,9 @@ class Patterns(_OfEmulators):
         from mechscreen.figures import patterns, style
 
         if results.patterns is None:
-            return style.message("Evaluated by an earlier version; evaluate again."), "Not looked for."
+            return style.message(
+                "Not there: call mechscreen evaluate --config campaign.yaml in the folder of results."
+            ), "Not looked for."
         found = results.shown_patterns()
         return patterns.draw(found), patterns.caption(found)
 

@@ -86,15 +86,15 @@ def _draw_values(ax: Axes, found: Found) -> None:
     hits = np.column_stack([found.emulated_hits[:, 0], found.hits[:, 0]])
     both = np.concatenate([searched, hits])
     both = both[np.isfinite(both).all(axis=1)]
-    margin = 0.05 * float(np.ptp(both)) or 0.05 * abs(float(both.max(initial=1.0)))
-    ends = both.min(initial=np.inf) - margin, both.max(initial=-np.inf) + margin
-    ax.plot(ends, ends, color="0.8", lw=0.8, zorder=0)
     ax.plot(*hits.T, **_HIT, label="validated hits")
     ax.plot(*searched.T, **_FOUND, label="found by searches")
     said = "by the emulators" if found.by == "emulators" else "in the search"
     ax.set_xlabel(wrap(f"{found.labels[0]}, {said}", 3.0))
     ax.set_ylabel("the same, simulated")
     if len(both):
+        margin = 0.05 * float(np.ptp(both)) or 0.05 * abs(float(both.max())) or 1.0
+        ends = float(both.min()) - margin, float(both.max()) + margin
+        ax.plot(ends, ends, color="0.8", lw=0.8, zorder=0)
         ax.set(xlim=ends, ylim=ends)
     ax.legend()
 

@@ -151,7 +151,7 @@ def caption(shown: Shown) -> str:
     text = f"{shown.looked:,} random parameter sets, predicted; {count(shown.groups, 'group')}"
     apart = f"mean silhouette {number(shown.silhouette)}"
     if shown.groups == 1:
-        text += ": they are all alike"
+        text += ": there are no parts of them that are apart"
     elif shown.silhouette < CLEAR:
         text += f" that go over into one another ({apart})"
     else:

@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 _STEP = 0.1
 """Standard deviation of the first steps, in shares of the ranges."""
 _TOLERANCE = 1e-6
-"""Of values, in shares of their spread at the start, and of positions, below which a search ends."""
+"""Of values, in shares of their spread, and of positions, below which a search ends."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def climb(
     free: NDArray[np.bool_],
     steps: int,
     rngs: list[np.random.Generator],
+    scale: float = 1.0,
 ) -> Climbed:
     """Search from each position for the largest value nearby; all searches go on side by side, so that calls are few.
 
@@ -63,6 +64,8 @@ def climb(
         Generations at most.
     rngs
         Random numbers of each search.
+    scale
+        Spread of the values, by which a search knows when it gains no more.
     """
     import cma
 
@@ -73,9 +76,6 @@ def climb(
     looked, done = np.ones(n, np.int64), np.zeros(n, bool)
     # pycma knows no search along one axis: a second one is drawn, and not looked at.
     padded = max(2, freedom)
-    known = before[np.isfinite(before)]
-    scale = float(np.ptp(known)) if len(known) > 1 else 0.0
-    scale = scale or float(np.abs(known).max(initial=0.0)) or 1.0
     options = {
         "bounds": [0, 1],
         "seed": np.nan,

@@ -117,14 +117,17 @@ class Match:
         return squares.sum(axis=1)
 
     def compare(self, outputs: Mapping[str, Any]) -> Compared:
-        """Return how n samples compare with each measurement.
+        """Return how n samples compare with each measurement; the variance of predictions (`given`) is noise, too.
 
         Of a model that compares itself it takes the outputs ``residuals`` and ``noise_terms``
-        (`mechscreen.models.Model.to_fit`).
+        (`mechscreen.models.Model.to_fit`), or else all at once: ``chi2`` or ``misfit``, and ``noise``.
         """
         if self.observations is not None:
-            return self.observations.compare(outputs)
-        return Compared(outputs["residuals"], outputs["noise_terms"])
+            return self.observations.compare(outputs, self._deviations)
+        if "residuals" in outputs:
+            return Compared(outputs["residuals"], outputs["noise_terms"])
+        first, *noise = (np.asarray(outputs[name], float)[:, None] for name in self._own)
+        return Compared(np.sqrt(np.maximum(first, 0)), noise[0] if noise else np.minimum(first, 0))
 
     def __call__(self, outputs: Mapping[str, Any]) -> IntArray:
         """Return (n,) labels of what the model says of n samples, by the names of its outputs."""

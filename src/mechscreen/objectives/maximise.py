@@ -45,7 +45,7 @@ class Maximise:
                 "objective 'maximise' needs the option 'of': what is to be as large as possible, such as "
                 '"amplitude(x)", or "-period(x)" for what is to be small'
             )
-        if at_least is None or not math.isfinite(at_least):
+        if isinstance(at_least, str | bool) or at_least is None or not math.isfinite(at_least):
             raise InputError(
                 f"objective 'maximise' needs the option 'at_least': the value of {of} from which on the screen keeps "
                 "a set; searches begin there and find larger ones"

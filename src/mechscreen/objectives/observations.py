@@ -86,15 +86,19 @@ class Observations:
         xp = namespace(columns[0])
         return xp.concatenate(columns, axis=1)[:, np.argsort(np.concatenate(places))]
 
-    def compare(self, outputs: Mapping[str, Any]) -> Compared:
-        """Return how n samples compare with the measurements."""
-        residuals = (self.simulated(outputs) - self.value) / self.error
-        return Compared(residuals, np.broadcast_to(self.normalisation, residuals.shape))
+    def compare(self, outputs: Mapping[str, Any], deviations: Mapping[str, Any] | None = None) -> Compared:
+        """Return how n samples compare with the measurements.
 
-    @property
-    def normalisation(self) -> NDArray[np.float64]:
-        """(m,), ln 2πσ²."""
-        return np.log(2 * math.pi * np.square(self.error))
+        Parameters
+        ----------
+        outputs, deviations
+            By name: what is said of the samples, (n, *shape), and its standard deviation, which adds to the noise.
+        """
+        variance = np.square(self.error)
+        if deviations is not None:
+            variance = variance + np.square(self.simulated(deviations))
+        residuals = (self.simulated(outputs) - self.value) / np.sqrt(variance)
+        return Compared(residuals, np.broadcast_to(np.log(2 * math.pi * variance), residuals.shape))
 
     @classmethod
     def read(cls, path: Path, outputs: Outputs) -> Observations:

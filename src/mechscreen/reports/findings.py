@@ -320,7 +320,7 @@ def _pattern_table(results: Results) -> Table:
 
 def _robustness_table(results: Results) -> Table:
     title, found = "How robust hits are", results.robustness
-    if found is None or not len(found):
+    if found is None or not found.kept.size:
         return Table(title, [], [])
     space = results.campaign.screen_space
     rows: list[list[Cell]] = []
@@ -330,10 +330,11 @@ def _robustness_table(results: Results) -> Table:
         ends = [percent(float(whole[:, side].mean())) for side in (0, 1)]
         rows.append([space[space.names[axis]].head, moved[0], ends[0], moved[1], ends[1]])
     inside, outside = found.confirmed(True), found.confirmed(False)
+    beside = f" ({found.left_out:,} more are hits by their probability alone)" if found.left_out else ""
     note = (
-        f"Of {count(len(found), 'confirmed hit')}: how far each parameter may move alone before the ensemble says that "
-        "the behaviour is lost, in shares of its range along its axis (medians), and how many hits keep it to the end "
-        f"of the range. By the model, {with_interval(inside)} of the places where it is kept last keep it, and "
+        f"Of {count(len(found), 'confirmed hit')}{beside}: how far each parameter may move alone before the ensemble "
+        "says that the behaviour is lost, in shares of its range along its axis (medians), and how many hits keep it "
+        f"to the end of the range. By the model, {with_interval(inside)} of the places where it is kept last keep it, and "
         f"{with_interval(outside)} of those where it is lost first have lost it."
     )
     return Table(title, ["parameter", "down", "to its end", "up", "to its end"], rows, note)
@@ -341,7 +342,7 @@ def _robustness_table(results: Results) -> Table:
 
 def _robust_hit_table(results: Results) -> Table:
     title, found = "Hits that are most robust", results.robustness
-    if found is None or not len(found):
+    if found is None or not found.kept.size:
         return Table(title, [], [])
     space = results.campaign.space
     rows: list[list[Cell]] = [
@@ -373,7 +374,7 @@ def _novel_table(results: Results) -> Table:
         [*head, *(parameter.head for parameter in results.campaign.space)],
         rows,
         f"{len(novel):,} of {int(found.confirmed.sum()):,} confirmed hits are farther than {limit:g} from every "
-        "training sample, by their simulations: what the simulations did not hold already.",
+        "sample of the training split, by their simulations: what the emulators did not learn from.",
     )
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WITHIN = 1.0
 """Of −2 ln L, up to which searches came to the same."""
+_USEFUL = 0.1
+"""Share of the draws of emulators as which they count together, below which these know too little."""
 _FEW = 3
 """Searches that come to the best −2 ln L, with fewer of which there may well be a better one."""
 
@@ -44,7 +46,12 @@ def doubts(results: Results) -> list[str]:
                 "be a better set elsewhere; raise polish.count."
             )
     if found is not None and known is not None:
-        if known.best < found.deviance[0] - _WITHIN:
+        if known.effective is not None and known.effective < _USEFUL * (known.simulated or 0):
+            told.append(
+                f"The model's posterior is not the emulators': {known.simulated:,} draws that it simulated count as "
+                f"{known.effective:.0f} would; add rounds, which learn where sets fit, or set polish.by: model."
+            )
+        if known.effective is None and known.best < found.deviance[0] - _WITHIN:
             told.append(
                 f"Draws of the posterior came to −2 ln L = {known.best:.2f}, and searches to {found.deviance[0]:.2f}: "
                 "these did not find the best set; raise polish.count."
@@ -63,12 +70,13 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     found, known = results.polished, results.known
     if found is None:
         return []
+    looks = "simulations" if results.campaign.polishes_by_model else "predictions"
     numbers = [
         KeyNumber(
             "Best −2 ln L",
             f"{found.deviance[0]:.2f}",
             f"{count(len(found.measured_value), 'measurement')}; {_alike(found):,} of "
-            f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} simulations came within "
+            f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} {looks} came within "
             f"{_WITHIN:g} of it{_unfinished(found)}",
         )
     ]
@@ -77,7 +85,8 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             KeyNumber(
                 "Parameters that the data determine",
                 f"{known.determined} of {len(known.parameters)}",
-                f"{known.independent:,} independent draws of the posterior by {known.simulations:,} simulations",
+                f"{known.independent:,} independent draws of the posterior by {known.simulations:,} {looks}"
+                + (f", of which {known.simulated:,} were simulated" if known.simulated else ""),
             )
         )
     return numbers

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mechscreen.reports.results import Results
 
 _SAME = 0.01
-"""Of the range of values that searches came to, up to which two values are the same."""
+"""Of what searches gained on the sets where they began, up to which two values are the same."""
 _FEW = 3
 """Searches that come to the largest value, with fewer of which there may well be a larger one."""
 _PROMISED = 0.1
@@ -75,43 +75,39 @@ def statement(results: Results) -> str:
     found = results.largest
     if found is None:
         return ""
-    of = found.expressions[0]
-    top = _top(found)
-    if top is None:
+    of, known = found.expressions[0], best(results)
+    if not len(known.rows):
         return f"None of {count(len(found), 'search', 'searches')} found a set with a value of {of} by the model."
-    text = (
-        f"The largest {of} that {count(len(found), 'search', 'searches')} found is "
-        f"{number(found.simulated[top, 0])} by the model"
-    )
-    if not results.campaign.by_model:
-        text += f" ({number(found.emulated[top, 0])} by the emulators)"
+    top = known.rows[0]
+    by = f"{count(len(found), 'search', 'searches')} found" if known.from_search[top] else "the validated hits have"
+    text = f"The largest {of} that {by} is {number(known.values[top, 0])} by the model"
+    if not results.campaign.polishes_by_model:
+        text += f" ({number(known.emulated[top, 0])} by the emulators)"
     if found.simulated.shape[1] == 2:
-        text += f"; {count(len(best(results).rows), 'set')} on the front between it and {found.expressions[1]}"
+        text += f"; {count(len(known.rows), 'set')} on the front between it and {found.expressions[1]}"
     return f"{text}."
 
 
 def doubts(results: Results) -> list[str]:
     """Return what is to be said against what was found."""
     found = results.largest
-    if found is None or (top := _top(found)) is None:
+    if found is None:
         return []
-    told = []
-    of = found.expressions[0]
-    emulated, simulated = found.emulated[:, 0], found.simulated[:, 0]
-    largest = np.argsort(-np.where(np.isfinite(emulated), emulated, -np.inf), kind="stable")[:_TOP]
-    known = largest[np.isfinite(simulated[largest])]
-    off = float(np.median(np.abs(emulated[known] - simulated[known]) / np.abs(simulated[known]))) if len(known) else 1.0
-    if not results.campaign.by_model and off > _PROMISED:
+    told = [] if results.campaign.polishes_by_model else _broken_promises(found)
+    known, of = best(results), found.expressions[0]
+    if not len(known.rows):
+        return told
+    if results.campaign.about.model.stochastic:
         told.append(
-            f"Where {of} is largest, the emulators are {percent(off)} off in the median, so that searches went where "
-            "they err: add rounds, or simulations."
+            f"The model is one of chance, and each set was simulated once: the largest {of} of so many is large by "
+            "chance, too."
         )
     if found.simulated.shape[1] == 1 and (alike := _alike(found)) < _FEW:
         told.append(
             f"Only {alike} of {len(found):,} searches came to the largest {of}: there may be a larger one elsewhere; "
             "raise polish.count."
         )
-    if ends := _at_ends(results, found.parameters[top]):
+    if ends := _at_ends(results, known.parameters[known.rows[0]]):
         told.append(
             f"The set of the largest {of} lies at the end of the range of {', '.join(ends)}: beyond it there may be "
             "larger ones."
@@ -122,16 +118,15 @@ def doubts(results: Results) -> list[str]:
 def key_numbers(results: Results) -> list[KeyNumber]:
     """Return the numbers that come first."""
     found = results.largest
-    if found is None or (top := _top(found)) is None:
+    if found is None or not len((known := best(results)).rows):
         return []
     unfinished = int((~found.done).sum())
-    note = f"by {found.looked.sum():,} {'simulations' if results.campaign.by_model else 'predictions'}"
+    note = f"by {found.looked.sum():,} {'simulations' if results.campaign.polishes_by_model else 'predictions'}"
     if found.simulated.shape[1] == 1:
         note += f"; {_alike(found):,} of {count(len(found), 'search', 'searches')} came to it"
     note += f"; {unfinished:,} did not come to an end" if unfinished else ""
-    numbers = [KeyNumber(f"Largest {labels(results)[0]}", number(found.simulated[top, 0]), note)]
+    numbers = [KeyNumber(f"Largest {labels(results)[0]}", number(known.values[known.rows[0], 0]), note)]
     if found.simulated.shape[1] == 2:
-        known = best(results)
         searched = f"{known.from_search[known.rows].sum():,} found by searches, the rest hits"
         numbers.append(KeyNumber("Sets on the front", f"{len(known.rows):,}", searched))
     return numbers
@@ -140,9 +135,9 @@ def key_numbers(results: Results) -> list[KeyNumber]:
 def table(results: Results) -> Table:
     """Return the best sets, or a selection of the front."""
     found = results.largest
-    if found is None or _top(found) is None:
+    if found is None or not len((all_sets := best(results)).rows):
         return Table("The best sets", [], [])
-    all_sets, called = best(results), labels(results)
+    called = labels(results)
     two = len(called) == 2
     rows = all_sets.rows[:_TOP]
     title, note = "The best sets", f"The {len(rows)} best of all that was simulated, hits and what searches found."
@@ -162,21 +157,45 @@ def table(results: Results) -> Table:
             told += [number(all_sets.values[row, k]), number(all_sets.emulated[row, k])]
         by = "search" if all_sets.from_search[row] else "hit"
         cells.append([by, *told, *map(float, all_sets.parameters[row])])
-    said = "in the search" if results.campaign.by_model else "emulated"
+    said = "in the search" if results.campaign.polishes_by_model else "emulated"
     head = [part for label in called for part in (label, said)]
     return Table(title, ["found as", *head, *(parameter.head for parameter in results.campaign.space)], cells, note)
 
 
-def _top(found: Largest) -> int | None:
-    """Return the row of the largest simulated value; None without one."""
-    values = found.simulated[:, 0]
-    return int(np.nanargmax(values)) if np.isfinite(values).any() else None
+def _broken_promises(found: Largest) -> list[str]:
+    """Return what is to be said where the model does not keep what emulators say of their largest values."""
+    told = []
+    for k, of in enumerate(found.expressions.tolist()):
+        emulated, simulated = found.emulated[:, k], found.simulated[:, k]
+        promised = np.flatnonzero(np.isfinite(emulated))
+        promised = promised[np.argsort(-emulated[promised], kind="stable")][:_TOP]
+        kept = promised[np.isfinite(simulated[promised])]
+        if 2 * len(kept) < len(promised):
+            told.append(
+                f"Of the {len(promised)} sets of which the emulators say the largest {of}, "
+                f"{len(promised) - len(kept)} have none by the model: searches went where the emulators err; add "
+                "rounds, or simulations."
+            )
+        elif len(kept):
+            size = np.maximum(np.abs(simulated[kept]), _SAME * np.ptp(simulated[np.isfinite(simulated)]))
+            off = float(np.median(np.abs(emulated[kept] - simulated[kept]) / np.where(size > 0, size, 1.0)))
+            if off > _PROMISED:
+                told.append(
+                    f"Where {of} is largest, the emulators are {percent(off)} off in the median, so that searches went "
+                    "where they err: add rounds, or simulations."
+                )
+    return told
 
 
 def _alike(found: Largest) -> int:
-    """Return how many searches came to the largest value."""
+    """Return how many searches came to the largest value; none where there is none."""
     values = found.simulated[np.isfinite(found.simulated[:, 0]), 0]
-    return int((values >= values.max() - _SAME * max(np.ptp(values), abs(values.max()))).sum())
+    if not len(values):
+        return 0
+    before = found.before[np.isfinite(found.before[:, 0]), 0]
+    # By how far searches came: a few that went astray do not make all others alike.
+    gained = values.max() - np.median(before) if len(before) else 0.0
+    return int((values >= values.max() - max(_SAME * gained, 1e-6 * abs(values.max()))).sum())
 
 
 def labels(results: Results) -> list[str]:

@@ -343,7 +343,7 @@ class Results:
             largest.labels(self),
             found.emulated,
             found.simulated,
-            self.campaign.screen.by,
+            "model" if self.campaign.polishes_by_model else "emulators",
             known.values[~known.from_search],
             known.emulated[~known.from_search],
             known.values[known.rows],

@@ -1,7 +1,8 @@
 """Rounds until what the ensemble knows is enough: which there are to be, only the evaluations of rounds say.
 
-A run plans what it makes before it starts. So where a rule is to end the rounds, a run first makes the next round whose
-evaluation decides, by a run of its own, and starts once more; a dry run lists the most that there can be.
+A run plans what it makes before it starts. So where a rule is to end the rounds, a run first makes the next round
+whose evaluation decides, by a run of its own, and starts once more; a dry run lists the most that there can be. Where
+the rule is about what the screen finds, that run screens with the round's ensemble, too.
 """
 
 from __future__ import annotations
@@ -9,24 +10,36 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
+from pathlib import Path
 
 from mechscreen.campaign import Campaign, read_mapping
 from mechscreen.campaign.sections import EnoughSection
 from mechscreen.errors import FileError, InputError
 from mechscreen.runs import driver
 from mechscreen.schemas.evaluation import Metrics
-from mechscreen.storage import exists
+from mechscreen.schemas.validation import Population, ValidationSummary
+from mechscreen.storage import exists, read_text, write_text
 
 _INSIDE = "MECHSCREEN_ROUND"
 """Set where a run makes a round for another one."""
+_ANSWERS = "MECHSCREEN_ANSWER"
+"""Set where such a run screens with the ensemble of the round, as if it were the last one."""
 
 
 def is_enough(rule: EnoughSection, metrics: Metrics) -> bool:
-    """Return whether one of the rule's conditions holds."""
+    """Return whether one of the rule's conditions on an ensemble holds."""
     error, disagreement = metrics.ensemble.rmse, metrics.disagreement.mean
     return (rule.error is not None and error is not None and error <= rule.error) or (
         rule.disagreement is not None and disagreement is not None and disagreement <= rule.disagreement
     )
+
+
+def is_known(rule: EnoughSection, answer: Population) -> bool:
+    """Return whether it is known what the screen finds, as well as the rule asks for; not where it finds nothing."""
+    low, high = answer.recall.if_calibrated
+    if rule.width is None or low is None or not high:
+        return False
+    return high - low <= rule.width
 
 
 def as_recorded(campaign: Campaign) -> Campaign:
@@ -45,12 +58,15 @@ def with_enough_rounds(campaign: Campaign) -> Campaign:
     InputError
         If an evaluation of an earlier version does not tell what the rule asks for.
     """
+    if not _ends(campaign):
+        return campaign
+    if _ANSWERS in os.environ:
+        return campaign.until_round(int(os.environ[_INSIDE]))
     for number in range(1, campaign.rounds):
-        metrics = _metrics(campaign, number) if _ends(campaign) else None
-        if metrics is None:
+        enough, _ = _decided(campaign, number)
+        if enough is None:
             return campaign
-        assert campaign.selection is not None
-        if is_enough(campaign.selection.enough, metrics):
+        if enough:
             return campaign.until_round(number)
     return campaign
 
@@ -74,23 +90,51 @@ def make_rounds_first(campaign: Campaign, targets: Collection[str], *, whole_run
     """
     if _INSIDE in os.environ or not _ends(campaign) or any(os.sep in target for target in targets):
         return
-    open_rounds = [number for number in range(1, campaign.rounds) if _metrics(campaign, number) is None]
+    open_rounds = [
+        (number, wanted) for number in range(1, campaign.rounds) for wanted in [_decided(campaign, number)[1]] if wanted
+    ]
     if not open_rounds:
         return
-    number = open_rounds[0]
+    number, wanted = open_rounds[0]
     if not whole_run:
         raise InputError(
             f"'{campaign.name}': round {number} has to say first whether others follow (selection.enough); run without "
             "--forcerun, --forceall, --until and --omit-from first"
         )
     print(f"{campaign.name}: round {number} first, which says whether others follow", file=sys.stderr)
-    driver.run_first([str(campaign.of_round(number).paths.metrics)], targets, {_INSIDE: str(number)})
+    answers = wanted == campaign.paths.validation_summary
+    driver.run_first([str(wanted)], targets, {_INSIDE: str(number)} | ({_ANSWERS: "1"} if answers else {}))
+    if answers:
+        write_text(_answer_file(campaign, number), read_text(wanted))
     driver.start_again()
 
 
 def _ends(campaign: Campaign) -> bool:
     """Return whether a rule may end a campaign's rounds."""
     return campaign.rounds > 1 and campaign.selection is not None and campaign.selection.enough != EnoughSection()
+
+
+def _decided(campaign: Campaign, number: int) -> tuple[bool | None, Path | None]:
+    """Return whether a round is the last one, None where that is open, and which file would then say more."""
+    assert campaign.selection is not None
+    rule, metrics = campaign.selection.enough, _metrics(campaign, number)
+    if metrics is None:
+        return None, campaign.of_round(number).paths.metrics
+    if is_enough(rule, metrics):
+        return True, None
+    if rule.width is None:
+        return False, None
+    try:
+        identity = campaign.until_round(number).identity("validation")
+        answer = ValidationSummary.read(_answer_file(campaign, number), identity).population
+    except FileError:
+        return None, campaign.paths.validation_summary
+    return answer is not None and is_known(rule, answer), None
+
+
+def _answer_file(campaign: Campaign, number: int) -> Path:
+    """Return where it is kept what the screen by a round's ensemble found: the next round's takes its place."""
+    return campaign.paths.answers / f"after-round-{number}.json"
 
 
 def _metrics(campaign: Campaign, number: int) -> Metrics | None:

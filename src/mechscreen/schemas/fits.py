@@ -24,7 +24,9 @@ class Polished(ArrayFile, kind="polished"):
     from_hit
         Whether it began at a validated hit, and not at a set that was drawn.
     before, deviance
-        (n,), −2 ln L at both.
+        (n,), −2 ln L at both; `deviance` is the model's.
+    searched
+        (n,), what it was where the search ended, as the emulators said; None where searches looked with the model.
     deviations
         (n, d), standard deviations along the axes, by the curvature there (`mechscreen.inference.Fit`).
     looked
@@ -43,6 +45,7 @@ class Polished(ArrayFile, kind="polished"):
     from_hit: Annotated[Booleans, "n"]
     before: Annotated[Floats, "n"]
     deviance: Annotated[Floats, "n"]
+    searched: Annotated[Floats, "n"] | None = None
     deviations: Annotated[Floats, "n d"]
     looked: Annotated[Integers, "n"]
     done: Annotated[Booleans, "n"]
@@ -176,7 +179,7 @@ class PosteriorSummary(StageRecord):
     Attributes
     ----------
     walkers, steps, simulations
-        Of the chain.
+        Of the chain; of one by emulators `simulations` are its predictions.
     accepted
         Share of the proposals.
     independent
@@ -185,6 +188,9 @@ class PosteriorSummary(StageRecord):
         As many as were asked for.
     best
         Least −2 ln L that the chain came to.
+    simulated, effective
+        Where the chain was by emulators: draws that the model simulated and that are weighed by that, and as how many
+        equally likely ones they count (Kish 1965). None where it was by the model.
     parameters
         By name, those that vary.
     """
@@ -197,6 +203,8 @@ class PosteriorSummary(StageRecord):
     independent: int
     wanted: int
     best: float
+    simulated: int | None = None
+    effective: float | None = None
     parameters: dict[str, CredibleRecord]
 
     @property

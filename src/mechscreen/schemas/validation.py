@@ -164,6 +164,8 @@ class Robustness(ArrayFile, kind="robustness"):
     ----------
     index, parameters
         (n,) and (n, d), of the hits: number among the screen's samples, and physical values.
+    left_out
+        Hits that were to be moved, and which the ensemble does not label so: they are hits by their probability.
     varied
         (varied,), the parameters that moved.
     kept
@@ -179,6 +181,7 @@ class Robustness(ArrayFile, kind="robustness"):
 
     index: Annotated[Integers, "n"]
     parameters: Annotated[Floats, "n d"]
+    left_out: int
     varied: Annotated[Integers, "varied"]
     kept: Annotated[Floats, "n varied 2"]
     whole: Annotated[Booleans, "n varied 2"]

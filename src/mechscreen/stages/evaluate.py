@@ -39,6 +39,7 @@ from mechscreen.stages import bands
 from mechscreen.stages.merge import load_split
 from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
 from mechscreen.stages.provenance import provenance, record
+from mechscreen.stages.table import PATTERN_POINTS
 from mechscreen.stages.train import to_samples
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATTERNS = 20_000
-"""Random parameter sets by which it is seen what outputs there are, at most."""
 _PATTERN_VALUES = 2**24
 _OTHERS = 12
 """Sets of each group that are shown beside the one that stands for it."""
@@ -149,7 +148,7 @@ def _find_patterns(campaign: Campaign, ensemble: Ensemble) -> PatternsFile:
     from mechscreen.emulators.ensemble import combine_members
 
     outputs, distance = campaign.outputs, ensemble.distance
-    looked = min(PATTERNS, max(1000, _PATTERN_VALUES // math.prod(outputs.shape)))
+    looked = min(PATTERN_POINTS, max(1000, _PATTERN_VALUES // math.prod(outputs.shape)))
     physical = Sampler(campaign.space, "uniform", campaign.seed, "patterns", levels=True).draw(0, looked).physical
     profiles = np.empty((looked, *outputs.shape), np.float32)
     log_peaks, disagreement = np.empty((looked, len(outputs)), np.float32), np.empty(looked, np.float32)

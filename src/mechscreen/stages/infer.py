@@ -27,7 +27,7 @@ from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.spaces import mirrored
 from mechscreen.stages import simulate
-from mechscreen.stages.likelihood import comparing, match_of
+from mechscreen.stages.likelihood import comparing, deviances, match_of
 from mechscreen.stages.provenance import provenance, record
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,10 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
     were made; the likelihood is the model's own, over all ranks. The chain stays (``posterior/chain.h5``): asked for
     more, walkers go on where they are. Some draws are simulated once more, for what they predict.
 
+    Where searches looked with the emulators (`polish.by`), walkers do, too, and `posterior.draws` of the chain are
+    simulated: each counts as much as it is more likely by the model than by the emulators (importance sampling), and
+    the draws that are kept are drawn anew by that.
+
     Raises
     ------
     InputError
@@ -74,6 +78,8 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
         run(_Walking(campaign), ranks, deadline)
         draws, summary = ranks.from_root(lambda: _read(campaign))
         rows = np.unique(np.linspace(0, len(draws[0]) - 1, PREDICTED).astype(np.int64))
+        if not campaign.polishes_by_model:
+            rows = np.arange(len(draws[0]))
         task = simulate.Task.of(
             campaign,
             "posterior",
@@ -86,13 +92,24 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
         simulate.run_sets(task, ranks, deadline)
         if ranks.is_root:
             simulated = SimulationFile.read(task.path)
+            parameters, deviance = draws
+            if not campaign.polishes_by_model:
+                by_model = deviances(campaign, simulated.profiles, simulated.log_peaks)
+                weights = _weights(by_model, draws[1])
+                chosen = _resampled(weights, np.random.default_rng([campaign.seed, 0x3E16]))
+                summary = _weighed(campaign, summary, parameters[chosen], weights)
+                parameters, deviance = parameters[chosen], by_model[chosen]
+                rows = np.unique(np.linspace(0, len(chosen) - 1, PREDICTED).astype(np.int64))
+                kept = chosen[rows]
+            else:
+                kept = np.arange(len(rows))
             table = Posterior(
-                parameters=draws[0],
-                deviance=draws[1],
+                parameters=parameters,
+                deviance=deviance,
                 simulated=rows,
-                profiles=simulated.profiles,
-                log_peaks=simulated.log_peaks,
-                status=simulated.status,
+                profiles=simulated.profiles[kept],
+                log_peaks=simulated.log_peaks[kept],
+                status=simulated.status[kept],
                 about=ModelArrays.of(campaign),
             )
             storage.write_text(paths.posterior_table, to_csv(campaign, table))
@@ -289,7 +306,8 @@ def _places_of(
     """Return where walkers begin, unit values (walkers, varied), and the log-likelihood there."""
     space = campaign.screen_space
     found = Polished.read(campaign.paths.polished, campaign.identity("polished"), d=len(space))
-    good = np.flatnonzero(found.deviance < found.deviance.min() + _NEAR_BEST)
+    deviance = found.deviance if found.searched is None else found.searched
+    good = np.flatnonzero(deviance < deviance.min() + _NEAR_BEST)
     if not len(good):
         raise ModelError(
             f"infer: none of {len(found)} searches began at a parameter set that can be simulated; raise polish.count"
@@ -316,7 +334,9 @@ def _draws(campaign: Campaign, chain: Chain) -> tuple[NDArray[np.float64], NDArr
     of_these = counted(chain.deviances).reshape(-1)
     # By chance, since any regular choice may be of few walkers.
     rng = np.random.default_rng([campaign.seed, 0xD2A5])
-    rows = np.sort(rng.permutation(len(flat))[: _KEPT * max(1, campaign.drawn)])
+    # Each is simulated where emulators drew it.
+    each = _KEPT if campaign.polishes_by_model else 1
+    rows = np.sort(rng.permutation(len(flat))[: each * max(1, campaign.drawn)])
     return campaign.screen_space.physical(_units(campaign, flat[rows])), of_these[rows]
 
 
@@ -350,6 +370,54 @@ def _summarise(campaign: Campaign, chain: Chain) -> PosteriorSummary:
             )
             for j, about, time in zip(varied, known, times, strict=True)
         },
+    )
+
+
+def _weights(by_model: NDArray[np.float64], by_emulators: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much draws of the emulators' posterior count, (n,), by −2 ln L of both; their sum is 1.
+
+    Raises
+    ------
+    ModelError
+        If the model can simulate none of them.
+    """
+    log_weights = (by_emulators - by_model) / 2
+    if not np.isfinite(log_weights).any():
+        raise ModelError("infer: the model can simulate none of the draws of the emulators' posterior")
+    weights: NDArray[np.float64] = np.exp(log_weights - log_weights[np.isfinite(log_weights)].max())
+    return weights / weights.sum()
+
+
+def _resampled(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return rows, (n,), each as often as it counts: systematic resampling (Kitagawa 1996)."""
+    n = len(weights)
+    places = np.searchsorted(np.cumsum(weights), (np.arange(n) + rng.random()) / n)
+    return np.minimum(places, n - 1).astype(np.int64)
+
+
+def _weighed(
+    campaign: Campaign, summary: PosteriorSummary, parameters: NDArray[np.float64], weights: NDArray[np.float64]
+) -> PosteriorSummary:
+    """Return the summary of draws that were drawn anew by their weights; `summary` is of the chain."""
+    effective = float(1 / np.square(weights).sum())
+    share = effective / len(weights)
+    space, varied = campaign.screen_space, list(campaign.screen_space.varied)
+    known = credible([space.parameters[j] for j in varied], parameters[:, varied])
+    independent = int(min(summary.independent * share, effective))
+    return summary.model_copy(
+        update={
+            "independent": independent,
+            "simulated": len(weights),
+            "effective": effective,
+            "parameters": {
+                space.names[j]: CredibleRecord(
+                    quantiles=about.quantiles,
+                    known=about.known if independent else "not known",
+                    independent=None if before.independent is None else before.independent * share,
+                )
+                for j, about, before in zip(varied, known, summary.parameters.values(), strict=True)
+            },
+        }
     )
 
 

@@ -17,7 +17,7 @@ from mechscreen.campaign import Campaign
 from mechscreen.inference import climb
 from mechscreen.isolation import Abandoned
 from mechscreen.models.outputs import Status
-from mechscreen.objectives import Maximise
+from mechscreen.objectives import Features, Maximise
 from mechscreen.progress import Progress
 from mechscreen.ranks import NEVER, Deadline, Ranks
 from mechscreen.resumable import Resumable, run
@@ -41,12 +41,16 @@ _STREAM = "polish"
 _STEPS = 300
 """Generations of a search, at most."""
 _PILOT_BY_EMULATORS, _PILOT_BY_MODEL = 2000, 200
-"""Sets that are drawn and valued, by which two expressions are brought to one scale."""
+"""Sets that are drawn and valued, by which it is known how far apart values are."""
 _DRAWN_BY_EMULATORS, _DRAWN_BY_MODEL = 100, 10
 """Sets of which a search that begins at no hit begins at the best."""
+_ENDS = 0.2
+"""Share of the searches for two values that look for one of them alone: the ends of the front."""
+_BEYOND = 0.05
+"""Of the scale, by which nothing that is found is nearer to what the others are measured from."""
 _BESIDE = 1e-3
-"""Weight of the sum of both expressions beside the one that is farther from its best: no set is taken that is as good
-in the one and worse in the other."""
+"""Weight of the sum of both beside the one that is farther from its best: no set is taken that is as good in the one
+and worse in the other."""
 
 
 class Valued(NamedTuple):
@@ -68,11 +72,12 @@ Value = Callable[[FloatArray], Valued]
 def search_largest(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> None:
     """Search for the sets of the largest values, and write them: `mechscreen.stages.polish.polish` of `Maximise`.
 
-    By the ensemble, and by the model where it screens (``screen.by: model``). Each search is by evolution
-    (`mechscreen.inference.climb`); of two expressions each weighs them in its own way, from the one alone to the other
-    alone (Steuer & Choo 1983), so that together they find the front between the two. What is found is simulated.
+    By the ensemble, or by the model (`polish.by`). Each search is by evolution (`mechscreen.inference.climb`). Of two
+    expressions some searches are for the one alone or the other alone; the others weigh what they fall short of these
+    by, each in its own way (Steuer & Choo 1983), so that together they find the front between the two. What is found is
+    simulated.
     """
-    searching = _Searching(campaign)
+    searching = _Searching(campaign, _pilot(campaign, ranks, deadline))
     run(searching, ranks, deadline)
     found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
     n, space = len(found.ended), campaign.screen_space
@@ -90,20 +95,18 @@ def search_largest(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> None
     if not ranks.is_root:
         return
     simulated = SimulationFile.read(task.path)
-    with _valuing(campaign, NEVER) as value:
-        before, after = value(space.at(found.starts)), value(task.parameters)
     wanted = _objective(campaign).wanted
-    values = np.stack([*wanted(simulated.profiles, simulated.log_peaks).values()], axis=1)
+    values = _described(wanted, simulated.profiles, simulated.log_peaks)
     values[simulated.status != Status.OK] = np.nan
     largest = Largest(
         starts=space.at(found.starts),
         parameters=task.parameters,
         from_hit=found.from_hit,
         weight=found.weight,
-        before=before.values,
-        emulated=after.values,
+        before=found.before,
+        emulated=found.values,
         simulated=values,
-        spread=after.spread,
+        spread=found.spread,
         looked=found.looked,
         done=found.done,
         profiles=simulated.profiles,
@@ -114,8 +117,8 @@ def search_largest(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> None
         about=ModelArrays.of(campaign),
     )
     largest.write(campaign.paths.polished, provenance(campaign, "polished"))
-    storage.remove(searching.path)
-    storage.remove(task.path)
+    for path in (searching.path, _pilot_file(campaign), task.path):
+        storage.remove(path)
     if np.isfinite(values[:, 0]).any():
         best = int(np.nanargmax(values[:, 0]))
         log.info(
@@ -123,10 +126,44 @@ def search_largest(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> None
             wanted.names[0],
             n,
             values[best, 0],
-            after.values[best, 0],
+            found.values[best, 0],
         )
     else:
         log.warning("polish: no set that was found has a value of %s by the model", wanted.names[0])
+
+
+def _pilot_file(campaign: Campaign) -> Path:
+    return campaign.paths.polished.with_name("pilot.h5")
+
+
+def _pilot(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> FloatArray:
+    """Return values of the expressions, (n, expressions), of sets that are drawn."""
+    wanted = _objective(campaign).wanted
+    sampler = Sampler(campaign.screen_space, "uniform", campaign.seed, "polish scale")
+    if not campaign.polishes_by_model:
+
+        def by_ensemble() -> FloatArray:
+            with _valuing(campaign, NEVER) as value:
+                return value(sampler.draw(0, _PILOT_BY_EMULATORS).physical).sure
+
+        return ranks.from_root(by_ensemble)
+    drawn = sampler.draw(0, _PILOT_BY_MODEL).physical
+    task = simulate.Task.of(
+        campaign,
+        "polished",
+        path=_pilot_file(campaign),
+        label="polish: scale",
+        index=np.arange(len(drawn)),
+        parameters=drawn,
+        seeds=np.zeros(len(drawn), np.uint64),
+    )
+    simulate.run_sets(task, ranks, deadline)
+
+    def by_model() -> FloatArray:
+        simulated = SimulationFile.read(task.path)
+        return _described(wanted, simulated.profiles, simulated.log_peaks)
+
+    return ranks.from_root(by_model)
 
 
 def _objective(campaign: Campaign) -> Maximise:
@@ -140,15 +177,11 @@ def _valuing(campaign: Campaign, deadline: Deadline) -> Iterator[Value]:
     """Yield what values parameter sets, on one rank; NaN where there is no value, or a set is not allowed."""
     wanted, space = _objective(campaign).wanted, campaign.screen_space
     k = len(wanted)
-
-    def described(profiles: NDArray[Any], log_peaks: NDArray[Any]) -> FloatArray:
-        return np.stack([*wanted(profiles, log_peaks).values()], axis=1)
-
-    if campaign.by_model:
+    if campaign.polishes_by_model:
         with on_demand(campaign, campaign.model_instance, campaign.model.setup, deadline) as simulate_some:
 
             def by_model(physical: FloatArray) -> Valued:
-                values = described(*simulate_some(physical))
+                values = _described(wanted, *simulate_some(physical))
                 return Valued(values, np.zeros_like(values))
 
             yield by_model
@@ -166,8 +199,8 @@ def _valuing(campaign: Campaign, deadline: Deadline) -> Iterator[Value]:
             rows = allowed[start : start + ensemble.batch_size]
             members = ensemble.predict_members(campaign.space.normalise(physical[rows]))
             said = combine_members(members, ensemble.combine, ensemble.distance)
-            values[rows] = described(said.profiles, said.log_peaks)
-            each = np.stack([described(own["profiles"], own["log_peaks"]) for own in members])
+            values[rows] = _described(wanted, said.profiles, said.log_peaks)
+            each = np.stack([_described(wanted, own["profiles"], own["log_peaks"]) for own in members])
             # A member that sees no value leaves none to rely on.
             spread[rows] = each.std(axis=0, ddof=min(1, len(members) - 1))
         return Valued(values, spread)
@@ -175,22 +208,63 @@ def _valuing(campaign: Campaign, deadline: Deadline) -> Iterator[Value]:
     yield by_ensemble
 
 
+def _described(wanted: Features, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> FloatArray:
+    """Return the value of each expression, (n, expressions)."""
+    return np.stack([*wanted(profiles, log_peaks).values()], axis=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Searches(storage.ArrayFile, kind="climbs"):
-    """Searches as far as they are: positions along the axes, and the rest as of `Largest`.
+    """Searches as far as they are: positions along the axes, and the rest as of `Largest`."""
 
-    `low` and `high` are values of the expressions that are 0 and 1 on the scale that two of them share.
-    """
-
-    low: Annotated[Floats, "expressions"]
-    high: Annotated[Floats, "expressions"]
     starts: Annotated[Floats, "n d"]
     positions: Annotated[Floats, "n d"]
     from_hit: Annotated[Booleans, "n"]
     weight: Annotated[Floats, "n"]
+    before: Annotated[Floats, "n expressions"]
+    values: Annotated[Floats, "n expressions"]
+    spread: Annotated[Floats, "n expressions"]
     looked: Annotated[Integers, "n"]
     done: Annotated[Booleans, "n"]
     ended: Annotated[Booleans, "n"]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Values of each expression that are 0 and 1 on a common scale, (expressions,)."""
+
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, values: FloatArray) -> _Scale:
+        """Return the one of known values, (n, expressions): from their median to the largest of them, and beyond it."""
+        low, high = np.zeros(values.shape[1]), np.ones(values.shape[1])
+        for k, column in enumerate(values.T):
+            known = column[np.isfinite(column)]
+            if len(known):
+                low[k], high[k] = np.median(known), known.max()
+            if not high[k] > low[k]:
+                high[k] = low[k] + (abs(low[k]) or 1.0)
+        return cls(low, high + _BEYOND * (high - low))
+
+    def worth(self, values: FloatArray, weight: FloatArray | float) -> FloatArray:
+        """Return what sets are worth, (n,), by their values, (n, expressions); −∞ without.
+
+        Of two by how far they are from the best in the worse one (augmented Chebyshev's scalarisation, which finds
+        every trade-off, those in a dent of the front too: Steuer & Choo 1983); of weights 0 and 1 the one alone.
+        """
+        scaled = (values - self.low) / (self.high - self.low)
+        if values.shape[1] == 1:
+            worth = scaled[:, 0]
+        else:
+            weights = np.stack([weight * np.ones(len(values)), (1 - weight) * np.ones(len(values))], axis=1)
+            worth = -(weights * (1 - scaled)).max(axis=1)
+            for k in (0, 1):
+                alone = weights[:, k] == 1
+                worth[alone] = scaled[alone, k]
+            worth += _BESIDE * scaled.sum(axis=1)
+        return np.where(np.isnan(worth), -np.inf, worth)
 
 
 class _Group(NamedTuple):
@@ -200,6 +274,7 @@ class _Group(NamedTuple):
     starts: FloatArray
     from_hit: NDArray[np.bool_]
     weight: FloatArray
+    scale: _Scale
 
 
 class _Ended(NamedTuple):
@@ -207,6 +282,9 @@ class _Ended(NamedTuple):
 
     starts: FloatArray
     positions: FloatArray
+    before: FloatArray
+    values: FloatArray
+    spread: FloatArray
     looked: NDArray[np.int64]
     done: NDArray[np.bool_]
 
@@ -217,8 +295,8 @@ class _Searching(Resumable):
     unit = "searches"
     label = "polish"
 
-    def __init__(self, campaign: Campaign) -> None:
-        self._campaign = campaign
+    def __init__(self, campaign: Campaign, pilot: FloatArray) -> None:
+        self._campaign, self._pilot = campaign, pilot
         self.path: Path = campaign.paths.polished.with_name("searches.h5")
         self.partial_path = self.path.with_name(self.path.name + ".partial")
         self._identity = campaign.identity("polished")
@@ -238,31 +316,21 @@ class _Searching(Resumable):
         _Searches.verify(self.path, self._identity, n=self.total)
 
     def begin(self) -> None:
-        """Begin where the searches begin."""
-        campaign, n = self._campaign, self.total
-        space, two = campaign.screen_space, len(_objective(campaign).wanted) == 2
-        weight = np.linspace(0, 1, n)[::-1] if two and n > 1 else np.ones(n)
-        pilot = _PILOT_BY_MODEL if campaign.by_model else _PILOT_BY_EMULATORS
-        with _valuing(campaign, NEVER) as value:
-            drawn = value(Sampler(space, "uniform", campaign.seed, "polish scale").draw(0, pilot).physical).values
-        positions, values = _hits(campaign)
-        low, high = _scale(np.concatenate([drawn, values]))
-        starts, from_hit = np.full((n, len(space)), np.nan), np.zeros(n, bool)
-        left = np.arange(len(values))
-        # Half of them, of all weights.
-        for k in range(0, n, 2):
-            if not len(left):
-                break
-            best = int(np.argmax(_worth(values[left], low, high, weight[k])))
-            starts[k], from_hit[k] = positions[left[best]], True
-            left = np.delete(left, best)
+        """Begin with nothing."""
+        n, d, k = self.total, len(self._campaign.screen_space), len(_objective(self._campaign).wanted)
+        weight = np.ones(n)
+        if k == 2:
+            ends = max(1, round(_ENDS * n))
+            weight[:ends] = np.arange(ends) % 2 == 0
+            weight[ends:] = np.linspace(1, 0, n - ends + 2)[1:-1]
         self._found = _Searches(
-            low=low,
-            high=high,
-            starts=starts,
-            positions=starts.copy(),
-            from_hit=from_hit,
+            starts=np.full((n, d), np.nan),
+            positions=np.full((n, d), np.nan),
+            from_hit=np.zeros(n, bool),
             weight=weight,
+            before=np.full((n, k), np.nan),
+            values=np.full((n, k), np.nan),
+            spread=np.full((n, k), np.nan),
             looked=np.zeros(n, np.int64),
             done=np.zeros(n, bool),
             ended=np.zeros(n, bool),
@@ -274,45 +342,78 @@ class _Searching(Resumable):
         self._found = _Searches(**{field.name: np.array(getattr(found, field.name)) for field in fields(found)})
 
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
-        """Make the searches that are not at their end."""
-        low, high = ranks.from_root(lambda: (self._found.low, self._found.high))
+        """Make the searches that are not at their end: of two expressions first those for one of them alone."""
         with _valuing(self._campaign, deadline) as value:
 
             def work(group: _Group) -> _Ended | None:
                 try:
-                    return _search(self._campaign, value, low, high, group)
+                    return _search(self._campaign, value, group)
                 except Abandoned:
                     return None
 
-            if not ranks.is_root:
-                ranks.hand_out((), work, lambda group, ended: None)
-                return False
-            with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
+            for alone in (True, False):
+                if not ranks.is_root:
+                    ranks.hand_out((), work, lambda group, ended: None)
+                else:
+                    self._hand_out(ranks, alone, work, deadline, save_when_due)
+                if not ranks.from_root(lambda: bool(self._found.ended[self._rows(alone)].all())):  # noqa: B023
+                    return False
+        return True
 
-                def collect(group: _Group, ended: _Ended | None) -> None:
-                    if ended is not None:
-                        self._take(group, ended)
-                        progress.advance(len(group.numbers))
-                        save_when_due()
+    def _hand_out(
+        self,
+        ranks: Ranks,
+        alone: bool,
+        work: Callable[[_Group], _Ended | None],
+        deadline: Deadline,
+        save_when_due: Callable[[], None],
+    ) -> None:
+        with Progress(self.total, self.label, self.unit, initial=self.done) as progress:
 
-                ranks.hand_out(self._left(), work, collect, deadline.reached)
-        return bool(self._found.ended.all())
+            def collect(group: _Group, ended: _Ended | None) -> None:
+                if ended is not None:
+                    self._take(group, ended)
+                    progress.advance(len(group.numbers))
+                    save_when_due()
 
-    def _left(self) -> list[_Group]:
+            # A search by the model takes long: who hands out is to be there.
+            root_works = False if self._campaign.polishes_by_model and ranks.size > 2 else None
+            ranks.hand_out(self._left(alone), work, collect, deadline.reached, root_works)
+
+    def _rows(self, alone: bool) -> NDArray[np.int64]:
+        """Return the searches for one expression alone, or the others."""
+        return np.flatnonzero(np.isin(self._found.weight, (0, 1)) == alone)
+
+    def _left(self, alone: bool) -> list[_Group]:
         """Return the groups of searches that are not at their end; on rank 0."""
-        together = 1 if self._campaign.by_model else SEARCHES_TOGETHER
-        found = self._found
-        groups = (np.arange(first, min(first + together, self.total)) for first in range(0, self.total, together))
+        rows, found = self._rows(alone), self._found
+        if found.ended[rows].all():
+            return []
+        positions, values = _hits(self._campaign)
+        known = found.values[self._rows(True)] if not alone else found.values[:0]
+        scale = _Scale.of(np.concatenate([self._pilot, values, known]))
+        starts, from_hit = np.full((len(rows), len(self._campaign.screen_space)), np.nan), np.zeros(len(rows), bool)
+        left = np.arange(len(values))
+        # Half of them, of all weights.
+        for k in range(0, len(rows), 2):
+            if not len(left):
+                break
+            best = int(np.argmax(scale.worth(values[left], found.weight[rows[k]])))
+            starts[k], from_hit[k] = positions[left[best]], True
+            left = np.delete(left, best)
+        together = 1 if self._campaign.polishes_by_model else SEARCHES_TOGETHER
+        groups = [slice(first, first + together) for first in range(0, len(rows), together)]
         return [
-            _Group(rows, found.starts[rows], found.from_hit[rows], found.weight[rows])
-            for rows in groups
-            if not found.ended[rows].all()
+            _Group(rows[some], starts[some], from_hit[some], found.weight[rows[some]], scale)
+            for some in groups
+            if not found.ended[rows[some]].all()
         ]
 
     def _take(self, group: _Group, ended: _Ended) -> None:
         found, rows = self._found, group.numbers
-        found.starts[rows], found.positions[rows] = ended.starts, ended.positions
-        found.looked[rows], found.done[rows] = ended.looked, ended.done
+        found.from_hit[rows] = group.from_hit
+        for field in ended._fields:
+            getattr(found, field)[rows] = getattr(ended, field)
         found.ended[rows] = True
 
     def save(self) -> None:
@@ -324,63 +425,37 @@ class _Searching(Resumable):
         self._found.write(self.path, provenance(self._campaign, "polished"))
 
 
-def _search(campaign: Campaign, value: Value, low: FloatArray, high: FloatArray, group: _Group) -> _Ended:
+def _search(campaign: Campaign, value: Value, group: _Group) -> _Ended:
     """Make the searches of a group."""
-    space = campaign.screen_space
+    space, scale = campaign.screen_space, group.scale
     free = np.array([not parameter.fixed and not parameter.discrete for parameter in space])
     starts = group.starts.copy()
-    each = _DRAWN_BY_MODEL if campaign.by_model else _DRAWN_BY_EMULATORS
+    each = _DRAWN_BY_MODEL if campaign.polishes_by_model else _DRAWN_BY_EMULATORS
     sampler = Sampler(space, "uniform", campaign.seed, _STREAM)
-    drawn_for = np.flatnonzero(~group.from_hit)
-    for row in drawn_for:
+    for row in np.flatnonzero(~group.from_hit):
         number = int(group.numbers[row])
         drawn = sampler.draw(number * each, (number + 1) * each)
-        best = np.argmax(_worth(value(drawn.physical).sure, low, high, group.weight[row]))
+        best = np.argmax(scale.worth(value(drawn.physical).sure, group.weight[row]))
         starts[row] = drawn.position[int(best)]
 
     def worth(positions: FloatArray, owner: NDArray[np.intp]) -> FloatArray:
-        return _worth(value(space.at(_within(positions))).sure, low, high, group.weight[owner])
+        return scale.worth(value(space.at(_within(positions))).sure, group.weight[owner])
 
     rngs = [np.random.default_rng([campaign.seed, int(number), 0x9A1]) for number in group.numbers]
     found = climb(worth, starts, free, _STEPS, rngs)
+    positions = _within(found.positions)
+    after = value(space.at(positions))
     looked = found.looked + np.where(group.from_hit, 0, each)
-    return _Ended(starts, _within(found.positions), looked, found.done)
+    return _Ended(starts, positions, value(space.at(starts)).values, *after, looked, found.done)
 
 
 def _hits(campaign: Campaign) -> tuple[FloatArray, FloatArray]:
     """Return positions (n, d) and simulated values (n, expressions) of the validated hits that have them."""
     space, objective = campaign.screen_space, _objective(campaign)
     hits = ValidatedHits.read(campaign.paths.validation_hits, campaign.identity("validation"), d=len(space))
-    values = np.stack([*objective.wanted(hits.profiles, hits.log_peaks).values()], axis=1)
+    values = _described(objective.wanted, hits.profiles, hits.log_peaks)
     rows = np.flatnonzero((hits.status == Status.OK) & np.isfinite(values).all(axis=1))
     return _within(space.position(hits.parameters[rows])), values[rows]
-
-
-def _scale(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the values of each expression that are 0 and 1 on a common scale: the median and the largest known."""
-    low, high = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    for k, column in enumerate(values.T):
-        known = column[np.isfinite(column)]
-        if len(known):
-            low[k], high[k] = np.median(known), known.max()
-        if not high[k] > low[k]:
-            high[k] = low[k] + 1.0
-    return low, high
-
-
-def _worth(values: FloatArray, low: FloatArray, high: FloatArray, weight: FloatArray | float) -> FloatArray:
-    """Return what sets are worth, (n,), by the values of one expression or two, (n, expressions); −∞ without.
-
-    Of two: how far it is from the best in the worse one, by weight (augmented Chebyshev's scalarisation, which finds
-    every trade-off, those in a dent of the front too; Steuer & Choo 1983).
-    """
-    scaled = (values - low) / (high - low)
-    if values.shape[1] == 1:
-        worth = scaled[:, 0]
-    else:
-        short = np.stack([weight * (1 - scaled[:, 0]), (1 - weight) * (1 - scaled[:, 1])])
-        worth = -short.max(axis=0) - _BESIDE * (1 - scaled).sum(axis=1)
-    return np.where(np.isnan(worth), -np.inf, worth)
 
 
 def _within(positions: FloatArray) -> FloatArray:

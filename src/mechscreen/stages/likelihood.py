@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen.campaign import Campaign
 from mechscreen.errors import InputError
+from mechscreen.isolation import Abandoned
 from mechscreen.models import Model, Outputs
 from mechscreen.models.setup import Setup
 from mechscreen.objectives import Match
@@ -20,6 +21,7 @@ from mechscreen.objectives.observations import Compared
 from mechscreen.ranks import NEVER, Deadline
 from mechscreen.spaces import Sampler
 from mechscreen.stages.on_demand import Simulated, fill, on_demand
+from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.simulate import simulating
 
 FloatArray = NDArray[np.float64]
@@ -44,6 +46,12 @@ def match_of(campaign: Campaign) -> Match:
     return objective
 
 
+def deviances(campaign: Campaign, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> FloatArray:
+    """Return −2 ln L of simulations, (n,), of the campaign's own outputs; infinite where there is none."""
+    with np.errstate(all="ignore"):
+        return match_of(campaign).compare(campaign.outputs.by_name(profiles, log_peaks)).deviance
+
+
 def misfits(campaign: Campaign, profiles: NDArray[Any], log_peaks: NDArray[Any]) -> FloatArray:
     """Return the misfit of simulations (`Match.misfit`), (n,); infinite where there is none."""
     with np.errstate(all="ignore"):
@@ -65,7 +73,7 @@ def measurements(campaign: Campaign, physical: FloatArray) -> Measured:
     observations = match_of(campaign).observations
     if observations is not None:
         return Measured(observations.output, observations.at, observations.value, observations.error)
-    with comparing(campaign, NEVER) as compare:
+    with comparing_by_model(campaign, NEVER) as compare:
         noise = compare(physical).noise[0]
     names = [output.name for output in campaign.outputs]
     outputs, at, value, normal = zip(*campaign.model_instance.measured, strict=True)
@@ -79,7 +87,44 @@ def measurements(campaign: Campaign, physical: FloatArray) -> Measured:
 
 @contextmanager
 def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
-    """Yield what compares parameter sets with the measurements, on one rank.
+    """Yield what compares parameter sets with the measurements, on one rank: the model, or the emulators (`polish.by`).
+
+    What is not allowed, or cannot be simulated, compares as NaN. `mechscreen.isolation.Abandoned` is raised where the
+    deadline is over.
+    """
+    if campaign.polishes_by_model:
+        with comparing_by_model(campaign, deadline) as compare:
+            yield compare
+    else:
+        yield _by_ensemble(campaign, deadline)
+
+
+def _by_ensemble(campaign: Campaign, deadline: Deadline) -> Compare:
+    """Return what compares by the campaign's ensemble, whose members' variance counts beside that of the noise."""
+    from mechscreen.emulators.ensemble import combine_members
+
+    ensemble, space, outputs = load_campaign_ensemble(campaign), campaign.screen_space, campaign.outputs
+
+    def compare(physical: FloatArray) -> Compared:
+        if deadline.overdue():
+            raise Abandoned("the deadline is over")
+        rows = np.flatnonzero(space.allowed(physical))
+        members = ensemble.predict_members(campaign.space.normalise(physical[rows]))
+        said = combine_members(members, ensemble.combine, ensemble.distance)
+        known = campaign.objective.given(members).objective
+        assert isinstance(known, Match)
+        found = known.compare(outputs.by_name(said.profiles, said.log_peaks))
+        arrays = [np.full((len(physical), part.shape[1]), np.nan) for part in (found.residuals, found.noise)]
+        for array, part in zip(arrays, (found.residuals, found.noise), strict=True):
+            array[rows] = part
+        return Compared(*arrays)
+
+    return compare
+
+
+@contextmanager
+def comparing_by_model(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
+    """Yield what compares parameter sets with the measurements by the model, on one rank.
 
     What is not allowed, or cannot be simulated, compares as NaN. `mechscreen.isolation.Abandoned` is raised where the
     deadline does not allow to wait for a simulation.

@@ -30,7 +30,7 @@ from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
 from mechscreen.stages.largest import search_largest
-from mechscreen.stages.likelihood import comparing, match_of, measurements, misfits, refuse_chance
+from mechscreen.stages.likelihood import comparing, deviances, match_of, measurements, misfits, refuse_chance
 from mechscreen.stages.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
 
     Half of the searches (`polish.count`) begin at the best validated hits, the others at sets that are drawn as the
     screen draws them: hits are where the emulator believes, and the best set may be elsewhere. Where measured data are
-    looked for, each is by least squares (`mechscreen.inference.improve`), with the model; where the largest values are,
+    looked for, each is by least squares (`mechscreen.inference.improve`), with the model or the
+    emulators (`polish.by`); where the largest values are,
     as in `mechscreen.stages.largest.search_largest`. Each is on one rank; ranks share the searches. What was found is
     saved, and continued after an interruption.
 
@@ -76,33 +77,37 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
         searching = _Searching(campaign)
         run(searching, ranks, deadline)
         found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
-        order = np.argsort(found.deviance, kind="stable")
         task = simulate.Task.of(
             campaign,
             "polished",
             path=path.with_name("simulations.h5"),
             label="polish: simulate",
-            index=np.arange(len(order)),
-            parameters=campaign.screen_space.at(found.positions[order]),
-            seeds=np.zeros(len(order), np.uint64),
+            index=np.arange(len(found.deviance)),
+            parameters=campaign.screen_space.at(found.positions),
+            seeds=np.zeros(len(found.deviance), np.uint64),
         )
         simulate.run_sets(task, ranks, deadline)
         if ranks.is_root:
             simulated = SimulationFile.read(task.path)
-            measured = measurements(campaign, task.parameters[:1])
+            searched, deviance = found.deviance, found.deviance
+            if not campaign.polishes_by_model:
+                deviance = deviances(campaign, simulated.profiles, simulated.log_peaks)
+            order = np.argsort(deviance, kind="stable")
+            measured = measurements(campaign, task.parameters[order[:1]])
             Polished(
                 starts=campaign.screen_space.at(found.starts[order]),
-                parameters=task.parameters,
+                parameters=task.parameters[order],
                 from_hit=found.from_hit[order],
                 before=found.before[order],
-                deviance=found.deviance[order],
+                deviance=deviance[order],
+                searched=None if campaign.polishes_by_model else searched[order],
                 deviations=found.deviations[order],
                 looked=found.looked[order],
                 done=found.done[order],
-                profiles=simulated.profiles,
-                log_peaks=simulated.log_peaks,
-                status=simulated.status,
-                reasons=simulated.reasons,
+                profiles=simulated.profiles[order],
+                log_peaks=simulated.log_peaks[order],
+                status=simulated.status[order],
+                reasons=simulated.reasons[order],
                 measured_output=measured.output,
                 measured_at=measured.at,
                 measured_value=measured.value,
@@ -111,11 +116,11 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
             ).write(path, provenance(campaign, "polished"))
             storage.remove(searching.path)
             storage.remove(task.path)
-            best = found.deviance[order[0]]
+            best = deviance[order[0]]
             log.info(
-                "polish: −2 ln L is %.4f at best; %d of %d searches come to within 1 of it, by %d simulations",
+                "polish: −2 ln L is %.4f at best; %d of %d searches come to within 1 of it, by %d looks",
                 best,
-                (found.deviance < best + 1).sum(),
+                (deviance < best + 1).sum(),
                 len(order),
                 found.looked.sum(),
             )

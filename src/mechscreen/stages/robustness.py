@@ -17,16 +17,13 @@ from mechscreen.schemas.validation import Robustness
 from mechscreen.stages import simulate
 from mechscreen.stages.predict import load_campaign_ensemble
 from mechscreen.stages.search import Search, seeds_of
-from mechscreen.stages.table import MOVED
+from mechscreen.stages.table import MOVED, STEPS_OF_MOVE
 from mechscreen.tally import random_keys
 
 log = logging.getLogger(__name__)
 
-STEPS = 64
-"""Of a parameter's range, by which it moves."""
 _CHECKS = MOVED // 2
 """Places of each kind that the model is asked about, at most: where the behaviour is kept last, and lost first."""
-_AT_ONCE = 8192
 
 
 def robustness(
@@ -63,7 +60,8 @@ def robustness(
         return None
     chosen = np.sort(np.argsort(random_keys(index))[: campaign.validation.robustness])
     index, parameters = index[chosen], parameters[chosen]
-    kept, whole = ranks.from_root(lambda: _scan(campaign, parameters))
+    seen, kept, whole = ranks.from_root(lambda: _scan(campaign, parameters))
+    index, parameters = index[seen], parameters[seen]
     places = _places(kept, whole, np.random.default_rng([campaign.seed, 0x20B]))
     hit, parameter, side, inside = places.T
     steps = kept[hit, parameter, side] + (1 - inside)
@@ -91,7 +89,8 @@ def robustness(
         index=index,
         parameters=parameters,
         varied=moving(campaign),
-        kept=np.maximum(kept, 0) / STEPS,
+        left_out=len(chosen) - len(index),
+        kept=kept / STEPS_OF_MOVE,
         whole=whole,
         checked_hit=hit,
         checked_parameter=parameter,
@@ -117,52 +116,66 @@ def _moved(
     space = campaign.screen_space
     position = space.position(parameters)
     rows = np.arange(len(axis))
-    position[rows, axis] = np.clip(position[rows, axis] + steps / STEPS, 0, np.nextafter(1, 0))
+    position[rows, axis] = np.clip(position[rows, axis] + steps / STEPS_OF_MOVE, 0, np.nextafter(1, 0))
     moved = parameters.copy()
     moved[rows, axis] = space.at(position)[rows, axis]
     return moved
 
 
-def _scan(campaign: Campaign, parameters: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return how many steps each parameter may move, (n, varied, 2), down and up; and whether to the end of its range.
+def _scan(
+    campaign: Campaign, parameters: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return how far the ensemble says that hits may move.
 
-    A step beyond the end of the range, or what constraints do not allow, ends the way. −1 stands where the ensemble
-    says nothing of the target of the hit itself: it may be kept by its probability.
+    Returns
+    -------
+    seen
+        (n,), rows of the hits that the ensemble says to be of the target at all: others are kept by their probability.
+    kept
+        (n, varied, 2), steps that each parameter may move, down and up.
+    whole
+        Whether that is to the end of its range, or to where constraints allow no more.
     """
     from mechscreen.emulators.ensemble import combine_members
 
     space, axes = campaign.screen_space, moving(campaign)
-    n, targets = len(parameters), list(campaign.targets)
-    kept, whole = np.zeros((n, len(axes), 2), np.int64), np.zeros((n, len(axes), 2), bool)
-    if not n:
-        return kept, whole
-    ensemble = load_campaign_ensemble(campaign)
-    position = space.position(parameters)
-    ways = np.arange(STEPS + 1)
-    for place, axis in enumerate(axes.tolist()):
-        for side, sign in enumerate((-1, 1)):
-            hit, step = (grid.ravel() for grid in np.meshgrid(np.arange(n), ways, indexing="ij"))
-            there = position[hit, axis] + sign * step / STEPS
-            moved = _moved(campaign, parameters[hit], np.full(len(hit), axis), sign * step)
-            possible = (there >= 0) & (there < 1) & space.allowed(moved)
-            is_target = np.zeros(len(hit), bool)
-            rows = np.flatnonzero(possible)
-            for start in range(0, len(rows), _AT_ONCE):
-                some = rows[start : start + _AT_ONCE]
-                members = ensemble.predict_members(campaign.space.normalise(moved[some]))
-                said = combine_members(members, ensemble.combine, ensemble.distance)
-                labels = campaign.objective.given(members)(said.profiles, said.log_peaks)
-                is_target[some] = np.isin(labels, targets)
-            kept[:, place, side] = is_target.reshape(n, -1).cumprod(axis=1).sum(axis=1) - 1
-            ends = possible.reshape(n, -1).cumprod(axis=1).sum(axis=1) - 1
-            whole[:, place, side] = kept[:, place, side] == ends
-    return kept, whole
+    ensemble = load_campaign_ensemble(campaign) if len(parameters) else None
+
+    def are_of_target(physical: NDArray[np.float64]) -> NDArray[np.bool_]:
+        found = np.zeros(len(physical), bool)
+        if ensemble is None:
+            return found
+        for start in range(0, len(physical), ensemble.batch_size):
+            part = slice(start, start + ensemble.batch_size)
+            members = ensemble.predict_members(campaign.space.normalise(physical[part]))
+            said = combine_members(members, ensemble.combine, ensemble.distance)
+            labels = campaign.objective.given(members)(said.profiles, said.log_peaks)
+            found[part] = np.isin(labels, list(campaign.targets))
+        return found
+
+    seen = np.flatnonzero(are_of_target(parameters))
+    kept, whole = np.zeros((len(seen), len(axes), 2), np.int64), np.zeros((len(seen), len(axes), 2), bool)
+    position = space.position(parameters[seen])
+    # All that still go on: hit, parameter, and side.
+    ways = np.argwhere(np.ones(kept.shape, bool))
+    for step in range(1, STEPS_OF_MOVE + 1):
+        hit, parameter, side = ways.T
+        axis, steps = axes[parameter], (2 * side - 1) * step
+        there = position[hit, axis] + steps / STEPS_OF_MOVE
+        moved = _moved(campaign, parameters[seen][hit], axis, steps)
+        possible = (there >= 0) & (there < 1) & space.allowed(moved)
+        whole[tuple(ways[~possible].T)] = True
+        ways, moved = ways[possible], moved[possible]
+        ways = ways[are_of_target(moved)]
+        kept[tuple(ways.T)] = step
+    whole[tuple(ways.T)] = True
+    return seen, kept, whole
 
 
 def _places(kept: NDArray[np.int64], whole: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return places that the model is asked about, (m, 4): hit, parameter, side, and 1 where the behaviour is kept."""
     places = [np.empty((0, 4), np.int64)]
-    for inside, there in ((1, np.argwhere(kept > 0)), (0, np.argwhere(~whole & (kept >= 0)))):
+    for inside, there in ((1, np.argwhere((kept > 0) & ~whole)), (0, np.argwhere(~whole))):
         chosen = rng.permutation(len(there))[:_CHECKS]
         places.append(np.column_stack([there[np.sort(chosen)], np.full(len(chosen), inside)]))
     return np.concatenate(places).astype(np.int64)

@@ -150,14 +150,13 @@ def _looked_for(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> Labelli
         assert isinstance(known, Match | Maximise)
         misfits.append(known.misfit(campaign.outputs.by_name(together.profiles, together.log_peaks)))
     found = np.concatenate(misfits)
-    # What has no value is farther than all else.
-    nearest = float(np.quantile(np.where(np.isnan(found), np.inf, found), _NEAREST, method="higher"))
+    # What has no value is farther than all else, and between infinite ones there is nothing.
+    found = np.where(np.isnan(found), np.inf, found)
+    nearest = float(np.quantile(found, _NEAREST, method="linear" if np.isfinite(found).all() else "higher"))
     wanted = objective.objective
     if not nearest > wanted.limit:
         return objective
-    log.info(
-        "select: a misfit of %.4g at most is looked for, since hardly any candidate has %.4g", nearest, wanted.limit
-    )
+    log.info("select: the hundredth of the candidates that comes nearest is looked for, since hardly any is a hit")
     return objective.by(wanted.within(nearest))
 
 

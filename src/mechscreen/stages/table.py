@@ -26,9 +26,11 @@ START_SECONDS = 4.0
 IMPORTANCE_POINTS = 8192
 """Of Sobol's indices, each with as many predictions as parameters that vary, and two: `mechscreen.stages.evaluate`."""
 PATTERN_POINTS = 20_000
-"""Random sets by which it is seen what outputs there are, at most: the same."""
+"""Random sets by which it is seen what outputs there are, at most."""
 CANDIDATE_VALUES = 2**23
 """Values of the candidates for a calibration that a rank predicts at once, by each member, at most."""
+STEPS_OF_MOVE = 64
+"""Of a parameter's range, by which one of a hit moves."""
 MOVED = 200
 """Simulations by which it is seen whether hits are as robust as the ensemble says."""
 STEPS_OF_SEARCH = 40
@@ -217,13 +219,19 @@ def _of_screen(campaign: Campaign, job: str) -> Files:
 
 def _of_hits(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.screen_hits, "counts": campaign.paths.screen_summary}
+    if campaign.validation.robustness:
+        found["models"] = _models(campaign)
     return found | ({} if campaign.by_model else {"manifest": campaign.paths.manifest})
 
 
 def _of_searches(campaign: Campaign, job: str) -> Files:
     found: dict[str, Path | list[Path]] = {"hits": campaign.paths.validation_hits}
-    by_ensemble = campaign.maximises and not campaign.by_model
-    return found | ({"models": _models(campaign)} if by_ensemble else {})
+    return found | ({} if campaign.polishes_by_model else {"models": _models(campaign)})
+
+
+def _of_posterior(campaign: Campaign, job: str) -> Files:
+    found: dict[str, Path | list[Path]] = {"polished": campaign.paths.polished}
+    return found | ({} if campaign.polishes_by_model else {"models": _models(campaign)})
 
 
 def _all_results(campaign: Campaign, job: str) -> Files:
@@ -464,9 +472,12 @@ def _gather_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 
 def _validate_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     moved = MOVED if campaign.validation.robustness else 0
+    # Each parameter of each hit, both ways, to the end of its range.
+    predicted = campaign.validation.robustness * len(campaign.screen_space.varied) * STEPS_OF_MOVE
     checked = min(campaign.validation.limit * len(campaign.targets), campaign.screen.blocks * _hits(campaign))
     return Cost(
-        (checked + campaign.surveyed + moved) * speeds.sample,
+        (checked + campaign.surveyed + moved) * speeds.sample
+        + predicted * campaign.emulators.members * speeds.prediction,
         1500,
         memory_of_rank=checked * _profile(campaign),
         # What the members say of the hits is asked by one rank.
@@ -483,20 +494,24 @@ def _polish_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     d = len(campaign.screen_space.varied)
     if campaign.maximises:
         # Populations of CMA-ES, and generations until it converges, about.
-        looked = (4 + 3 * math.log(d)) * GENERATIONS_OF_SEARCH * math.sqrt(d)
-        each = speeds.sample if campaign.by_model else campaign.emulators.members * speeds.prediction + speeds.looking
+        looked = (4 + 3 * math.log(d)) * min(300, GENERATIONS_OF_SEARCH * math.sqrt(d))
+        each = campaign.emulators.members * speeds.prediction + speeds.looking
+        if campaign.polishes_by_model:
+            each = speeds.sample
         return Cost(
-            campaign.searches * (looked * each + speeds.sample),
-            1000 if campaign.by_model else 3000,
+            # Twice: what predicts computes whole batches, and searches do not all end at once.
+            campaign.searches * ((1 if campaign.polishes_by_model else 2) * looked * each + speeds.sample),
+            1000 if campaign.polishes_by_model else 3000,
             disk=2 * campaign.searches * _sample(campaign),
             mpi=True,
             # Searches by the ensemble are made many at once.
-            most_ranks=campaign.searches // (1 if campaign.by_model else SEARCHES_TOGETHER) + 1,
-            start=START_SECONDS if campaign.by_model else speeds.network_start,
+            most_ranks=campaign.searches // (1 if campaign.polishes_by_model else SEARCHES_TOGETHER) + 1,
+            start=START_SECONDS if campaign.polishes_by_model else speeds.network_start,
         )
+    each = speeds.sample if campaign.polishes_by_model else campaign.emulators.members * speeds.prediction
     return Cost(
-        campaign.searches * STEPS_OF_SEARCH * (2 * d + 2) * speeds.sample,
-        1000,
+        campaign.searches * (STEPS_OF_SEARCH * (2 * d + 2) * each + speeds.sample),
+        1000 if campaign.polishes_by_model else 3000,
         disk=2 * campaign.searches * _sample(campaign),
         mpi=True,
         most_ranks=campaign.searches + 1,
@@ -508,9 +523,10 @@ def _infer_cost(campaign: Campaign, speeds: Speeds) -> Cost:
     # Walkers need some autocorrelation times at least, and these are about so many steps for each parameter.
     expected = max(campaign.drawn, 50 * walkers_of(d)) * STEPS_OF_DRAW * d
     chain = min(most, expected) * (d + 1) * _FLOAT
+    each = speeds.sample if campaign.polishes_by_model else campaign.emulators.members * speeds.prediction
     return Cost(
-        min(most, expected) * speeds.sample,
-        1000,
+        min(most, expected) * each + (0 if campaign.polishes_by_model else campaign.drawn) * speeds.sample,
+        1000 if campaign.polishes_by_model else 3000,
         memory_of_job=4 * chain,
         disk=chain + campaign.drawn * 4 * len(campaign.space) * _DOUBLE,
         files=4,
@@ -675,7 +691,7 @@ TABLE: tuple[Row, ...] = (
         "infer",
         depends="posterior",
         targets=lambda campaign: {"infer": campaign.paths.posterior},
-        inputs=lambda campaign, job: {"polished": campaign.paths.polished},
+        inputs=_of_posterior,
         cost=_infer_cost,
         applies=lambda campaign: campaign.drawn > 0,
     ),
