@@ -334,8 +334,8 @@ def _robustness_table(results: Results) -> Table:
     note = (
         f"Of {count(len(found), 'confirmed hit')}{beside}: how far each parameter may move alone before the ensemble "
         "says that the behaviour is lost, in shares of its range along its axis (medians), and how many hits keep it "
-        f"to the end of the range. By the model, {with_interval(inside)} of the places where it is kept last keep it, and "
-        f"{with_interval(outside)} of those where it is lost first have lost it."
+        f"to the end of the range. By the model, {with_interval(inside)} of the places where it is kept last keep it, "
+        f"and {with_interval(outside)} of those where it is lost first have lost it."
     )
     return Table(title, ["parameter", "down", "to its end", "up", "to its end"], rows, note)
 
