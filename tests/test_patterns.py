@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mechscreen.patterns import _silhouette, find_patterns
+from mechscreen.patterns import _principal, _silhouette, find_patterns
 
 CENTRES = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0], [0.0, 10.0, 5.0]])
 
@@ -75,3 +75,15 @@ def test_silhouettes_are_those_of_scikit_learn():
     points += np.random.default_rng(4).standard_normal(points.shape) * 3
     distances = metrics.pairwise_distances(points)
     assert _silhouette(distances, labels, 3) == pytest.approx(metrics.silhouette_score(points, labels))
+
+
+@pytest.mark.parametrize("coordinates", [5, 300], ids=["few", "more than points"])
+def test_principal_components_are_those_of_a_singular_value_decomposition(coordinates):
+    rng = np.random.default_rng(5)
+    points = rng.standard_normal((60, 4)) * [9, 5, 3, 1] @ rng.standard_normal((4, coordinates))
+    centred = points - points.mean(axis=0)
+    u, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    kept = int((np.cumsum(sizes**2) / np.sum(sizes**2) < 0.99).sum()) + 1
+    found = _principal(points)
+    assert found.shape == (60, kept)
+    np.testing.assert_allclose(np.abs(found), np.abs(u[:, :kept] * sizes[:kept]), rtol=1e-6, atol=1e-8)

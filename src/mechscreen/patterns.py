@@ -93,12 +93,18 @@ def _principal(points: FloatArray) -> FloatArray:
     """Return points in as few principal components as hold nearly all of their variance."""
     centred = points - points.mean(axis=0)
     learnt = centred[:_LEARNT_AXES]
-    _, sizes, axes = np.linalg.svd(learnt, full_matrices=False)
-    share = np.cumsum(np.square(sizes))
+    # By the smaller of the two products, which takes a fraction of the time of a singular value decomposition.
+    wide = learnt.shape[1] > len(learnt)
+    squares, vectors = np.linalg.eigh(learnt @ learnt.T if wide else learnt.T @ learnt)
+    squares, vectors = squares[::-1], vectors[:, ::-1]
+    share = np.cumsum(np.maximum(squares, 0))
     if not share[-1] > 0:
         return centred[:, :1]
     kept = min(_MOST_AXES, int(np.searchsorted(share, _VARIANCE * share[-1])) + 1)
-    scores: FloatArray = centred @ axes[:kept].T
+    axes = vectors[:, :kept]
+    if wide:
+        axes = learnt.T @ (axes / np.sqrt(squares[:kept]))
+    scores: FloatArray = centred @ axes
     return scores
 
 

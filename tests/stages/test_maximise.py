@@ -181,23 +181,21 @@ def test_without_hits_searches_begin_at_drawn_sets(tmp_path):
     assert found.simulated.max() == pytest.approx(3.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-def test_emulators_search_and_the_model_says_what_is_there(tmp_path, members):
+def test_emulators_search_and_the_model_says_what_is_there(tmp_path):
     campaign = make(
         tmp_path,
         {"of": "height", "at_least": 2.5},
         screen={"disagreement_limit": 1.0},
         simulations={"count": 1000, "shard_size": 1000},
         emulators={
-            "members": members,
-            "combine": "vote" if members > 2 else "mean",
+            "members": 3,
             "architecture": {"network": "dense", "width": 64, "blocks": 2},
             "training": {"epochs": 40, "batch_size": 64},
         },
     )
     simulate(campaign, 0)
     merge(campaign)
-    for member in range(members):
+    for member in range(3):
         train(campaign, member)
     evaluate(campaign)
     screened(campaign)
@@ -210,7 +208,7 @@ def test_emulators_search_and_the_model_says_what_is_there(tmp_path, members):
     )
     np.testing.assert_allclose(found.simulated[:, 0], truth, rtol=1e-6)
     assert found.simulated.max() > 2.7
-    assert ((found.spread > 0).all()) == (members > 1)
+    assert (found.spread > 0).all()
     assert np.median(found.emulated - found.before) > 0
     results = Results(Campaign.open(campaign.paths.root))
     assert "by the emulators)" in findings.headline(results)
