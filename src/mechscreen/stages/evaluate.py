@@ -37,7 +37,7 @@ from mechscreen.schemas.model import ModelArrays
 from mechscreen.spaces import Sampler
 from mechscreen.stages import bands
 from mechscreen.stages.merge import load_split
-from mechscreen.stages.predict import load_campaign_ensemble, write_ensemble_record
+from mechscreen.stages.predict import in_batches, load_campaign_ensemble, write_ensemble_record
 from mechscreen.stages.provenance import provenance, record
 from mechscreen.stages.table import PATTERN_POINTS
 from mechscreen.stages.train import to_samples
@@ -145,18 +145,13 @@ def evaluate(campaign: Campaign) -> Path:
 
 def _find_patterns(campaign: Campaign, ensemble: Ensemble) -> PatternsFile:
     """Return what groups of outputs there are by the ensemble, in all of the space, and what is unusual."""
-    from mechscreen.emulators.ensemble import combine_members
-
     outputs, distance = campaign.outputs, ensemble.distance
     looked = min(PATTERN_POINTS, max(1000, _PATTERN_VALUES // math.prod(outputs.shape)))
     physical = Sampler(campaign.space, "uniform", campaign.seed, "patterns", levels=True).draw(0, looked).physical
     profiles = np.empty((looked, *outputs.shape), np.float32)
     log_peaks, disagreement = np.empty((looked, len(outputs)), np.float32), np.empty(looked, np.float32)
     labels = np.empty(looked, np.int64)
-    for start in range(0, looked, ensemble.batch_size):
-        part = slice(start, start + ensemble.batch_size)
-        members = ensemble.predict_members(campaign.space.normalise(physical[part]))
-        said = combine_members(members, ensemble.combine, distance)
+    for part, members, said in in_batches(campaign, ensemble, physical):
         profiles[part], log_peaks[part], disagreement[part] = said.profiles, said.log_peaks, said.disagreement
         labels[part] = campaign.objective.given(members)(said.profiles, said.log_peaks)
     rng = np.random.default_rng([campaign.seed, 0x9A77])

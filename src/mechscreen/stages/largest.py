@@ -28,7 +28,7 @@ from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.spaces import Sampler
 from mechscreen.stages import simulate
 from mechscreen.stages.on_demand import on_demand
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.search import seeds_of
 from mechscreen.stages.table import SEARCHES_TOGETHER
@@ -186,8 +186,6 @@ def _valuing(campaign: Campaign, deadline: Deadline) -> Iterator[Value]:
 
             yield by_model
         return
-    from mechscreen.emulators.ensemble import combine_members
-
     ensemble = load_campaign_ensemble(campaign)
 
     def by_ensemble(physical: FloatArray) -> Valued:
@@ -195,10 +193,8 @@ def _valuing(campaign: Campaign, deadline: Deadline) -> Iterator[Value]:
             raise Abandoned("the deadline is over")
         values, spread = np.full((len(physical), k), np.nan), np.full((len(physical), k), np.nan)
         allowed = np.flatnonzero(space.allowed(physical))
-        for start in range(0, len(allowed), ensemble.batch_size):
-            rows = allowed[start : start + ensemble.batch_size]
-            members = ensemble.predict_members(campaign.space.normalise(physical[rows]))
-            said = combine_members(members, ensemble.combine, ensemble.distance)
+        for part, members, said in in_batches(campaign, ensemble, physical[allowed]):
+            rows = allowed[part]
             values[rows] = _described(wanted, said.profiles, said.log_peaks)
             each = np.stack([_described(wanted, own["profiles"], own["log_peaks"]) for own in members])
             # A member that sees no value leaves none to rely on.

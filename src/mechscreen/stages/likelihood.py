@@ -21,7 +21,7 @@ from mechscreen.objectives.observations import Compared
 from mechscreen.ranks import NEVER, Deadline
 from mechscreen.spaces import Sampler
 from mechscreen.stages.on_demand import Simulated, fill, on_demand
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.simulate import simulating
 
 FloatArray = NDArray[np.float64]
@@ -101,23 +101,24 @@ def comparing(campaign: Campaign, deadline: Deadline) -> Iterator[Compare]:
 
 def _by_ensemble(campaign: Campaign, deadline: Deadline) -> Compare:
     """Return what compares by the campaign's ensemble, whose members' variance counts beside that of the noise."""
-    from mechscreen.emulators.ensemble import combine_members
-
     ensemble, space, outputs = load_campaign_ensemble(campaign), campaign.screen_space, campaign.outputs
 
     def compare(physical: FloatArray) -> Compared:
         if deadline.overdue():
             raise Abandoned("the deadline is over")
         rows = np.flatnonzero(space.allowed(physical))
-        members = ensemble.predict_members(campaign.space.normalise(physical[rows]))
-        said = combine_members(members, ensemble.combine, ensemble.distance)
-        known = campaign.objective.given(members).objective
-        assert isinstance(known, Match)
-        found = known.compare(outputs.by_name(said.profiles, said.log_peaks))
-        arrays = [np.full((len(physical), part.shape[1]), np.nan) for part in (found.residuals, found.noise)]
-        for array, part in zip(arrays, (found.residuals, found.noise), strict=True):
-            array[rows] = part
-        return Compared(*arrays)
+        parts = []
+        # One at least says how many measurements there are.
+        for _, members, said in in_batches(campaign, ensemble, physical[rows] if len(rows) else physical[:1]):
+            known = campaign.objective.given(members).objective
+            assert isinstance(known, Match)
+            parts.append(known.compare(outputs.by_name(said.profiles, said.log_peaks)))
+        found = []
+        for of_parts in ([part.residuals for part in parts], [part.noise for part in parts]):
+            array = np.full((len(physical), of_parts[0].shape[1]), np.nan)
+            array[rows] = np.concatenate(of_parts)[: len(rows)]
+            found.append(array)
+        return Compared(*found)
 
     return compare
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -220,6 +220,24 @@ def load_campaign_ensemble(campaign: Campaign) -> Ensemble:
         If a member is missing, damaged or of another campaign.
     """
     return _load_checked(campaign, campaign.emulators.members)
+
+
+class Said(NamedTuple):
+    """What an ensemble says of some parameter sets: which of them, each member, and all together."""
+
+    part: slice
+    members: list[dict[str, NDArray[np.float32]]]
+    together: Prediction
+
+
+def in_batches(campaign: Campaign, ensemble: Ensemble, physical: NDArray[np.float64]) -> Iterator[Said]:
+    """Yield what an ensemble says of parameter sets, (n, d), a batch at a time: all may be more than memory holds."""
+    from mechscreen.emulators.ensemble import combine_members
+
+    for start in range(0, len(physical), ensemble.batch_size):
+        part = slice(start, start + ensemble.batch_size)
+        members = ensemble.predict_members(campaign.space.normalise(physical[part]))
+        yield Said(part, members, combine_members(members, ensemble.combine, ensemble.distance))
 
 
 def load_sized_ensemble(campaign: Campaign, samples: int) -> Ensemble:

@@ -15,7 +15,7 @@ from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import Robustness
 from mechscreen.stages import simulate
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.search import Search, seeds_of
 from mechscreen.stages.table import MOVED, STEPS_OF_MOVE
 from mechscreen.tally import random_keys
@@ -136,8 +136,6 @@ def _scan(
     whole
         Whether that is to the end of its range, or to where constraints allow no more.
     """
-    from mechscreen.emulators.ensemble import combine_members
-
     space, axes = campaign.screen_space, moving(campaign)
     ensemble = load_campaign_ensemble(campaign) if len(parameters) else None
 
@@ -145,10 +143,7 @@ def _scan(
         found = np.zeros(len(physical), bool)
         if ensemble is None:
             return found
-        for start in range(0, len(physical), ensemble.batch_size):
-            part = slice(start, start + ensemble.batch_size)
-            members = ensemble.predict_members(campaign.space.normalise(physical[part]))
-            said = combine_members(members, ensemble.combine, ensemble.distance)
+        for part, members, said in in_batches(campaign, ensemble, physical):
             labels = campaign.objective.given(members)(said.profiles, said.log_peaks)
             found[part] = np.isin(labels, list(campaign.targets))
         return found

@@ -19,7 +19,7 @@ from mechscreen.sampling import sample_seeds
 from mechscreen.schemas.simulations import Selection
 from mechscreen.spaces import Draws, Sampler, mirrored
 from mechscreen.stages.calibrate import evidence_of
-from mechscreen.stages.predict import load_campaign_ensemble
+from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.simulate import selected_parameters
 
@@ -136,17 +136,12 @@ def _looked_for(campaign: Campaign, ensemble: Ensemble, drawn: Draws) -> Labelli
 
     So each round learns from better sets than the one before (as distances shrink in ABC-SMC: Toni et al. 2009).
     """
-    from mechscreen.emulators.ensemble import combine_members
-
     objective = campaign.objective
     if not isinstance(objective.objective, Match | Maximise):
         return objective
     misfits = []
-    physical = drawn.physical[:_PILOT]
-    for start in range(0, len(physical), _BATCH):
-        said = ensemble.predict_members(campaign.space.normalise(physical[start : start + _BATCH]))
-        together = combine_members(said, ensemble.combine, ensemble.distance)
-        known = objective.given(said).objective
+    for _, members, together in in_batches(campaign, ensemble, drawn.physical[:_PILOT]):
+        known = objective.given(members).objective
         assert isinstance(known, Match | Maximise)
         misfits.append(known.misfit(campaign.outputs.by_name(together.profiles, together.log_peaks)))
     found = np.concatenate(misfits)
