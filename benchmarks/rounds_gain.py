@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# Before TensorFlow, after which it cannot be loaded.
+with suppress(ImportError):
+    import roadrunner  # noqa: F401
 import numpy as np
 from scipy import stats
 

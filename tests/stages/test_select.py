@@ -124,7 +124,7 @@ def test_of_measured_data_that_no_candidate_fits_those_that_come_nearest_are_loo
     options = {"observations": str(tmp_path / "measured.csv")}
     campaign = second(screen={"objective": {"name": "match", "options": options, "target": ["fits"]}})
     found = Selection.read(select(campaign, 0))
-    assert "is looked for, since hardly any candidate has" in caplog.text
+    assert "is looked for, since hardly any is a hit" in caplog.text
     # At least half of those chosen may be of the target, which are a hundredth of the candidates, by any member more.
     assert 0.01 < found.in_target.mean() <= 0.55
 
