@@ -70,7 +70,7 @@ def test_jax_says_the_same():
         ({"of": "amplitude(x)"}, "needs the option 'at_least'"),
         ({"of": "amplitude(x)", "at_least": float("nan")}, "needs the option 'at_least'"),
         ({"of": "amplitude(y)", "at_least": 1}, "'amplitude\\(y\\)'"),
-        ({"of": "x", "at_least": 1}, "'screen.objective.options': 'x'"),
+        ({"of": "x", "at_least": 1}, "'options': 'x'"),
         ({"of": "steady(x)", "at_least": 1}, "'steady\\(x\\)'"),
         ({"of": "amplitude(x)", "at_least": 1, "against": 3}, "against 3 is no expression"),
         ({"of": "amplitude(x)", "at_least": 1, "against": "amplitude(x)"}, "stands there twice"),

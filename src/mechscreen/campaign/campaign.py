@@ -442,7 +442,10 @@ class Campaign(Configuration):
     def _objective(self) -> Objective:
         from mechscreen.objectives import get_objective
 
-        return get_objective(self.screen.objective.name, **self.screen.objective.options)
+        try:
+            return get_objective(self.screen.objective.name, **self.screen.objective.options)
+        except InputError as error:
+            raise InputError(f"'screen.objective': {error}") from None
 
     @cached_property
     def features(self) -> Features:
@@ -556,7 +559,9 @@ class Campaign(Configuration):
         try:
             return self._space()
         except InputError as error:
-            raise InputError(f"'model': {error}") from None
+            # What is looked for is made with the model, and names its own key.
+            own = str(error).startswith(("'screen.", "'selection."))
+            raise InputError(str(error) if own else f"'model': {error}") from None
 
     def _space(self) -> ParameterSpace:
         of_model, section = self.about.space, self.model

@@ -66,7 +66,7 @@ class Maximise:
         """
         bound = Maximise(self._texts[0], self.at_least, *self._texts[1:])
         bound._outputs = outputs
-        bound._wanted = Features(self._texts, outputs, "screen.objective.options")
+        bound._wanted = Features(self._texts, outputs, "options")
         bound._of = parse(self._texts[0], kinds_of(outputs), "of", functions=ALL)
         return bound
 
