@@ -52,7 +52,7 @@ def test_core_hours_follow_from_the_speeds(campaign):
     assert steps["train_member"].core_seconds == pytest.approx(240 * 10 * 1e-3)
     assert steps["screen_block"].core_seconds == pytest.approx(1000 * (2 * 1e-4 + 3e-6))
     # 30 test samples, and the indices of 13 parameters.
-    assert steps["evaluate_ensemble"].core_seconds == pytest.approx((30 + 15 * 8192) * 2 * 1e-4)
+    assert steps["evaluate_ensemble"].core_seconds == pytest.approx((30 + 15 * 8192 + 20_000) * 2 * 1e-4)
     assert steps["train_member"].gpu_hours == pytest.approx(2 * 240 / 256 * 10 * 0.01 / 3600)
     assert steps["validate_hits"].core_seconds == pytest.approx(1000 * 0.5)
 
@@ -120,7 +120,7 @@ def test_a_dry_run_says_it_in_a_line(campaign):
     line = one_line(campaign.name, forecast(campaign))
     assert "looked-at" in line
     assert "\n" not in line
-    assert "20 jobs" in line
+    assert "21 jobs" in line
     assert "core-hours" in line
     assert "GPU-hours" in line
 
