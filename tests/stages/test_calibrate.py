@@ -11,6 +11,7 @@ from mechscreen.reading import open_results
 from mechscreen.reports import findings
 from mechscreen.reports.results import Results
 from mechscreen.schemas.calibration import CalibrationFile
+from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
 from mechscreen.stages import calibrate as stage
 from mechscreen.stages.calibrate import calibrate
@@ -93,8 +94,12 @@ def test_it_is_there_already_and_the_same_after_an_interruption(asking, caplog):
 def test_what_asks_for_none_or_for_too_few_is_told(trained, asking):
     with pytest.raises(InputError, match=r"asks for no probabilities; set calibration\.count"):
         calibrate(trained())
-    with pytest.raises(InputError, match=r"50 of 50 simulations were solved, and probabilities need 100"):
-        calibrate(asking(50, 1000))
+    few = asking(50, 1000)
+    with pytest.raises(InputError, match=r"of 50 simulations were solved, and probabilities need 100") as told:
+        calibrate(few)
+    # Which sets are chosen, and with them how many can be solved, depends on the processor that trained the networks.
+    solved = (SimulationFile.read(few.paths.calibrated.with_name("simulations.h5")).status == Status.OK).sum()
+    assert f"{solved} of 50 simulations were solved" in str(told.value)
     values = trained().model_dump(mode="json")
     with pytest.raises(InputError, match=r"count 99: probabilities need 100 simulations"):
         Campaign.from_dict({**values, "calibration": {"count": 99}})
