@@ -159,21 +159,10 @@ _RING: Mapping[str, Any] = {
 
 def _numbers(ax: Axes, pair: Pair, i: int) -> None:
     """Draw two numbers on an axis that holds those of all samples."""
-    low, high = pair.limits
-    if pair.output.scale != "log":
-        margin = 0.08 * ((high - low) or 1.0)
-        ax.set_xlim(low - margin, high + margin)
-        ax.locator_params(axis="x", nbins=3)
-    else:
-        ax.set_xscale("log")
-        ax.set_xlim(low / 1.2, high * 1.2)
-        style.log_axis_in_short(ax.xaxis, low / 1.2, high * 1.2)
+    style.along_numbers(ax, pair.output, *pair.limits)
     ax.plot(float(np.squeeze(pair.simulated[i])), 0, **_DOT)
     ax.plot(float(np.squeeze(pair.emulated[i])), 0, **_RING)
     ax.axhline(0, color="0.8", linewidth=0.7, zorder=0)
-    ax.set_ylim(-1, 1)
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
 
 
 _GAP = 0.06

@@ -97,31 +97,15 @@ def _draw(ax: Axes, shown: Shown, column: int, k: int) -> None:
         ax.imshow(value, origin="lower", aspect="auto", vmin=low, vmax=high)
         ax.set(xticks=[], yticks=[])
     elif output.view == "number":
-        low, high = _limits(shown, column)
-        if output.scale == "log" and low > 0:
-            ax.set_xscale("log")
-            ax.set_xlim(low / 1.2, high * 1.2)
-            style.log_axis_in_short(ax.xaxis, low / 1.2, high * 1.2)
-        else:
-            margin = 0.08 * ((high - low) or 1.0)
-            ax.set_xlim(low - margin, high + margin)
-            ax.locator_params(axis="x", nbins=3)
+        style.along_numbers(ax, output, *_limits(shown, column))
         ax.plot(others.ravel(), np.zeros(others.size), ".", color="0.7", ms=4)
         ax.plot(float(np.squeeze(value)), 0, "o", color="black", ms=5)
-        ax.set(ylim=(-1, 1), yticks=[])
-        ax.spines["left"].set_visible(False)
     else:
         first, last = style.shown_points(output, np.concatenate([value[None], others]))
         for one in others:
             ax.plot(output.grid, one, **_OTHER)
         ax.plot(output.grid, value, color="black", lw=1.5)
-        low, high = float(output.grid[first]), float(output.grid[last])
-        if output.in_decades:
-            ax.set_xscale("log")
-            style.log_axis_in_short(ax.xaxis, low, high)
-        else:
-            ax.locator_params(axis="x", nbins=3)
-        ax.set_xlim(low, high)
+        style.along_grid(ax, output, first, last)
         low, high = _limits(shown, column)
         if output.scale == "peak":
             ax.set_ylim(-0.05, 1.12)

@@ -161,13 +161,7 @@ def profiles(
         ax.fill_between(output.grid, *ends, **BAND)
     ax.plot(output.grid, simulated, **SIMULATED)
     ax.plot(output.grid, emulated, **EMULATED)
-    low, high = float(output.grid[first]), float(output.grid[last])
-    if output.in_decades:
-        ax.set_xscale("log")
-        log_axis_in_short(ax.xaxis, low, high)
-    else:
-        ax.locator_params(axis="x", nbins=3)
-    ax.set_xlim(low, high)
+    along_grid(ax, output, first, last)
     if output.compare == "shape":
         ax.set_ylim(-0.05, 1.12)
         ax.set_yticks([0, 1])
@@ -175,6 +169,32 @@ def profiles(
         ax.set_yscale("log")
     else:
         ax.locator_params(axis="y", nbins=3)
+
+
+def along_grid(ax: Axes, output: Output, first: int, last: int) -> None:
+    """Let the axis along a small panel go from one point of an output's grid to another, with few ticks."""
+    low, high = float(output.grid[first]), float(output.grid[last])
+    if output.in_decades:
+        ax.set_xscale("log")
+        log_axis_in_short(ax.xaxis, low, high)
+    else:
+        ax.locator_params(axis="x", nbins=3)
+    ax.set_xlim(low, high)
+
+
+def along_numbers(ax: Axes, output: Output, low: float, high: float) -> None:
+    """Let a small panel be an axis that holds an output's numbers, from the least to the largest."""
+    if output.scale != "log":
+        margin = 0.08 * ((high - low) or 1.0)
+        ax.set_xlim(low - margin, high + margin)
+        ax.locator_params(axis="x", nbins=3)
+    else:
+        ax.set_xscale("log")
+        ax.set_xlim(low / 1.2, high * 1.2)
+        log_axis_in_short(ax.xaxis, low / 1.2, high * 1.2)
+    ax.set_ylim(-1, 1)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
 
 
 def log_axis(axis: Axis) -> None:

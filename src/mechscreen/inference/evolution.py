@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 _STEP = 0.1
 """Standard deviation of the first steps, in shares of the ranges."""
 _TOLERANCE = 1e-6
-"""Of values, in shares of their spread, and of positions, below which a search ends."""
+"""Of values, and of positions, below which a search ends."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ def climb(
     free: NDArray[np.bool_],
     steps: int,
     rngs: list[np.random.Generator],
-    scale: float = 1.0,
 ) -> Climbed:
     """Search from each position for the largest value nearby; all searches go on side by side, so that calls are few.
 
     Parameters
     ----------
     value
-        Values positions, (m, d), of the searches of such numbers, (m,); NaN where there is none.
+        Values positions, (m, d), of the searches of such numbers, (m,): on a scale on which they differ by about 1; NaN
+        where there is none.
     starts
         (n, d).
     free
@@ -64,8 +64,6 @@ def climb(
         Generations at most.
     rngs
         Random numbers of each search.
-    scale
-        Spread of the values, by which a search knows when it gains no more.
     """
     import cma
 
@@ -84,8 +82,8 @@ def climb(
         "verb_filenameprefix": "",
         "signals_filename": "",
         "maxiter": steps,
-        "tolfun": _TOLERANCE * scale,
-        "tolfunhist": _TOLERANCE * scale,
+        "tolfun": _TOLERANCE,
+        "tolfunhist": _TOLERANCE,
         "tolx": _TOLERANCE,
     }
     strategies = []
@@ -111,7 +109,7 @@ def climb(
                 best[k], positions[k] = own[top], wanted[first + top]
             # What has no value is worse than all else, by a number that the strategy can work with.
             finite = own[np.isfinite(own)]
-            worst = float(finite.min()) - scale if len(finite) else 0.0
+            worst = float(finite.min()) - 1.0 if len(finite) else 0.0
             strategies[k].tell(some, np.where(np.isfinite(own), -own, -worst).tolist())
             first += len(some)
         for k in list(active):

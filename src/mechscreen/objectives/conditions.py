@@ -12,8 +12,8 @@ from mechscreen.arrays import namespace
 from mechscreen.errors import InputError
 from mechscreen.expressions import NUMBER, TRUTH, Expression, parse, parts
 from mechscreen.models import Outputs
-from mechscreen.objectives.base import UNDECIDED, IntArray
-from mechscreen.objectives.features import ALL, FEATURES, Curve, kinds_of, values_of
+from mechscreen.objectives.base import IntArray
+from mechscreen.objectives.features import ALL, FEATURES, kinds_of, left_undecided, values_of
 
 
 class Conditions:
@@ -95,7 +95,4 @@ class Conditions:
             # The first that is fulfilled counts.
             for place, condition in reversed(list(enumerate(conditions, 1))):
                 labels = xp.where(condition(values), place, labels)
-        for curve in values.values():
-            for undecided in curve.undecided if isinstance(curve, Curve) else ():
-                labels = xp.where(undecided, UNDECIDED, labels)
-        return xp.asarray(labels, dtype=np.int64)
+        return left_undecided(labels, values)

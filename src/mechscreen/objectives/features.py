@@ -19,7 +19,7 @@ from mechscreen.arrays import as_array, namespace
 from mechscreen.errors import InputError
 from mechscreen.expressions import FUNCTIONS, NUMBER, TRUTH, Function, Kind, normalised, parse
 from mechscreen.models import Output, Outputs
-from mechscreen.objectives.base import is_numpy
+from mechscreen.objectives.base import UNDECIDED, is_numpy
 
 CURVE = "curve"
 """Kind of a profile or time series in expressions."""
@@ -392,6 +392,15 @@ def values_of(outputs: Mapping[str, NDArray[Any]], of_model: Iterable[Output]) -
         for output in of_model
         if kind_of(output) is not None
     }
+
+
+def left_undecided(labels: NDArray[Any], values: Mapping[str, Any]) -> NDArray[Any]:
+    """Return labels of samples, but for those whose features a compiled program leaves to NumPy: `UNDECIDED`."""
+    xp = namespace(labels)
+    for curve in values.values():
+        for undecided in curve.undecided if isinstance(curve, Curve) else ():
+            labels = xp.where(undecided, UNDECIDED, labels)
+    return xp.asarray(labels, dtype=np.int64)
 
 
 MAY_LACK = frozenset({"crossing", "damping", "period", "width"})

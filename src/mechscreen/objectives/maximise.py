@@ -14,8 +14,8 @@ from mechscreen.arrays import namespace
 from mechscreen.errors import InputError
 from mechscreen.expressions import Expression, parse
 from mechscreen.models import Outputs
-from mechscreen.objectives.base import UNDECIDED, IntArray
-from mechscreen.objectives.features import ALL, Curve, Features, kinds_of, values_of
+from mechscreen.objectives.base import IntArray
+from mechscreen.objectives.features import ALL, Features, kinds_of, left_undecided, values_of
 
 LARGE = "large"
 
@@ -110,10 +110,7 @@ class Maximise:
             # What is no number is not large, and what is infinite is no number.
             large = (value >= self.at_least) & xp.isfinite(value)
         labels = xp.broadcast_to(xp.asarray(large, dtype=np.int64), (len(first),))
-        for curve in values.values():
-            for undecided in curve.undecided if isinstance(curve, Curve) else ():
-                labels = xp.where(undecided, UNDECIDED, labels)
-        return xp.asarray(labels, dtype=np.int64)
+        return left_undecided(labels, values)
 
     def _values(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         assert self._outputs is not None

@@ -75,7 +75,7 @@ def statement(results: Results) -> str:
     found = results.largest
     if found is None:
         return ""
-    of, known = found.expressions[0], best(results)
+    of, known = found.expressions[0], results.best_sets
     if not len(known.rows):
         return f"None of {count(len(found), 'search', 'searches')} found a set with a value of {of} by the model."
     top = known.rows[0]
@@ -94,7 +94,7 @@ def doubts(results: Results) -> list[str]:
     if found is None:
         return []
     told = [] if results.campaign.polishes_by_model else _broken_promises(found)
-    known, of = best(results), found.expressions[0]
+    known, of = results.best_sets, found.expressions[0]
     if not len(known.rows):
         return told
     if results.campaign.about.model.stochastic:
@@ -118,7 +118,7 @@ def doubts(results: Results) -> list[str]:
 def key_numbers(results: Results) -> list[KeyNumber]:
     """Return the numbers that come first."""
     found = results.largest
-    if found is None or not len((known := best(results)).rows):
+    if found is None or not len((known := results.best_sets).rows):
         return []
     unfinished = int((~found.done).sum())
     note = f"by {found.looked.sum():,} {'simulations' if results.campaign.polishes_by_model else 'predictions'}"
@@ -135,7 +135,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
 def table(results: Results) -> Table:
     """Return the best sets, or a selection of the front."""
     found = results.largest
-    if found is None or not len((all_sets := best(results)).rows):
+    if found is None or not len((all_sets := results.best_sets).rows):
         return Table("The best sets", [], [])
     called = labels(results)
     two = len(called) == 2
@@ -213,5 +213,4 @@ def _at_ends(results: Results, parameters: NDArray[np.float64]) -> list[str]:
     """Return which parameters of a set lie at an end of their ranges."""
     space = results.campaign.screen_space
     position = space.position(parameters[None])[0]
-    varied = [k for k in space.varied if not space[space.names[k]].discrete]
-    return [space.names[k] for k in varied if not _AT_END < position[k] < 1 - _AT_END]
+    return [space.names[k] for k in space.continuous if not _AT_END < position[k] < 1 - _AT_END]

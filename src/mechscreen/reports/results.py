@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mechscreen.figures.largest import Found
     from mechscreen.figures.pairs import Pair
     from mechscreen.figures.patterns import Shown
+    from mechscreen.reports.largest import Best
 
 _COUNTING = ("modes", "rings")
 """Objectives whose classes are numbers of what their names say."""
@@ -330,6 +331,13 @@ class Results:
             )
         return measured
 
+    @cached_property
+    def best_sets(self) -> Best:
+        """All that was simulated, by the values that were to be large (`mechscreen.reports.largest.best`)."""
+        from mechscreen.reports import largest
+
+        return largest.best(self)
+
     def found_largest(self) -> Found:
         """Return the largest values that were found, to be drawn."""
         from mechscreen.figures import largest as figure  # loads what draws
@@ -337,7 +345,7 @@ class Results:
 
         found, space = self.largest, self.campaign.screen_space
         assert found is not None
-        known = largest.best(self)
+        known = self.best_sets
         varied = list(space.varied)
         return figure.Found(
             largest.labels(self),

@@ -90,12 +90,10 @@ def make_rounds_first(campaign: Campaign, targets: Collection[str], *, whole_run
     """
     if _INSIDE in os.environ or not _ends(campaign) or any(os.sep in target for target in targets):
         return
-    open_rounds = [
-        (number, wanted) for number in range(1, campaign.rounds) for wanted in [_decided(campaign, number)[1]] if wanted
-    ]
-    if not open_rounds:
+    wanted_of = ((number, _decided(campaign, number)[1]) for number in range(1, campaign.rounds))
+    number, wanted = next(((number, wanted) for number, wanted in wanted_of if wanted), (0, None))
+    if wanted is None:
         return
-    number, wanted = open_rounds[0]
     if not whole_run:
         raise InputError(
             f"'{campaign.name}': round {number} has to say first whether others follow (selection.enough); run without "

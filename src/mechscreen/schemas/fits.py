@@ -14,8 +14,8 @@ from mechscreen.storage import ArrayFile, Record, StageRecord
 
 
 @dataclass(frozen=True, kw_only=True)
-class Polished(ArrayFile, kind="polished"):
-    """The best parameter sets that searches with the model found, the best first: ``polished/polished.h5``.
+class _FoundSets(ArrayFile):
+    """Parameter sets that searches found.
 
     Attributes
     ----------
@@ -23,56 +23,60 @@ class Polished(ArrayFile, kind="polished"):
         (n, d), where each search began, and the set that it found; physical values.
     from_hit
         Whether it began at a validated hit, and not at a set that was drawn.
-    before, deviance
-        (n,), −2 ln L at both; `deviance` is the model's.
-    searched
-        (n,), what it was where the search ended, as the emulators said; None where searches looked with the model.
-    deviations
-        (n, d), standard deviations along the axes, by the curvature there (`mechscreen.inference.Fit`).
-    looked
-        (n,), simulations of the search.
-    done
-        (n,), whether it found its best one, and did not end after so many steps.
+    looked, done
+        (n,), sets that the search looked at, and whether it came to its end, and was not stopped after so many steps.
     profiles, log_peaks, status, reasons
         Simulations of what was found (`mechscreen.schemas.simulations.SimulationFile`).
-    measured_output, measured_at, measured_value, measured_error
-        (m,), what was measured: place of the output, −1 where the campaign has no such one; point on its grid; value;
-        and its standard deviation, of noise that is estimated the one at the best set; NaN where it is of a logarithm.
     """
 
     starts: Annotated[Floats, "n d"]
     parameters: Annotated[Floats, "n d"]
     from_hit: Annotated[Booleans, "n"]
-    before: Annotated[Floats, "n"]
-    deviance: Annotated[Floats, "n"]
-    searched: Annotated[Floats, "n"] | None = None
-    deviations: Annotated[Floats, "n d"]
     looked: Annotated[Integers, "n"]
     done: Annotated[Booleans, "n"]
     profiles: Annotated[Singles, "n *shape"]
     log_peaks: Annotated[Floats, "n outputs"]
     status: Annotated[NDArray[np.uint8], "n"]
     reasons: Annotated[Texts, "n"]
+    about: ModelArrays
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polished(_FoundSets, kind="polished"):
+    """The best parameter sets that searches with the model found, the best first: ``polished/polished.h5``.
+
+    Attributes
+    ----------
+    before, deviance
+        (n,), −2 ln L at both; `deviance` is the model's.
+    searched
+        (n,), what it was where the search ended, as the emulators said; None where searches looked with the model.
+    deviations
+        (n, d), standard deviations along the axes, by the curvature there (`mechscreen.inference.Fit`).
+    measured_output, measured_at, measured_value, measured_error
+        (m,), what was measured: place of the output, −1 where the campaign has no such one; point on its grid; value;
+        and its standard deviation, of noise that is estimated the one at the best set; NaN where it is of a logarithm.
+    """
+
+    before: Annotated[Floats, "n"]
+    deviance: Annotated[Floats, "n"]
+    searched: Annotated[Floats, "n"] | None = None
+    deviations: Annotated[Floats, "n d"]
     measured_output: Annotated[Integers, "m"]
     measured_at: Annotated[Floats, "m"]
     measured_value: Annotated[Floats, "m"]
     measured_error: Annotated[Floats, "m"]
-    about: ModelArrays
-
-    def __len__(self) -> int:
-        return len(self.deviance)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Largest(ArrayFile, kind="largest"):
+class Largest(_FoundSets, kind="largest"):
     """The parameter sets of the largest values that searches found: ``polished/polished.h5`` of `Maximise`.
 
     Attributes
     ----------
-    starts, parameters
-        (n, d), where each search began, and the set that it found; physical values.
-    from_hit
-        Whether it began at a validated hit, and not at a set that was drawn.
     weight
         (n,), of the first expression beside the second one, by which the search valued sets.
     before, emulated, simulated
@@ -81,33 +85,16 @@ class Largest(ArrayFile, kind="largest"):
     spread
         (n, expressions), standard deviation of what the members of the ensemble say of what was found; 0 where it was
         the model that valued sets.
-    looked, done
-        Sets that the search valued, and whether it came to its end.
-    profiles, log_peaks, status, reasons
-        Simulations of what was found (`mechscreen.schemas.simulations.SimulationFile`).
     expressions
         (expressions,), what was to be large.
     """
 
-    starts: Annotated[Floats, "n d"]
-    parameters: Annotated[Floats, "n d"]
-    from_hit: Annotated[Booleans, "n"]
     weight: Annotated[Floats, "n"]
     before: Annotated[Floats, "n expressions"]
     emulated: Annotated[Floats, "n expressions"]
     simulated: Annotated[Floats, "n expressions"]
     spread: Annotated[Floats, "n expressions"]
-    looked: Annotated[Integers, "n"]
-    done: Annotated[Booleans, "n"]
-    profiles: Annotated[Singles, "n *shape"]
-    log_peaks: Annotated[Floats, "n outputs"]
-    status: Annotated[NDArray[np.uint8], "n"]
-    reasons: Annotated[Texts, "n"]
     expressions: Annotated[Texts, "expressions"]
-    about: ModelArrays
-
-    def __len__(self) -> int:
-        return len(self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

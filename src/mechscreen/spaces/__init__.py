@@ -3,6 +3,6 @@
 from mechscreen.spaces.parameter import Parameter
 from mechscreen.spaces.priors import Prior
 from mechscreen.spaces.sampler import Sampler, allowed_share
-from mechscreen.spaces.space import Draws, ParameterSpace, mirrored
+from mechscreen.spaces.space import Draws, ParameterSpace, mirrored, within
 
-__all__ = ["Draws", "Parameter", "ParameterSpace", "Prior", "Sampler", "allowed_share", "mirrored"]
+__all__ = ["Draws", "Parameter", "ParameterSpace", "Prior", "Sampler", "allowed_share", "mirrored", "within"]

@@ -109,6 +109,11 @@ class ParameterSpace:
         return tuple(j for j, parameter in enumerate(self) if not parameter.fixed)
 
     @property
+    def continuous(self) -> tuple[int, ...]:
+        """Places of those of them that are neither whole numbers nor categories."""
+        return tuple(j for j in self.varied if not self.parameters[j].discrete)
+
+    @property
     def conditional(self) -> bool:
         """Whether some sets are not allowed, so that the parameters depend on one another."""
         return bool(self._constraints)
@@ -245,6 +250,11 @@ class ParameterSpace:
         slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
         inside = (physical >= self.low - slack) & (physical <= self.high + slack)
         return int((~inside.all(axis=1)).sum())
+
+
+def within(position: FloatArray) -> FloatArray:
+    """Return positions along axes in [0, 1): those beyond an end are put there."""
+    return np.clip(position, 0, np.nextafter(1, 0))
 
 
 def mirrored(position: FloatArray) -> FloatArray:

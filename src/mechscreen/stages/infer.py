@@ -77,9 +77,8 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
     with ranks.together():
         run(_Walking(campaign), ranks, deadline)
         draws, summary = ranks.from_root(lambda: _read(campaign))
-        rows = np.unique(np.linspace(0, len(draws[0]) - 1, PREDICTED).astype(np.int64))
-        if not campaign.polishes_by_model:
-            rows = np.arange(len(draws[0]))
+        # What emulators drew is weighed by simulations of all of it.
+        rows = _some(len(draws[0])) if campaign.polishes_by_model else np.arange(len(draws[0]))
         task = simulate.Task.of(
             campaign,
             "posterior",
@@ -93,16 +92,15 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
         if ranks.is_root:
             simulated = SimulationFile.read(task.path)
             parameters, deviance = draws
+            kept = np.arange(len(rows))
             if not campaign.polishes_by_model:
                 by_model = deviances(campaign, simulated.profiles, simulated.log_peaks)
-                weights = _weights(by_model, draws[1])
+                weights = _weights(by_model, deviance)
                 chosen = _resampled(weights, np.random.default_rng([campaign.seed, 0x3E16]))
                 summary = _weighed(campaign, summary, parameters[chosen], weights)
                 parameters, deviance = parameters[chosen], by_model[chosen]
-                rows = np.unique(np.linspace(0, len(chosen) - 1, PREDICTED).astype(np.int64))
+                rows = _some(len(chosen))
                 kept = chosen[rows]
-            else:
-                kept = np.arange(len(rows))
             table = Posterior(
                 parameters=parameters,
                 deviance=deviance,
@@ -118,6 +116,11 @@ def infer(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER) 
             storage.remove(task.path)
             _tell(summary)
     return paths.posterior
+
+
+def _some(n: int) -> NDArray[np.int64]:
+    """Return rows of the draws whose predictions are kept, of n."""
+    return np.unique(np.linspace(0, n - 1, PREDICTED).astype(np.int64))
 
 
 def _read(campaign: Campaign) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], PosteriorSummary]:

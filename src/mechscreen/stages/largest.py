@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,24 +20,24 @@ from mechscreen.models.outputs import Status
 from mechscreen.objectives import Features, Maximise
 from mechscreen.progress import Progress
 from mechscreen.ranks import NEVER, Deadline, Ranks
-from mechscreen.resumable import Resumable, run
+from mechscreen.resumable import run
 from mechscreen.schemas.fits import Largest
 from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
-from mechscreen.spaces import Sampler
+from mechscreen.spaces import Sampler, within
 from mechscreen.stages import simulate
 from mechscreen.stages.on_demand import on_demand
 from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.provenance import provenance
 from mechscreen.stages.search import seeds_of
+from mechscreen.stages.searching import STREAM, Searching
 from mechscreen.stages.table import SEARCHES_TOGETHER
 
 log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-_STREAM = "polish"
 _STEPS = 300
 """Generations of a search, at most."""
 _PILOT_BY_EMULATORS, _PILOT_BY_MODEL = 2000, 200
@@ -79,7 +79,7 @@ def search_largest(campaign: Campaign, ranks: Ranks, deadline: Deadline) -> None
     """
     searching = _Searching(campaign, _pilot(campaign, ranks, deadline))
     run(searching, ranks, deadline)
-    found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
+    found = ranks.from_root(searching.result)
     n, space = len(found.ended), campaign.screen_space
     task = simulate.Task.of(
         campaign,
@@ -285,41 +285,24 @@ class _Ended(NamedTuple):
     done: NDArray[np.bool_]
 
 
-class _Searching(Resumable):
+class _Searching(Searching[_Searches]):
     """The searches, as far as they are."""
 
-    unit = "searches"
-    label = "polish"
+    kind = _Searches
 
     def __init__(self, campaign: Campaign, pilot: FloatArray) -> None:
-        self._campaign, self._pilot = campaign, pilot
-        self.path: Path = campaign.paths.polished.with_name("searches.h5")
-        self.partial_path = self.path.with_name(self.path.name + ".partial")
-        self._identity = campaign.identity("polished")
-
-    @property
-    def total(self) -> int:
-        """Number of searches."""
-        return self._campaign.searches
-
-    @property
-    def done(self) -> int:
-        """Number of searches that are at their end."""
-        return int(self._found.ended.sum())
-
-    def check(self) -> None:
-        """Verify what is there."""
-        _Searches.verify(self.path, self._identity, n=self.total)
+        super().__init__(campaign)
+        self._pilot = pilot
 
     def begin(self) -> None:
         """Begin with nothing."""
-        n, d, k = self.total, len(self._campaign.screen_space), len(_objective(self._campaign).wanted)
+        n, d, k = self.total, len(self.campaign.screen_space), len(_objective(self.campaign).wanted)
         weight = np.ones(n)
         if k == 2:
             ends = max(1, round(_ENDS * n))
             weight[:ends] = np.arange(ends) % 2 == 0
             weight[ends:] = np.linspace(1, 0, n - ends + 2)[1:-1]
-        self._found = _Searches(
+        self.found = _Searches(
             starts=np.full((n, d), np.nan),
             positions=np.full((n, d), np.nan),
             from_hit=np.zeros(n, bool),
@@ -332,18 +315,13 @@ class _Searching(Resumable):
             ended=np.zeros(n, bool),
         )
 
-    def load(self) -> None:
-        """Take over what was found."""
-        found = _Searches.read(self.partial_path, self._identity, n=self.total)
-        self._found = _Searches(**{field.name: np.array(getattr(found, field.name)) for field in fields(found)})
-
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Make the searches that are not at their end: of two expressions first those for one of them alone."""
-        with _valuing(self._campaign, deadline) as value:
+        with _valuing(self.campaign, deadline) as value:
 
             def work(group: _Group) -> _Ended | None:
                 try:
-                    return _search(self._campaign, value, group)
+                    return _search(self.campaign, value, group)
                 except Abandoned:
                     return None
 
@@ -352,7 +330,7 @@ class _Searching(Resumable):
                     ranks.hand_out((), work, lambda group, ended: None)
                 else:
                     self._hand_out(ranks, alone, work, deadline, save_when_due)
-                if not ranks.from_root(lambda: bool(self._found.ended[self._rows(alone)].all())):  # noqa: B023
+                if not ranks.from_root(lambda: bool(self.found.ended[self._rows(alone)].all())):  # noqa: B023
                     return False
         return True
 
@@ -373,22 +351,22 @@ class _Searching(Resumable):
                     save_when_due()
 
             # A search by the model takes long: who hands out is to be there.
-            root_works = False if self._campaign.polishes_by_model and ranks.size > 2 else None
+            root_works = False if self.campaign.polishes_by_model and ranks.size > 2 else None
             ranks.hand_out(self._left(alone), work, collect, deadline.reached, root_works)
 
     def _rows(self, alone: bool) -> NDArray[np.int64]:
         """Return the searches for one expression alone, or the others."""
-        return np.flatnonzero(np.isin(self._found.weight, (0, 1)) == alone)
+        return np.flatnonzero(np.isin(self.found.weight, (0, 1)) == alone)
 
     def _left(self, alone: bool) -> list[_Group]:
         """Return the groups of searches that are not at their end; on rank 0."""
-        rows, found = self._rows(alone), self._found
+        rows, found = self._rows(alone), self.found
         if found.ended[rows].all():
             return []
-        positions, values = _hits(self._campaign)
+        positions, values = _hits(self.campaign)
         known = found.values[self._rows(True)] if not alone else found.values[:0]
         scale = _Scale.of(np.concatenate([self._pilot, values, known]))
-        starts, from_hit = np.full((len(rows), len(self._campaign.screen_space)), np.nan), np.zeros(len(rows), bool)
+        starts, from_hit = np.full((len(rows), len(self.campaign.screen_space)), np.nan), np.zeros(len(rows), bool)
         left = np.arange(len(values))
         # Half of them, of all weights.
         for k in range(0, len(rows), 2):
@@ -397,7 +375,7 @@ class _Searching(Resumable):
             best = int(np.argmax(scale.worth(values[left], found.weight[rows[k]])))
             starts[k], from_hit[k] = positions[left[best]], True
             left = np.delete(left, best)
-        together = 1 if self._campaign.polishes_by_model else SEARCHES_TOGETHER
+        together = 1 if self.campaign.polishes_by_model else SEARCHES_TOGETHER
         groups = [slice(first, first + together) for first in range(0, len(rows), together)]
         return [
             _Group(rows[some], starts[some], from_hit[some], found.weight[rows[some]], scale)
@@ -406,28 +384,20 @@ class _Searching(Resumable):
         ]
 
     def _take(self, group: _Group, ended: _Ended) -> None:
-        found, rows = self._found, group.numbers
+        found, rows = self.found, group.numbers
         found.from_hit[rows] = group.from_hit
         for field in ended._fields:
             getattr(found, field)[rows] = getattr(ended, field)
         found.ended[rows] = True
 
-    def save(self) -> None:
-        """Write what is found."""
-        self._found.write(self.partial_path, provenance(self._campaign, "polished"))
-
-    def finish(self) -> None:
-        """Write all of it."""
-        self._found.write(self.path, provenance(self._campaign, "polished"))
-
 
 def _search(campaign: Campaign, value: Value, group: _Group) -> _Ended:
     """Make the searches of a group."""
     space, scale = campaign.screen_space, group.scale
-    free = np.array([not parameter.fixed and not parameter.discrete for parameter in space])
+    free = np.isin(np.arange(len(space)), space.continuous)
     starts = group.starts.copy()
     each = _DRAWN_BY_MODEL if campaign.polishes_by_model else _DRAWN_BY_EMULATORS
-    sampler = Sampler(space, "uniform", campaign.seed, _STREAM)
+    sampler = Sampler(space, "uniform", campaign.seed, STREAM)
     for row in np.flatnonzero(~group.from_hit):
         number = int(group.numbers[row])
         drawn = sampler.draw(number * each, (number + 1) * each)
@@ -435,11 +405,11 @@ def _search(campaign: Campaign, value: Value, group: _Group) -> _Ended:
         starts[row] = drawn.position[int(best)]
 
     def worth(positions: FloatArray, owner: NDArray[np.intp]) -> FloatArray:
-        return scale.worth(value(space.at(_within(positions))).sure, group.weight[owner])
+        return scale.worth(value(space.at(within(positions))).sure, group.weight[owner])
 
     rngs = [np.random.default_rng([campaign.seed, int(number), 0x9A1]) for number in group.numbers]
     found = climb(worth, starts, free, _STEPS, rngs)
-    positions = _within(found.positions)
+    positions = within(found.positions)
     after = value(space.at(positions))
     looked = found.looked + np.where(group.from_hit, 0, each)
     return _Ended(starts, positions, value(space.at(starts)).values, *after, looked, found.done)
@@ -451,9 +421,4 @@ def _hits(campaign: Campaign) -> tuple[FloatArray, FloatArray]:
     hits = ValidatedHits.read(campaign.paths.validation_hits, campaign.identity("validation"), d=len(space))
     values = _described(objective.wanted, hits.profiles, hits.log_peaks)
     rows = np.flatnonzero((hits.status == Status.OK) & np.isfinite(values).all(axis=1))
-    return _within(space.position(hits.parameters[rows])), values[rows]
-
-
-def _within(positions: FloatArray) -> FloatArray:
-    """Return positions that axes have."""
-    return np.clip(positions, 0, np.nextafter(1, 0))
+    return within(space.position(hits.parameters[rows])), values[rows]

@@ -22,20 +22,20 @@ from mechscreen.isolation import Abandoned
 from mechscreen.models.outputs import Status
 from mechscreen.progress import Progress
 from mechscreen.ranks import ALONE, NEVER, Deadline, Ranks
-from mechscreen.resumable import Resumable, run
+from mechscreen.resumable import run
 from mechscreen.schemas.fits import Polished
 from mechscreen.schemas.model import Booleans, Floats, Integers, ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import ValidatedHits
-from mechscreen.spaces import Sampler
+from mechscreen.spaces import Sampler, within
 from mechscreen.stages import simulate
 from mechscreen.stages.largest import search_largest
 from mechscreen.stages.likelihood import comparing, deviances, match_of, measurements, misfits, refuse_chance
 from mechscreen.stages.provenance import provenance
+from mechscreen.stages.searching import STREAM, Searching
 
 log = logging.getLogger(__name__)
 
-_STREAM = "polish"
 _STEPS, _MOST_STEPS = 10, 300
 """Of a search: in one go, between which what is found can be saved, and in all."""
 _TRIES = 20
@@ -76,7 +76,7 @@ def polish(campaign: Campaign, ranks: Ranks = ALONE, deadline: Deadline = NEVER)
         ranks.from_root(lambda: refuse_chance(campaign))
         searching = _Searching(campaign)
         run(searching, ranks, deadline)
-        found = ranks.from_root(lambda: _Searches.read(searching.path, campaign.identity("polished")))
+        found = ranks.from_root(searching.result)
         task = simulate.Task.of(
             campaign,
             "polished",
@@ -144,37 +144,16 @@ class _Searches(storage.ArrayFile, kind="searches"):
     tries: Annotated[Integers, "n"]
 
 
-class _Searching(Resumable):
+class _Searching(Searching[_Searches]):
     """The searches, as far as they are."""
 
-    unit = "searches"
-    label = "polish"
-
-    def __init__(self, campaign: Campaign) -> None:
-        self._campaign = campaign
-        self.path = campaign.paths.polished.with_name("searches.h5")
-        self.partial_path = self.path.with_name(self.path.name + ".partial")
-        self._identity = campaign.identity("polished")
-
-    @property
-    def total(self) -> int:
-        """Number of searches."""
-        return self._campaign.searches
-
-    @property
-    def done(self) -> int:
-        """Number of searches that are at their end."""
-        return int(self._found.ended.sum())
-
-    def check(self) -> None:
-        """Verify what is there."""
-        _Searches.verify(self.path, self._identity, n=self.total)
+    kind = _Searches
 
     def begin(self) -> None:
         """Begin where the searches begin."""
-        starts, from_hit = _starts(self._campaign)
+        starts, from_hit = _starts(self.campaign)
         n = len(starts)
-        self._found = _Searches(
+        self.found = _Searches(
             starts=starts,
             positions=starts.copy(),
             from_hit=from_hit,
@@ -188,20 +167,15 @@ class _Searching(Resumable):
             tries=np.zeros(n, np.int64),
         )
 
-    def load(self) -> None:
-        """Take over what was found."""
-        found = _Searches.read(self.partial_path, self._identity, n=self.total)
-        self._found = _Searches(**{name: np.array(value) for name, value in vars(found).items()})
-
     def work(self, ranks: Ranks, deadline: Deadline, save_when_due: Callable[[], None]) -> bool:
         """Go on with all searches that are not at their end, some steps each."""
-        space = self._campaign.screen_space
-        free = np.array([not parameter.fixed and not parameter.discrete for parameter in space])
-        with comparing(self._campaign, deadline) as compare:
+        space = self.campaign.screen_space
+        free = np.isin(np.arange(len(space)), space.continuous)
+        with comparing(self.campaign, deadline) as compare:
 
             def work(search: tuple[int, NDArray[np.float64]]) -> Fit | bool | None:
                 try:
-                    return improve(lambda positions: compare(space.at(_within(positions))), search[1], _STEPS, free)
+                    return improve(lambda positions: compare(space.at(within(positions))), search[1], _STEPS, free)
                 except Abandoned:
                     return False
 
@@ -215,26 +189,26 @@ class _Searching(Resumable):
                 def collect(search: tuple[int, NDArray[np.float64]], fit: Fit | bool | None) -> None:
                     if not isinstance(fit, bool):
                         self._take(search[0], fit)
-                        progress.advance(int(self._found.ended[search[0]]))
+                        progress.advance(int(self.found.ended[search[0]]))
                         save_when_due()
 
-                while ranks.from_root(lambda: not self._found.ended.all()):
+                while ranks.from_root(lambda: not self.found.ended.all()):
                     if not ranks.hand_out(self._left(), work, collect, deadline.reached):
                         return False
             return True
 
     def _left(self) -> list[tuple[int, NDArray[np.float64]]]:
         """Return the searches that are not at their end, and where they are; on rank 0."""
-        return [(k, self._found.positions[k]) for k in np.flatnonzero(~self._found.ended).tolist()]
+        return [(k, self.found.positions[k]) for k in np.flatnonzero(~self.found.ended).tolist()]
 
     def _take(self, k: int, fit: Fit | None) -> None:
-        found = self._found
+        found = self.found
         if fit is None:
             # Another one, since this cannot be simulated.
             found.tries[k] += 1
             found.ended[k] = found.tries[k] >= _TRIES
             another = len(found.tries) * int(found.tries[k]) + k
-            found.starts[k] = found.positions[k] = _sampler(self._campaign).draw(another, another + 1).position[0]
+            found.starts[k] = found.positions[k] = _sampler(self.campaign).draw(another, another + 1).position[0]
             found.from_hit[k] = False
             return
         if not found.steps[k]:
@@ -245,23 +219,10 @@ class _Searching(Resumable):
         found.done[k] = fit.done
         found.ended[k] = fit.done or found.steps[k] >= _MOST_STEPS
 
-    def save(self) -> None:
-        """Write what is found."""
-        self._found.write(self.partial_path, provenance(self._campaign, "polished"))
-
-    def finish(self) -> None:
-        """Write all of it."""
-        self._found.write(self.path, provenance(self._campaign, "polished"))
-
-
-def _within(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return positions that axes have."""
-    return np.clip(positions, 0, np.nextafter(1, 0))
-
 
 def _sampler(campaign: Campaign) -> Sampler:
     """Return what draws starts, of which the one of number k is for search k, and the next ones if it is no use."""
-    return Sampler(campaign.screen_space, "uniform", campaign.seed, _STREAM)
+    return Sampler(campaign.screen_space, "uniform", campaign.seed, STREAM)
 
 
 def _starts(campaign: Campaign) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -272,5 +233,5 @@ def _starts(campaign: Campaign) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
     ok = np.flatnonzero(hits.status == Status.OK)
     best = ok[np.argsort(misfits(campaign, hits.profiles[ok], hits.log_peaks[ok]), kind="stable")[: count // 2]]
     drawn = _sampler(campaign).draw(len(best), count).position
-    starts = np.concatenate([_within(space.position(hits.parameters[best])), drawn])
+    starts = np.concatenate([within(space.position(hits.parameters[best])), drawn])
     return starts, np.arange(count) < len(best)

@@ -14,6 +14,7 @@ from mechscreen.ranks import Deadline, Ranks
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.schemas.validation import Robustness
+from mechscreen.spaces import within
 from mechscreen.stages import simulate
 from mechscreen.stages.predict import in_batches, load_campaign_ensemble
 from mechscreen.stages.search import Search, seeds_of
@@ -64,8 +65,9 @@ def robustness(
     index, parameters = index[seen], parameters[seen]
     places = _places(kept, whole, np.random.default_rng([campaign.seed, 0x20B]))
     hit, parameter, side, inside = places.T
+    axes = np.array(campaign.screen_space.continuous, np.int64)
     steps = kept[hit, parameter, side] + (1 - inside)
-    moved = _moved(campaign, parameters[hit], moving(campaign)[parameter], (2 * side - 1) * steps)
+    moved = _moved(campaign, parameters[hit], axes[parameter], (2 * side - 1) * steps)
     task = simulate.Task.of(
         campaign,
         "validation",
@@ -88,7 +90,7 @@ def robustness(
     found = Robustness(
         index=index,
         parameters=parameters,
-        varied=moving(campaign),
+        varied=axes,
         left_out=len(chosen) - len(index),
         kept=kept / STEPS_OF_MOVE,
         whole=whole,
@@ -103,12 +105,6 @@ def robustness(
     return found, files
 
 
-def moving(campaign: Campaign) -> NDArray[np.int64]:
-    """Return the parameters that move, (varied,): those that are screened, and are no whole numbers or categories."""
-    space = campaign.screen_space
-    return np.array([k for k in space.varied if not space[space.names[k]].discrete], np.int64)
-
-
 def _moved(
     campaign: Campaign, parameters: NDArray[np.float64], axis: NDArray[np.int64], steps: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -116,7 +112,7 @@ def _moved(
     space = campaign.screen_space
     position = space.position(parameters)
     rows = np.arange(len(axis))
-    position[rows, axis] = np.clip(position[rows, axis] + steps / STEPS_OF_MOVE, 0, np.nextafter(1, 0))
+    position[rows, axis] = within(position[rows, axis] + steps / STEPS_OF_MOVE)
     moved = parameters.copy()
     moved[rows, axis] = space.at(position)[rows, axis]
     return moved
@@ -136,7 +132,8 @@ def _scan(
     whole
         Whether that is to the end of its range, or to where constraints allow no more.
     """
-    space, axes = campaign.screen_space, moving(campaign)
+    space = campaign.screen_space
+    axes = np.array(space.continuous, np.int64)
     ensemble = load_campaign_ensemble(campaign) if len(parameters) else None
 
     def are_of_target(physical: NDArray[np.float64]) -> NDArray[np.bool_]:
