@@ -21,7 +21,7 @@ FORECAST = {
 # Where the first round's files stand; those of a later one below a folder, which the wildcard `round` names.
 FIRST = campaign.of_round(1).paths
 ROUNDS = r"(round-\d+/)?"
-OF_ROUND = "--round '{wildcards.round}' " if campaign.rounds > 1 else ""
+OF_ROUND = "--round '{wildcards.round}' " if campaign.own_rounds > 1 else ""
 see_folders([step.rule for step in FORECAST.values()])
 if workflow.is_main_process:
     see_resources()

@@ -1,6 +1,6 @@
 """How an ensemble's error and disagreement depend on its size: the tables and the figure of docs/emulators.md.
 
-    python benchmarks/ensemble_study.py config/active-3.yaml --figure docs/images/ensemble-size.png
+    python benchmarks/ensemble_study.py config/active.yaml --figure docs/images/ensemble-size.png
 
 Of a trained campaign; it may have more members than it asks for. All subsets of the members in
 ``results/<name>/emulators/<network>`` are evaluated on the test split.

@@ -1,7 +1,7 @@
 """What was tried for the dense network: the error of one network of a campaign for each variant.
 
-    python benchmarks/explore_network.py config/active-1.yaml --samples 20000            # all variants, two hours
-    python benchmarks/explore_network.py config/active-1.yaml --samples 20000 base ReLU  # some of them
+    python benchmarks/explore_network.py config/paper.yaml --samples 20000            # all variants, two hours
+    python benchmarks/explore_network.py config/paper.yaml --samples 20000 base ReLU  # some of them
 
 The campaign's training set must be there (`snakemake dataset`). One thread. Each variant changes the base, which is the
 network and the training of `mechscreen.emulators` with 40 epochs; the base is trained from three seeds, which shows how

@@ -1,6 +1,6 @@
 """How two parameters go together in the target of a finished screen, whatever the other parameters are.
 
-    python benchmarks/relations.py config/active-3.yaml KT alpha_c
+    python benchmarks/relations.py config/active.yaml KT alpha_c
 
 Prints the lines of either parameter over the other, and over its inverse, as the report of a screen of two parameters
 has them.

@@ -183,7 +183,7 @@ def select(config: Path, number: int | None, shard: int, threads: int | None) ->
 
     \b
     Example:
-      mechscreen select --config config/active-2.yaml --shard 0
+      mechscreen select --config config/active.yaml --round 2 --shard 0
     """
     from mechscreen.stages.select import select as select_parameters
 

@@ -74,7 +74,7 @@ def test_another_seed_is_another_seed_in_all_rounds():
         ({"selection": {}}, "name the campaign whose ensemble selects"),
         ({"selection": {"campaign": "other", "count": 1000}}, "selection.count is of rounds after the first"),
         ({"rounds": 2, "emulators": {"members": 1}}, "one network cannot disagree"),
-        ({"rounds": 2, "base": "other"}, "a campaign with a base learns nothing"),
+        ({"rounds": 2, "base": "other", "selection": {"enough": {"error": 0.1}}}, "a campaign with a base makes none"),
         ({"selection": {"campaign": "other", "enough": {"error": 0.1}}}, "selection.enough ends rounds"),
         ({"rounds": 1, "selection": {"cuont": 3}}, "cuont"),
         ({"rounds": 2, "screen": {"by": "model", "count": 1000, "block_size": 1000}}, "rounds is about emulators"),
@@ -100,6 +100,39 @@ def test_the_rounds_before_one_are_told_the_latest_first():
         campaign.earlier_rounds == campaign.of_round(3).earlier_rounds == [campaign.of_round(2), campaign.of_round(1)]
     )
     assert campaign.of_round(1).earlier_rounds == of_rounds(1).earlier_rounds == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_campaign_on_one_with_rounds_uses_the_networks_of_one_of_them(number, tmp_path):
+    base = of_rounds(3, results=str(tmp_path))
+    base.record()
+    plane = of_rounds(number, results=str(tmp_path), name="plane", base="demo")
+    of_base, root = base.of_round(number), tmp_path / "plane"
+    for place in ("simulations", "manifest", "emulators"):
+        assert getattr(plane.paths, place) == getattr(of_base.paths, place)
+        assert getattr(plane.of_round(1).paths, place) == getattr(of_base.paths, place)
+    for place in ("evaluation", "screen", "validation", "report"):
+        assert getattr(plane.paths, place).is_relative_to(root)
+        assert getattr(plane.of_round(1).paths, place).is_relative_to(root)
+    for stage in LEARNT:
+        assert plane.identity(stage) == of_base.identity(stage)
+    assert plane.in_rounds == [plane.learnt]
+    assert [one.paths.root for one in plane.earlier_rounds] == [one.paths.root for one in of_base.earlier_rounds]
+    with pytest.raises(InputError, match=r"no round 2: 'plane' has rounds 1 … 1"):
+        plane.of_round(2)
+    plane.record()
+    assert Campaign.open(root).paths.emulators == of_base.paths.emulators
+
+
+def test_a_base_without_such_a_round_or_with_others_is_refused(tmp_path):
+    of_rounds(2, results=str(tmp_path)).record()
+    with pytest.raises(InputError, match=r"'base': 'demo' .* has no round 3, only 1 … 2; set rounds"):
+        of_rounds(3, results=str(tmp_path), name="plane", base="demo")
+    others = of_rounds(2, results=str(tmp_path), name="plane", base="demo", selection={"count": 1000})
+    with pytest.raises(InputError, match=r"'base': dataset of 'demo' .* would differ from those of 'plane'"):
+        _ = others.paths
+    with pytest.raises(InputError, match=r"'base': no campaign 'gone'"):
+        of_rounds(2, results=str(tmp_path), name="plane", base="gone")
 
 
 def test_there_is_no_round_beyond_the_last():

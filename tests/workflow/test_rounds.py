@@ -113,6 +113,19 @@ def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(t
     assert "round-2/shard-00000" in rules["simulate_shard"].rule.targets
     assert "Rounds of learning" in (one / "results/rounds/report.html").read_text()
     assert jobs(run(one, 2, "--dry-run")) == {}
+    # Another screen by the networks of the last round, of which nothing is made again.
+    plane = {**IN_ROUNDS, "rounds": 2, "name": "plane", "base": "rounds"}
+    line = snakemake_command(one, plane, ROOT / "cluster_profiles/local")
+    dry = subprocess.run([*line, "--dry-run"], capture_output=True, text=True, timeout=900)
+    assert jobs(dry.stdout).keys().isdisjoint({"select_shard", "simulate_shard", "merge_shards", "train_member"})
+    done = subprocess.run(line, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs(run(one, 2, "--dry-run")) == {}
+    with (
+        h5py.File(one / "results/rounds/screen/hits.h5") as base,
+        h5py.File(one / "results/plane/screen/hits.h5") as own,
+    ):
+        np.testing.assert_array_equal(own["parameters"], base["parameters"])
 
 
 @pytest.mark.slow

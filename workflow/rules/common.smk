@@ -226,7 +226,7 @@ def begin_run(logs):
 
 def each_round(path):
     """Return the file of a job of any round, given that of the first round's: in later ones it stands below a folder."""
-    if campaign.rounds == 1:
+    if campaign.own_rounds == 1:
         return str(path)
     return f"{paths.root}/{{round}}{Path(path).relative_to(paths.root)}"
 
@@ -238,7 +238,7 @@ def round_of(wildcards):
 
 def in_round(rule, job=""):
     """Return what a job of any round reads; nothing of a campaign with one, whose jobs `in_first_round` knows."""
-    if campaign.rounds == 1:
+    if campaign.own_rounds == 1:
         return []
 
     def read(wildcards):
@@ -252,13 +252,13 @@ def in_first_round(rule, job=""):
 
     A function for each of ten thousand jobs would take a tenth of the time of planning.
     """
-    return reads(rule, job) if campaign.rounds == 1 else {}
+    return reads(rule, job) if campaign.own_rounds == 1 else {}
 
 
 def fingerprint_of(rule):
     """Return what says what the file of a job depends on."""
     found = FORECAST[rule].rule
-    if campaign.rounds == 1 or not found.row.each_round:
+    if campaign.own_rounds == 1 or not found.row.each_round:
         return found.identity().fingerprint
     return lambda wildcards: found.identity(round_of(wildcards)).fingerprint
 

@@ -98,7 +98,7 @@ class Campaign(Configuration):
     base: Annotated[_Name | None, _ANOTHER_FOLDER] = Field(
         None,
         description="Another campaign in the same folder whose simulations, training set and networks this one uses "
-        "(all that these depend on must be the same).",
+        "(all that these depend on must be the same); of its `rounds`, those of the last that this one says.",
     )
     resources_like: Annotated[str | None, nothing("what jobs ask for")] = Field(
         None,
@@ -155,6 +155,7 @@ class Campaign(Configuration):
 
     _folder: Path | None = PrivateAttr(None)
     _before: Campaign | None = PrivateAttr(None)
+    _round: int = PrivateAttr(1)
 
     @model_validator(mode="after")
     def _study_can_vote(self) -> Campaign:
@@ -208,8 +209,11 @@ class Campaign(Configuration):
                     "selection.enough ends rounds; set rounds to the most that there may be, or leave it out"
                 )
             return self
-        if self.base is not None:
-            raise ValueError("rounds learn, and a campaign with a base learns nothing; leave one of the two out")
+        if self.base is not None and section.enough != EnoughSection():
+            raise ValueError(
+                "selection.enough ends rounds, and a campaign with a base makes none; set rounds to one that the base "
+                "has made, and leave selection.enough out"
+            )
         if section.campaign is not None:
             raise ValueError(f"rounds: {self.rounds} select by themselves; leave selection.campaign out")
         if section.count is not None and section.count % self.simulations.shard_size:
@@ -594,6 +598,11 @@ class Campaign(Configuration):
         return self.space.values_for(self.about.space.names, parameters)
 
     @property
+    def own_rounds(self) -> int:
+        """Rounds that it makes; of a campaign with a base one, whose networks are there."""
+        return 1 if self.base is not None else self.rounds
+
+    @property
     def earlier_rounds(self) -> list[Campaign]:
         """The rounds before this one, if it is one of several; the latest first."""
         before = self._before if self.rounds == 1 else self.learnt._before
@@ -603,25 +612,25 @@ class Campaign(Configuration):
         """Return the campaign as it is in one of its rounds: what it simulates, learns and evaluates there.
 
         The first is a campaign without rounds, in the same folder; later ones stand below it (``round-2``), with random
-        numbers of their own.
+        numbers of their own. A campaign with a base has one, which learns what the base did in the last of the rounds.
 
         Raises
         ------
         InputError
-            If there is no such round.
+            If there is no such round, or no such base.
         """
-        if not 1 <= number <= self.rounds:
-            raise InputError(f"no round {number}: '{self.name}' has rounds 1 … {self.rounds}")
+        if not 1 <= number <= self.own_rounds:
+            raise InputError(f"no round {number}: '{self.name}' has rounds 1 … {self.own_rounds}")
         if self.rounds == 1:
             return self
         if number not in self._rounds:
-            self._rounds[number] = self._make_round(number)
+            self._rounds[number] = self._make_round(self.rounds if self.base is not None else number)
         return self._rounds[number]
 
     @property
     def in_rounds(self) -> list[Campaign]:
         """The campaign as it is in each of its rounds, in their order."""
-        return [self.of_round(number) for number in range(1, self.rounds + 1)]
+        return [self.of_round(number) for number in range(1, self.own_rounds + 1)]
 
     def _make_round(self, number: int) -> Campaign:
         assert self.selection is not None
@@ -632,14 +641,17 @@ class Campaign(Configuration):
             count = self.selection.count or self.simulations.count
             seed = int(words_at(self.seed, "rounds", np.array([number], np.uint64), 1)[0, 0] >> np.uint64(1))
             changes = {
-                "name": f"{self.name}, round {number}",
+                "name": f"{self.name}, round {number}" if self.base is None else self.name,
                 "seed": seed,
                 "rounds": 1,
                 "selection": self.selection.model_copy(update={"count": None, "enough": EnoughSection()}),
                 "simulations": self.simulations.model_copy(update={"count": count, "imported": ()}),
             }
         view = self.model_copy(update=changes)
-        if number > 1:
+        view._round = number
+        if self.base is not None:
+            view._before = self._open_base(self.base, number).of_round(number - 1)
+        elif number > 1:
             view._folder = self._root / f"round-{number}"
             view._before = self.of_round(number - 1)
         return view
@@ -661,7 +673,7 @@ class Campaign(Configuration):
     @property
     def learnt(self) -> Campaign:
         """The campaign as it is in its last round, whose ensemble screens."""
-        return self.of_round(self.rounds)
+        return self.of_round(self.own_rounds)
 
     @cached_property
     def selector(self) -> Campaign | None:
@@ -722,9 +734,11 @@ class Campaign(Configuration):
     def paths(self) -> Paths:
         """Where the campaign's files stand."""
         network = self.emulators.architecture.network
-        if self.rounds > 1:
+        if self.own_rounds > 1:
             last = self.learnt.paths.root
             return Paths(self._root, last, network, last)
+        if self.rounds > 1:
+            return self.learnt.paths
         base = self._root if self.base is None else self._base_folder(self.base)
         return Paths(self._root, base, network)
 
@@ -837,17 +851,28 @@ class Campaign(Configuration):
         return folder
 
     def _base_folder(self, name: str) -> Path:
-        """Return the folder of the campaign's base, which is there and has the same networks."""
-        folder = self._beside(name, "'base'")
-        base = Campaign.open(folder)
+        """Return the folder of the campaign's base, or of its round, which is there and has the same networks."""
+        base = self._open_base(name, self._round).of_round(self._round)
+        file = self._beside(name, "'base'") / "campaign.yaml"
         for stage in STAGES[: STAGES.index("emulators") + 1]:
             if difference := self.identity(stage).difference(base.identity(stage).values):
                 raise InputError(
-                    f"'base': {stage} of '{name}' ({folder / 'campaign.yaml'}) would differ from those of "
+                    f"'base': {stage} of '{name}' ({file}) would differ from those of "
                     f"'{self.name}': {difference}; copy its seed and its sections model to emulators, or leave 'base' "
                     "out"
                 )
-        return folder
+        return base.paths.root
+
+    def _open_base(self, name: str, number: int) -> Campaign:
+        """Return the campaign's base, which is there and has such a round."""
+        folder = self._beside(name, "'base'")
+        base = Campaign.open(folder)
+        if number > base.own_rounds:
+            raise InputError(
+                f"'base': '{name}' ({folder / 'campaign.yaml'}) has no round {number}, only 1 … {base.own_rounds}; set "
+                "rounds to one of these"
+            )
+        return base
 
 
 def _waits(section: Any) -> bool:

@@ -424,7 +424,7 @@ class Rounds(_OfEmulators):
     @classmethod
     def suits(cls, campaign: Campaign) -> bool:
         """Return whether there are several rounds."""
-        return super().suits(campaign) and campaign.rounds > 1
+        return super().suits(campaign) and campaign.own_rounds > 1
 
     @classmethod
     def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:

@@ -791,7 +791,7 @@ def _with_error(value: float | None, error: float | None, *, sign: bool = False)
 
 def _round_table(results: Results) -> Table:
     title = "Rounds of learning"
-    if results.campaign.rounds == 1:
+    if results.campaign.own_rounds == 1:
         return Table(title, [], [])
     target = results.campaign.screen.objective.target
     rows: list[list[Cell]] = [

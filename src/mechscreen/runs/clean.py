@@ -176,7 +176,7 @@ def parts(campaign: Campaign, removed: Collection[str] = (), thorough: bool = Fa
     grouped: dict[str, list[tuple[Path, int]]] = defaultdict(list)
     stopped = {log for item in found for log in (*item.running, *item.stopped)}
     for path, size in _files(root):
-        grouped[_kind_of(root, path, stopped, campaign.rounds)].append((path, size))
+        grouped[_kind_of(root, path, stopped, campaign.own_rounds)].append((path, size))
     return [
         Part(
             name,

@@ -94,7 +94,7 @@ def rules(campaign: Campaign) -> tuple[Rule, ...]:
 
     found = []
     for row in TABLE:
-        rounds = range(1, campaign.rounds + 1) if row.each_round else (1,)
+        rounds = range(1, campaign.own_rounds + 1) if row.each_round else (1,)
         views = {number: campaign.of_round(number) if row.each_round else campaign for number in rounds}
         some = {
             f"{folder_of(number)}{job}": path

@@ -253,7 +253,7 @@ def _all_results(campaign: Campaign, job: str) -> Files:
         found["survey"] = paths.survey
     if campaign.validation.robustness:
         found["robustness"] = paths.robustness
-    if campaign.rounds > 1:
+    if campaign.own_rounds > 1:
         rounds = [view.paths for view in campaign.in_rounds]
         found["rounds"] = [path for of in rounds for path in (of.metrics, of.manifest)]
     return found | {
