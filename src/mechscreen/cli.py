@@ -198,7 +198,7 @@ def select(config: Path, number: int | None, shard: int, threads: int | None) ->
 @_round
 @click.option("--shard", type=click.IntRange(min=0), help="Number of the shard to make.")
 @click.option("--model", help="Not a campaign's: registered name, package.module:Class or path/to/file.py:Class.")
-@click.option("--parameters", type=_PATH, help="CSV table; its header names the parameters.")
+@click.option("--parameters", type=_PATH, help="Table such as CSV; its header names the parameters.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--sensitivity", is_flag=True, help="Also store how far profiles move when parameters change by 5e-6.")
 @click.option("--out", type=_PATH, help="HDF5 file to write.")
@@ -586,7 +586,12 @@ def predict(
 
 @cli.command()
 @click.argument("table", type=_PATH)
-@click.option("--time", default="t", show_default=True, help="Column of the times.")
+@click.option(
+    "--time",
+    default="t",
+    show_default=True,
+    help="Column of the times; without a column t, the one that plainly has them is taken.",
+)
 @click.option("--trajectory", default="trajectory", show_default=True, help="Column that names trajectories, if any.")
 @click.option(
     "--columns", metavar="NAMES", help="Columns that are variables, comma-separated; all others unless given."
@@ -594,6 +599,7 @@ def predict(
 @click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
 @click.option("--term", "terms", multiple=True, help="Further candidate, e.g. 'sin(x)'; may be repeated.")
 @click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
+@click.option("--split-at-restart", is_flag=True, help="Another trajectory begins where the time falls back.")
 @click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
 @click.option(
@@ -612,6 +618,7 @@ def discover(
     degree: int,
     terms: tuple[str, ...],
     hidden: tuple[str, ...],
+    split_at_restart: bool,
     exact_start: bool,
     knowledge: Path | None,
     method: str,
@@ -634,6 +641,7 @@ def discover(
         degree=degree,
         functions=terms,
         hidden=hidden,
+        split_at_restart=split_at_restart,
         exact_start=exact_start,
         knowledge=knowledge,
         method=method,

@@ -11,7 +11,6 @@ EXTRAS = {
     "keras": "emulators",
     "libsbml": "sbml",
     "openvino": "emulators",
-    "pandas": "read",
     "petab": "petab",
     "pyarrow": "read",
     "tensorflow": "emulators",

@@ -56,17 +56,17 @@ def test_what_was_written_is_read(tmp_path_factory, rows):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty"),
+        ("", "is empty; give a table with the columns output, at, value, error"),
         ("output,value,error\n", "holds no measurement"),
         ("output,value\nk,1\n", "line 1: has the columns output, value; it needs output, at, value, error"),
         ("output,at,value,error\ny,0,1,1\n", "line 2: no output 'y'"),
         ("output,at,value,error\nx,8,1,1\n", "line 2: 'x' was measured at 8, and is simulated from 0 to 7"),
         ("output,at,value,error\nx,,1,1\n", "line 2: 'x' has a grid (time); say where it was measured"),
         ("output,at,value,error\nk,2,1,1\n", "line 2: 'k' is a number, and was measured at 2"),
-        ("output,at,value,error\nx,0,1_0,1\n", "line 2, column value: '1_0' is no number"),
-        ("output,at,value,error\nx,0,nan,1\n", "line 2, column value: 'nan' is no number"),
-        ("output,at,value,error\nx,0,1,0\n", "line 2, column error: 0 is no standard deviation"),
-        ("output,at,value,error\nx,0,1\n", "line 2: has 3 cells, and the head 4"),
+        ("output,at,value,error\nx,0,1_0,1\n", "line 2, column 'value': '1_0' is not a finite number"),
+        ("output,at,value,error\nx,0,nan,1\n", "line 2, column 'value': 'nan' is not a finite number"),
+        ("output,at,value,error\nx,0,1,0\n", "line 2, column 'error': 0 is no standard deviation"),
+        ("output,at,value,error\nx,0,1\n", "line 2: 3 values, but the header names 4 columns"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_its_place(tmp_path, text, message):

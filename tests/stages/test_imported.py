@@ -225,10 +225,10 @@ def test_an_opened_folder_knows_its_tables_when_they_are_gone(make, tmp_path):
         ("a", "2.5", r"line 3: 'a' is 2.5, outside of 0.5 … 2"),
         ("a", "nan", r"line 3: 'a' is nan, outside of"),
         ("n", "2.5", r"line 3: 'n' is 2.5, which it does not take"),
-        ("kind", "other", r"line 3, column 'kind': 'other' is not a number"),
+        ("kind", "other", r"line 3, column 'kind': 'other' is not a finite number"),
         ("held", "4", r"line 3: 'held' is 4, outside of 3 … 3"),
         ("a_", "", r"line 3, column 'a_': is empty"),
-        ("a_", "1_0", r"line 3, column 'a_': '1_0' is not a number"),
+        ("a_", "1_0", r"line 3, column 'a_': '1_0' is not a finite number"),
         ("a_", "inf", r"line 3: output 'a' is inf"),
         ("a_", "1e60", r"line 3: a value is too large for single precision"),
         ("my series.1[2]", "NaN", r"line 3: output 'my series.1' is nan at point 2"),
@@ -267,11 +267,12 @@ def test_many_wrong_rows_are_one_message_and_rows_that_stand_there_twice_are_nam
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda head: [*head[:-1]], r"line 1: lacks the column field\[1\]\[2\]"),
+        (lambda head: [*head[:-1], "held_"], r"line 1: no column 'held_' in this campaign"),
+        (lambda head: [*head[:-1]], r"line 2: 15 values, but the header names 14 columns"),
         (lambda head: ["A", *head[1:]], r"no column 'A' in this campaign"),
         (lambda head: [head[1], *head[1:]], r"column 'n' stands there 2 times"),
         (lambda head: ["", *head[1:]], r"a column has no name"),
-        (lambda head: head[1:], r"lacks the column a$"),
+        (lambda head: ["sample", *head[1:]], r"line 1: lacks the column a$"),
     ],
 )
 def test_wrong_columns_are_refused(make, tmp_path, change, problem):
@@ -288,10 +289,10 @@ def test_wrong_files_are_refused(make, tmp_path):
     campaign = make()
     parameters, outputs = values_of(campaign, 4)
     cases = {
-        "empty.csv": (b"", "lacks the columns a, n, kind"),
+        "empty.csv": (b"", "is empty; its first row names the columns: a, n, kind, held, a_, "),
         "text.npz": (b"PK no", "no NPZ file of plain arrays"),
         "text.h5": (b"no", "is no HDF5 file"),
-        "a.xlsx": (b"no", r"simulations are read from .csv, .npz, .h5, .hdf5"),
+        "a.xlsx": (b"no", r"simulations are read from .csv, .tsv, .tab, .txt, .dat, .npz, .h5, .hdf5"),
     }
     for name, (content, problem) in cases.items():
         (tmp_path / name).write_bytes(content)

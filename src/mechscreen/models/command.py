@@ -368,12 +368,19 @@ def _column(lines: Iterator[str], column: str | int | None, name: str) -> Iterat
             raise KeyError(f"no column '{wanted}'{nearest(wanted, header)} (it has {', '.join(header)})")
         place = header.index(wanted)
     for row in rows if header else itertools.chain([top], rows):
-        yield float(row[place])
+        yield _number(row[place])
+
+
+def _number(field: str) -> float:
+    if "_" in field:
+        # Python takes 1_234 for a number, which no program means.
+        raise ValueError(f"could not convert string to float: {field!r}")
+    return float(field)
 
 
 def _is_number(field: str) -> bool:
     try:
-        float(field)
+        _number(field)
     except ValueError:
         return False
     return True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.arrays import namespace
-from mechscreen.errors import InputError, nearest, unreadable
+from mechscreen.errors import InputError, nearest
 from mechscreen.models import Output, Outputs
+from mechscreen.tables import Table, known_by, known_names, read_table, tell
 
 _COLUMNS = ("output", "at", "value", "error")
-_DELIMITERS = (",", "\t", ";")
 
 
 @dataclass(frozen=True)
@@ -105,65 +104,61 @@ class Observations:
         """Read a table with the columns ``output``, ``at``, ``value``, ``error``, one measurement in a row.
 
         ``at`` may be called as the outputs' grids are (``time``), and is left empty for outputs that are numbers, or
-        left out where all are. Columns are separated by commas, tabs or semicolons; lines that begin with ``#`` are
-        comments.
+        left out where all are. How it was read (`mechscreen.tables`) is told if it is no plain CSV.
 
         Raises
         ------
         InputError
             Naming file, line and column, what is wrong, and what is expected.
         """
+        table, places = _columns(path, outputs)
         names = [output.name for output in outputs]
+        value, error = (table.numbers(places[name]) for name in ("value", "error"))
         rows = []
-        for line, row in _rows(path, outputs):
-            where = f"{path}, line {line}"
-            if row["output"] not in names:
-                raise InputError(
-                    f"{where}: no output '{row['output']}'{nearest(row['output'], names)} (valid: {', '.join(names)})"
-                )
-            k = names.index(row["output"])
-            at, before, share = _place(where, outputs[k], row["at"])
-            value, error = (_number(f"{where}, column {name}", row[name]) for name in ("value", "error"))
-            if not error > 0:
-                raise InputError(f"{where}, column error: {error:g} is no standard deviation; give one above 0")
-            rows.append((k, at, before, share, value, error))
+        for i, called in enumerate(table.texts(places["output"])):
+            where = table.where(i)
+            if called not in names:
+                raise InputError(f"{where}: no output '{called}'{nearest(called, names)} (valid: {', '.join(names)})")
+            k = names.index(called)
+            at = table.texts(places["at"])[i] if "at" in places else ""
+            if not error[i] > 0:
+                told = f"{error[i]:g} is no standard deviation; give one above 0"
+                raise InputError(f"{table.where(i, places['error'])}: {told}")
+            rows.append((k, *_place(table, i, places.get("at"), outputs[k], at), value[i], error[i]))
         if not rows:
             raise InputError(f"{path}: holds no measurement; give rows of {', '.join(_COLUMNS)}")
+        tell(table)
         columns = np.array(rows).T
         return cls(outputs, columns[0].astype(np.int64), columns[1], columns[2].astype(np.int64), *columns[3:])
 
 
-def _rows(path: Path, outputs: Outputs) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield number and cells of each line of a table that is no comment, by the names of its columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no text in UTF-8; 'observations' names a table of measurements") from None
-    except OSError as error:
-        raise unreadable(path, error, "'observations' names a table of measurements") from None
-    lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise InputError(f"{path}: is empty; give a table with the columns {', '.join(_COLUMNS)}")
-    head = lines[0][1]
-    delimiter = max(_DELIMITERS, key=head.count)
-    columns = [cell.strip() for cell in next(csv.reader([head], delimiter=delimiter))]
-    grids = {output.grid_name for output in outputs if isinstance(output.grid_name, str)}
-    columns = ["at" if name in grids and "at" not in columns else name for name in columns]
-    missing = [name for name in _COLUMNS if name not in columns and name != "at"]
-    if missing or len(set(columns)) < len(columns):
+def _columns(path: Path, outputs: Outputs) -> tuple[Table, dict[str, int]]:
+    """Return a table of measurements, and the places of its columns by their names here."""
+    axes = {(str(o.grid_name), str(o.grid_unit)) for o in outputs if isinstance(o.grid_name, str)}
+    grids = {name for name, _ in axes if name}
+    of_values = _shared(o.unit for o in outputs)
+    units = {"output": "", "value": of_values, "error": of_values, "at": _shared(unit for _, unit in axes)}
+    units |= {name: _shared(unit for own, unit in axes if own == name) for name in grids - set(_COLUMNS)}
+    table = read_table(path, known_by(units), f"give a table with the columns {', '.join(_COLUMNS)}")
+    found = known_names(table, units)
+    named = ["at" if name in grids and "at" not in found else name for name in found]
+    missing = [name for name in _COLUMNS if name not in named and name != "at"]
+    if missing or len(set(named)) < len(named):
         raise InputError(
-            f"{path}, line {lines[0][0]}: has the columns {', '.join(columns)}; it needs {', '.join(_COLUMNS)}, each "
-            "once"
+            f"{path}, line {table.head}: has the columns {', '.join(named)}; it needs {', '.join(_COLUMNS)}, each once"
         )
-    for number, line in lines[1:]:
-        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-        if len(cells) != len(columns):
-            raise InputError(f"{path}, line {number}: has {len(cells)} cells, and the head {len(columns)}")
-        yield number, {"at": "", **dict(zip(columns, cells, strict=True))}
+    return table, {name: place for place, name in enumerate(named)}
 
 
-def _place(where: str, output: Output, text: str) -> tuple[float, int, float]:
+def _shared(units: Iterable[str]) -> str:
+    """Return the unit that all are in; ``""`` where they differ, so that a column can be in none."""
+    found = set(units)
+    return found.pop() if len(found) == 1 else ""
+
+
+def _place(table: Table, row: int, column: int | None, output: Output, text: str) -> tuple[float, int, float]:
     """Return where on its grid an output was measured, the point of the grid before, and the share of the next one."""
+    where = table.where(row)
     if not output.grids:
         if text:
             raise InputError(f"{where}: '{output.name}' is a number, and was measured at {text}; leave 'at' empty")
@@ -172,7 +167,9 @@ def _place(where: str, output: Output, text: str) -> tuple[float, int, float]:
         raise InputError(f"{where}: '{output.name}' is a field; measurements are of numbers, profiles and time series")
     if not text:
         raise InputError(f"{where}: '{output.name}' has a grid ({output.axes[0]}); say where it was measured (at)")
-    at, grid = _number(f"{where}, column at", text), output.grids[0]
+    at, grid = table.notation.parse(text), output.grids[0]
+    if at is None:
+        raise InputError(f"{table.where(row, column)}: '{text}' is not a finite number")
     slack = 1e-9 * abs(grid[-1] - grid[0])
     if not grid[0] - slack <= at <= grid[-1] + slack:
         raise InputError(
@@ -184,14 +181,3 @@ def _place(where: str, output: Output, text: str) -> tuple[float, int, float]:
         return at, nearby, 0.0
     before = int(np.searchsorted(grid, at)) - 1
     return at, before, float((at - grid[before]) / (grid[before + 1] - grid[before]))
-
-
-def _number(where: str, text: str) -> float:
-    try:
-        # Python takes 1_234 for a number, which nobody writes in a table.
-        number = math.nan if "_" in text else float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where}: '{text}' is no number")
-    return number

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.errors import InputError, nearest
-from mechscreen.tables import read_rows
+from mechscreen.tables import TimeSeries, read_time_series
 from mechscreen.version import __version__
 
 if TYPE_CHECKING:
     from mechscreen.discovery import DiscoveredModel, Knowledge
 
-MISSING = {"", "na", "nan", "n/a", "null", "none", "-"}
-"""What stands for a missing value, in any case."""
+log = logging.getLogger(__name__)
 
 FORECAST = 0.25
 """Length of the forecast, as a share of a trajectory's duration."""
-
-
-@dataclass(frozen=True)
-class TimeSeries:
-    """What a table holds: per trajectory, times (n,) and values (n, d), NaN where missing; names of the columns."""
-
-    time: str
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    t: tuple[NDArray[np.float64], ...]
-    y: tuple[NDArray[np.float64], ...]
 
 
 def discover(
@@ -50,17 +36,20 @@ def discover(
     exact_start: bool = False,
     knowledge: Path | None = None,
     method: str = "collocation",
+    split_at_restart: bool = False,
 ) -> DiscoveredModel:
     """Find equations for the time series of a table; write ``model.json``, ``discovery.png`` and ``report.html``.
 
     Parameters
     ----------
     table
-        CSV with a header: a column of times, a column per variable, and perhaps one that numbers or names trajectories.
+        A column of times, a column per variable, and perhaps one that numbers or names trajectories; or a row for each
+        value (`mechscreen.tables.read_time_series`).
     out
         Folder for the results.
     time, trajectory
-        Names of those columns; a table without the trajectory column holds one trajectory.
+        Names of those columns. A table without the trajectory column holds one trajectory; where there is no column
+        ``t``, the one that plainly has the times is taken.
     degree, functions
         Candidate terms: monomials up to this degree, and further expressions in the variables.
     columns
@@ -71,6 +60,8 @@ def discover(
         As for `mechscreen.discovery.discover`.
     knowledge
         YAML file; see `read_knowledge`.
+    split_at_restart
+        Another trajectory begins where the time falls back.
 
     Raises
     ------
@@ -80,25 +71,35 @@ def discover(
     from mechscreen.discovery import Polynomial
     from mechscreen.discovery import discover as find
 
-    series = read_time_series(table, time=time, trajectory=trajectory, columns=columns, hidden=hidden)
+    series = read_time_series(
+        table,
+        time=time,
+        trajectory=trajectory,
+        columns=columns,
+        hidden=hidden,
+        split_at_restart=split_at_restart,
+    )
+    log.info("%s: read as %s", table, series.read_as)
     storage.check_writable(out / "model.json")
     model = find(
         list(series.t),
         list(series.y),
         Polynomial(degree, tuple(functions)),
         names=series.names,
-        hidden=hidden,
+        hidden=series.hidden,
         knowledge=None if knowledge is None else read_knowledge(knowledge),
         exact_start=exact_start,
         method=method,
     )
     settings = {
         "table": str(table),
-        "time": time,
+        "read_as": series.read_as,
+        "time": series.time,
+        "variables": dict(zip(series.names, series.shown, strict=True)),
         "trajectories": list(series.labels),
         "degree": degree,
         "functions": list(functions),
-        "hidden": list(hidden),
+        "hidden": list(series.hidden),
         "exact_start": exact_start,
         "knowledge": None if knowledge is None else str(knowledge),
         "method": method,
@@ -155,59 +156,6 @@ def read_knowledge(path: Path) -> Knowledge:
         raise InputError(f"{path}: a statement has the wrong form ({error}); see docs/discovery.md") from None
 
 
-def read_time_series(
-    path: Path, *, time: str, trajectory: str, columns: Sequence[str] = (), hidden: Sequence[str] = ()
-) -> TimeSeries:
-    """Read time series from a CSV file (UTF-8, comma-separated); empty fields, NA and NaN are missing values.
-
-    Trajectories keep the order in which they first appear; the rows of each must be in order of time.
-
-    Raises
-    ------
-    InputError
-        Naming the file, the line and the column of what is wrong.
-    """
-    rows = read_rows(path)
-    if len(rows) < 2:
-        raise InputError(f"{path}: has no data; the first row names the columns, each further row is a time")
-    header = [name.strip() for name in rows[0][1]]
-    if len(set(header)) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise InputError(f"{path}: the column '{twice}' stands there twice")
-    for wanted in (time, *columns):
-        if wanted not in header:
-            raise InputError(f"{path}: no column '{wanted}'{nearest(wanted, header)} (columns: {', '.join(header)})")
-    names = list(columns) or [name for name in header if name not in (time, trajectory)]
-    names += [name for name in hidden if name not in names]
-    if not names:
-        raise InputError(f"{path}: no column but '{time}'; a variable needs one")
-    groups: dict[str, list[list[float]]] = {}
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            raise InputError(f"{path}, line {line}: {len(row)} fields, but the header names {len(header)} columns")
-        fields = dict(zip(header, row, strict=True))
-        values = [_number(path, line, time, fields[time], missing=False)]
-        values += [_number(path, line, name, fields.get(name, "")) for name in names]
-        groups.setdefault(fields.get(trajectory, "").strip(), []).append(values)
-    arrays = [np.array(group) for group in groups.values()]
-    return TimeSeries(
-        time, tuple(names), tuple(groups), tuple(a[:, 0] for a in arrays), tuple(a[:, 1:] for a in arrays)
-    )
-
-
-def _number(path: Path, line: int, column: str, field: str, *, missing: bool = True) -> float:
-    text = field.strip()
-    if missing and text.lower() in MISSING:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"{path}, line {line}, column '{column}': '{text}' is not a number") from None
-    if not math.isfinite(value):
-        raise InputError(f"{path}, line {line}, column '{column}': {text} is not finite")
-    return value
-
-
 def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
     """Return the figure of data, fit and forecast as PNG."""
     from mechscreen.figures import discovery, style
@@ -218,7 +166,7 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
         fits.append((t, x))
         forecasts.append((ahead, model.simulate(x[-1], ahead)))
     data = list(zip(series.t, series.y, strict=True))
-    figure = discovery.draw(model.names, series.time, data, fits, forecasts)
+    figure = discovery.draw(series.shown, series.time, data, fits, forecasts)
     return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
 
 

@@ -24,13 +24,16 @@ from mechscreen.models.outputs import Status
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.schemas.simulations import SimulationFile
 from mechscreen.spaces import Parameter, ParameterSpace
-from mechscreen.tables import each_row
+from mechscreen.tables import Table, known_by, known_names, read_table
+from mechscreen.tables import tell as tell_of
+from mechscreen.tables.names import listed
 
 FIRST = 10**9
 """Number of the first imported simulation; a campaign's own have smaller ones (`SimulationsSection.count`)."""
 
+_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".dat")
+_NOT_FINITE = ("nan", "inf", "infinity")
 _MOST_TOLD = 10
-_LONGEST_LIST = 20
 _SLACK = 1e-9
 """By which a value may leave its range, relative to its size: rounding."""
 _SAME = 1e-6
@@ -84,11 +87,11 @@ class Imported:
 def read_imported(campaign: Campaign, tables: Sequence[str | Path] | None = None) -> list[Imported]:
     """Read and check tables of simulations: those of ``simulations.imported``, unless others are given.
 
-    A CSV file has a column for each parameter that varies, by its name, and the columns of each output
-    (`mechscreen.labels`); a column ``sample`` is passed over. NPZ and HDF5 files have ``parameters`` (n, d),
-    ``parameter_names`` (d,), and each output by its name, (n, *its shape); axes, where they stand there, are compared.
-    All values are in the model's units. A file that `mechscreen simulate` wrote is one, too; what failed there is left
-    out.
+    A table in text (`mechscreen.tables`) has a column for each parameter that varies, by its name, and the columns of
+    each output (`mechscreen.labels`); a column ``sample`` is passed over. NPZ and HDF5 files have ``parameters``
+    (n, d), ``parameter_names`` (d,), and each output by its name, (n, *its shape); axes, where they stand there, are
+    compared. All values are in the model's units. A file that `mechscreen simulate` wrote is one, too; what failed
+    there is left out.
 
     Raises
     ------
@@ -141,57 +144,45 @@ class _Table:
 
 
 def _read(campaign: Campaign, path: Path) -> _Table:
-    readers = {".csv": _from_csv, ".npz": _from_npz, ".h5": _from_hdf5, ".hdf5": _from_hdf5}
+    readers = dict.fromkeys(_TEXTS, _from_text) | {".npz": _from_npz, ".h5": _from_hdf5, ".hdf5": _from_hdf5}
     suffix = path.suffix.lower()
     if suffix not in readers:
         raise InputError(f"{path}: simulations are read from {', '.join(readers)}; give one of these")
     return readers[suffix](campaign, path)
 
 
-def _from_csv(campaign: Campaign, path: Path) -> _Table:
+def _from_text(campaign: Campaign, path: Path) -> _Table:
     space, outputs = campaign.space, campaign.outputs
-    rows = each_row(path)
-    line, header = next(rows, (1, []))
-    names = [name.strip() for name in header]
-    labels = table_names(space, outputs)
-    of_outputs = [c for label, o in zip(labels, outputs, strict=True) for c in columns_of(label, o.shape)]
-    known = [*space.names, *of_outputs, *({SAMPLE} - set(space.names))]
-    where = f"{path}, line {line}"
-    _check_names(where, "column", names, known, [*_varied(space), *of_outputs])
+    shown = table_names(space, outputs)
+    of_outputs = [c for label, o in zip(shown, outputs, strict=True) for c in columns_of(label, o.shape)]
+    units = {parameter.name: parameter.unit for parameter in space}
+    units |= {c: o.unit for label, o in zip(shown, outputs, strict=True) for c in columns_of(label, o.shape)}
+    units.setdefault(SAMPLE, "")
+    table = read_table(path, known_by(units), f"its first row names the columns: {listed(list(units))}")
+    names = known_names(table, units)
+    _check_names(f"{path}, line {table.head}", "column", names, list(units), [*_varied(space), *of_outputs])
+    if not len(table):
+        raise InputError(f"{path}: has a header but no simulations; add a row of values for each")
+    tell_of(table)
     places = {name: place for place, name in enumerate(names)}
     parameters = [name for name in space.names if name in places]
-    lines, values = [], []
-    for line, row in rows:
-        lines.append(line)
-        values.append(_numbers(f"{path}, line {line}", row, names, space))
-    if not lines:
-        raise InputError(f"{path}: has a header but no simulations; add a row of values for each")
-    table = np.array(values)
     return _Table(
         parameters,
-        table[:, [places[name] for name in parameters]],
-        table[:, [places[name] for name in of_outputs]].reshape(len(table), *outputs.shape),
-        lambda i: f"line {lines[i]}",
+        _stacked([_values(table, places[name], space[name].categories) for name in parameters], len(table)),
+        _stacked([_values(table, places[name]) for name in of_outputs], len(table)).reshape(-1, *outputs.shape),
+        lambda i: f"line {table.lines[i]}",
     )
 
 
-def _numbers(where: str, row: Sequence[str], names: Sequence[str], space: ParameterSpace) -> NDArray[np.float64]:
-    """Return the values of a row; categories may stand there by their names, and ``nan`` is for the check to find."""
-    if len(row) != len(names):
-        raise InputError(f"{where}: {len(row)} values for {len(names)} columns")
-    found = np.empty(len(row))
-    for place, (name, field) in enumerate(zip(names, row, strict=True)):
-        text = field.strip()
-        categories = space[name].categories if name in space.names else ()
-        if text in categories:
-            found[place] = categories.index(text)
-            continue
-        try:
-            found[place] = float(text.replace("_", "?"))  # which Python takes in numbers
-        except ValueError:
-            told = f"{text!r} is not a number" if text else "is empty"
-            raise InputError(f"{where}, column '{name}': {told}; give simulations that have all values") from None
-    return found
+def _values(table: Table, column: int, categories: Sequence[str] = ()) -> NDArray[np.float64]:
+    """Return the values of a column; ``nan`` and ``inf`` are for the check to find."""
+    found = {text: float(text) for text in table.texts(column) if text.lower().lstrip("+-") in _NOT_FINITE}
+    found |= {category: float(place) for place, category in enumerate(categories)}
+    return table.numbers(column, found, "; give simulations that have all values")
+
+
+def _stacked(columns: Sequence[NDArray[np.float64]], n: int) -> NDArray[np.float64]:
+    return np.array(columns).reshape(len(columns), n).T
 
 
 def _from_npz(campaign: Campaign, path: Path) -> _Table:
@@ -279,18 +270,13 @@ def _check_names(where: str, what: str, names: Sequence[str], known: Sequence[st
     for name in names:
         if name not in known:
             told = f"no {what} {name!r} in this campaign{nearest(name, known)}" if name else f"a {what} has no name"
-            raise InputError(f"{where}: {told} (there are {_listed(known)})")
+            raise InputError(f"{where}: {told} (there are {listed(known)})")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{where}: {what} '{twice}' stands there {names.count(twice)} times; keep one")
     have = set(names)
     if missing := [name for name in needed if name not in have]:
-        raise InputError(f"{where}: lacks the {what}{'s' if len(missing) > 1 else ''} {_listed(missing)}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f", … ({len(names)} in all)" if len(names) > _LONGEST_LIST else ""
-    return ", ".join(names[:_LONGEST_LIST]) + more
+        raise InputError(f"{where}: lacks the {what}{'s' if len(missing) > 1 else ''} {listed(missing)}")
 
 
 def _checked(campaign: Campaign, path: Path, table: _Table, seen: dict[bytes, str]) -> Imported:

@@ -60,20 +60,20 @@ def test_files_of_spreadsheets_are_read(read, mark, end):
         (HEADER, "sets.csv: has a header but no parameter sets"),
         ("alpha_T\n1\n", "sets.csv, line 1: no column for KC; the header names every parameter that varies"),
         ("alpha_t,KC\n1,2\n", "sets.csv, line 1: no parameter 'alpha_t'; did you mean 'alpha_T'?"),
-        ('alpha_T,"K\nC"\n1,2\n', "sets.csv, line 2: no parameter 'K\\nC'"),
+        ('alpha_T,"K\nC"\n1,2\n', "sets.csv, line 1: no parameter 'K C'"),
         ("alpha_T,KC,KC\n1,2,3\n", "sets.csv, line 1: column 'KC' stands there 2 times"),
         ("alpha_T,KC,\n1,2,3\n", "sets.csv, line 1: a column has no name"),
-        ("alpha_T;KC\n1;2\n", "sets.csv, line 1: columns are separated by semicolons; use commas"),
-        ("alpha_T\tKC\n1\t2\n", "sets.csv, line 1: columns are separated by tabs; use commas"),
-        ("100,0.002,1\n", "sets.csv, line 1: no parameter '100'"),
-        (HEADER + "1,2,1\n1,2\n", "sets.csv, line 3: 2 values for 3 columns"),
-        (HEADER + "1,2,1,\n", "sets.csv, line 2: 4 values for 3 columns"),
+        ("100,0.002,1\n", "sets.csv, line 1: has no header; its first row names the parameters: alpha_T, KC, domainR"),
+        (HEADER + "1,2,1\n1,2\n", "sets.csv, line 3: 2 values, but the header names 3 columns"),
+        (HEADER + "1,2,1,\n1,2,1\n", "sets.csv, line 2: 4 values, but the header names 3 columns"),
         (HEADER + "1,2,1\n\n1,x,1\n", "sets.csv, line 4, column 'KC': 'x' is not a finite number"),
-        (HEADER + "1,,1\n", "sets.csv, line 2, column 'KC': '' is not a finite number"),
+        (HEADER + "1,,1\n", "sets.csv, line 2, column 'KC': is empty"),
         (HEADER + "nan,1,1\n", "sets.csv, line 2, column 'alpha_T': 'nan' is not a finite number"),
         (HEADER + "1,1e999,1\n", "sets.csv, line 2, column 'KC': '1e999' is not a finite number"),
         (HEADER + "1_000,1,1\n", "sets.csv, line 2, column 'alpha_T': '1_000' is not a finite number"),
-        (b"alpha_T,KC\n\xff\xfe,2\n", "sets.csv: not UTF-8 text"),
+        (HEADER + "<5,1,1\n", "sets.csv, line 2, column 'alpha_T': '<5' is not a finite number (a limit of detection)"),
+        (b"alpha_T,KC\n\xff\xfe,2\n", "sets.csv, line 2, column 'alpha_T': 'ÿþ' is not a finite number"),
+        (b"alpha_T,KC\n\0,2\n", "sets.csv: is no text (it has the character '\\x00')"),
         (HEADER + '1,"2,1\n', "sets.csv, line 2: not valid CSV"),
     ],
 )
@@ -84,7 +84,9 @@ def test_each_mistake_has_its_own_message(read, content, message):
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"no\.csv: cannot be read \(No such file or directory\); give a CSV file"):
+    with pytest.raises(
+        InputError, match=r"no\.csv: cannot be read \(No such file or directory\); give a table such as CSV"
+    ):
         read_parameters(tmp_path / "no.csv", SPACE)
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
         read_parameters(tmp_path, SPACE)

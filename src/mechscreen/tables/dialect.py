@@ -1,0 +1,210 @@
+"""How a table is written: what separates its columns, and its lines as cells.
+
+pandas reads the cells, by the engine that is strict about quotes and leaves short rows short. It does not choose the
+separator: a choice by likelihood may be wrong, and here one is taken only if no other fits.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mechscreen.errors import InputError
+from mechscreen.tables import dates, numbers
+from mechscreen.tables.text import Line, Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BLANKS = re.compile(r"[ \t]+")
+_WIDE_BLANKS = re.compile(r"[ \t]{2,}")
+_RULE = re.compile(r"[\s|+:=\-]*-{2,}[\s|+:=\-]*")
+
+
+@dataclass(frozen=True)
+class Separator:
+    """What stands between columns.
+
+    Attributes
+    ----------
+    mark
+        Character that separates the cells of what `prepared` returns.
+    told
+        As people are told.
+    points_are_usual
+        Whether a table with it has decimal points, unless its numbers say otherwise.
+    """
+
+    mark: str
+    told: str
+    points_are_usual: bool = False
+    blanks: re.Pattern[str] | None = None
+
+    def stands_in(self, line: str) -> bool:
+        """Return whether a line has several columns by it."""
+        return self.mark in self.prepared(line)
+
+    def prepared(self, line: str) -> str:
+        """Return a line in which one character separates columns."""
+        return line if self.blanks is None else self.blanks.sub(self.mark, line.strip())
+
+
+COMMA = Separator(",", "comma-separated", points_are_usual=True)
+NONE = Separator("\0", "of one column", points_are_usual=True)
+SEMICOLON = Separator(";", "semicolon-separated")
+TAB = Separator("\t", "tab-separated")
+_BAR = Separator("|", "separated by bars")
+_BY_BLANKS = Separator(" ", "separated by blanks", points_are_usual=True, blanks=_BLANKS)
+_BY_WIDE_BLANKS = Separator("\t", "separated by two blanks or more", points_are_usual=True, blanks=_WIDE_BLANKS)
+SEPARATORS = (COMMA, SEMICOLON, TAB, _BAR, _BY_BLANKS, _BY_WIDE_BLANKS)
+"""In the order in which they are tried."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The lines of a table as cells.
+
+    Attributes
+    ----------
+    separator
+        Between columns.
+    rows
+        (n, width) texts without blanks around them; NaN behind the end of a row that is shorter than others.
+    lines
+        (n,) number of each row's line.
+    widths
+        (n,) cells in each row.
+    """
+
+    separator: Separator
+    rows: pd.DataFrame
+    lines: list[int]
+    widths: list[int]
+
+    @property
+    def regular(self) -> bool:
+        """Whether there are columns, and all rows have as many cells, but perhaps the first."""
+        return max(self.widths, default=0) > 1 and len(set(self.widths[1:])) <= 1
+
+    @property
+    def exact(self) -> bool:
+        """Whether all rows have as many cells."""
+        return len(set(self.widths)) == 1
+
+
+def split(path: Path, text: Text) -> Cells:
+    """Return the lines of a table as cells.
+
+    Raises
+    ------
+    InputError
+        If lines are no CSV, differ in the number of their cells, or can be separated in two ways.
+    """
+    lines = [line for line in text.lines if not _RULE.fullmatch(line.text)]
+    if text.separator is not None:
+        return _cells(path, lines, next(one for one in SEPARATORS if one.mark == text.separator))
+    present = [separator for separator in SEPARATORS if _in_most(separator, lines)]
+    if not present:
+        return _cells(path, lines, NONE)
+    found = [cells for separator in present if (cells := _attempt(path, lines, separator)) is not None]
+    regular = [cells for cells in found if cells.regular]
+    regular = [cells for cells in regular if cells.exact] or regular
+    if not regular:
+        # What is wrong is told of the first that separates most lines.
+        return found[0] if found else _cells(path, lines, present[0])
+    # Between tabs, blanks are part of cells: of dates with times, of names.
+    if any(cells.separator is TAB for cells in regular):
+        regular = [cells for cells in regular if cells.separator.blanks is None]
+    return regular[0] if len(regular) == 1 else _likeliest(path, regular)
+
+
+def _likeliest(path: Path, regular: Sequence[Cells]) -> Cells:
+    """Return the reading by which the largest share of cells are values, if no other can be meant."""
+    shares = [_share_of_values(cells) for cells in regular]
+    best = regular[shares.index(max(shares))]
+    for other, share in zip(regular, shares, strict=True):
+        inside = other.separator.blanks is None and _inside(best, other.separator.mark)
+        if other is not best and (share == max(shares) or inside) and not best.rows.equals(other.rows):
+            raise InputError(
+                f"{path}: may be {best.separator.told} or {other.separator.told}; say which by a line 'sep=' and the "
+                f"separator before the table, such as sep={best.separator.mark}"
+            )
+    return best
+
+
+def _in_most(separator: Separator, lines: Sequence[Line]) -> bool:
+    """Return whether a mark stands in nearly all lines; a table may have a title, or a last line of a single word."""
+    return sum(separator.stands_in(line.text) for line in lines) > 0.5 * len(lines)
+
+
+def _attempt(path: Path, lines: Sequence[Line], separator: Separator) -> Cells | None:
+    try:
+        return _cells(path, lines, separator)
+    except InputError:
+        return None
+
+
+def _cells(path: Path, lines: Sequence[Line], separator: Separator) -> Cells:
+    import pandas as pd
+
+    prepared = [separator.prepared(line.text) for line in lines]
+    most = max(text.count(separator.mark) for text in prepared) + 1
+    try:
+        rows = pd.read_csv(
+            io.StringIO("\n".join(prepared)),
+            sep=separator.mark,
+            header=None,
+            names=range(most),
+            index_col=False,
+            dtype=object,
+            na_filter=False,
+            skipinitialspace=True,
+            skip_blank_lines=False,
+            engine="python",
+        )
+    except (pd.errors.ParserError, csv.Error) as error:
+        raise _no_csv(path, lines, prepared, separator.mark, error) from None
+    if len(rows) > len(lines):
+        begun = next(line.number for line in lines if "\n" in line.text)
+        raise InputError(f"{path}, line {begun}: not valid CSV (a quote in the middle of a cell)")
+    widths = rows.notna().sum(axis=1)
+    rows = rows.map(str.strip, na_action="ignore")
+    # Rows of nothing but separators, which spreadsheets leave behind.
+    full = ((rows != "") & rows.notna()).any(axis=1)
+    rows = rows[full].iloc[:, : max(widths[full], default=0)].reset_index(drop=True)
+    numbers = [line.number for line, kept in zip(lines, full, strict=True) if kept]
+    return Cells(separator, rows, numbers, widths[full].tolist())
+
+
+def _no_csv(path: Path, lines: Sequence[Line], prepared: Sequence[str], mark: str, error: Exception) -> InputError:
+    """Return what is wrong with the first line that is not CSV, which pandas does not number."""
+    for line, text in zip(lines, prepared, strict=True):
+        try:
+            list(csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True, strict=True))
+        except csv.Error as own:
+            return InputError(f"{path}, line {line.number}: not valid CSV ({own})")
+    return InputError(f"{path}: not valid CSV ({' '.join(str(error).split())})")
+
+
+def _share_of_values(cells: Cells) -> float:
+    """Return how many of the cells below the first row are values by some notation."""
+    return float(_body(cells).map(is_value).to_numpy().mean())
+
+
+def _inside(cells: Cells, mark: str) -> bool:
+    """Return whether a mark stands in cells below the first row that are no values."""
+    return bool(_body(cells).map(lambda cell: mark in cell and not is_value(cell)).to_numpy().any())
+
+
+def _body(cells: Cells) -> pd.DataFrame:
+    return cells.rows.iloc[1:, : cells.widths[-1]]
+
+
+def is_value(cell: str) -> bool:
+    """Return whether a cell is a number, a date, or says that there is none."""
+    return numbers.may_be_number(cell) or numbers.is_missing(cell) or numbers.is_beyond(cell) or dates.is_date(cell)

@@ -1,0 +1,262 @@
+"""The one reader of tables: a file in, a `Table` out, or one line that says why not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mechscreen.errors import InputError
+from mechscreen.tables import dialect, numbers
+from mechscreen.tables.dialect import COMMA, Cells, Separator, is_value
+from mechscreen.tables.names import is_time, listed, split_unit
+from mechscreen.tables.numbers import Notation, is_missing
+from mechscreen.tables.table import Known, Table, shortened
+from mechscreen.tables.text import Line, Text, read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_INDEX = ("", "Unnamed: 0")
+"""What programs call a column that counts rows."""
+_MARKS = re.compile(r'^\s*"?[#%/]+\s*|"\s*$')
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Labels and units of columns, the rows below with their lines, and what is told of how that was seen."""
+
+    labels: list[str]
+    units: list[str]
+    rows: pd.DataFrame
+    lines: list[int]
+    told: list[str] = field(default_factory=list)
+    by_place: bool = False
+
+
+def read_table(path: Path, known: Known = is_time, holds: str = "") -> Table:
+    """Read a table as people bring it.
+
+    Parameters
+    ----------
+    known
+        Whether a label is one that such a table has: by it a first row of texts and numbers is a header, and a comment
+        that is separated by blanks.
+    holds
+        What is told where nothing stands there, such as ``its first row names the parameters``.
+
+    Raises
+    ------
+    InputError
+        In one line: if the file cannot be read or is no table, if two readings are possible, or if a row has another
+        number of cells than the others.
+    """
+    text = read_text(path, "give a table such as CSV")
+    if not text.lines:
+        raise InputError(f"{path}: is empty{'; ' * bool(holds)}{holds}")
+    cells = dialect.split(path, text)
+    if not cells.lines:
+        raise InputError(f"{path}: is empty{'; ' * bool(holds)}{holds}")
+    read = _without_counter(_without_empty_columns(_headed(path, text, cells, known)))
+    _check_labels(f"{path}, line {cells.lines[0]}", read.labels)
+    notation = _notation(path, text, cells.separator, read)
+    told = [cells.separator.told, *_told(text, notation), *read.told]
+    units = [own or split_unit(label)[1] for label, own in zip(read.labels, read.units, strict=True)]
+    return Table(
+        path=path,
+        labels=tuple(read.labels),
+        units=tuple(units),
+        cells=read.rows,
+        lines=tuple(read.lines),
+        head=cells.lines[0],
+        notation=notation,
+        read_as=", ".join(told),
+        plain=len(told) == 1 and cells.separator in (COMMA, dialect.NONE),
+        by_place=read.by_place,
+    )
+
+
+def _headed(path: Path, text: Text, cells: Cells, known: Known) -> _Read:
+    """Find what the columns are called."""
+    first = [cell for cell in cells.rows.iloc[0].tolist() if isinstance(cell, str)]
+    values = [bool(cell) and is_value(cell) for cell in first]
+    texts = [bool(cell) and not is_value(cell) for cell in first]
+    if any(values) and any(texts) and not any(map(known, first)):
+        raise InputError(
+            f"{path}, line {cells.lines[0]}: has texts ('{shortened(first[texts.index(True)])}') and numbers "
+            f"('{shortened(first[values.index(True)])}'), so that it may be names or values; put a row of names first"
+        )
+    if any(texts) or not any(values):
+        labels = _fitted(path, text, cells, [" ".join(cell.split()) for cell in first])
+        rows = cells.rows.iloc[1:, : len(labels)]
+        return _with_units(_Read(labels, [""] * len(labels), rows, cells.lines[1:]))
+    _check_widths(path, cells, len(first), "the first row has")
+    rows = cells.rows.iloc[:, : len(first)]
+    from_comment = _commented(text, cells, known, len(first))
+    if from_comment is not None:
+        line, labels = from_comment
+        told = [f"names from the comment in line {line}"]
+        return _Read(labels, [""] * len(labels), rows, cells.lines, told)
+    _check_whole(path, cells)
+    labels = [f"column{k}" if any(rows.iloc[:, k - 1]) else "" for k in range(1, len(first) + 1)]
+    told = [f"no header: columns are called {labels[0]}{' …' * (len(labels) > 1)}"]
+    return _Read(labels, [""] * len(labels), rows, cells.lines, told, by_place=True)
+
+
+def _fitted(path: Path, text: Text, cells: Cells, labels: list[str]) -> list[str]:
+    """Return as many labels as the rows have cells, where one of the two has separators at the end, or row names."""
+    widths = set(cells.widths[1:])
+    if len(widths) != 1 or widths == {len(labels)}:
+        _check_widths(path, cells, len(labels), "the header names")
+        return labels
+    (width,) = widths
+    if width < len(labels) and not any(labels[width:]):
+        return labels[:width]
+    if width > len(labels):
+        behind = cells.rows.iloc[1:, len(labels) : width]
+        if (behind == "").all(axis=None):
+            return labels
+        # R names rows, in quotes, below no name. Without these, a first column that counts may be times, and another
+        # one broken by its marks for decimals or thousands.
+        quoted = all(line.text.lstrip().startswith('"') for line in text.lines[1:])
+        if width == len(labels) + 1 and quoted and counts_rows(cells.rows.iloc[1:, 0].tolist()):
+            return ["", *labels]
+    _check_widths(path, cells, len(labels), "the header names")
+    return labels
+
+
+def _check_widths(path: Path, cells: Cells, width: int, what: str) -> None:
+    """See that all rows have as many cells as the first."""
+    body = cells.widths[1:]
+    if len(body) > 1 and len(set(body)) == 1 and width == 1 < body[0]:
+        raise InputError(
+            f"{path}, line {cells.lines[0]}: has one cell, and all other rows have {body[0]}; if it is a title, begin "
+            "it with #"
+        )
+    for number, found in zip(cells.lines, cells.widths, strict=True):
+        if found != width:
+            hint = ""
+            if cells.separator is COMMA and found > width:
+                hint = "; if it has decimal commas, separate columns by semicolons"
+            values, columns = (f"{k} {name}{'s' * (k != 1)}" for k, name in ((found, "value"), (width, "column")))
+            raise InputError(f"{path}, line {number}: {values}, but {what} {columns}{hint}")
+
+
+def _check_whole(path: Path, cells: Cells) -> None:
+    """See that no table without a header was broken by marks within its numbers: ``0,5,1,25``, ``0 1 234``."""
+    if cells.separator is not COMMA and cells.separator.blanks is None:
+        return
+
+    def columns(pattern: str) -> list[bool]:
+        found: list[bool] = cells.rows.map(lambda cell: bool(re.fullmatch(pattern, cell))).all().tolist()
+        return found
+
+    decimals = cells.separator is COMMA and all(columns(r"[+\-−–]?[0-9]+")) and any(columns(r"[0-9]+")[2:])
+    thousands = zip(columns(r"[+\-−–]?[1-9][0-9]{0,2}")[1:], columns(r"[0-9]{3}(?:[.,][0-9]*)?")[2:], strict=False)
+    if decimals or any(left and right for left, right in thousands):
+        what = "decimal commas" if decimals else "marks between thousands"
+        width = cells.rows.shape[1]
+        raise InputError(f"{path}: may have {width} columns, or fewer with {what}; put a row of names first")
+
+
+def _commented(text: Text, cells: Cells, known: Known, width: int) -> tuple[int, list[str]] | None:
+    """Return the names that a comment before the first row gives its columns, and the line; None if none does."""
+    for line in reversed([line for line in text.comments if line.number < cells.lines[0]]):
+        labels = _as_labels(line, cells.separator)
+        if len(labels) != width or len(set(labels)) < width or any(map(is_value, filter(None, labels))):
+            continue
+        if cells.separator.blanks is None or any(map(known, labels)):
+            return line.number, labels
+    return None
+
+
+def _as_labels(line: Line, separator: Separator) -> list[str]:
+    prepared = separator.prepared(_MARKS.sub("", line.text))
+    return [" ".join(label.strip('"').split()) for label in prepared.split(separator.mark)]
+
+
+def _with_units(read: _Read) -> _Read:
+    """Take the first row for units, if it holds none but texts, and all that is below them is values."""
+    if len(read.lines) < 2:
+        return read
+    first = read.rows.iloc[0].tolist()
+    texts = [k for k, cell in enumerate(first) if not is_value(cell)]
+    if not texts or not all(is_missing(cell) for k, cell in enumerate(first) if k not in texts):
+        return read
+    for k in texts:
+        below = read.rows.iloc[1:, k].tolist()
+        if not all(map(is_value, below)) or all(map(is_missing, below)):
+            return read
+    units = ["" if is_missing(cell) else re.sub(r"^[(\[](.*)[)\]]$", r"\1", cell) for cell in first]
+    told = f"a row of units in line {read.lines[0]} ({listed([unit or '–' for unit in units], 6)})"
+    return replace(read, units=units, rows=read.rows.iloc[1:], lines=read.lines[1:], told=[*read.told, told])
+
+
+def _without_empty_columns(read: _Read) -> _Read:
+    """Leave out columns that have neither a name nor cells, as separators at the ends of lines make them."""
+    empty = ((read.rows == "").all() if len(read.rows) else read.rows.isna().any()).tolist()
+    empty = [not label and (void or not len(read.rows)) for label, void in zip(read.labels, empty, strict=True)]
+    return _taken(read, [k for k, void in enumerate(empty) if not void]) if any(empty) else read
+
+
+def _without_counter(read: _Read) -> _Read:
+    """Leave out the numbers of rows that many programs write before a table."""
+    if read.labels and read.labels[0] in _INDEX and counts_rows(read.rows.iloc[:, 0].tolist()):
+        told = "a first column without a name, which counts rows, left out"
+        return replace(_taken(read, range(1, len(read.labels))), told=[*read.told, told])
+    return read
+
+
+def _taken(read: _Read, columns: Sequence[int]) -> _Read:
+    labels, units = ([texts[k] for k in columns] for texts in (read.labels, read.units))
+    return replace(read, labels=labels, units=units, rows=read.rows.iloc[:, list(columns)])
+
+
+def counts_rows(cells: Sequence[str]) -> bool:
+    """Return whether cells count rows, from 0 or from 1."""
+    return bool(cells) and any(cells == [str(start + i) for i in range(len(cells))] for start in (0, 1))
+
+
+def _check_labels(where: str, labels: Sequence[str]) -> None:
+    """See that each column has a name of its own; the first may have none, as where programs write an index."""
+    for k, label in enumerate(labels):
+        if not label and k:
+            raise InputError(f"{where}: a column has no name (number {k + 1}); name it, or remove it")
+    label, times = Counter(labels).most_common(1)[0] if labels else ("", 1)
+    if times > 1:
+        raise InputError(f"{where}: column '{label}' stands there {times} times; keep one")
+
+
+def _notation(path: Path, text: Text, separator: Separator, read: _Read) -> Notation:
+    """Find how the numbers of a table are written."""
+    marks = [any(mark in line.text for line in text.lines) for mark in ".,"]
+    if separator is COMMA and text.decimal is None and not any('"' in line.text for line in text.lines):
+        # No cell can have a comma.
+        return Notation(".")
+
+    def where(cell: str) -> str:
+        row, column = (int(i[0]) for i in (read.rows == cell).to_numpy().nonzero())
+        return f"{path}, line {read.lines[row]}, column '{read.labels[column]}'"
+
+    return numbers.notation(
+        (cell for k in range(len(read.labels)) for cell in dict.fromkeys(read.rows.iloc[:, k])),
+        where,
+        declared=text.decimal,
+        points_are_usual=separator.points_are_usual,
+        one_mark=not all(marks),
+    )
+
+
+def _told(text: Text, notation: Notation) -> list[str]:
+    """Return what is not as in plain CSV, for people."""
+    told = [text.encoding] if text.encoding != "UTF-8" else []
+    if notation.decimal == ",":
+        told.append("decimal commas")
+    if notation.groups:
+        told.append(f"{'commas' if notation.decimal == '.' else 'points'} between thousands")
+    if count := len(text.comments):
+        told.append(f"{count} comment line{'s' if count > 1 else ''}")
+    return told

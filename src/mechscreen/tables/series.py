@@ -1,0 +1,381 @@
+"""Tables of time series: wide or long, of one trajectory or several, with times as numbers or dates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechscreen.errors import InputError
+from mechscreen.tables import dates
+from mechscreen.tables.names import is_time, listed, short_names, split_unit
+from mechscreen.tables.numbers import is_missing
+from mechscreen.tables.reader import counts_rows, read_table
+from mechscreen.tables.table import Table
+
+TIME = "t"
+"""Column of the times, unless another is named."""
+TRAJECTORY = "trajectory"
+"""Column that tells trajectories apart, unless another is named."""
+_VARIABLE = ("variable", "var", "observable", "quantity", "species", "analyte")
+_VALUE = ("value", "val", "measurement", "concentration", "amount", "reading")
+_UNIT = ("unit", "units")
+"""Columns of a long table, which has a row for each value."""
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """What a table holds.
+
+    Attributes
+    ----------
+    time
+        What the column of times is called, with their unit if that is known.
+    names, shown
+        (d,) identifiers of the variables, and what they are called in the table, with their units.
+    hidden
+        Identifiers of those that were named as hidden.
+    labels
+        Of the trajectories.
+    t, y
+        Per trajectory, times (n,) and values (n, d), NaN where missing.
+    read_as
+        How the table was read, for people.
+    """
+
+    time: str
+    names: tuple[str, ...]
+    shown: tuple[str, ...]
+    hidden: tuple[str, ...]
+    labels: tuple[str, ...]
+    t: tuple[NDArray[np.float64], ...]
+    y: tuple[NDArray[np.float64], ...]
+    read_as: str
+
+
+class _Variables(NamedTuple):
+    """Values of each row, (n, d), NaN where it has none, and what they are called; what was seen, for people."""
+
+    names: list[str]
+    shown: list[str]
+    values: NDArray[np.float64]
+    told: list[str]
+    streams: list[Hashable]
+    """Which rows belong together, one after the other: those of a trajectory, or of one of its variables."""
+
+
+def read_time_series(
+    path: Path,
+    *,
+    time: str = TIME,
+    trajectory: str = TRAJECTORY,
+    columns: Sequence[str] = (),
+    hidden: Sequence[str] = (),
+    split_at_restart: bool = False,
+) -> TimeSeries:
+    """Read time series from a table (`read_table`).
+
+    What is missing or beyond detection becomes NaN; dates become numbers, since the first of them. Trajectories keep
+    the order in which they first appear; the times of each must increase.
+
+    Parameters
+    ----------
+    time
+        Column of the times. If it is ``t`` and there is none, the one that plainly is the time.
+    trajectory
+        Column that tells trajectories apart. If it is ``trajectory``, there may be none.
+    columns
+        Variables, by label or short name; all other columns unless given.
+    hidden
+        Variables that may be without a column.
+    split_at_restart
+        Another trajectory begins where the time falls back; else that is refused.
+
+    Raises
+    ------
+    InputError
+        In one line: file, line and column of what is wrong, two readings that are possible, or what to say.
+    """
+    expected = "the first row names the columns, each further row is a time"
+    table = read_table(path, holds=expected)
+    if not len(table):
+        raise InputError(f"{path}: has no data; {expected}")
+    of_trajectories = table.find(trajectory) if trajectory == TRAJECTORY else table.column(trajectory)
+    of_times = _column_of_times(table, time, of_trajectories)
+    times, time_label, told = _times(table, of_times, time)
+    trajectories = [""] * len(table) if of_trajectories is None else table.texts(of_trajectories)
+    places = _long(table, of_times, of_trajectories)
+    found = (
+        _wide(table, of_times, of_trajectories, columns, hidden, trajectories)
+        if places is None
+        else _melted(table, places, columns, hidden, trajectories)
+    )
+    pieces, restarts = _pieces(table, of_times, times, found.streams, split_at_restart)
+    if restarts:
+        told += [f"split where the time falls back ({'lines' if len(restarts) > 1 else 'line'} {listed(restarts, 6)})"]
+    labels, t, y = _grouped(trajectories, pieces, times, found.values)
+    told += found.told + [f"{name} for '{label}'" for name, label in _shortened(found)]
+    return TimeSeries(
+        time=time_label,
+        names=tuple(found.names),
+        shown=tuple(found.shown),
+        hidden=tuple(_name_of(one, found) for one in hidden),
+        labels=labels,
+        t=t,
+        y=y,
+        read_as=", ".join([table.read_as, *told]),
+    )
+
+
+def _column_of_times(table: Table, time: str, of_trajectories: int | None) -> int:
+    """Return the column of the times: as it is called, or, unless a name was given, the one that plainly is it."""
+    found = table.find(time)
+    if found is not None:
+        return found
+    if time != TIME:
+        return table.column(time)
+    others = [k for k in range(len(table.labels)) if k != of_trajectories]
+    likely = [k for k in others if is_time(table.labels[k]) or dates.are_dates(table.texts(k))]
+    if len(likely) == 1:
+        return likely[0]
+    if likely:
+        which = " or ".join(f"'{table.labels[k]}'" for k in likely)
+        raise InputError(f"{table.path}: which column has the times, {which}? Say it with --time")
+    if others[:1] == [0] and (table.by_place or not table.labels[0]) and _increases(table, 0):
+        counter = counts_rows(table.texts(0))
+        if not counter or not any(_increases(table, k) for k in others[1:]):
+            return 0
+        raise InputError(
+            f"{table.path}: its first column may be times, or count rows; name that of the times with --time (columns: "
+            f"{listed(table.names)})"
+        )
+    raise InputError(
+        f"{table.path}: no column '{TIME}', and none that plainly has the times; name it with --time "
+        f"(columns: {listed([label or table.names[k] for k, label in enumerate(table.labels)])})"
+    )
+
+
+def _increases(table: Table, column: int) -> bool:
+    values = [table.notation.parse(cell) for cell in table.texts(column)]
+    return all(a is not None and b is not None and a < b for a, b in pairwise(values))
+
+
+def _times(table: Table, column: int, wanted: str) -> tuple[NDArray[np.float64], str, list[str]]:
+    """Return times, (n,), what the column is called, with the unit, and what was seen."""
+    cells, label = table.texts(column), table.labels[column] or table.names[column]
+
+    def where(row: int) -> str:
+        return table.where(row, column)
+
+    told = [] if label == wanted else [f"times from '{label}'"]
+    if dates.are_dates(cells):
+        found = dates.to_times(cells, label, where)
+        told += ["dates day first"] if found.day_first else []
+        told += [f"times in {found.unit} since {found.origin}"]
+        return found.values, f"{split_unit(label)[0]} [{found.unit} since {found.origin}]", told
+    odd = [row for row, cell in enumerate(cells) if not dates.is_date(cell)]
+    if len(odd) < len(cells):
+        raise InputError(f"{where(odd[0])}: '{cells[odd[0]]}' is no date, and others are")
+    dates.check_plain(cells, label, where)
+    return table.numbers(column), _with_unit(table, column), told
+
+
+def _with_unit(table: Table, column: int) -> str:
+    """Return a label, with the unit that stands below it."""
+    label, unit = table.labels[column] or table.names[column], table.units[column]
+    return f"{label} [{unit}]" if unit and not split_unit(label)[1] else label
+
+
+def _long(table: Table, of_times: int, of_trajectories: int | None) -> tuple[int, int, int | None] | None:
+    """Return the columns of variables, values and units of a long table; None if it is a wide one.
+
+    Raises
+    ------
+    InputError
+        If it has the first two, and others that are neither times, nor trajectories, nor units.
+    """
+    bases = [split_unit(label)[0].lower() for label in table.labels]
+    variable, value, unit = (
+        [k for k, base in enumerate(bases) if base in known and k not in (of_times, of_trajectories)]
+        for known in (_VARIABLE, _VALUE, _UNIT)
+    )
+    if len(variable) != 1 or len(value) != 1:
+        return None
+    if all(table.notation.parse(cell) is not None for cell in table.texts(variable[0])):
+        return None
+    others = set(range(len(bases))) - {of_times, of_trajectories, *variable, *value, *unit[:1]}
+    if others:
+        told = listed([table.labels[k] for k in sorted(others)])
+        raise InputError(
+            f"{table.path}: has a row for each value ('{table.labels[variable[0]]}', '{table.labels[value[0]]}'), and "
+            f"further columns ({told}); remove them, or say which one tells trajectories apart with --trajectory"
+        )
+    return variable[0], value[0], unit[0] if unit else None
+
+
+def _wide(
+    table: Table,
+    of_times: int,
+    of_trajectories: int | None,
+    columns: Sequence[str],
+    hidden: Sequence[str],
+    trajectories: Sequence[str],
+) -> _Variables:
+    """Return the variables of a table that has a column for each."""
+    places = [table.column(name) for name in columns]
+    places = places or [k for k in range(len(table.labels)) if k not in (of_times, of_trajectories)]
+    own = [table.find(name) for name in hidden]
+    places += [k for k in own if k is not None and k not in places]
+    absent = [name for name, k in zip(hidden, own, strict=True) if k is None]
+    if not places and not absent:
+        raise InputError(f"{table.path}: no column but '{table.labels[of_times]}'; a variable needs one")
+    read = [table.measured(k) for k in places]
+    values = [column for column, _ in read] + [np.full(len(table), math.nan) for _ in absent]
+    return _Variables(
+        [table.names[k] for k in places] + absent,
+        [_with_unit(table, k) for k in places] + absent,
+        np.column_stack(values),
+        _beyond(sum(count for _, count in read)),
+        list(trajectories),
+    )
+
+
+def _melted(
+    table: Table,
+    places: tuple[int, int, int | None],
+    columns: Sequence[str],
+    hidden: Sequence[str],
+    trajectories: Sequence[str],
+) -> _Variables:
+    """Return the variables of a table that has a row for each value."""
+    variable, value, unit = places
+    cells = table.texts(variable)
+    for row, cell in enumerate(cells):
+        if is_missing(cell):
+            raise InputError(f"{table.where(row, variable)}: does not say which variable it is")
+    labels = list(dict.fromkeys(cells))
+    names = short_names(labels)
+    units = _units(table, variable, unit, labels)
+    chosen = list(range(len(labels)))
+    if columns:
+        chosen = [_place(table, labels, names, wanted) for wanted in columns]
+    absent = [name for name in hidden if name not in labels and name not in names]
+    chosen += [k for k, label in enumerate(labels) if k not in chosen and {label, names[k]} & set(hidden)]
+    read, beyond = table.measured(value)
+    values = np.full((len(table), len(chosen) + len(absent)), math.nan)
+    for row, (cell, number) in enumerate(zip(cells, read, strict=True)):
+        place = labels.index(cell)
+        if place in chosen:
+            values[row, chosen.index(place)] = number
+    return _Variables(
+        [names[k] for k in chosen] + absent,
+        [f"{labels[k]} [{units[k]}]" if units[k] else labels[k] for k in chosen] + absent,
+        values,
+        [f"a row for each value of {len(labels)} variables", *_beyond(beyond)],
+        list(zip(trajectories, cells, strict=True)),
+    )
+
+
+def _place(table: Table, labels: Sequence[str], names: Sequence[str], wanted: str) -> int:
+    for known in (labels, names):
+        if wanted in known:
+            return known.index(wanted)
+    raise InputError(f"{table.path}: no variable '{wanted}' (variables: {listed(labels)})")
+
+
+def _units(table: Table, variable: int, unit: int | None, labels: Sequence[str]) -> list[str]:
+    """Return the unit of each variable of a long table, ``""`` if it says none.
+
+    Raises
+    ------
+    InputError
+        If values of one variable are in several.
+    """
+    if unit is None:
+        return [""] * len(labels)
+    found: dict[str, str] = {}
+    for row, (cell, own) in enumerate(zip(table.texts(variable), table.texts(unit), strict=True)):
+        if found.setdefault(cell, own) != own:
+            raise InputError(
+                f"{table.where(row, unit)}: '{cell}' is in '{own}' here and in '{found[cell]}' before; give all its "
+                "values in one unit"
+            )
+    return [found[label] for label in labels]
+
+
+def _beyond(count: int) -> list[str]:
+    return [f"{count} value{'s' if count > 1 else ''} beyond detection left out"] if count else []
+
+
+def _shortened(found: _Variables) -> list[tuple[str, str]]:
+    """Return the first of those variables whose names are not their labels, and their labels."""
+    return [(name, label) for name, label in zip(found.names, found.shown, strict=True) if not label.startswith(name)][
+        :6
+    ]
+
+
+def _name_of(wanted: str, found: _Variables) -> str:
+    called = zip(found.names, found.shown, strict=True)
+    return next(name for name, label in called if wanted in (name, label, split_unit(label)[0]))
+
+
+def _pieces(
+    table: Table, of_times: int, times: NDArray[np.float64], streams: Sequence[Hashable], split: bool
+) -> tuple[list[int], list[str]]:
+    """Return how often the time fell back before each row of a stream, (n,), and the lines where it does.
+
+    Raises
+    ------
+    InputError
+        If it stands still, or falls back and is not to be split there.
+    """
+    cells = table.texts(of_times)
+    last: dict[Hashable, tuple[int, int]] = {}
+    pieces: list[int] = []
+    restarts: list[str] = []
+    for row, (moment, stream) in enumerate(zip(times.tolist(), streams, strict=True)):
+        before, piece = last.get(stream, (row, 0))
+        where, now, then = table.where(row, of_times), cells[row], cells[before]
+        if before < row and moment == times[before]:
+            raise InputError(
+                f"{where}: {now} stands there twice (line {table.lines[before]}); times must increase, and what was "
+                "measured at once stands in one row, or in several trajectories"
+            )
+        if moment < times[before]:
+            if not split:
+                raise InputError(
+                    f"{where}: the time falls back from {then} to {now}; if another trajectory begins there, give "
+                    "--split-at-restart, or a column that tells trajectories apart (--trajectory)"
+                )
+            piece += 1
+            restarts.append(str(table.lines[row]))
+        last[stream] = (row, piece)
+        pieces.append(piece)
+    return pieces, restarts
+
+
+def _grouped(
+    trajectories: Sequence[str], pieces: Sequence[int], times: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[tuple[str, ...], tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
+    """Return trajectories' labels, times and values; rows of one time, as long tables have them, become one."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for row, key in enumerate(zip(trajectories, pieces, strict=True)):
+        groups.setdefault(key, []).append(row)
+    several = any(piece for _, piece in groups)
+    labels, t, y = [], [], []
+    for (trajectory, piece), rows in groups.items():
+        own, place = np.unique(times[rows], return_inverse=True)
+        merged = np.full((len(own), values.shape[1]), math.nan)
+        for row, k in zip(rows, place.tolist(), strict=True):
+            here = ~np.isnan(values[row])
+            merged[k, here] = values[row, here]
+        labels.append("-".join(filter(None, (trajectory, str(piece + 1)))) if several else trajectory)
+        t.append(own)
+        y.append(merged)
+    return tuple(labels), tuple(t), tuple(y)
