@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -96,6 +97,51 @@ def test_a_table_that_determines_no_model_leaves_no_folder(tmp_path):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none.csv: cannot be read"):
         discover(tmp_path / "none.csv", tmp_path / "out")
+
+
+GERMAN = ["# Teich 3", "Datum;[PG];Algen (10^6 Zellen/ml)", "-;µM;10^6/ml"]
+
+
+@pytest.fixture
+def pond(tmp_path):
+    """A table as German programs write it: days apart, two runs, one value below detection."""
+    t, y = get_case("cycle").observe(0, step=0.1)
+    lines = list(GERMAN)
+    for run, rows in enumerate((range(100), range(100, 200))):
+        for k, row in enumerate(rows):
+            day = datetime(2021, 3, 4) + timedelta(days=float(t[k]))
+            values = [f"{value:.9g}".replace(".", ",") for value in y[row]]
+            values[0] = "<0,01" if (run, k) == (0, 7) else values[0]
+            lines.append(";".join([day.strftime("%d.%m.%Y %H:%M:%S.%f"), *values]))
+    path = tmp_path / "teich.csv"
+    path.write_bytes("\r\n".join(lines).encode("utf-16"))
+    return path
+
+
+def test_a_table_as_it_comes_is_read_told_and_kept_with_the_results(pond, tmp_path, caplog):
+    with pytest.raises(InputError, match=r"line 104, column 'Datum': the time falls back from .* --split-at-restart"):
+        discover(pond, tmp_path / "out")
+    with caplog.at_level("INFO"):
+        model = discover(pond, tmp_path / "out", split_at_restart=True)
+    told = (
+        "semicolon-separated, UTF-16, decimal commas, 1 comment line, a row of units in line 3 (–, µM, 10^6/ml), times "
+        "from 'Datum', dates day first, times in days since 2021-03-04 00:00, split where the time falls back (line "
+        "104), 1 value beyond detection left out, PG for '[PG] [µM]'"
+    )
+    assert f"{pond}: read as {told}" in caplog.messages
+    assert model.equations()[0].startswith("dPG/dt = 1")
+    kept = json.loads((tmp_path / "out" / "model.json").read_text())["settings"]
+    assert kept["read_as"] == told
+    assert kept["time"] == "Datum [days since 2021-03-04 00:00]"
+    assert kept["variables"] == {"PG": "[PG] [µM]", "Algen": "Algen (10^6 Zellen/ml)"}
+    assert kept["trajectories"] == ["1", "2"]
+    assert "Algen (10^6 Zellen/ml)" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_marks_of_formulas_in_names_are_drawn_as_they_stand(tmp_path):
+    t, y = get_case("cycle").observe(0, step=0.1)
+    path = _write(tmp_path / "odd.csv", ["t", "cost ($)", "$x_"], np.column_stack([t, y]).tolist())
+    assert discover(path, tmp_path / "out").names == ("cost", "x")
 
 
 KNOWLEDGE = """

@@ -158,6 +158,16 @@ READ = {
     "dates with names of months": (
         text(names=["when", *NAMES[1:]], times=dates("%d-%b-%Y %H:%M:%S")), "times in days since", {"t": IN_DAYS}
     ),
+    "dates and times of the day in columns of their own": (
+        text(
+            ";",
+            names=["date", "clock", *NAMES[1:]],
+            body=[
+                [day, time, *row[1:]] for day, time, row in zip(dates("%d.%m.%Y"), dates("%H:%M"), rows(), strict=True)
+            ],
+        ),
+        "times in days since 2021-03-04 00:00", {"t": IN_DAYS}
+    ),
     "times since a start": (
         text(names=["elapsed", *NAMES[1:]], times=[f"{int(t)}:{int(60 * (t % 1)):02}:00" for t in TIMES]),
         "times in days since 00:00", {"t": IN_DAYS}

@@ -166,7 +166,9 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
         fits.append((t, x))
         forecasts.append((ahead, model.simulate(x[-1], ahead)))
     data = list(zip(series.t, series.y, strict=True))
-    figure = discovery.draw(series.shown, series.time, data, fits, forecasts)
+    # Between two of these marks Matplotlib sees a formula.
+    shown, time = [label.replace("$", r"\$") for label in series.shown], series.time.replace("$", r"\$")
+    figure = discovery.draw(shown, time, data, fits, forecasts)
     return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
 
 
@@ -204,6 +206,9 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
                 "A difference of 6 makes a support 20 times less probable.",
             )
         )
+    if series.shown != series.names:
+        called = [list(pair) for pair in zip(series.names, series.shown, strict=True)]
+        tables.append(Table("Names", ["in equations", "in the table"], called))
     noise = [[name, _rounded(value)] for name, value in zip(model.names, found["noise"], strict=True)]
     tables.append(Table("Noise of the samples", ["variable", "standard deviation"], noise))
     settings = record["settings"]

@@ -31,6 +31,8 @@ _DATES = [
         rf"{_MONTH} +(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?,? +(?P<y>[0-9]{{4}})",
     )
 ]
+_DAY = re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+|[^:]*[0-9]{4}")
+_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?[AP]M)?", re.IGNORECASE)
 _SHORT_YEAR = re.compile(r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}(?:[T ,].*)?")
 _ELAPSED = re.compile(
     r"(?:(?P<days>[0-9]+) days?,? )?(?P<h>[0-9]+):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9])(?:[.,](?P<f>[0-9]{1,9}))?"
@@ -79,6 +81,16 @@ def is_date(cell: str) -> bool:
 def are_dates(cells: Sequence[str]) -> bool:
     """Return whether all cells of a column are dates or times of the day."""
     return bool(cells) and all(map(is_date, cells))
+
+
+def are_days(cells: Sequence[str]) -> bool:
+    """Return whether all cells of a column are dates without times of the day."""
+    return are_dates(cells) and all(map(_DAY.fullmatch, cells))
+
+
+def are_times_of_day(cells: Sequence[str]) -> bool:
+    """Return whether all cells of a column are times that may stand behind a date."""
+    return bool(cells) and all(map(_OF_DAY.fullmatch, cells))
 
 
 def check_plain(cells: Sequence[str], label: str, where: Where) -> None:

@@ -1,7 +1,7 @@
 """How a table is written: what separates its columns, and its lines as cells.
 
-pandas reads the cells, by the engine that is strict about quotes and leaves short rows short. It does not choose the
-separator: a choice by likelihood may be wrong, and here one is taken only if no other fits.
+pandas reads the cells; of lines with quotes by its slower engine, since the other takes ``"1"5`` for 15. It does not
+choose the separator: a choice by likelihood may be wrong, and here one is taken only if no other fits.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mechscreen.errors import InputError
 from mechscreen.tables import dates, numbers
 from mechscreen.tables.text import Line, Text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+_BLOCK = 2048
+"""Lines that are read at once, so that what is made of them in between stays small."""
 _BLANKS = re.compile(r"[ \t]+")
 _WIDE_BLANKS = re.compile(r"[ \t]{2,}")
 _RULE = re.compile(r"[\s|+:=\-]*-{2,}[\s|+:=\-]*")
@@ -47,7 +46,9 @@ class Separator:
 
     def stands_in(self, line: str) -> bool:
         """Return whether a line has several columns by it."""
-        return self.mark in self.prepared(line)
+        if self.blanks is None:
+            return self.mark in line
+        return (" " in line or "\t" in line) and self.blanks.search(line.strip()) is not None
 
     def prepared(self, line: str) -> str:
         """Return a line in which one character separates columns."""
@@ -55,7 +56,7 @@ class Separator:
 
 
 COMMA = Separator(",", "comma-separated", points_are_usual=True)
-NONE = Separator("\0", "of one column", points_are_usual=True)
+NONE = Separator("\x1f", "of one column", points_are_usual=True)
 SEMICOLON = Separator(";", "semicolon-separated")
 TAB = Separator("\t", "tab-separated")
 _BAR = Separator("|", "separated by bars")
@@ -73,8 +74,8 @@ class Cells:
     ----------
     separator
         Between columns.
-    rows
-        (n, width) texts without blanks around them; NaN behind the end of a row that is shorter than others.
+    columns
+        Of each the n texts, without blanks around them; empty behind the end of a row that is shorter than others.
     lines
         (n,) number of each row's line.
     widths
@@ -82,7 +83,7 @@ class Cells:
     """
 
     separator: Separator
-    rows: pd.DataFrame
+    columns: list[list[str]]
     lines: list[int]
     widths: list[int]
 
@@ -129,7 +130,7 @@ def _likeliest(path: Path, regular: Sequence[Cells]) -> Cells:
     best = regular[shares.index(max(shares))]
     for other, share in zip(regular, shares, strict=True):
         inside = other.separator.blanks is None and _inside(best, other.separator.mark)
-        if other is not best and (share == max(shares) or inside) and not best.rows.equals(other.rows):
+        if other is not best and (share == max(shares) or inside) and best.columns != other.columns:
             raise InputError(
                 f"{path}: may be {best.separator.told} or {other.separator.told}; say which by a line 'sep=' and the "
                 f"separator before the table, such as sep={best.separator.mark}"
@@ -150,9 +151,31 @@ def _attempt(path: Path, lines: Sequence[Line], separator: Separator) -> Cells |
 
 
 def _cells(path: Path, lines: Sequence[Line], separator: Separator) -> Cells:
+    columns: list[list[str]] = []
+    widths: list[int] = []
+    for start in range(0, len(lines), _BLOCK):
+        block = lines[start : start + _BLOCK]
+        found, own = _of_block(path, block, separator)
+        while len(columns) < len(found):
+            columns.append([""] * start)
+        for column, cells in zip(columns, [*found, *([[""] * len(block)] * (len(columns) - len(found)))], strict=True):
+            column.extend(map(str.strip, cells))
+        widths += own
+    # Rows of nothing but separators, which spreadsheets leave behind.
+    full = [any(cells) for cells in zip(*columns, strict=True)]
+    width = max((width for width, kept in zip(widths, full, strict=True) if kept), default=0)
+    columns = [list(compress(column, full)) for column in columns[:width]]
+    return Cells(
+        separator, columns, list(compress((line.number for line in lines), full)), list(compress(widths, full))
+    )
+
+
+def _of_block(path: Path, lines: Sequence[Line], separator: Separator) -> tuple[list[list[str]], list[int]]:
+    """Return the columns of some lines, and how many cells each line has."""
     import pandas as pd
 
     prepared = [separator.prepared(line.text) for line in lines]
+    quoted = any('"' in text for text in prepared)
     most = max(text.count(separator.mark) for text in prepared) + 1
     try:
         rows = pd.read_csv(
@@ -165,20 +188,18 @@ def _cells(path: Path, lines: Sequence[Line], separator: Separator) -> Cells:
             na_filter=False,
             skipinitialspace=True,
             skip_blank_lines=False,
-            engine="python",
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+            engine="python" if quoted else "c",
         )
     except (pd.errors.ParserError, csv.Error) as error:
         raise _no_csv(path, lines, prepared, separator.mark, error) from None
     if len(rows) > len(lines):
         begun = next(line.number for line in lines if "\n" in line.text)
         raise InputError(f"{path}, line {begun}: not valid CSV (a quote in the middle of a cell)")
-    widths = rows.notna().sum(axis=1)
-    rows = rows.map(str.strip, na_action="ignore")
-    # Rows of nothing but separators, which spreadsheets leave behind.
-    full = ((rows != "") & rows.notna()).any(axis=1)
-    rows = rows[full].iloc[:, : max(widths[full], default=0)].reset_index(drop=True)
-    numbers = [line.number for line, kept in zip(lines, full, strict=True) if kept]
-    return Cells(separator, rows, numbers, widths[full].tolist())
+    if not quoted:
+        return [rows[k].tolist() for k in range(most)], [text.count(separator.mark) + 1 for text in prepared]
+    # Behind the end of a row that engine has NaN, and text elsewhere.
+    return [rows[k].fillna("").tolist() for k in range(most)], rows.notna().sum(axis=1).tolist()
 
 
 def _no_csv(path: Path, lines: Sequence[Line], prepared: Sequence[str], mark: str, error: Exception) -> InputError:
@@ -193,16 +214,18 @@ def _no_csv(path: Path, lines: Sequence[Line], prepared: Sequence[str], mark: st
 
 def _share_of_values(cells: Cells) -> float:
     """Return how many of the cells below the first row are values by some notation."""
-    return float(_body(cells).map(is_value).to_numpy().mean())
+    found = _below(cells)
+    return sum(map(is_value, found)) / max(len(found), 1)
 
 
 def _inside(cells: Cells, mark: str) -> bool:
     """Return whether a mark stands in cells below the first row that are no values."""
-    return bool(_body(cells).map(lambda cell: mark in cell and not is_value(cell)).to_numpy().any())
+    return any(mark in cell and not is_value(cell) for cell in _below(cells))
 
 
-def _body(cells: Cells) -> pd.DataFrame:
-    return cells.rows.iloc[1:, : cells.widths[-1]]
+def _below(cells: Cells) -> list[str]:
+    """Return the cells below the first row, of many the first ones: one that is no value speaks against a reading."""
+    return [cell for column in cells.columns[: cells.widths[-1]] for cell in column[1:_BLOCK]]
 
 
 def is_value(cell: str) -> bool:

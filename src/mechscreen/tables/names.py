@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 _IN_BRACKETS = re.compile(r"(?P<base>.*\S)\s*[(\[{](?P<unit>[^()\[\]{}]*(?:\([^()]*\)[^()\[\]{}]*)*)[)\]}]", re.DOTALL)
 _AFTER_SLASH = re.compile(r"(?P<base>.*\S) +/ +(?P<unit>\S+)")
 _WHOLE_BRACKET = re.compile(r"[(\[{](.+)[)\]}]", re.DOTALL)
-_NO_LETTER = re.compile(r"\W+")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -45,7 +44,8 @@ def short_name(label: str) -> str:
     base = split_unit(label)[0]
     if whole := _WHOLE_BRACKET.fullmatch(base):
         base = whole[1]
-    name = _NO_LETTER.sub("_", unicodedata.normalize("NFKC", base)).strip("_") or "x"
+    letters = (c if f"x{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", base))
+    name = re.sub("__+", "_", "".join(letters)).strip("_") or "x"
     return name if name.isidentifier() else f"x_{name}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +93,15 @@ class Notation:
             return float(cell)
         except ValueError:
             return float(cell.translate(_AS_PYTHON))
+
+    def parse_plain(self, cells: Sequence[str]) -> list[float] | None:
+        """Return the numbers of cells, all of which Python reads as they are; None where one is written otherwise."""
+        if self.decimal != "." or not all(map(self._simple.fullmatch, cells)):
+            return None
+        try:
+            return list(map(float, cells))
+        except ValueError:
+            return None
 
     @cached_property
     def _simple(self) -> re.Pattern[str]:
@@ -180,11 +189,11 @@ def _two_readings(where: Callable[[str], str], cell: str, *_: str) -> InputError
     )
 
 
-def fill_value(cells: Iterable[str], values: Iterable[float]) -> str | None:
+def fill_value(cells: Sequence[str], values: Sequence[float]) -> str | None:
     """Return a cell that looks like a code for missing values (-999, 9999, …), far from all other values; else None."""
-    known = {cell: value for cell, value in zip(cells, values, strict=True) if math.isfinite(value)}
-    for cell, code in known.items():
-        others = [value for value in known.values() if value != code]
-        if _FILL.fullmatch(cell) and others and (min(others) >= 0 if code < 0 else 10 * max(map(abs, others)) < code):
+    codes = {cell: value for cell, value in zip(cells, values, strict=True) if "999" in cell and _FILL.fullmatch(cell)}
+    for cell, code in codes.items():
+        others = [value for value in values if math.isfinite(value) and value != code]
+        if others and (min(others) >= 0 if code < 0 else 10 * max(map(abs, others)) < code):
             return cell
     return None

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mechscreen.errors import InputError
 from mechscreen.tables import dialect, numbers
@@ -17,9 +16,6 @@ from mechscreen.tables.numbers import Notation, is_missing
 from mechscreen.tables.table import Known, Table, shortened
 from mechscreen.tables.text import Line, Text, read_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _INDEX = ("", "Unnamed: 0")
 """What programs call a column that counts rows."""
 _MARKS = re.compile(r'^\s*"?[#%/]+\s*|"\s*$')
@@ -27,11 +23,11 @@ _MARKS = re.compile(r'^\s*"?[#%/]+\s*|"\s*$')
 
 @dataclass(frozen=True)
 class _Read:
-    """Labels and units of columns, the rows below with their lines, and what is told of how that was seen."""
+    """Labels, units and texts of columns, the lines of rows, and what is told of how that was seen."""
 
     labels: list[str]
     units: list[str]
-    rows: pd.DataFrame
+    columns: list[list[str]]
     lines: list[int]
     told: list[str] = field(default_factory=list)
     by_place: bool = False
@@ -69,7 +65,7 @@ def read_table(path: Path, known: Known = is_time, holds: str = "") -> Table:
         path=path,
         labels=tuple(read.labels),
         units=tuple(units),
-        cells=read.rows,
+        columns=read.columns,
         lines=tuple(read.lines),
         head=cells.lines[0],
         notation=notation,
@@ -81,7 +77,7 @@ def read_table(path: Path, known: Known = is_time, holds: str = "") -> Table:
 
 def _headed(path: Path, text: Text, cells: Cells, known: Known) -> _Read:
     """Find what the columns are called."""
-    first = [cell for cell in cells.rows.iloc[0].tolist() if isinstance(cell, str)]
+    first = [column[0] for column in cells.columns[: cells.widths[0]]]
     values = [bool(cell) and is_value(cell) for cell in first]
     texts = [bool(cell) and not is_value(cell) for cell in first]
     if any(values) and any(texts) and not any(map(known, first)):
@@ -91,19 +87,18 @@ def _headed(path: Path, text: Text, cells: Cells, known: Known) -> _Read:
         )
     if any(texts) or not any(values):
         labels = _fitted(path, text, cells, [" ".join(cell.split()) for cell in first])
-        rows = cells.rows.iloc[1:, : len(labels)]
-        return _with_units(_Read(labels, [""] * len(labels), rows, cells.lines[1:]))
+        columns = [column[1:] for column in cells.columns[: len(labels)]]
+        return _with_units(_Read(labels, [""] * len(labels), columns, cells.lines[1:]))
     _check_widths(path, cells, len(first), "the first row has")
-    rows = cells.rows.iloc[:, : len(first)]
     from_comment = _commented(text, cells, known, len(first))
     if from_comment is not None:
         line, labels = from_comment
         told = [f"names from the comment in line {line}"]
-        return _Read(labels, [""] * len(labels), rows, cells.lines, told)
+        return _Read(labels, [""] * len(labels), cells.columns, cells.lines, told)
     _check_whole(path, cells)
-    labels = [f"column{k}" if any(rows.iloc[:, k - 1]) else "" for k in range(1, len(first) + 1)]
+    labels = [f"column{k}" if any(column) else "" for k, column in enumerate(cells.columns, 1)]
     told = [f"no header: columns are called {labels[0]}{' …' * (len(labels) > 1)}"]
-    return _Read(labels, [""] * len(labels), rows, cells.lines, told, by_place=True)
+    return _Read(labels, [""] * len(labels), cells.columns, cells.lines, told, by_place=True)
 
 
 def _fitted(path: Path, text: Text, cells: Cells, labels: list[str]) -> list[str]:
@@ -116,13 +111,12 @@ def _fitted(path: Path, text: Text, cells: Cells, labels: list[str]) -> list[str
     if width < len(labels) and not any(labels[width:]):
         return labels[:width]
     if width > len(labels):
-        behind = cells.rows.iloc[1:, len(labels) : width]
-        if (behind == "").all(axis=None):
+        if not any(any(column) for column in cells.columns[len(labels) :]):
             return labels
         # R names rows, in quotes, below no name. Without these, a first column that counts may be times, and another
         # one broken by its marks for decimals or thousands.
         quoted = all(line.text.lstrip().startswith('"') for line in text.lines[1:])
-        if width == len(labels) + 1 and quoted and counts_rows(cells.rows.iloc[1:, 0].tolist()):
+        if width == len(labels) + 1 and quoted and counts_rows(cells.columns[0][1:]):
             return ["", *labels]
     _check_widths(path, cells, len(labels), "the header names")
     return labels
@@ -133,8 +127,8 @@ def _check_widths(path: Path, cells: Cells, width: int, what: str) -> None:
     body = cells.widths[1:]
     if len(body) > 1 and len(set(body)) == 1 and width == 1 < body[0]:
         raise InputError(
-            f"{path}, line {cells.lines[0]}: has one cell, and all other rows have {body[0]}; if it is a title, begin "
-            "it with #"
+            f"{path}, line {cells.lines[0]}: has one cell, and all other rows have {body[0]}, {cells.separator.told}; "
+            "begin it with # if it is a title"
         )
     for number, found in zip(cells.lines, cells.widths, strict=True):
         if found != width:
@@ -151,14 +145,13 @@ def _check_whole(path: Path, cells: Cells) -> None:
         return
 
     def columns(pattern: str) -> list[bool]:
-        found: list[bool] = cells.rows.map(lambda cell: bool(re.fullmatch(pattern, cell))).all().tolist()
-        return found
+        return [all(re.fullmatch(pattern, cell) for cell in column) for column in cells.columns]
 
     decimals = cells.separator is COMMA and all(columns(r"[+\-−–]?[0-9]+")) and any(columns(r"[0-9]+")[2:])
     thousands = zip(columns(r"[+\-−–]?[1-9][0-9]{0,2}")[1:], columns(r"[0-9]{3}(?:[.,][0-9]*)?")[2:], strict=False)
     if decimals or any(left and right for left, right in thousands):
         what = "decimal commas" if decimals else "marks between thousands"
-        width = cells.rows.shape[1]
+        width = len(cells.columns)
         raise InputError(f"{path}: may have {width} columns, or fewer with {what}; put a row of names first")
 
 
@@ -182,29 +175,34 @@ def _with_units(read: _Read) -> _Read:
     """Take the first row for units, if it holds none but texts, and all that is below them is values."""
     if len(read.lines) < 2:
         return read
-    first = read.rows.iloc[0].tolist()
+    first = [column[0] for column in read.columns]
     texts = [k for k, cell in enumerate(first) if not is_value(cell)]
     if not texts or not all(is_missing(cell) for k, cell in enumerate(first) if k not in texts):
         return read
     for k in texts:
-        below = read.rows.iloc[1:, k].tolist()
+        below = read.columns[k][1:]
         if not all(map(is_value, below)) or all(map(is_missing, below)):
             return read
     units = ["" if is_missing(cell) else re.sub(r"^[(\[](.*)[)\]]$", r"\1", cell) for cell in first]
     told = f"a row of units in line {read.lines[0]} ({listed([unit or '–' for unit in units], 6)})"
-    return replace(read, units=units, rows=read.rows.iloc[1:], lines=read.lines[1:], told=[*read.told, told])
+    return replace(
+        read,
+        units=units,
+        columns=[column[1:] for column in read.columns],
+        lines=read.lines[1:],
+        told=[*read.told, told],
+    )
 
 
 def _without_empty_columns(read: _Read) -> _Read:
     """Leave out columns that have neither a name nor cells, as separators at the ends of lines make them."""
-    empty = ((read.rows == "").all() if len(read.rows) else read.rows.isna().any()).tolist()
-    empty = [not label and (void or not len(read.rows)) for label, void in zip(read.labels, empty, strict=True)]
-    return _taken(read, [k for k, void in enumerate(empty) if not void]) if any(empty) else read
+    full = [k for k, (label, column) in enumerate(zip(read.labels, read.columns, strict=True)) if label or any(column)]
+    return _taken(read, full)
 
 
 def _without_counter(read: _Read) -> _Read:
     """Leave out the numbers of rows that many programs write before a table."""
-    if read.labels and read.labels[0] in _INDEX and counts_rows(read.rows.iloc[:, 0].tolist()):
+    if read.labels and read.labels[0] in _INDEX and counts_rows(read.columns[0]):
         told = "a first column without a name, which counts rows, left out"
         return replace(_taken(read, range(1, len(read.labels))), told=[*read.told, told])
     return read
@@ -212,7 +210,7 @@ def _without_counter(read: _Read) -> _Read:
 
 def _taken(read: _Read, columns: Sequence[int]) -> _Read:
     labels, units = ([texts[k] for k in columns] for texts in (read.labels, read.units))
-    return replace(read, labels=labels, units=units, rows=read.rows.iloc[:, list(columns)])
+    return replace(read, labels=labels, units=units, columns=[read.columns[k] for k in columns])
 
 
 def counts_rows(cells: Sequence[str]) -> bool:
@@ -238,11 +236,11 @@ def _notation(path: Path, text: Text, separator: Separator, read: _Read) -> Nota
         return Notation(".")
 
     def where(cell: str) -> str:
-        row, column = (int(i[0]) for i in (read.rows == cell).to_numpy().nonzero())
-        return f"{path}, line {read.lines[row]}, column '{read.labels[column]}'"
+        label, column = next(pair for pair in zip(read.labels, read.columns, strict=True) if cell in pair[1])
+        return f"{path}, line {read.lines[column.index(cell)]}, column '{label}'"
 
     return numbers.notation(
-        (cell for k in range(len(read.labels)) for cell in dict.fromkeys(read.rows.iloc[:, k])),
+        (cell for column in read.columns for cell in dict.fromkeys(column)),
         where,
         declared=text.decimal,
         points_are_usual=separator.points_are_usual,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -106,6 +106,7 @@ def read_time_series(
     table = read_table(path, holds=expected)
     if not len(table):
         raise InputError(f"{path}: has no data; {expected}")
+    table = _with_dates(table) if time == TIME else table
     of_trajectories = table.find(trajectory) if trajectory == TRAJECTORY else table.column(trajectory)
     of_times = _column_of_times(table, time, of_trajectories)
     times, time_label, told = _times(table, of_times, time)
@@ -130,6 +131,24 @@ def read_time_series(
         t=t,
         y=y,
         read_as=", ".join([table.read_as, *told]),
+    )
+
+
+def _with_dates(table: Table) -> Table:
+    """Return a table in which a column of dates and the only one of times of the day are one."""
+    days, times = (
+        [k for k in range(len(table.labels)) if are(table.texts(k))] for are in (dates.are_days, dates.are_times_of_day)
+    )
+    if len(days) != 1 or len(times) != 1 or table.find(TIME) is not None:
+        return table
+    joined = [f"{day} {time}" for day, time in zip(table.texts(days[0]), table.texts(times[0]), strict=True)]
+    others = [k for k in range(len(table.labels)) if k not in (*days, *times)]
+    label = f"{table.labels[days[0]]} {table.labels[times[0]]}".strip()
+    return replace(
+        table,
+        labels=(label, *(table.labels[k] for k in others)),
+        units=("", *(table.units[k] for k in others)),
+        columns=[joined, *(table.columns[k] for k in others)],
     )
 
 
@@ -277,7 +296,7 @@ def _melted(
         [names[k] for k in chosen] + absent,
         [f"{labels[k]} [{units[k]}]" if units[k] else labels[k] for k in chosen] + absent,
         values,
-        [f"a row for each value of {len(labels)} variables", *_beyond(beyond)],
+        [f"a row for each value of {len(labels)} variable{'s' * (len(labels) > 1)}", *_beyond(beyond)],
         list(zip(trajectories, cells, strict=True)),
     )
 
@@ -351,7 +370,7 @@ def _pieces(
             if not split:
                 raise InputError(
                     f"{where}: the time falls back from {then} to {now}; if another trajectory begins there, give "
-                    "--split-at-restart, or a column that tells trajectories apart (--trajectory)"
+                    "--split-at-restart, or a column that tells trajectories apart (--trajectory); else sort the rows"
                 )
             piece += 1
             restarts.append(str(table.lines[row]))

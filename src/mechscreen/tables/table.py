@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from mechscreen.errors import InputError, nearest
 from mechscreen.tables import numbers
 from mechscreen.tables.names import listed, short_names, split_unit
 from mechscreen.tables.numbers import Notation
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _LONGEST = 60
 
@@ -35,8 +31,8 @@ class Table:
         (d,) what columns are called in it; each once.
     units
         (d,) what a row of units, or brackets in the label, say; ``""`` where nothing does.
-    cells
-        (n, d) texts, without blanks around them.
+    columns
+        (d,) of each column the n texts, without blanks around them.
     lines
         (n,) the line of each row in the file.
     head
@@ -54,7 +50,7 @@ class Table:
     path: Path
     labels: tuple[str, ...]
     units: tuple[str, ...]
-    cells: pd.DataFrame
+    columns: list[list[str]]
     lines: tuple[int, ...]
     head: int
     notation: Notation
@@ -72,8 +68,7 @@ class Table:
 
     def texts(self, column: int) -> list[str]:
         """Return the cells of a column, (n,)."""
-        found: list[str] = self.cells.iloc[:, column].tolist()
-        return found
+        return self.columns[column]
 
     def find(self, wanted: str) -> int | None:
         """Return the column of a label, of the label without its unit, or of its short name; None if there is none.
@@ -127,8 +122,12 @@ class Table:
             Naming the line, the column and what stands there, if that is no finite number.
         """
         known = known or {}
-        values = np.empty(len(self))
-        for row, cell in enumerate(self.texts(column)):
+        cells = self.texts(column)
+        plain = None if known else self.notation.parse_plain(cells)
+        values = np.empty(len(self)) if plain is None else np.array(plain)
+        if plain is not None and np.isfinite(values).all():
+            return values
+        for row, cell in enumerate(cells):
             if cell in known:
                 values[row] = known[cell]
                 continue
@@ -147,11 +146,12 @@ class Table:
             As `numbers` does; if a number stands there that looks like a code for missing values, such as -999.
         """
         cells = self.texts(column)
-        different = set(cells)
-        beyond = {cell for cell in different if numbers.is_beyond(cell)}
-        lacking = beyond | {cell for cell in different if numbers.is_missing(cell)}
+        plain = self.notation.parse_plain(cells) is not None
+        texts = set() if plain else {cell for cell in set(cells) if self.notation.parse(cell) is None}
+        beyond = {cell for cell in texts if numbers.is_beyond(cell)}
+        lacking = beyond | {cell for cell in texts if numbers.is_missing(cell)}
         values = self.numbers(column, dict.fromkeys(lacking, math.nan))
-        code = numbers.fill_value(cells, values)
+        code = numbers.fill_value(cells, values.tolist())
         if code is not None:
             raise InputError(
                 f"{self.where(cells.index(code), column)}: {code} looks like a code for a missing value; write NA, or, "
