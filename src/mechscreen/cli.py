@@ -548,7 +548,7 @@ def report(results: Path | None, config: Path | None, figure: str | None) -> Non
 
 @cli.command()
 @click.option("--ensemble", type=_PATH, required=True, help="Folder that holds the members.")
-@click.option("--parameters", type=_PATH, required=True, help="CSV table of parameter sets.")
+@click.option("--parameters", type=_PATH, required=True, help="Table of parameter sets, such as CSV.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
 @click.option(

@@ -134,6 +134,7 @@ def test_parameters_are_told_by_templates_and_environment_and_the_seed_too(progr
         ("open('out.csv', 'w')", "column 'y' cannot be read .it is empty"),
         ("open('out.csv', 'w').write('x,z\\n1,2\\n')", "no column 'y'.*it has x, z"),
         ("open('out.csv', 'w').write('x,y\\n1,much\\n')", "column 'y' cannot be read .could not convert"),
+        ("open('out.csv', 'w').write('x,y\\n1,1_2\\n')", "column 'y' cannot be read .could not convert .*'1_2'"),
         ("open('out.csv', 'w').write('x,y\\n1\\n')", "column 'y' cannot be read .list index"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by SIGSEGV: it said nothing"),
         ("open('out.csv', 'w').write('y\\n' + 'x' * 70_000_000)", "has 70 MB, more than is read"),

@@ -74,6 +74,25 @@ def test_what_is_wrong_with_a_table_is_said_with_its_place(tmp_path, text, messa
         read(tmp_path, text)
 
 
+def test_measurements_are_read_as_they_come_and_limits_of_detection_are_none(tmp_path, caplog):
+    expected = read(tmp_path, TABLE)
+    with caplog.at_level("INFO"):
+        other = read(tmp_path, "\ufeff" + TABLE.replace(",", ";").replace(".", ",").replace("\n", ";\r\n"))
+    assert caplog.messages[0].endswith("read as semicolon-separated, decimal commas, 1 comment line")
+    for name in ("output", "at", "value", "error"):
+        assert getattr(other, name).tolist() == getattr(expected, name).tolist()
+    with pytest.raises(InputError, match=r"line 2, column 'value': '<0.25' is not a finite number \(a limit"):
+        read(tmp_path, "output,at,value,error\nx,0,<0.25,1\n")
+
+
+def test_measurements_in_units_are_taken_if_they_are_the_outputs(tmp_path):
+    outputs = Outputs((Output("x", GRID, grid_name="time", grid_unit="h", unit="µM", scale="linear"),))
+    assert read(tmp_path, "output,time (h),value [µM],error [µM]\nx,1,2,0.5\n", outputs).at.tolist() == [1.0]
+    for other in ("time (min),value,error", "time,value (nM),error", "time,value,error (%)"):
+        with pytest.raises(InputError, match="convert it, or leave the unit out"):
+            read(tmp_path, f"output,{other}\nx,1,2,0.5\n", outputs)
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.csv"):
         Match(str(tmp_path / "nowhere.csv")).bind(OUTPUTS)

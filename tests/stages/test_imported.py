@@ -264,6 +264,22 @@ def test_many_wrong_rows_are_one_message_and_rows_that_stand_there_twice_are_nam
         read_imported(campaign, [first, first])
 
 
+def test_a_table_with_tabs_and_decimal_commas_is_the_same_simulations(make, tmp_path, caplog):
+    campaign = make()
+    parameters, outputs = values_of(campaign, 5)
+    table = write_csv(tmp_path / "runs.csv", campaign, parameters, outputs)
+    other = tmp_path / "runs.tsv"
+    other.write_bytes(table.read_text().replace(",", "\t").replace("series.1", "series,1").replace(".", ",")
+                      .replace("series,1", "series.1").encode("utf-16"))  # fmt: skip
+    (expected,) = read_imported(campaign, [table])
+    with caplog.at_level("INFO"):
+        (found,) = read_imported(campaign, [other])
+    np.testing.assert_array_equal(found.parameters, expected.parameters)
+    np.testing.assert_array_equal(found.profiles, expected.profiles)
+    np.testing.assert_array_equal(found.log_peaks, expected.log_peaks)
+    assert caplog.messages == [f"{other}: read as tab-separated, UTF-16, decimal commas"]
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -129,6 +129,14 @@ READ = {
     "a table in Markdown": (
         "| t | PG | algae |\n|---|:--|--:|\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows()), "by bars", {}
     ),
+    "a table of a database": (
+        text(" | ", missing="NA").replace("\n", "\n---+----+------\n", 1), "separated by bars", {}
+    ),
+    "a title": (text(before="Ponds, measured in May\n\n"), "1 line above the header left out", {}),
+    "what an instrument says first": (
+        "Reader: A7\nRun;12\nDate: 4.3.2021\n" + text(**GERMAN, units=["h", "µM", "-"]),
+        "3 lines above the header left out, a row of units in line 5", {}
+    ),
     "a long table": (LONG, "a row for each value of 2 variables", {}),
     "a long table with decimal commas": (
         LONG.replace(",", ";").replace(".", ","), "decimal commas, times from 'time', a row for each value", {}
@@ -202,7 +210,11 @@ REFUSED = {
     "two times": ("hour,day,x\n0,0,1\n1,0,2\n", "which column has the times, 'hour' or 'day'?"),
     "no time": ("a,b\n0,1\n1,2\n", "none that plainly has the times"),
     "counter or times": ("0,1.5,2\n1,2.5,3\n2,3.5,4\n", "its first column may be times, or count rows"),
-    "a title": ("Measured in May\nt,x\n0,1\n1,2\n", "line 1: has one cell, and all other rows have 2"),
+    "a line of another separator above": ("t;x\n0,1\n1,2\n", "line 1: has one cell, and all other rows have 2"),
+    "a table above": ("a,b\n1,2\nt,x,y\n0,1,2\n1,2,3\n", "line 3: 3 values, but the header names 2 columns"),
+    "a table with names of runs above": ("run,t,x\na,0,1\nt,y\n0,1\n1,2\n", "line 3: 2 values"),
+    "a row for each variable": ("t,0,1\nx,1,2\ny,3,4\n", "a row for each variable ('y'), and a column for each time"),
+    "a column of texts": ("t,tank,x\n0,a,1\n1,a,2\n", "line 2, column 'tank': holds texts ('a')"),
     "a short row": ("t,x\n0,1\n1\n2,3\n", "line 3: 1 value, but the header names 2 columns"),
     "a last line": ("t,x\n0,1\n1,2\n2 rows\n", "line 4: 1 value"),
     "a quote that stays open": ('t,x\n0,"1\n1,2\n', "line 2: not valid CSV (a quote is opened there"),

@@ -92,6 +92,58 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_parameters(tmp_path, SPACE)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("KC;alpha_T\n0,002;100\n0,003;200,5\n", "semicolon-separated, decimal commas"),
+        ("# mine\nKC\talpha_T\n0.002\t100\n3e-3\t200.5\n", "tab-separated, 1 comment line"),
+        ("KC alpha_T\n0.002 100\n0.003 200.5\n", "separated by blanks"),
+        ("KC,alpha_T\n0.002,100\n0.003,200.5\n".encode("utf-16"), "comma-separated, UTF-16"),
+        (
+            ",KC,alpha_T\n0,0.002,100\n1,0.003,200.5\n",
+            "comma-separated, a first column without a name, which counts rows, left out",
+        ),
+    ],
+)
+def test_dialects_are_read_and_told(read, caplog, content, told):
+    with caplog.at_level("INFO"):
+        assert read(content) == [[100, 0.002, 2], [200.5, 0.003, 2]]
+    assert [message.split("sets.csv: ")[1] for message in caplog.messages] == [f"read as {told}"]
+
+
+def test_plain_csv_is_not_talked_about(read, caplog):
+    with caplog.at_level("INFO"):
+        read(HEADER + "100,0.002,1\n")
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    "table", ["k (µM),n\n2.5,3\n", "k [μM],n\n2.5,3\n", "k,n\nµM,-\n2.5,3\n", "k,n\n(µM),\n2.5,3\n"]
+)
+def test_units_may_stand_there_if_they_are_the_models(tmp_path, table):
+    path = tmp_path / "sets.csv"
+    path.write_text(table)
+    space = ParameterSpace([Parameter("k", 1.0, 10.0, unit="µM"), Parameter("n", 1.0, 4.0)])
+    assert read_parameters(path, space).tolist() == [[2.5, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("k (nM),n\n2.5,3\n", "line 1: column 'k (nM)' is in nM, and 'k' is in µM"),
+        ("k,n\nnM,-\n2.5,3\n", "line 1: column 'k' is in nM, and 'k' is in µM"),
+        ("k,n (h)\n2.5,3\n", "line 1: column 'n (h)' is in h, and no unit of 'n' is known"),
+        ("k,k [µM],n\n2.5,2,3\n", "line 1: column 'k' stands there 2 times"),
+    ],
+)
+def test_other_units_are_refused_since_the_numbers_are_others(tmp_path, table, message):
+    path = tmp_path / "sets.csv"
+    path.write_text(table)
+    space = ParameterSpace([Parameter("k", 1.0, 10.0, unit="µM"), Parameter("n", 1.0, 4.0)])
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_parameters(path, space)
+
+
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 

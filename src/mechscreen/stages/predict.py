@@ -262,7 +262,7 @@ def predict_table(
     combine: Combine | None = None,
     level: float | None = None,
 ) -> Path:
-    """Predict the parameter sets of a CSV file (see `mechscreen.tables`) and write them; return `out`.
+    """Predict the parameter sets of a table (see `mechscreen.tables`) and write them; return `out`.
 
     Without `combine`, members are combined as in `load_ensemble`. With `level`, there are bands, too
     (`TrainedEnsemble.predict_bands`).

@@ -111,7 +111,7 @@ def simulate_table(
     ranks: Ranks = ALONE,
     deadline: Deadline = NEVER,
 ) -> Path:
-    """Simulate the parameter sets of a CSV file (see `mechscreen.tables`) and write them; a call that all ranks make.
+    """Simulate the parameter sets of a table (see `mechscreen.tables`) and write them; a call that all ranks make.
 
     Interruptions are continued as in `simulate`.
 

@@ -22,7 +22,10 @@ _BLOCK = 2048
 """Lines that are read at once, so that what is made of them in between stays small."""
 _BLANKS = re.compile(r"[ \t]+")
 _WIDE_BLANKS = re.compile(r"[ \t]{2,}")
-_RULE = re.compile(r"[\s|+:=\-]*-{2,}[\s|+:=\-]*")
+_RULE = re.compile(r"[\s|+:=-]*(?:---|===)[\s|+:=-]*")
+"""A line that is drawn below a header."""
+_HEADS = 20
+"""Lines among which it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,15 @@ class Cells:
         (n,) number of each row's line.
     widths
         (n,) cells in each row.
+    above
+        Lines above them that were left out: titles, and what else has no columns.
     """
 
     separator: Separator
     columns: list[list[str]]
     lines: list[int]
     widths: list[int]
+    above: int = 0
 
     @property
     def regular(self) -> bool:
@@ -106,7 +112,7 @@ def split(path: Path, text: Text) -> Cells:
     InputError
         If lines are no CSV, differ in the number of their cells, or can be separated in two ways.
     """
-    lines = [line for line in text.lines if not _RULE.fullmatch(line.text)]
+    lines = [line for k, line in enumerate(text.lines) if not (0 < k < _HEADS and _RULE.fullmatch(line.text))]
     if text.separator is not None:
         return _cells(path, lines, next(one for one in SEPARATORS if one.mark == text.separator))
     present = [separator for separator in SEPARATORS if _in_most(separator, lines)]
@@ -165,9 +171,30 @@ def _cells(path: Path, lines: Sequence[Line], separator: Separator) -> Cells:
     full = [any(cells) for cells in zip(*columns, strict=True)]
     width = max((width for width, kept in zip(widths, full, strict=True) if kept), default=0)
     columns = [list(compress(column, full)) for column in columns[:width]]
-    return Cells(
-        separator, columns, list(compress((line.number for line in lines), full)), list(compress(widths, full))
-    )
+    numbers = list(compress((line.number for line in lines), full))
+    return _without_title(Cells(separator, columns, numbers, list(compress(widths, full))))
+
+
+def _without_title(cells: Cells) -> Cells:
+    """Leave out lines above a header: a row of texts alone, after which all rows have as many cells, and before none.
+
+    Nothing above may be a row of a table, with two values or with nothing else.
+    """
+    width = cells.widths[-1] if cells.widths else 0
+    above = next((len(cells.widths) - k for k, own in enumerate(reversed(cells.widths)) if own != width), 0)
+    if width < 2 or not 0 < above < len(cells.lines) - 1 or width in cells.widths[:above]:
+        return cells
+    columns = [column[above:] for column in cells.columns[:width]]
+    # Separators at the ends of lines make columns of nothing, perhaps not in the header.
+    full = sum(any(column) for column in columns)
+    rows = [[column[k] for column in cells.columns] for k in range(min(above + 3, len(cells.lines)))]
+    texts = [sum(map(is_text, row)) for row in rows]
+    values = [sum(bool(cell) and is_value(cell) for cell in row) for row in rows[:above]]
+    if not all(texts[:above]) or max(values) > 1 or cells.widths[:above] == [full]:
+        return cells
+    if texts[above] < full or min(texts[above + 1 :]) == full:
+        return cells
+    return Cells(cells.separator, columns, cells.lines[above:], cells.widths[above:], above)
 
 
 def _of_block(path: Path, lines: Sequence[Line], separator: Separator) -> tuple[list[list[str]], list[int]]:
@@ -226,6 +253,11 @@ def _inside(cells: Cells, mark: str) -> bool:
 def _below(cells: Cells) -> list[str]:
     """Return the cells below the first row, of many the first ones: one that is no value speaks against a reading."""
     return [cell for column in cells.columns[: cells.widths[-1]] for cell in column[1:_BLOCK]]
+
+
+def is_text(cell: str) -> bool:
+    """Return whether a cell holds something that is no value."""
+    return bool(cell) and not is_value(cell)
 
 
 def is_value(cell: str) -> bool:

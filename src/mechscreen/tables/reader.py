@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mechscreen.errors import InputError
 from mechscreen.tables import dialect, numbers
-from mechscreen.tables.dialect import COMMA, Cells, Separator, is_value
+from mechscreen.tables.dialect import COMMA, Cells, Separator, is_text, is_value
 from mechscreen.tables.names import is_time, listed, split_unit
 from mechscreen.tables.numbers import Notation, is_missing
 from mechscreen.tables.table import Known, Table, shortened
@@ -59,7 +59,8 @@ def read_table(path: Path, known: Known = is_time, holds: str = "") -> Table:
     read = _without_counter(_without_empty_columns(_headed(path, text, cells, known)))
     _check_labels(f"{path}, line {cells.lines[0]}", read.labels)
     notation = _notation(path, text, cells.separator, read)
-    told = [cells.separator.told, *_told(text, notation), *read.told]
+    above = [f"{cells.above} line{'s' * (cells.above > 1)} above the header left out"] if cells.above else []
+    told = [cells.separator.told, *_told(text, notation), *above, *read.told]
     units = [own or split_unit(label)[1] for label, own in zip(read.labels, read.units, strict=True)]
     return Table(
         path=path,
@@ -79,7 +80,12 @@ def _headed(path: Path, text: Text, cells: Cells, known: Known) -> _Read:
     """Find what the columns are called."""
     first = [column[0] for column in cells.columns[: cells.widths[0]]]
     values = [bool(cell) and is_value(cell) for cell in first]
-    texts = [bool(cell) and not is_value(cell) for cell in first]
+    texts = [is_text(cell) for cell in first]
+    if texts[0] and known(first[0]) and all(values[1:]) and len(first) > 2 and all(map(is_text, cells.columns[0][1:])):
+        raise InputError(
+            f"{path}: has a row for each variable ('{shortened(cells.columns[0][-1])}'), and a column for each time; "
+            "exchange rows and columns"
+        )
     if any(values) and any(texts) and not any(map(known, first)):
         raise InputError(
             f"{path}, line {cells.lines[0]}: has texts ('{shortened(first[texts.index(True)])}') and numbers "

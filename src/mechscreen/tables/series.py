@@ -14,17 +14,29 @@ from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
 from mechscreen.tables import dates
+from mechscreen.tables.dialect import is_value
 from mechscreen.tables.names import is_time, listed, short_names, split_unit
 from mechscreen.tables.numbers import is_missing
 from mechscreen.tables.reader import counts_rows, read_table
-from mechscreen.tables.table import Table
+from mechscreen.tables.table import Table, shortened
 
 TIME = "t"
 """Column of the times, unless another is named."""
 TRAJECTORY = "trajectory"
 """Column that tells trajectories apart, unless another is named."""
 _VARIABLE = ("variable", "var", "observable", "quantity", "species", "analyte")
-_VALUE = ("value", "val", "measurement", "concentration", "amount", "reading")
+_VALUE = (
+    "value",
+    "val",
+    "measurement",
+    "concentration",
+    "amount",
+    "reading",
+    "count",
+    "density",
+    "abundance",
+    "signal",
+)
 _UNIT = ("unit", "units")
 """Columns of a long table, which has a row for each value."""
 
@@ -226,7 +238,8 @@ def _long(table: Table, of_times: int, of_trajectories: int | None) -> tuple[int
     )
     if len(variable) != 1 or len(value) != 1:
         return None
-    if all(table.notation.parse(cell) is not None for cell in table.texts(variable[0])):
+    plainly = (bases[variable[0]], bases[value[0]]) == (_VARIABLE[0], _VALUE[0])
+    if not plainly and all(table.notation.parse(cell) is not None for cell in table.texts(variable[0])):
         return None
     others = set(range(len(bases))) - {of_times, of_trajectories, *variable, *value, *unit[:1]}
     if others:
@@ -254,6 +267,13 @@ def _wide(
     absent = [name for name, k in zip(hidden, own, strict=True) if k is None]
     if not places and not absent:
         raise InputError(f"{table.path}: no column but '{table.labels[of_times]}'; a variable needs one")
+    for k in places:
+        cells = list(filter(None, table.texts(k)))
+        if cells and not any(map(is_value, cells)):
+            raise InputError(
+                f"{table.where(0, k)}: holds texts ('{shortened(cells[0])}'); say which columns are variables with "
+                "--columns, and which tells trajectories apart with --trajectory"
+            )
     read = [table.measured(k) for k in places]
     values = [column for column, _ in read] + [np.full(len(table), math.nan) for _ in absent]
     return _Variables(
