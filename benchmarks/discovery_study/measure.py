@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
 
-from discovery_study import actin, scoring
+from discovery_study import actin, reports, scoring
 from discovery_study.actin import Curve
 from discovery_study.cases import get_case
-from discovery_study.study import Figure, Study, TableSection, method_name
+from discovery_study.fitting import commit
+from discovery_study.odebench import TRUTH
+from discovery_study.study import RELIABILITY, Figure, Part, Study, TableSection, method_name
+from discovery_study.suites import SUITES, Asked
 from mechscreen import __version__, storage
 from mechscreen.discovery import Polynomial
 from mechscreen.discovery import discover as find
@@ -25,16 +29,22 @@ GOOD = 0.01
 """Distance from the true coefficients up to which the published study of the dysts systems counts a success."""
 
 
-def run(path: Path, *, part: str | None = None, figure: str | None = None) -> None:
-    """Measure a part of a study (``actin/<salt>`` for actin's curves), draw a figure, or else gather the tables.
+def run(
+    path: Path, *, part: str | None = None, figure: str | None = None, table: str | None = None, **changes: Any
+) -> None:
+    """Measure a part (``actin/<salt>`` for actin's curves) or a table, draw a figure, or else gather all tables.
+
+    `changes` (``seeds``, ``library``, ``results``) take the place of what the study says of the table.
 
     Raises
     ------
     InputError
-        If the study's file is unusable, or has no such part or figure.
+        If the study's file is unusable, or has no such part, figure or table.
     """
     study = Study.load(path)
-    if part is not None:
+    if table is not None:
+        measure_table(study, table, **changes)
+    elif part is not None:
         group, _, name = part.partition("/")
         if group == "actin":
             measure_actin(study, name)
@@ -48,6 +58,31 @@ def run(path: Path, *, part: str | None = None, figure: str | None = None) -> No
         gather(study)
 
 
+def measure_table(
+    study: Study, name: str, *, seeds: int | None = None, library: str | None = None, results: str | None = None
+) -> None:
+    """Measure the parts of a table that are not there yet, one after the other; gather it and print it.
+
+    Raises
+    ------
+    InputError
+        If the study has no such table, or its method cannot be loaded.
+    """
+    if name not in study.tables:
+        raise InputError(f"study '{study.name}': no table '{name}'{nearest(name, study.tables)}")
+    given = {key: value for key, value in (("seeds", seeds), ("library", library)) if value is not None}
+    values = study.model_dump(mode="json")
+    values["tables"] = {name: values["tables"][name] | given}
+    study = Study.from_dict(values | ({"results": results} if results else {}))
+    for part in study.parts(name):
+        if not storage.exists(study.folder / f"{part.name}.json"):
+            print(f"{part.name}: {part.count} data sets", file=sys.stderr, flush=True)
+            measure_part(study, part.name)
+    print(gather_table(study, name)[1].read_text(encoding="utf-8"))
+    if study.tables[name].suite in RELIABILITY and not study.is_left_out(name):
+        print(_gather_reliability(study)[1].read_text(encoding="utf-8"))
+
+
 def measure_part(study: Study, name: str) -> Path:
     """Measure one method on some seeds of a row, and write what came out as JSON.
 
@@ -58,18 +93,23 @@ def measure_part(study: Study, name: str) -> Path:
     """
     part = study.part(name)
     table = study.tables[part.table]
-    scoring.get_method(part.method)
+    if part.method != TRUTH:
+        scoring.get_method(part.method)
     out = study.folder / f"{name}.json"
     storage.check_writable(out)
     rows = []
     for seed in range(part.first, part.first + part.count):
-        if table.rows:
+        if table.suite is not None:
+            asked = Asked(table.library, table.seconds, Path(study.odebench), table.before)
+            found = SUITES[table.suite].measure(asked, part.row, seed, part.method)
+        elif table.rows:
             row = next(row for row in table.rows if row.name == part.row)
-            found = scoring.measure(row.case, seed, **row.options(), method=part.method)
+            found = [scoring.measure(row.case, seed, **row.options(), method=part.method)]
         else:
-            found = scoring.measure_attractor(part.row, seed, method=part.method)
-        rows.append({"seed": seed} | found)
-    storage.write_json(out, _without_nan({"software_version": __version__, "part": name, "rows": rows}))
+            found = [scoring.measure_attractor(part.row, seed, method=part.method)]
+        rows += [{"seed": seed} | own for own in found]
+    record = {"software_version": __version__, "commit": commit(), "part": name, "rows": rows}
+    storage.write_json(out, _without_nan(record))
     return out
 
 
@@ -153,12 +193,9 @@ def gather(study: Study) -> list[Path]:
     """
     written = []
     for table in study.tables:
-        rows = _summaries(study, table)
-        attractors = bool(study.tables[table].systems)
-        text = _markdown(rows, ATTRACTOR_COLUMNS if attractors else COLUMNS)
-        if attractors:
-            text = _attractor_totals(rows) + "\n" + text
-        written += _write(study.folder / table, rows, text)
+        written += gather_table(study, table)
+    if "reliability" in study.table_names:
+        written += _gather_reliability(study)
     rows = [row for table in study.tables.values() for row in _coefficients(table)]
     if rows:
         written += _write(study.folder / "coefficients", rows, _markdown(rows, {key: key for key in rows[0]}))
@@ -166,6 +203,48 @@ def gather(study: Study) -> list[Path]:
     rows = _actin_rows(found)
     written += _write(study.folder / "actin", rows, _markdown(rows, {key: key for key in rows[0]}))
     return written
+
+
+def gather_table(study: Study, table: str) -> list[Path]:
+    """Gather the parts of one table as CSV and Markdown; return the files."""
+    if study.is_left_out(table):
+        text = f"Not measured: {study.odebench} is not there (`odebench` in the study names the file of its systems).\n"
+        return _write(study.folder / table, [], text)
+    if study.tables[table].suite is not None:
+        rows, commits = _data_sets(study, table)
+        told = f"Measured on {', '.join(commits)}.\n\n"
+        return _write(study.folder / table, rows, told + SUITES[str(study.tables[table].suite)].report(rows))
+    rows = _summaries(study, table)
+    attractors = bool(study.tables[table].systems)
+    text = _markdown(rows, ATTRACTOR_COLUMNS if attractors else COLUMNS)
+    if attractors:
+        text = _attractor_totals(rows) + "\n" + text
+    return _write(study.folder / table, rows, text)
+
+
+def _gather_reliability(study: Study) -> list[Path]:
+    """Gather how far confidence can be relied on, from the data sets of our method in all tables that tell of it."""
+    tables = [
+        name for name, table in study.tables.items() if table.suite in RELIABILITY and not study.is_left_out(name)
+    ]
+    rows = [
+        {"table": name} | row for name in tables for row in _data_sets(study, name)[0] if row["method"] == "collocation"
+    ]
+    kept = ("table", "seed", "points", "inside", "miss", "right", "confidence", "caveats")
+    return _write(
+        study.folder / "reliability", [{k: row.get(k) for k in kept} for row in rows], reports.reliability(rows)
+    )
+
+
+def _data_sets(study: Study, table: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """All rows of a suite's table, with their method, and the commits that they were measured on."""
+    found: list[dict[str, Any]] = []
+    commits: dict[str, None] = {}
+    for part in study.parts(table):
+        record = _read_part(study, part)
+        commits[record["commit"] or "no commit"] = None
+        found += [{"method": method_name(part.method)} | row for row in record["rows"]]
+    return found, list(commits)
 
 
 def _coefficients(table: TableSection) -> list[dict[str, Any]]:
@@ -201,7 +280,7 @@ def _write(stem: Path, rows: Sequence[Mapping[str, Any]], markdown: str) -> list
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(headings)
-    writer.writerows([_plain(row.get(key)) for key in headings] for row in rows)
+    writer.writerows([_in_cell(row.get(key)) for key in headings] for row in rows)
     paths = [stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.md")]
     storage.write_text(paths[0], buffer.getvalue())
     storage.write_text(paths[1], markdown)
@@ -221,17 +300,23 @@ def _summaries(study: Study, table: str) -> list[dict[str, Any]]:
     """One row per row and method, from all parts' files."""
     collected: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for part in study.parts(table):
-        path = study.folder / f"{part.name}.json"
-        rows = _read(path)["rows"]
-        if [row["seed"] for row in rows] != list(range(part.first, part.first + part.count)):
-            problem = f"holds {len(rows)} data sets, the study wants {part.count}"
-            raise storage.FileError(path, problem, "run this part again")
-        collected.setdefault((part.row, part.method), []).extend(rows)
+        collected.setdefault((part.row, part.method), []).extend(_read_part(study, part)["rows"])
     published = {row.name: row.published for row in study.tables[table].rows}
     return [
         {"row": row, "method": method_name(method)} | scoring.summarise(rows) | {"published_error": published.get(row)}
         for (row, method), rows in collected.items()
     ]
+
+
+def _read_part(study: Study, part: Part) -> Any:
+    """Read a part's file, which holds the seeds that the study wants."""
+    path = study.folder / f"{part.name}.json"
+    record = _read(path)
+    seeds = list(dict.fromkeys(row["seed"] for row in record["rows"]))
+    if seeds != list(range(part.first, part.first + part.count)):
+        problem = f"holds {len(seeds)} data sets, the study wants {part.count}"
+        raise storage.FileError(path, problem, "run this part again")
+    return record
 
 
 COLUMNS = {
@@ -281,6 +366,11 @@ def _plain(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _in_cell(value: Any) -> str:
+    """Return a value of a CSV, in which lists are separated by semicolons."""
+    return "; ".join(map(str, value)) if isinstance(value, list) else _plain(value)
 
 
 def _attractor_totals(rows: Sequence[Mapping[str, Any]]) -> str:

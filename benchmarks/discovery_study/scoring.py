@@ -126,20 +126,20 @@ def _attempt(
     if peer is None:
         row["confidence"] = model.confidence
     else:
-        model = _as_model(system, t, y, degree, coefficients)
+        model = as_model(system.variables, t, y, degree, coefficients)
     return row | compare(system, degree, model.coefficients), model
 
 
-def _as_model(
-    system: System, t: list[FloatArray], y: list[FloatArray], degree: int, coefficients: FloatArray
+def as_model(
+    names: tuple[str, ...], t: list[FloatArray], y: list[FloatArray], degree: int, coefficients: FloatArray
 ) -> DiscoveredModel:
     """Return a peer's coefficients as a model, so that all are judged alike."""
     n = coefficients.size
     return DiscoveredModel(
-        library=Polynomial(degree).bind(system.variables),
+        library=Polynomial(degree).bind(names),
         coefficients=coefficients,
         covariance=np.full((n, n), np.nan),
-        noise=np.full(len(system.variables), np.nan),
+        noise=np.full(len(names), np.nan),
         t=tuple(t),
         denoised=tuple(y),
         initial=np.stack([own[0] for own in y]),

@@ -14,8 +14,11 @@ from mechscreen.errors import InputError, nearest
 
 Figure = Literal["lotka-volterra", "noise", "lorenz", "actin"]
 
-RESERVED = ("actin", "coefficients", "figures")
+RESERVED = ("actin", "coefficients", "figures", "reliability")
 """Names in the study's folder that no table can have."""
+
+RELIABILITY = ("odebench", "truths")
+"""Suites whose data sets tell how far a model's confidence can be relied on."""
 
 
 class RowSection(Section):
@@ -41,17 +44,27 @@ class RowSection(Section):
 
 
 class TableSection(Section):
-    """Rows of one table: cases, or systems of the dysts database."""
+    """Rows of one table: cases, systems of the dysts database, or a suite."""
 
     rows: tuple[RowSection, ...] = Field((), description="Cases.")
     systems: tuple[str, ...] | Literal["all"] = Field((), description="Systems of the dysts database, or all.")
+    suite: str | None = Field(
+        None, description="odebench, mdbench, truths, rational, slow, documented, odr-bindy or argos."
+    )
+    select: tuple[str, ...] = Field((), description="Rows of the suite; all unless given.")
+    library: str | None = Field(
+        None,
+        description="Library that our method is given in a suite: degree 3, or a name it knows; null: the suite's.",
+    )
+    seconds: float = Field(60.0, gt=0, description="What one fit of a suite may take.")
+    before: str = Field("673738b", description="Commit that times are compared with (slow, documented).")
     methods: tuple[str, ...] | None = Field(None, description="Instead of the study's.")
     seeds: int | None = Field(None, ge=1, description="Instead of the study's.")
 
     @model_validator(mode="after")
     def _either(self) -> TableSection:
-        if bool(self.rows) == bool(self.systems):
-            raise ValueError("give either rows or systems")
+        if sum(map(bool, (self.rows, self.systems, self.suite))) != 1:
+            raise ValueError("give one of rows, systems and suite")
         return self
 
 
@@ -93,6 +106,9 @@ class Study(Configuration):
     tables: dict[Annotated[str, Field(pattern=NAME)], TableSection] = Field(
         ..., min_length=1, description="Tables by name."
     )
+    odebench: str = Field(
+        "../shared/data/odebench.json", description="File of ODEBench's systems; none there: left out."
+    )
     actin: dict[Annotated[str, Field(pattern=NAME)], str] = Field(
         default_factory=dict,
         description="CSV files of actin's aggregation (m_tot_uM, t_hours, M_uM) by salt; none: synthetic curves.",
@@ -102,18 +118,41 @@ class Study(Configuration):
         """See that cases, systems and methods are there."""
         from discovery_study.cases import get_case
         from discovery_study.dysts import get_attractor
+        from discovery_study.odebench import TRUTH
         from discovery_study.scoring import check_method
 
         for name, table in self.tables.items():
             if name in RESERVED:
                 raise InputError(f"a table cannot be called '{name}': the study writes its own results there")
             for method in self.methods_of(name):
-                check_method(method)
+                if not (method == TRUTH and table.suite == "odebench"):
+                    check_method(method)
+            if table.suite is not None:
+                self._check_suite(table)
             for row in table.rows:
                 get_case(row.case)
             if table.systems != "all":
                 for system in table.systems:
                     get_attractor(system)
+
+    @staticmethod
+    def _check_suite(table: TableSection) -> None:
+        """See that a table's suite and rows are there."""
+        from discovery_study.suites import SUITES
+
+        suite = str(table.suite)
+        if suite not in SUITES:
+            raise InputError(f"no suite '{suite}'{nearest(suite, SUITES)} (valid: {', '.join(SUITES)})")
+        for row in table.select:
+            if row not in SUITES[suite].rows:
+                raise InputError(f"suite '{suite}' has no row '{row}'{nearest(row, SUITES[suite].rows)}")
+
+    def is_left_out(self, table: str) -> bool:
+        """Whether a table cannot be measured, for the file of ODEBench's systems is not there."""
+        from discovery_study.suites import SUITES
+
+        suite = self.tables[table].suite
+        return suite is not None and SUITES[suite].needs_odebench and not Path(self.odebench).is_file()
 
     @property
     def root(self) -> Path:
@@ -129,7 +168,13 @@ class Study(Configuration):
     def table_names(self) -> tuple[str, ...]:
         """Names of all tables that the study writes."""
         published = any(row.published is not None for table in self.tables.values() for row in table.rows)
-        return (*self.tables, *(("coefficients",) if published else ()), "actin")
+        reliable = any(table.suite in RELIABILITY for table in self.tables.values())
+        return (
+            *self.tables,
+            *(("coefficients",) if published else ()),
+            *(("reliability",) if reliable else ()),
+            "actin",
+        )
 
     @property
     def salts(self) -> tuple[str, ...]:
@@ -141,6 +186,10 @@ class Study(Configuration):
         section = self.tables[table]
         if section.rows:
             return tuple(row.name for row in section.rows)
+        if section.suite is not None:
+            from discovery_study.suites import SUITES
+
+            return section.select or SUITES[section.suite].rows
         from discovery_study.dysts import systems
 
         return tuple(systems()) if section.systems == "all" else section.systems
@@ -152,6 +201,8 @@ class Study(Configuration):
     def parts(self, table: str) -> Iterator[Part]:
         """Yield all parts of a table."""
         own = self.tables[table].seeds
+        if self.is_left_out(table):
+            return
         for row in self.rows(table):
             for method in self.methods_of(table):
                 seeds = own or self.method_seeds.get(method, self.seeds)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from discovery_study.study import Study, method_name
+from discovery_study.study import Study, TableSection, method_name
 from mechscreen import InputError
 from mechscreen.discovery.pipeline import METHODS
 
@@ -54,7 +54,7 @@ def test_the_resolved_configuration_is_the_same_study():
 
 def test_every_key_is_explained_in_the_docs():
     text = (ROOT / "docs/discovery.md").read_text()
-    keys = [*Study.model_fields, *(f"tables.*.{key}" for key in ("rows", "systems", "methods", "seeds"))]
+    keys = [*Study.model_fields, *(f"tables.*.{key}" for key in TableSection.model_fields)]
     assert not [key for key in keys if f"`{key}`" not in text]
     first, *others = METHODS
     own = f"{', '.join(f'`{name}`' for name in METHODS)}, or `path/to/file.py:function`"
@@ -72,7 +72,11 @@ def test_every_key_is_explained_in_the_docs():
         ({"tables": {"a": {"rows": [{"case": "cycle", "stap": 1}]}}}, "unknown key 'tables.a.rows.0.stap'"),
         ({"tables": {"a": {"systems": ["Lorentz"]}}}, "no dysts system 'Lorentz'; did you mean 'Lorenz'"),
         ({"tables": {"actin": {"systems": ["Lorenz"]}}}, "a table cannot be called 'actin'"),
-        ({"tables": {"a": {}}}, "'tables.a': give either rows or systems"),
+        ({"tables": {"a": {}}}, "'tables.a': give one of rows, systems and suite"),
+        ({"tables": {"a": {"suite": "odebenhc"}}}, "no suite 'odebenhc'; did you mean 'odebench'"),
+        ({"tables": {"a": {"suite": "truths", "select": ["insied"]}}}, "suite 'truths' has no row 'insied'"),
+        ({"tables": {"a": {"suite": "truths", "methods": ["truth"]}}}, "no method 'truth'"),
+        ({"tables": {"reliability": {"suite": "truths"}}}, "a table cannot be called 'reliability'"),
         ({"seeds": 0}, "'seeds' is 0"),
         ({"name": "../x"}, "'name' is '../x'"),
     ],
@@ -82,6 +86,22 @@ def test_what_is_wrong_is_said_with_path_and_nearest_name(change, expected):
         Study.from_dict(SMALL | change, source="study.yaml")
     assert expected in str(caught.value)
     assert str(caught.value).startswith("study.yaml: ")
+
+
+@pytest.mark.parametrize("name", ["study.yaml", "quick.yaml"])
+def test_a_suite_has_parts_for_its_rows_and_seeds_and_none_without_its_file(name, tmp_path):
+    study = Study.load(SHIPPED.with_name(name))
+    assert {"odebench", "truths", "rational", "slow", "documented", "mdbench", "odr-bindy", "argos"} <= set(
+        study.tables
+    )
+    assert "reliability" in study.table_names
+    truths = list(study.parts("truths"))
+    assert {part.row for part in truths} == {"inside", "outside", "faults"}
+    assert sum(part.count for part in truths) == 3 * study.tables["truths"].seeds
+    alone = study.model_copy(update={"odebench": str(tmp_path / "none.json")})
+    assert alone.is_left_out("odebench")
+    assert not list(alone.parts("odebench"))
+    assert not alone.is_left_out("truths")
 
 
 def test_a_part_that_is_not_there_is_answered_with_the_nearest():

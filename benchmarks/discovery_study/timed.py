@@ -1,0 +1,44 @@
+"""Time one discovery: run as a program, by whichever version of the package is on the path.
+
+    python timed.py data.npz DEGREE
+
+It uses the public functions alone, so that versions can be compared. The file holds ``names`` and, for each
+trajectory k, ``t{k}`` and ``y{k}``. A small discovery first compiles and fills caches. Prints JSON: processor seconds
+and, of the model, support (rows of 0 and 1, in the order of ``Polynomial``), coefficients, confidence and caveats; or
+``failed``.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from mechscreen import Polynomial, discover
+
+
+def main() -> None:
+    t = np.linspace(0.0, 5.0, 40)
+    discover(t, 3 + np.exp(-t) + 1e-3 * np.sin(40 * t), Polynomial(1))
+    file, degree = sys.argv[1:]
+    with np.load(file) as data:
+        names = [str(name) for name in data["names"]]
+        times = [data[f"t{k}"] for k in range(sum(key.startswith("t") for key in data))]
+        values = [data[f"y{k}"] for k in range(len(times))]
+    began = time.process_time()
+    try:
+        model = discover(times, values, Polynomial(int(degree)), names=names)
+    except Exception as error:
+        told: dict[str, object] = {"failed": f"{type(error).__name__}: {error}"}
+    else:
+        told = {
+            "support": (model.coefficients != 0).astype(int).tolist(),
+            "coefficients": model.coefficients.tolist(),
+            "confidence": model.confidence,
+            "caveats": list(model.caveats),
+        }
+    print(json.dumps({"seconds": time.process_time() - began} | told))
+
+
+if __name__ == "__main__":
+    main()
