@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 import mechscreen
+from discovery_study.formula import Formulas, Model
 from discovery_study.scoring import Row, as_model, get_method
-from mechscreen.discovery import DiscoveredModel, Undetermined, discover
+from mechscreen.discovery import Undetermined, discover
 from mechscreen.discovery.library import FloatArray, Polynomial
 from mechscreen.errors import InputError
 
@@ -49,7 +50,7 @@ class Data:
     y: Sequence[FloatArray]
 
 
-Judge = Callable[[DiscoveredModel], Row]
+Judge = Callable[[Model], Row]
 """What is to be known of a model; runs where it was found."""
 
 
@@ -65,7 +66,7 @@ def degree_of(library: str) -> int | None:
     return int(degree) if kind == "degree" else None
 
 
-def find(data: Data, library: str, method: str = "collocation") -> DiscoveredModel:
+def find(data: Data, library: str, method: str = "collocation") -> Model:
     """Discover equations by one of our methods, or by another one (`discovery_study.scoring.Peer`)."""
     peer = get_method(method)
     if peer is None:
@@ -73,8 +74,10 @@ def find(data: Data, library: str, method: str = "collocation") -> DiscoveredMod
     degree = degree_of(library)
     if degree is None:
         raise InputError(f"method '{method}' has libraries of monomials alone, not '{library}'")
-    found = np.asarray(peer(list(data.t), list(data.y), data.names, degree, np.zeros(0)), dtype=float)
-    return as_model(data.names, list(data.t), list(data.y), degree, found)
+    found = peer(list(data.t), list(data.y), data.names, degree, np.zeros(0))
+    if isinstance(found, Sequence):
+        return Formulas(data.names, tuple(found))
+    return as_model(data.names, list(data.t), list(data.y), degree, np.asarray(found, dtype=float))
 
 
 def fit(data: Data, library: str, judge: Judge, *, limit: float, method: str = "collocation") -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,8 +60,10 @@ def _kind(term: sympy.Expr) -> str:
     return parts[0] if term.is_Mul and len(parts) == 1 else f"{type(term).__name__}({', '.join(parts)})"
 
 
-def equations_of(model: DiscoveredModel) -> list[sympy.Expr]:
+def equations_of(model: Model) -> list[sympy.Expr]:
     """Return the right-hand sides that a model has found."""
+    if isinstance(model, Formulas):
+        return list(model.dynamics.expressions)
     names = model.names
     terms = [parse(_readable(term), names) for term in model.term_names]
     return [
@@ -148,7 +151,52 @@ class Dynamics:
         out[: len(reached)] = reached
         return out
 
-    def is_found(self, model: DiscoveredModel) -> bool:
+    def is_found(self, model: Model) -> bool:
         """Whether a model has all the terms of these equations and no others."""
         found = (structure(expression, self.variables) for expression in equations_of(model))
         return all(own == other for own, other in zip(self.structures, found, strict=True))
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """What another method found that is no sum of monomials, in the parts of a model that are asked for.
+
+    Attributes
+    ----------
+    names
+        (d,) variables.
+    found
+        (d,) right-hand sides, as text.
+    """
+
+    names: tuple[str, ...]
+    found: tuple[str, ...]
+    confidence: float = math.nan
+    caveats: tuple[str, ...] = ()
+
+    @cached_property
+    def dynamics(self) -> Dynamics:
+        """The equations."""
+        return Dynamics(self.names, self.found)
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """(d, n) ones, one for each term of the expanded sums, and zeros."""
+        counts = [len(sympy.Add.make_args(sympy.expand(e))) if e != 0 else 0 for e in self.dynamics.expressions]
+        return (np.arange(max(counts)) < np.array(counts)[:, None]).astype(float)
+
+    def equations(self) -> list[str]:
+        """Return one line per equation."""
+        return [f"d{name}/dt = {text}" for name, text in zip(self.names, self.found, strict=True)]
+
+    def rates(self, x: FloatArray) -> FloatArray:
+        """Time derivatives (n, d) at states x (n, d)."""
+        return self.dynamics.rates(np.asarray(x))
+
+    def simulate(self, x0: Sequence[float] | FloatArray, t: FloatArray) -> FloatArray:
+        """Integrate the equations from x0 (d,) at t[0]; (n, d)."""
+        return self.dynamics.solve(x0, t)
+
+
+Model = DiscoveredModel | Formulas
+"""What is judged."""

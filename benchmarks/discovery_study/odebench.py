@@ -26,11 +26,10 @@ import numpy as np
 
 from discovery_study import fitting
 from discovery_study.fitting import Data
-from discovery_study.formula import Dynamics
+from discovery_study.formula import Dynamics, Model
 from discovery_study.refit import refit
 from discovery_study.scoring import Row
 from mechscreen.discovery.library import FloatArray
-from mechscreen.discovery.model import DiscoveredModel
 from mechscreen.errors import InputError
 
 NOISES = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)
@@ -166,14 +165,14 @@ def measure_system(
     return row
 
 
-def _score(system: BenchSystem, model: DiscoveredModel) -> Row:
+def _score(system: BenchSystem, model: Model) -> Row:
     scores = (score(system.solution(k)[1], _path(system, model, k)) for k in (0, 1))
     return dict(zip(("reconstruction", "generalisation"), scores, strict=True)) | {
         "right": system.dynamics.is_found(model)
     }
 
 
-def _path(system: BenchSystem, model: DiscoveredModel, start: int) -> FloatArray:
+def _path(system: BenchSystem, model: Model, start: int) -> FloatArray:
     return model.simulate(system.starts[start], system.solution(start)[0])
 
 
@@ -210,7 +209,7 @@ def measure_mdbench(
     return found
 
 
-def _nmse(system: BenchSystem, y: FloatArray, model: DiscoveredModel) -> Row:
+def _nmse(system: BenchSystem, y: FloatArray, model: Model) -> Row:
     """Distance of the rates at the noisy last points from the true ones at the exact points."""
     true = system.dynamics.rates(system.solution(0)[1][TRAINING:])
     off = model.rates(y[TRAINING:]) - true

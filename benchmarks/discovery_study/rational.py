@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from discovery_study import fitting
 from discovery_study.fitting import Data
-from discovery_study.formula import Dynamics
+from discovery_study.formula import Dynamics, Model
 from discovery_study.scoring import Row
 from mechscreen.discovery.library import FloatArray
-from mechscreen.discovery.model import DiscoveredModel
 from mechscreen.errors import InputError, nearest
 
 TRAJECTORIES = 5
@@ -47,12 +47,17 @@ class Rational:
     starts: tuple[tuple[float, float], ...]
     inner: tuple[float, ...]
 
-    def observe(self, seed: int) -> Data:
-        """Return five noisy trajectories."""
-        rng = np.random.default_rng(seed)
+    def trajectories(self, seed: int) -> tuple[FloatArray, list[FloatArray]]:
+        """Return times (n,) and five exact trajectories (n, d) from starts that depend on the seed."""
+        rng = np.random.default_rng([seed, 0])
         t = np.linspace(0.0, self.duration, SAMPLES)
         low, high = np.array(self.starts).T
-        exact = [self.dynamics.solve(low * (high / low) ** rng.random(len(low)), t) for _ in range(TRAJECTORIES)]
+        return t, [self.dynamics.solve(low * (high / low) ** rng.random(len(low)), t) for _ in range(TRAJECTORIES)]
+
+    def observe(self, seed: int) -> Data:
+        """Return five noisy trajectories."""
+        t, exact = self.trajectories(seed)
+        rng = np.random.default_rng([seed, 1])
         sigma = NOISE * np.ptp(np.concatenate(exact), axis=0)
         y = [x + sigma * rng.standard_normal(x.shape) for x in exact]
         return Data(self.dynamics.variables, [t] * TRAJECTORIES, y)
@@ -78,7 +83,7 @@ SYSTEMS: Mapping[str, Rational] = {
     "inhibition": _system({"s": "-2*s/(0.5 + s + 0.4*s^2)"}, 6.0, (1.0, 8.0), (0.5, 0.4)),
     "toggle": _system({"u": "4/(1 + v^2) - 1.0*u", "v": "4/(1 + u^2) - 1.0*v"}, 8.0, (0.2, 4.0), (1.0, 1.0)),
     "goodwin-10": _system(
-        {"x": "1/(1 + z^10) - 0.1*x", "y": "1.0*x - 0.1*y", "z": "1.0*y - 0.1*z"}, 100.0, (0.3, 2.0), (1.0,),
+        {"x": "0.2/(1 + z^10) - 0.1*x", "y": "0.1*x - 0.1*y", "z": "0.1*y - 0.1*z"}, 100.0, (0.3, 2.0), (1.0,),
     ),
 }  # fmt: skip
 """The systems by name."""
@@ -100,21 +105,20 @@ def measure(name: str, seed: int, *, method: str, library: str, limit: float) ->
     if name not in SYSTEMS:
         raise InputError(f"no rational system '{name}'{nearest(name, SYSTEMS)} (valid: {', '.join(SYSTEMS)})")
     system = SYSTEMS[name]
-    found = fitting.fit(system.observe(seed), library, lambda m: _judge(system, m), limit=limit, method=method)
+    found = fitting.fit(system.observe(seed), library, partial(judge, system), limit=limit, method=method)
     return {"system": name, "points": TRAJECTORIES * SAMPLES} | found
 
 
-def _judge(system: Rational, model: DiscoveredModel) -> Row:
+def judge(system: Rational, model: Model) -> Row:
+    """Return ``right``, ``inner`` and ``covered`` of a model (`measure`)."""
     right = system.dynamics.is_found(model)
     intervals = inner_intervals(model) if right else np.zeros((0, 2))
-    held = [any(low <= value <= high for low, high in intervals) for value in system.inner]
-    return {
-        "right": right,
-        "inner": len(system.inner) if len(intervals) else 0,
-        "covered": sum(held) if len(intervals) else 0,
-    }
+    if len(intervals) == 0:
+        return {"right": right, "inner": 0, "covered": 0}
+    held = sum(any(low <= value <= high for low, high in intervals) for value in system.inner)
+    return {"right": right, "inner": len(system.inner), "covered": held}
 
 
-def inner_intervals(model: DiscoveredModel) -> FloatArray:
+def inner_intervals(model: Model) -> FloatArray:
     """Return 95 % intervals (n, 2) of the numbers inside the fractions, none where the model tells none."""
     return np.asarray(getattr(model, "inner_intervals", lambda: np.zeros((0, 2)))(), dtype=float).reshape(-1, 2)

@@ -25,9 +25,9 @@ VALID_DISTANCE = 0.4
 """A forecast is valid until it is this far from the truth, in units of the states' spread."""
 
 
-Peer = Callable[[list[FloatArray], list[FloatArray], tuple[str, ...], int, FloatArray], FloatArray]
+Peer = Callable[[list[FloatArray], list[FloatArray], tuple[str, ...], int, FloatArray], FloatArray | list[str]]
 """Another method: times and values of all trajectories, names, degree and, for oracles alone, the true coefficients
-(d, n_terms); gives coefficients (d, n_terms) in the order of `Polynomial`."""
+(d, n_terms); gives coefficients (d, n_terms) in the order of `Polynomial`, or, for suites, right-hand sides as text."""
 
 
 def check_method(name: str) -> None:

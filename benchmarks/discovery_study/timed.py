@@ -1,14 +1,16 @@
 """Time one discovery: run as a program, by whichever version of the package is on the path.
 
-    python timed.py data.npz DEGREE
+    python timed.py data.npz DEGREE SECONDS
 
 It uses the public functions alone, so that versions can be compared. The file holds ``names`` and, for each
 trajectory k, ``t{k}`` and ``y{k}``. A small discovery first compiles and fills caches. Prints JSON: processor seconds
 and, of the model, support (rows of 0 and 1, in the order of ``Polynomial``), coefficients, confidence and caveats; or
-``failed``.
+``failed``. After the given processor seconds the system ends it.
 """
 
 import json
+import math
+import resource
 import sys
 import time
 
@@ -20,11 +22,13 @@ from mechscreen import Polynomial, discover
 def main() -> None:
     t = np.linspace(0.0, 5.0, 40)
     discover(t, 3 + np.exp(-t) + 1e-3 * np.sin(40 * t), Polynomial(1))
-    file, degree = sys.argv[1:]
+    file, degree, limit = sys.argv[1:]
     with np.load(file) as data:
         names = [str(name) for name in data["names"]]
         times = [data[f"t{k}"] for k in range(sum(key.startswith("t") for key in data))]
         values = [data[f"y{k}"] for k in range(len(times))]
+    most = math.ceil(time.process_time() + float(limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most))
     began = time.process_time()
     try:
         model = discover(times, values, Polynomial(int(degree)), names=names)
