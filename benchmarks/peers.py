@@ -1,8 +1,10 @@
-"""PySINDy as a method of the discovery study: at its defaults, weak, as an ensemble, and weak tuned by an oracle.
+"""PySINDy as a method of the discovery study: at its defaults, weak, as an ensemble, implicit, and tuned by an oracle.
 
 Each function has the signature of `discovery_study.scoring.Peer`. Needs ``pip install mechscreen[benchmarks]``.
 """
 
+import contextlib
+import io
 import warnings
 from functools import cache
 
@@ -17,6 +19,10 @@ warnings.filterwarnings("ignore", module="sklearn")
 SUBDOMAINS, WIDTH, THRESHOLD = 1000, 1 / 20, 0.1
 """The weak form's one setting: the best of 96 over six rows of the study, two seeds each. The half width of a subdomain
 is relative to the duration, the threshold is for states with unit root mean square."""
+
+IMPLICIT_WEIGHT, IMPLICIT_THRESHOLD = 1e-2, 0.05
+"""SINDy-PI's one setting: weight of l1 for each sample, and the threshold below which a coefficient is none, both for
+columns of unit root mean square; the best of five over five rational systems, one data set each."""
 
 ORACLE_SUBDOMAINS = 2000
 ORACLE_WIDTHS = (1 / 400, 1 / 100, 1 / 40, 1 / 20)
@@ -70,6 +76,52 @@ def oracle(t, y, names, degree, truth):
                 if best_score is None or score < best_score:
                     best, best_score = found, score
     return best
+
+
+def sindy_pi(t, y, names, degree, truth):
+    """SINDy-PI (Kaheman et al. 2020), for suites alone: rational right-hand sides, as text.
+
+    Rates are smoothed finite differences. For each equation, every product of its rate with a monomial is regressed on all other ones and on the monomials
+    (l1), which gives as many candidates; the one whose rates have the least BIC is taken.
+    """
+    del truth
+    size = _size(y)
+    slopes = [ps.SmoothedFiniteDifference()._differentiate(own, own_t) for own, own_t in zip(y, t, strict=True)]
+    states, slopes = np.concatenate(y) / size, np.concatenate(slopes) / size
+    library = _library(tuple(names), degree)
+    values, _ = library.evaluate(states)
+    scaled = [f"({name}/{own!r})" for name, own in zip(names, size.tolist(), strict=True)]
+    exponents = library.exponents.tolist()
+    terms = ["*".join(f"{v}**{e}" for v, e in zip(scaled, row, strict=True) if e) or "1" for row in exponents]
+    return [f"{own!r}*({_implicit(values, slopes[:, k], terms)})" for k, own in enumerate(size.tolist())]
+
+
+def _implicit(values, slope, terms):
+    """Right-hand side as text, of states over their size, from values (n, m) of the terms and rates (n,)."""
+    m = len(terms)
+    columns = np.concatenate([values, slope[:, None] * values], axis=1)
+    scale = np.sqrt(np.mean(columns**2, axis=0))
+    optimizer = ps.optimizers.SINDyPI(
+        reg_weight_lam=IMPLICIT_WEIGHT * len(slope), model_subset=list(range(m, 2 * m)), max_iter=20_000
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        optimizer.fit(columns / scale, columns / scale)
+    best, text = np.inf, "0"
+    for i in range(m, 2 * m):
+        relation = -np.nan_to_num(optimizer.coef_[i])
+        relation[np.abs(relation) < IMPLICIT_THRESHOLD] = 0.0
+        relation[i] = 1.0
+        relation /= scale
+        with np.errstate(all="ignore"):
+            off = -(values @ relation[:m]) / (values @ relation[m:]) - slope
+        bic = len(slope) * np.log(np.mean(off**2)) + np.log(len(slope)) * np.count_nonzero(relation)
+        if bic < best:
+            above, below = (
+                " + ".join(f"({c!r})*{term}" for c, term in zip(part.tolist(), terms, strict=True) if c) or "0"
+                for part in (-relation[:m], relation[m:])
+            )
+            best, text = bic, f"({above})/({below})"
+    return text
 
 
 def _weak_form(t, y, names, degree, size, subdomains, width):

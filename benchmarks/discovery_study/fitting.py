@@ -24,10 +24,12 @@ from discovery_study.formula import Formulas, Model
 from discovery_study.scoring import Row, as_model, get_method
 from mechscreen.discovery import Undetermined, discover
 from mechscreen.discovery.library import FloatArray, Polynomial
-from mechscreen.errors import InputError
 
 PATIENCE = 10
 """How many times its processor time a fit may take by the clock, on a machine with other work."""
+
+PEER_DEGREE = 3
+"""Degree of the monomials that other methods are given where ours is given another library."""
 
 IMPRECISE = ("information-limited", "is known to", "nearly degenerate", "cannot be told apart", "not determined")
 """What caveats say that tell of few or noisy data, and not of equations that do not fit."""
@@ -71,9 +73,7 @@ def find(data: Data, library: str, method: str = "collocation") -> Model:
     peer = get_method(method)
     if peer is None:
         return discover(list(data.t), list(data.y), library_of(library), names=data.names, method=method)
-    degree = degree_of(library)
-    if degree is None:
-        raise InputError(f"method '{method}' has libraries of monomials alone, not '{library}'")
+    degree = degree_of(library) or PEER_DEGREE
     found = peer(list(data.t), list(data.y), data.names, degree, np.zeros(0))
     if isinstance(found, Sequence):
         return Formulas(data.names, tuple(found))

@@ -9,7 +9,7 @@ import pytest
 
 from discovery_study import fitting
 from discovery_study.fitting import Data
-from mechscreen import InputError
+from discovery_study.formula import Dynamics
 from mechscreen.discovery import Polynomial
 
 T = np.linspace(0, 5, 60)
@@ -68,15 +68,31 @@ def test_the_library_is_monomials_or_a_name_that_discover_knows():
     assert (fitting.degree_of("degree 3"), fitting.degree_of("auto")) == (3, None)
 
 
-def test_another_method_is_judged_like_ours_on_monomials_alone(tmp_path):
+def test_another_method_is_judged_like_ours(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import numpy as np\n\ndef decay(t, y, names, degree, truth):\n    return np.array([[0.0, -1.0, 0.0]])\n"
     )
     method = f"{tmp_path / 'mine.py'}:decay"
     row = fitting.fit(DECAY, "degree 2", lambda model: {"path": model.simulate([2.0], T)}, limit=60, method=method)
     assert row["path"][-1, 0] == pytest.approx(2 * np.exp(-5), rel=1e-6)
-    with pytest.raises(InputError, match="libraries of monomials alone"):
-        fitting.find(DECAY, "rational", method)
+
+
+def test_another_method_may_give_formulas(tmp_path):
+    (tmp_path / "mine.py").write_text("def slow(t, y, names, degree, truth):\n    return [f'-x*{degree}/(2 + x)']\n")
+    model = fitting.find(DECAY, "rational", f"{tmp_path / 'mine.py'}:slow")
+    assert model.equations() == ["dx/dt = -x*3/(2 + x)"]
+    np.testing.assert_allclose(model.rates(np.array([[1.0]])), [[-1.0]])
+    assert model.simulate([1.0], T)[-1, 0] < 0.05
+    assert np.count_nonzero(model.coefficients) == 1
+
+
+def test_sindy_pi_gives_fractions():
+    peers = pytest.importorskip("peers")
+    t = np.linspace(0, 4, 400)
+    x = Dynamics(("x",), ("-1.5*x/(0.6 + x)",)).solve([3.0], t)
+    (text,) = peers.sindy_pi([t], [x], ("x",), 2, None)
+    found, true = Dynamics(("x",), (text,)).rates(x), Dynamics(("x",), ("-1.5*x/(0.6 + x)",)).rates(x)
+    assert np.sqrt(np.mean((found - true) ** 2)) < 0.3 * true.std()
 
 
 @pytest.mark.parametrize(
