@@ -81,8 +81,9 @@ def oracle(t, y, names, degree, truth):
 def sindy_pi(t, y, names, degree, truth):
     """SINDy-PI (Kaheman et al. 2020), for suites alone: rational right-hand sides, as text.
 
-    Rates are smoothed finite differences. For each equation, every product of its rate with a monomial is regressed on all other ones and on the monomials
-    (l1), which gives as many candidates; the one whose rates have the least BIC is taken.
+    Rates are smoothed finite differences. For each equation, every product of its rate with a monomial is regressed on
+    all other ones and on the monomials (l1), which gives as many candidates; the one whose rates have the least BIC is
+    taken.
     """
     del truth
     size = _size(y)

@@ -395,11 +395,12 @@ def _sample(family: Family, rng: Rng, row: str) -> RandomCase | None:
     unequal = row != "faults" and rng.random() < 0.3
     t = np.sort(rng.uniform(0, truth.duration, n)) if unequal else np.linspace(0, truth.duration, n)
     share = _between(rng, *NOISE)
-    dense_t = np.unique(np.concatenate([np.linspace(0, truth.duration, DENSE), t]))
-    solution = _solve(truth, dense_t)
+    dense_t = np.linspace(0, truth.duration, DENSE)
+    all_t = np.union1d(dense_t, t)
+    solution = _solve(truth, all_t)
     if solution is None:
         return None
-    states = solution[np.searchsorted(dense_t, t)]
+    states, dense = (solution[np.searchsorted(all_t, some)] for some in (t, dense_t))
     spread = np.ptp(states, axis=0)
     if (spread < 0.1 * np.abs(states).max(axis=0)).any():
         return None
@@ -408,7 +409,7 @@ def _sample(family: Family, rng: Rng, row: str) -> RandomCase | None:
     shift = np.zeros(truth.observed)
     shift[0] = truth.offset
     y = states + shift + sigma * rng.standard_normal(states.shape)
-    return RandomCase(family.__name__, truth, t, states + shift, sigma, y, (dense_t, solution + shift))
+    return RandomCase(family.__name__, truth, t, states + shift, sigma, y, (dense_t, dense + shift))
 
 
 def _solve(truth: Truth, t: FloatArray) -> FloatArray | None:

@@ -33,6 +33,7 @@ def test_cases_are_of_their_seed_and_move_within_bounds(row):
         assert np.isfinite(case.y).all()
         assert (np.diff(case.t) > 0).all()
         assert (np.ptp(case.states, axis=0) > 0).all()
+        np.testing.assert_allclose(np.diff(case.dense[0]), case.truth.duration / 399)
     assert len(families) > 3
 
 
