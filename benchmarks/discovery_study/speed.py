@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 import mechscreen
 from discovery_study.cases import get_case
@@ -57,22 +56,18 @@ def _noisy(x: FloatArray, share: float, rng: np.random.Generator) -> FloatArray:
 
 
 def scales() -> Timed:
-    """A culture in ten vessels of 19 samples: 1e8 cells, glucose and lactate in mM, product in mg: terms over 1e16."""
-    rng = np.random.default_rng(0)
-    t = np.linspace(0.0, 9.0, 19)
-    y = []
-    for _ in range(10):
-        start = [1e8 * rng.uniform(0.5, 3.0), rng.uniform(15.0, 30.0), 0.1, 0.0]
-
-        def rate(_: float, x: FloatArray) -> list[float]:
-            cells, glucose, lactate, _product = x
-            grown = 0.04 * cells * glucose - 0.02 * cells * lactate
-            used = 1.5e-10 * cells * glucose
-            return [grown, -used, 1.6 * used - 0.1 * lactate, 3e-9 * cells]
-
-        exact = solve_ivp(rate, (0.0, t[-1]), start, method="LSODA", t_eval=t, rtol=1e-9, atol=1e-6).y.T
-        y.append(_noisy(exact, 0.02, rng))
-    return Timed(Data(("cells", "glucose", "lactate", "product"), [t] * len(y), y), 3)
+    """An infection in ten dishes of 19 samples without noise: 1e8 cells and virus against a drug in mM."""
+    system = Dynamics(
+        ("cells", "infected", "virus", "drug"),
+        (
+            "-1e-7*cells*virus", "1e-7*cells*virus - 0.5*infected", "30*infected - 3*virus",
+            "-0.1*drug - 1e-7*drug*infected",
+        ),
+    )  # fmt: skip
+    rng = np.random.default_rng(2)
+    t = np.linspace(0.0, 12.0, 19)
+    starts = [[1e8 * rng.uniform(0.5, 1.5), 0.0, 1e4 * 10 ** rng.uniform(0, 2), rng.uniform(1, 5)] for _ in range(10)]
+    return Timed(Data(system.variables, [t] * len(starts), [system.solve(s, t, largest=1e15) for s in starts]), 2)
 
 
 def rossler() -> Timed:
@@ -84,10 +79,10 @@ def rossler() -> Timed:
 
 
 def replicates() -> Timed:
-    """A hundred replicates of 20 samples of predator and prey."""
-    system = Dynamics(("x", "y"), ("1.0*x - 0.05*x*y", "-1.0*y + 0.03*x*y"))
-    t = np.linspace(0.0, 10.0, 20)
-    exact = system.solve([60.0, 15.0], t)
+    """A hundred replicates of 50 samples of Lorenz' system at 5 % noise, cubic library."""
+    system = Dynamics(("x", "y", "z"), ("-10*x + 10*y", "28*x - 1.0*y - 1.0*x*z", "1.0*x*y - 8*z/3"))
+    t = np.linspace(0.0, 2.0, 50)
+    exact = system.solve([-8.0, 8.0, 27.0], t)
     rng = np.random.default_rng(0)
     y = [_noisy(exact, 0.05, rng) for _ in range(100)]
     return Timed(Data(system.variables, [t] * len(y), y), 3)

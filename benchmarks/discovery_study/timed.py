@@ -3,9 +3,10 @@
     python timed.py data.npz DEGREE SECONDS
 
 It uses the public functions alone, so that versions can be compared. The file holds ``names`` and, for each
-trajectory k, ``t{k}`` and ``y{k}``. A small discovery first compiles and fills caches. Prints JSON: processor seconds
-and, of the model, support (rows of 0 and 1, in the order of ``Polynomial``), coefficients, confidence and caveats; or
-``failed``. After the given processor seconds the system ends it.
+trajectory k, ``t{k}`` and ``y{k}``. A small discovery first compiles and fills caches; one that takes less than a
+second is repeated for a second, and the shortest counts. Prints JSON: processor seconds and, of the model, support
+(rows of 0 and 1, in the order of ``Polynomial``), coefficients, confidence and caveats; or ``failed``. After the given
+processor seconds the system ends it.
 """
 
 import json
@@ -30,18 +31,23 @@ def main() -> None:
     most = math.ceil(time.process_time() + float(limit))
     resource.setrlimit(resource.RLIMIT_CPU, (most, most))
     began = time.process_time()
+    seconds: list[float] = []
     try:
-        model = discover(times, values, Polynomial(int(degree)), names=names)
+        while not seconds or time.process_time() - began < 1:
+            start = time.process_time()
+            model = discover(times, values, Polynomial(int(degree)), names=names)
+            seconds.append(time.process_time() - start)
     except Exception as error:
-        told: dict[str, object] = {"failed": f"{type(error).__name__}: {error}"}
+        told: dict[str, object] = {"failed": f"{type(error).__name__}: {error}", "seconds": time.process_time() - began}
     else:
         told = {
+            "seconds": min(seconds),
             "support": (model.coefficients != 0).astype(int).tolist(),
             "coefficients": model.coefficients.tolist(),
             "confidence": model.confidence,
             "caveats": list(model.caveats),
         }
-    print(json.dumps({"seconds": time.process_time() - began} | told))
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
