@@ -57,6 +57,8 @@ class Truth:
         Of the library of monomials that the samples are given to.
     inside
         The equations of the observed variables, if the library holds them.
+    form
+        Those equations, if they are closed and the library does not; another library may.
     observed
         How many variables are observed, from the first.
     offset
@@ -72,6 +74,7 @@ class Truth:
     duration: float
     degree: int
     inside: Dynamics | None = None
+    form: Dynamics | None = None
     observed: int = 1
     offset: float = 0.0
     proportional: bool = False
@@ -133,7 +136,11 @@ def _inside(
     dynamics = Dynamics(NAMES[: len(equations)], tuple(equations))
     rate = dynamics.rate
     d = len(equations)
-    return Truth(lambda _, x: rate(*x), start, duration, degree, dynamics, d, proportional=proportional)
+    return Truth(lambda _, x: rate(*x), start, duration, degree, dynamics, observed=d, proportional=proportional)
+
+
+def _form(*equations: str) -> Dynamics:
+    return Dynamics(NAMES[: len(equations)], equations)
 
 
 def polynomial(rng: Rng) -> Truth:
@@ -195,7 +202,8 @@ def epidemic(rng: Rng) -> Truth:
 def michaelis_menten(rng: Rng) -> Truth:
     """Substrate that an enzyme turns over."""
     v, k = _between(rng, 0.5, 2.0), _between(rng, 0.05, 0.7)
-    return Truth(lambda _, x: [-v * x[0] / (k + x[0])], [1.0], rng.uniform(1.3, 2.5) / v, int(rng.integers(1, 3)))
+    duration, form = rng.uniform(1.3, 2.5) / v, _form(f"-{v!r}*x/({k!r} + x)")
+    return Truth(lambda _, x: [-v * x[0] / (k + x[0])], [1.0], duration, int(rng.integers(1, 3)), form=form)
 
 
 def hill(rng: Rng) -> Truth:
@@ -205,13 +213,15 @@ def hill(rng: Rng) -> Truth:
     def rate(_: float, x: FloatArray) -> list[float]:
         return [a * x[0] ** n / (1 + x[0] ** n) + 0.1 - b * x[0]]
 
-    return Truth(rate, [rng.uniform(0.05, 6.0)], rng.uniform(5.0, 12.0) / b, int(rng.integers(1, 3)))
+    start, duration = rng.uniform(0.05, 6.0), rng.uniform(5.0, 12.0) / b
+    form = _form(f"{a!r}*x^{n}/(1 + x^{n}) + 0.1 - {b!r}*x")
+    return Truth(rate, [start], duration, int(rng.integers(1, 3)), form=form)
 
 
 def logistic_under_lines(rng: Rng) -> Truth:
     """Logistic growth for a library of degree 1."""
     own = logistic(rng)
-    return Truth(own.rate, own.start, own.duration, 1)
+    return Truth(own.rate, own.start, own.duration, 1, form=own.inside)
 
 
 def gompertz(rng: Rng) -> Truth:
@@ -221,7 +231,8 @@ def gompertz(rng: Rng) -> Truth:
     def rate(_: float, x: FloatArray) -> list[float]:
         return [r * x[0] * np.log(k / max(x[0], 1e-9))]
 
-    return Truth(rate, [k * _between(rng, 0.002, 0.1)], rng.uniform(3.0, 7.0) / r, int(rng.integers(1, 3)))
+    start, duration = k * _between(rng, 0.002, 0.1), rng.uniform(3.0, 7.0) / r
+    return Truth(rate, [start], duration, int(rng.integers(1, 3)), form=_form(f"-{r!r}*x*log(x/{k!r})"))
 
 
 def saturating_predation(rng: Rng) -> Truth:
@@ -233,7 +244,9 @@ def saturating_predation(rng: Rng) -> Truth:
         return [x[0] * (1 - x[0] / 2) - eaten, 0.8 * eaten - m * x[1]]
 
     start = [rng.uniform(0.2, 2.0), rng.uniform(0.1, 1.0)]
-    return Truth(rate, start, rng.uniform(12.0, 30.0), 2, observed=2)
+    eaten = f"{a!r}*x*y/(1 + {h * a!r}*x)"
+    form = _form(f"x*(1 - x/2) - {eaten}", f"0.8*{eaten} - {m!r}*y")
+    return Truth(rate, start, rng.uniform(12.0, 30.0), 2, form=form, observed=2)
 
 
 def forcing(rng: Rng) -> Truth:
@@ -247,10 +260,9 @@ def forcing(rng: Rng) -> Truth:
 def exponential(rng: Rng) -> Truth:
     """A diode's current."""
     a, c = _between(rng, 0.5, 3.0), _between(rng, 1.5, 5.0)
-    start = [rng.uniform(-1.5, 0.2)]
-    return Truth(
-        lambda _, x: [a - 0.05 * np.expm1(c * x[0])], start, rng.uniform(2.0, 5.0) / a, int(rng.integers(1, 3))
-    )
+    start, duration = rng.uniform(-1.5, 0.2), rng.uniform(2.0, 5.0) / a
+    form = _form(f"{a!r} - 0.05*(exp({c!r}*x) - 1)")
+    return Truth(lambda _, x: [a - 0.05 * np.expm1(c * x[0])], [start], duration, int(rng.integers(1, 3)), form=form)
 
 
 def half_an_oscillator(rng: Rng) -> Truth:
@@ -298,7 +310,8 @@ def outflow(rng: Rng) -> Truth:
     a, inflow = _between(rng, 1.0, 3.0), rng.uniform(0.0, 0.3)
     start = [_between(rng, 2.0, 10.0)]
     duration = rng.uniform(1.5, 2.5) * np.sqrt(start[0]) / a
-    return Truth(lambda _, x: [inflow - a * np.sqrt(max(x[0], 0.0))], start, duration, 1)
+    form = _form(f"{inflow!r} - {a!r}*sqrt(x)")
+    return Truth(lambda _, x: [inflow - a * np.sqrt(max(x[0], 0.0))], start, duration, 1, form=form)
 
 
 def logistic_on_an_offset(rng: Rng) -> Truth:
@@ -311,7 +324,8 @@ def fault_1(rng: Rng) -> Truth:
     """Logistic growth that a library of degree 1 takes for a relaxation."""
     r, k = _between(rng, 0.6, 2.0), _between(rng, 1.0, 10.0)
     start = [k * rng.uniform(0.03, 0.12)]
-    return Truth(lambda _, x: [r * x[0] * (1 - x[0] / k)], start, rng.uniform(7.0, 11.0) / r, 1)
+    duration, form = rng.uniform(7.0, 11.0) / r, _form(f"{r!r}*x*(1 - x/{k!r})")
+    return Truth(lambda _, x: [r * x[0] * (1 - x[0] / k)], start, duration, 1, form=form)
 
 
 def fault_2(rng: Rng) -> Truth:
@@ -321,7 +335,8 @@ def fault_2(rng: Rng) -> Truth:
     def rate(_: float, x: FloatArray) -> list[float]:
         return [-x[0] / (k + x[0]), a * x[0] - b * x[1]]
 
-    return Truth(rate, [_between(rng, 1.0, 3.0), 0.0], rng.uniform(4.0, 8.0), 1, observed=2)
+    form = _form(f"-x/({k!r} + x)", f"{a!r}*x - {b!r}*y")
+    return Truth(rate, [_between(rng, 1.0, 3.0), 0.0], rng.uniform(4.0, 8.0), 1, form=form, observed=2)
 
 
 def fault_3(rng: Rng) -> Truth:
@@ -507,19 +522,21 @@ def measure(row: str, seed: int, *, method: str, library: str | None, limit: flo
 
     Returns
     -------
-    As `fitting.fit`, with ``family``, ``points``, ``inside``, ``as_assumed`` (whether the noise is of one size),
-    ``miss`` and, for truths inside, ``right``.
+    As `fitting.fit`, with ``family``, ``points``, ``inside`` (None where another library is named that may hold the
+    truth), ``as_assumed`` (whether the noise is of one size), ``miss`` (of the monomials) and, where the true equations
+    are closed, ``right``.
     """
     case = draw(row, seed)
     truth = case.truth
-    found = fitting.fit(
+    closed = truth.inside or truth.form
+    known: Row = {"family": case.family, "points": len(case.t), "degree": truth.degree, "miss": miss(case)}
+    known |= {"inside": truth.inside is not None, "as_assumed": not truth.proportional}
+    if library is not None and fitting.degree_of(library) is None and truth.form is not None:
+        known["inside"] = None
+    return known | fitting.fit(
         Data(case.names, [case.t], [case.y]),
         library or f"degree {truth.degree}",
-        lambda model: {} if truth.inside is None else {"right": truth.inside.is_found(model)},
+        lambda model: {} if closed is None else {"right": closed.is_found(model)},
         limit=limit,
         method=method,
     )
-    return {
-        "family": case.family, "points": len(case.t), "degree": truth.degree, "inside": truth.inside is not None,
-        "as_assumed": not truth.proportional, "miss": miss(case),
-    } | found  # fmt: skip

@@ -157,3 +157,35 @@ def test_actin_curves_are_read_and_what_is_wrong_is_named(tmp_path, study):
     wrong = study.model_copy(update={"actin": {"KCl": str(tmp_path / "none.csv")}})
     with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
         measure_actin(wrong, "KCl")
+
+
+def test_a_table_of_a_suite_is_measured_gathered_and_printed_and_then_left_as_it_is(tmp_path, capsys):
+    path = tmp_path / "study.yaml"
+    values = {
+        "name": "suites",
+        "results": str(tmp_path / "results"),
+        "odebench": str(tmp_path / "none.json"),
+        "tables": {
+            "truths": {"suite": "truths", "select": ["inside"], "seeds": 50},
+            "odebench": {"suite": "odebench", "methods": ["collocation", "truth"]},
+        },
+    }
+    path.write_text(yaml.safe_dump(values))
+    run(path, table="truths", seeds=2)
+    told = capsys.readouterr()
+    assert "truths/inside/collocation/seeds-00000: 2 data sets" in told.err
+    assert told.out.startswith("Measured on ")
+    assert "- truth inside, noise as assumed: such a caveat all the same (false): " in told.out
+    assert "right of those said to be ≥ 95 % sure and without caveat: " in told.out
+    folder = tmp_path / "results/suites/discovery"
+    with (folder / "truths.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    seen = [(row["seed"], row["method"], row["inside"]) for row in rows]
+    assert seen == [("0", "collocation", "True"), ("1", "collocation", "True")]
+    assert {"reliability.md", "reliability.csv"} <= {file.name for file in folder.iterdir()}
+    run(path, table="truths", seeds=2)
+    assert "data sets" not in capsys.readouterr().err
+    run(path, table="odebench")
+    assert "Not measured: " in capsys.readouterr().out
+    with pytest.raises(InputError, match="no table 'truth'; did you mean 'truths'"):
+        run(path, table="truth")

@@ -55,6 +55,33 @@ def test_truths_inside_are_held_by_their_library_and_solve_their_equations():
         assert miss(case) == 0
 
 
+def test_closed_equations_are_those_that_are_solved():
+    checked = set()
+    for row in ("outside", "faults"):
+        for seed in range(60):
+            truth = draw(row, seed).truth
+            closed = truth.form or truth.inside
+            family = draw(row, seed).family
+            if closed is None or truth.offset:
+                continue
+            x = np.random.default_rng(seed).uniform(0.1, 1.5, truth.observed)
+            np.testing.assert_allclose(closed.rates(x[None])[0], truth.rate(0.0, x), rtol=1e-9)
+            checked.add(family)
+    assert {"michaelis_menten", "hill", "gompertz", "saturating_predation", "exponential", "outflow"} <= checked
+
+
+def test_a_truth_that_another_library_may_hold_is_not_called_outside(monkeypatch):
+    monkeypatch.setattr("discovery_study.fitting.fit", lambda *_, **__: {"caveats": []})
+    cases = {draw("outside", seed).family: seed for seed in range(60)}
+    seen = {
+        family: measure("outside", cases[family], method="collocation", library=library, limit=60)["inside"]
+        for family, library in (("michaelis_menten", "rational"), ("step", "rational"))
+    }
+    assert seen == {"michaelis_menten": None, "step": False}
+    told = measure("outside", cases["michaelis_menten"], method="collocation", library="degree 2", limit=60)
+    assert told["inside"] is False
+
+
 def _case(rate, start, degree, duration=5.0, n=20, sigma=0.01):
     """A case of one variable without noise."""
     truth = Truth(rate, [start], duration, degree)
