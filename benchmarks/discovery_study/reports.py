@@ -324,6 +324,8 @@ def speed(rows: Rows) -> str:
         ("most", ratio(max)),
         ("exact", right("")),
         ("exact before", right("_before")),
+        ("error, median", lambda own: median(own, "error")),
+        ("error before", lambda own: median(own, "error_before")),
         ("did not end", _not_ended),
     ]
     return columns(group(rows, "case", "before").items(), ("case", "compared with"), wanted)

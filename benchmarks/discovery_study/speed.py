@@ -44,11 +44,11 @@ START = 600.0
 
 @dataclass(frozen=True)
 class Timed:
-    """Data, and the degree of the library that is searched."""
+    """Data, degree of the library that is searched, and true coefficients (d, n_terms) where they are scored."""
 
     data: Data
     degree: int
-    right: tuple[tuple[int, ...], ...] | None = None
+    truth: FloatArray | None = None
 
 
 def _noisy(x: FloatArray, share: float, rng: np.random.Generator) -> FloatArray:
@@ -166,8 +166,7 @@ def timed(name: str, seed: int) -> Timed:
     case_name, observed, degree = DOCUMENTED[name]
     case = get_case(case_name)
     t, y = case.observe(seed, **observed)
-    right = tuple(tuple(int(value != 0) for value in row) for row in case.coefficients(degree))
-    return Timed(Data(case.variables, [t], [y]), degree, right)
+    return Timed(Data(case.variables, [t], [y]), degree, case.coefficients(degree))
 
 
 def measure(name: str, seed: int, *, limit: float, before: str = BEFORE) -> Row:
@@ -176,8 +175,8 @@ def measure(name: str, seed: int, *, limit: float, before: str = BEFORE) -> Row:
     Returns
     -------
     ``seconds``, ``seconds_before``, ``ratio`` (None where either did not end), ``failed`` and ``failed_before`` where
-    that is so, and for the rows of the docs ``right`` and ``right_before``, whether precisely the true terms were
-    found.
+    that is so; for the rows of the docs ``right`` and ``right_before`` (whether precisely the true terms were found),
+    ``error`` and ``error_before`` (the largest relative error of a coefficient).
     """
     case = timed(name, seed)
     row: Row = {"case": name, "before": before}
@@ -188,8 +187,10 @@ def measure(name: str, seed: int, *, limit: float, before: str = BEFORE) -> Row:
             row[f"seconds{suffix}"] = told["seconds"]
             if "failed" in told:
                 row[f"failed{suffix}"] = told["failed"]
-            elif case.right is not None:
-                row[f"right{suffix}"] = told["support"] == [list(terms) for terms in case.right]
+            elif case.truth is not None:
+                found, used = np.array(told["coefficients"]), case.truth != 0
+                row[f"right{suffix}"] = bool(np.array_equal(found != 0, used))
+                row[f"error{suffix}"] = float(np.abs(found[used] / case.truth[used] - 1).max())
     ended = "failed" not in row and "failed_before" not in row
     return row | {"ratio": row["seconds"] / row["seconds_before"] if ended else None}
 

@@ -4,9 +4,9 @@
 
 It uses the public functions alone, so that versions can be compared. The file holds ``names`` and, for each
 trajectory k, ``t{k}`` and ``y{k}``. A small discovery first compiles and fills caches; one that takes less than a
-second is repeated for a second, and the shortest counts. Prints JSON: processor seconds and, of the model, support
-(rows of 0 and 1, in the order of ``Polynomial``), coefficients, confidence and caveats; or ``failed``. After the given
-processor seconds the system ends it.
+second is repeated for a second, and the shortest counts. Prints JSON: processor seconds and, of the model, coefficients
+(in the order of ``Polynomial``), confidence and caveats; or ``failed``. After the given processor seconds the system
+ends it.
 """
 
 import json
@@ -42,7 +42,6 @@ def main() -> None:
     else:
         told = {
             "seconds": min(seconds),
-            "support": (model.coefficients != 0).astype(int).tolist(),
             "coefficients": model.coefficients.tolist(),
             "confidence": model.confidence,
             "caveats": list(model.caveats),

@@ -36,6 +36,7 @@ def test_a_case_is_timed_by_this_version_and_another(monkeypatch):
     row = speed.measure("cycle-step-0.5", 0, limit=120)
     assert row["right"]
     assert row["right_before"]
+    assert row["error"] == row["error_before"] < 0.05
     assert row["ratio"] == pytest.approx(row["seconds"] / row["seconds_before"])
 
 
