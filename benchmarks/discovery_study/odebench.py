@@ -50,7 +50,7 @@ CHAOTIC = frozenset({55, 56, 59, 60, 61})
 TRUTH = "truth"
 """Method that refits the constants of the true equations: what could be reached at most."""
 
-PUBLISHED = ({"method": "ODEFormer, published mean over its grid", "reconstruction": 0.664, "generalisation": 0.328},)
+PUBLISHED = "Published, mean over the grid: ODEFormer (d'Ascoli et al. 2024) 66.4 % and 32.8 %."
 
 
 @dataclass(frozen=True)

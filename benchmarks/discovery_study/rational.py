@@ -3,7 +3,7 @@
 Five trajectories each, 1 % noise of each variable's range. *Right structure*: each right-hand side, brought to lowest
 terms, has the true monomials above and below the fraction bar. *Inner parameters* are the numbers below the bar,
 which stand in the form that is written here; whether their intervals hold them is scored where the model tells
-intervals of them (`inner_intervals`).
+intervals of them, by a method ``inner_intervals()`` that gives (n, 2).
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def judge(system: Rational, model: Model) -> Row:
     intervals = inner_intervals(model) if right else np.zeros((0, 2))
     if len(intervals) == 0:
         return {"right": right, "inner": 0, "covered": 0}
-    held = sum(any(low <= value <= high for low, high in intervals) for value in system.inner)
+    # Which interval is of which parameter is told by their middles.
+    own = [intervals[np.argmin(np.abs(intervals.mean(axis=1) - value))] for value in system.inner]
+    held = sum(bool(low <= value <= high) for (low, high), value in zip(own, system.inner, strict=True))
     return {"right": right, "inner": len(system.inner), "covered": held}
 
 

@@ -146,7 +146,7 @@ def odebench(rows: Rows) -> str:
             named.append(((f"{method}, mean", "", ""), own))
     text = ["Share of systems with R² > 0.9.\n"]
     text += [columns(named, ("method", "noise", "dropped"), [*SCORES, BROKEN, SECONDS, LONGEST])]
-    text += [f"Published: {row}." for row in PUBLISHED]
+    text += [PUBLISHED]
     for what in ("kind", "dimension", "chaotic"):
         named = sorted(group(rows, "method", what).items(), key=str)
         text += [f"\nBy {what}, all conditions together.\n"]

@@ -31,12 +31,12 @@ def test_the_same_fraction_with_other_numbers_is_right_and_a_polynomial_is_not()
 def test_intervals_of_inner_parameters_are_counted_where_a_model_has_them():
     class WithIntervals(Formulas):
         def inner_intervals(self):
-            return [[0.5, 0.7], [3.0, 4.0]]
+            return [[0.48, 0.56], [0.41, 0.43]]
 
     system = SYSTEMS["inhibition"]
     equation = ("-2*s/(0.5 + s + 0.4*s^2)",)
     assert judge(system, Formulas(("s",), equation)) == {"right": True, "inner": 0, "covered": 0}
-    # Of 0.5 and 0.4, the first is held by an interval.
+    # Of 0.5 and 0.4, the first is held by the interval whose middle is closest.
     assert judge(system, WithIntervals(("s",), equation)) == {"right": True, "inner": 2, "covered": 1}
 
 
