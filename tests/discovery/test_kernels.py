@@ -82,7 +82,7 @@ def test_smoothing_recovers_signal_and_noise(rng):
     truth = np.sin(2 * t)
     y = (truth + 0.1 * rng.standard_normal(len(t)))[:, None]
     grid = Grid([(t, y)], [np.linspace(0, 10, 200)])
-    states, rates, noise = smooth_samples(grid)
+    states, rates, noise, _ = smooth_samples(grid)
     assert noise[0] == pytest.approx(0.1, rel=0.08)
     assert np.abs(states[:, 0] - np.sin(2 * grid.t)).max() < 0.08
     assert np.sqrt(np.mean((rates[:, 0] - 2 * np.cos(2 * grid.t)) ** 2)) < 0.2

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.discovery import kernels
+from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray, Library
 from mechscreen.discovery.runge_kutta import rk4_step
 
@@ -141,6 +143,8 @@ class Collocation:
         state_scales: FloatArray,
         columns: Columns,
         anchors: FloatArray | None = None,
+        courses: Sequence[Course] = (),
+        walks: FloatArray | None = None,
     ) -> None:
         self.grid = grid
         self.library = library
@@ -149,6 +153,17 @@ class Collocation:
         self._state_scales = state_scales
         self._anchors = anchors
         """(n_trajectories, d) exact initial values, NaN where free."""
+        self._courses = tuple(courses)
+        """Of the inputs that go in steps, in each trajectory; none where there are no such inputs."""
+        self.walks = np.zeros(0) if walks is None else walks
+        """(s,), intensities of the random walks that the rates of change of sampled inputs are."""
+        d, s = len(library.states), len(self.walks)
+        self._sampled, self._changes = np.arange(d, d + s), np.arange(d + s, d + 2 * s)
+        self.hidden = grid.counts == 0
+        """(d + 2 s,), states that have no samples and no walk."""
+        self.hidden[self._changes] = False
+        middles = [0.5 * (nodes[1:] + nodes[:-1]) for nodes in grid.nodes]
+        self._inputs, self._inputs_mid = self._inputs_at(grid.nodes), self._inputs_at(middles, seams=True)
         known = np.zeros((0, 0), dtype=bool) if anchors is None else np.isfinite(anchors)
         trajectory, self._anchored_variable = np.nonzero(known)
         self._anchored_node = grid.starts[trajectory]
@@ -156,25 +171,75 @@ class Collocation:
 
     def with_grid(self, grid: Grid) -> Collocation:
         """Return the same problem on another grid."""
-        return Collocation(grid, self.library, self._term_scales, self._state_scales, self.columns, self._anchors)
+        return Collocation(
+            grid,
+            self.library,
+            self._term_scales,
+            self._state_scales,
+            self.columns,
+            self._anchors,
+            self._courses,
+            self.walks,
+        )
 
-    def library_at(self, x: FloatArray, terms: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Scaled library values and slopes at scaled states."""
+    def _inputs_at(self, times: Sequence[FloatArray], *, seams: bool = False) -> FloatArray | None:
+        """Return the inputs (n, q) at times of each trajectory, with a row at each seam; None where there are none."""
+        if not self._courses:
+            return None
+        parts = []
+        for course, own in zip(self._courses, times, strict=True):
+            parts.append(course(own))
+            if seams:
+                parts.append(parts[-1][-1:])
+        return np.concatenate(parts[:-1] if seams else parts)
+
+    def library_at(
+        self, x: FloatArray, terms: IntArray, inputs: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Scaled library values (n, M) and slopes (n, M, …) at scaled states (n, d + 2 s) and inputs in steps."""
+        known, width = x[:, : len(x.T) - len(self.walks)], x.shape[1]
+        if inputs is not None:
+            known = np.concatenate([known, inputs], axis=1)
         if len(self.library.functions) == 0:
-            return kernels.monomials(x, self.library.exponents[terms])
-        values, slopes = self.library.evaluate(x * self._state_scales, terms)
-        scale = self._term_scales[terms]
-        return values / scale, slopes * self._state_scales / scale[:, None]
+            values, slopes = kernels.monomials(np.ascontiguousarray(known), self.library.exponents[terms])
+        else:
+            values, slopes = self.library.evaluate(known * self._state_scales, terms)
+            scale = self._term_scales[terms]
+            values, slopes = values / scale, slopes * self._state_scales / scale[:, None]
+        if len(self.walks) == 0:
+            return values, slopes
+        of_states = np.zeros((*values.shape, width))
+        of_states[:, :, : self._changes[0]] = slopes[:, :, : self._changes[0]]
+        return values, of_states
+
+    def library_on_nodes(self, x: FloatArray) -> FloatArray:
+        """Scaled values of the whole library at states (N, d + 2 s) at the nodes, (N, M)."""
+        return self.library_at(x, np.arange(len(self.library)), self._inputs)[0]
+
+    def _theta(self, beta: FloatArray) -> FloatArray:
+        """Coefficients (d + 2 s, M); nothing of the library for sampled inputs and their changes."""
+        theta = self.columns.theta(beta)
+        return np.concatenate([theta, np.zeros((2 * len(self.walks), theta.shape[1]))]) if len(self.walks) else theta
+
+    def _right_hand_side(
+        self, x: FloatArray, values: FloatArray, slopes: FloatArray, theta: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Rates and Jacobians, those of sampled inputs too: their rates of change are states."""
+        f, jacobian = kernels.right_hand_side(values, slopes, theta)
+        if len(self.walks):
+            f[:, self._sampled] = x[:, self._changes]
+            jacobian[:, self._sampled, self._changes] = 1.0
+        return f, jacobian
 
     def rates(self, x: FloatArray, theta: FloatArray, terms: IntArray) -> Rates:
-        """Evaluate a candidate; `theta` (d, M) is zero outside `terms`."""
+        """Evaluate a candidate; `theta` (d + 2 s, M) is zero outside `terms`."""
         grid = self.grid
         own = np.ascontiguousarray(theta[:, terms])
-        values, slopes = self.library_at(x, terms)
-        f, jacobian = kernels.right_hand_side(values, slopes, own)
+        values, slopes = self.library_at(x, terms, self._inputs)
+        f, jacobian = self._right_hand_side(x, values, slopes, own)
         x_mid = kernels.midpoints(x, f, grid.h)
-        values_mid, slopes_mid = self.library_at(x_mid, terms)
-        f_mid, jacobian_mid = kernels.right_hand_side(values_mid, slopes_mid, own)
+        values_mid, slopes_mid = self.library_at(x_mid, terms, self._inputs_mid)
+        f_mid, jacobian_mid = self._right_hand_side(x_mid, values_mid, slopes_mid, own)
         data, defects = kernels.misfit(x, f, f_mid, grid.h, grid.rows, grid.factor, grid.target)
         return Rates(x, values, f, jacobian, values_mid, f_mid, jacobian_mid, data + grid.rest, defects)
 
@@ -185,16 +250,19 @@ class Collocation:
         collocation, against the next node.
         """
         terms, _ = self._terms(fit.active)
-        theta = np.ascontiguousarray(self.columns.theta(fit.beta)[:, terms])
-        width = self.grid.h
+        theta = np.ascontiguousarray(self._theta(fit.beta)[:, terms])
+        grid, width = self.grid, self.grid.h
 
-        def rate(x: FloatArray) -> FloatArray:
-            values, slopes = self.library_at(x, terms)
-            return kernels.right_hand_side(values, slopes, theta)[0]
+        def rate(x: FloatArray, share: float) -> FloatArray:
+            times = [nodes[:-1] + share * np.diff(nodes) for nodes in grid.nodes]
+            values, slopes = self.library_at(x, terms, self._inputs_at(times, seams=True))
+            return self._right_hand_side(x, values, slopes, theta)[0]
 
         with np.errstate(all="ignore"):
             state = _step(rate, fit.x[:-1], width[:, None])
             error = np.abs(state - fit.x[1:]) / np.where(width > 0, width, np.inf)[:, None]
+        # Sampled inputs follow no equation.
+        error[:, len(self.library.states) :] = 0.0
         return np.nan_to_num(error, nan=0.0, posinf=0.0)
 
     @property
@@ -210,20 +278,27 @@ class Collocation:
         assert self._anchors is not None
         grid = self.grid
         terms, _ = self._terms(active)
-        theta = np.ascontiguousarray(self.columns.theta(beta)[:, terms])
-        if not self.library.functions:
+        theta = np.ascontiguousarray(self._theta(beta)[:, terms])
+        if not (self.library.functions or self._courses or len(self.walks)):
             x = kernels.integrate(self._anchors, grid.starts, grid.h, self.library.exponents[terms], theta, 4)
             return x if np.isfinite(x).all() else None
 
-        def rate(x: FloatArray) -> FloatArray:
-            return self.library_at(x, terms)[0] @ theta.T
-
         x = np.empty((len(grid), theta.shape[0]))
         with np.errstate(all="ignore"):
-            for start, first, last in zip(self._anchors, grid.starts[:-1], grid.starts[1:], strict=True):
+            for own, (start, first, last) in enumerate(
+                zip(self._anchors, grid.starts[:-1], grid.starts[1:], strict=True)
+            ):
                 x[first] = state = start[None]
                 for node in range(first + 1, last):
-                    state = _step(rate, state, grid.h[node - 1])
+                    begin, width = grid.t[node - 1], grid.h[node - 1]
+
+                    def rate(
+                        x: FloatArray, share: float, own: int = own, begin: float = begin, width: float = width
+                    ) -> FloatArray:
+                        inputs = self._courses[own](np.array([begin + share * width])) if self._courses else None
+                        return self.library_at(x, terms, inputs)[0] @ theta.T
+
+                    state = _step(rate, state, width)
                     if not np.isfinite(state).all():
                         return None
                     x[node] = state
@@ -243,6 +318,10 @@ class Collocation:
     def _anchor_gaps(self, x: FloatArray) -> FloatArray:
         """Distances of the states from the known initial values, one for each of these."""
         return x[self._anchored_node, self._anchored_variable] - self._anchor_values
+
+    def used_terms(self, active: IntArray) -> IntArray:
+        """Return the terms that the active columns and the fixed coefficients use, as `Rates` of them have."""
+        return self._terms(active)[0]
 
     def _terms(self, active: IntArray) -> tuple[IntArray, BoolArray]:
         """Terms that the active columns and the fixed coefficients use, and the mask of their entries."""
@@ -286,7 +365,7 @@ class Collocation:
             If it is not finite.
         """
         terms, chosen = self._terms(active)
-        rates = self.rates(x, self.columns.theta(beta), terms)
+        rates = self.rates(x, self._theta(beta), terms)
         weight, precision, anchor_weight = self._weights(looseness, noise, x)
         model = self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
         # Products of sizes up to this one stay finite.
@@ -300,10 +379,11 @@ class Collocation:
 
     def _weights(self, looseness: float, noise: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         weight = np.full(len(noise), looseness**-2)
-        hidden = self.grid.counts == 0
+        hidden = self.hidden
         if hidden.any():
             # A hidden variable has no scale of its own: weighed absolutely, its defects would vanish as it shrinks.
             weight[hidden] /= np.maximum((x[:, hidden] ** 2).mean(axis=0), 1e-12)
+        weight[self._changes] = self.walks**-2
         return weight, noise**-2, float(1e6 * np.max(noise**-2))
 
     def fit(
@@ -334,7 +414,7 @@ class Collocation:
             gaps = self._anchor_gaps(rates.x)
             return 0.5 * float(total + anchor_weight * gaps @ gaps)
 
-        rates = self.rates(x, self.columns.theta(beta), terms)
+        rates = self.rates(x, self._theta(beta), terms)
         value = cost(rates, beta)
         damping = 0.0
         converged = False
@@ -358,7 +438,7 @@ class Collocation:
             for _ in range(6):
                 trial_beta = beta.copy()
                 trial_beta[active] += size * step
-                trial = self.rates(x + size * move, self.columns.theta(trial_beta), terms)
+                trial = self.rates(x + size * move, self._theta(trial_beta), terms)
                 trial_value = cost(trial, trial_beta)
                 if np.isfinite(trial_value) and trial_value <= value + 1e-12 * abs(value):
                     accepted = True
@@ -396,7 +476,7 @@ class Collocation:
             if x is None:
                 return None
             with np.errstate(all="ignore"):
-                rates = self.rates(x, self.columns.theta(beta), terms)
+                rates = self.rates(x, self._theta(beta), terms)
                 value = 0.5 * float(rates.data @ noise**-2)
             return Fit(x, beta, active, rates, value, True) if np.isfinite(value) else None
 
@@ -425,11 +505,12 @@ class Collocation:
         return replace(fit, converged=False)
 
 
-def _step(rate: Callable[[FloatArray], FloatArray], x: FloatArray, width: FloatArray | float) -> FloatArray:
-    """States (n, d) after a time `width`, by Runge–Kutta of order 4 in four steps."""
-    h = 0.25 * width
-    for _ in range(4):
-        x = rk4_step(rate, x, h)
+def _step(rate: Callable[[FloatArray, float], FloatArray], x: FloatArray, width: FloatArray | float) -> FloatArray:
+    """States (n, d) after a time `width`, by Runge–Kutta of order 4 in four steps; `rate` is told how far they are."""
+    parts = 4
+    for k in range(parts):
+        share = k / parts
+        x = rk4_step(rate, x, width / parts, (share, share + 0.5 / parts, share + 1 / parts))
     return x
 
 
@@ -458,16 +539,3 @@ class Fit:
     rates: Rates
     cost: float
     converged: bool
-
-
-def hermite(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) -> FloatArray:
-    """Cubic Hermite interpolation of states (N, d) with rates (N, d) at the given times."""
-    i = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
-    h = (nodes[i + 1] - nodes[i])[:, None]
-    z = (times - nodes[i])[:, None] / h
-    return (
-        (1 + 2 * z) * (1 - z) ** 2 * x[i]
-        + z * (1 - z) ** 2 * h * f[i]
-        + z * z * (3 - 2 * z) * x[i + 1]
-        + z * z * (z - 1) * h * f[i + 1]
-    )

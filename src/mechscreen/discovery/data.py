@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,17 @@ from numpy.typing import ArrayLike
 
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Grid
+from mechscreen.discovery.hermite import hermite, hermite_slopes
+from mechscreen.discovery.inputs import Course, goes_in_steps, steps
 from mechscreen.discovery.library import FloatArray
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, nearest
 
 MIN_SAMPLES = 8
 """Samples that a variable must have in all: fewer cannot tell a noise level from a law."""
 
-NOISE_FLOOR = 1e-6
+MIN_OF_TRAJECTORY = 3
+
+NOISE_FLOOR = 1e-5
 """Smallest noise assumed, relative to a variable's root mean square: below it, rounding and discretisation show."""
 
 MAX_NODES = 20_000
@@ -35,12 +40,20 @@ class Trajectories:
         Per trajectory, times (n,), strictly increasing, and values (n, d), NaN where missing.
     hidden
         (d,) True for variables without any sample.
+    sampled, samples
+        Names of inputs that go smoothly, for which no equation is sought, and their values (n, s) as of `y`.
+    in_steps, courses
+        Names of inputs that go in steps, and what they do in each trajectory; no courses without such.
     """
 
     names: tuple[str, ...]
     t: tuple[FloatArray, ...]
     y: tuple[FloatArray, ...]
     hidden: np.ndarray
+    sampled: tuple[str, ...] = ()
+    samples: tuple[FloatArray, ...] = ()
+    in_steps: tuple[str, ...] = ()
+    courses: tuple[Course, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t)
@@ -50,14 +63,43 @@ class Trajectories:
         """All values, (n_total, d)."""
         return np.concatenate(self.y)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of all q inputs, those that are sampled first."""
+        return self.sampled + self.in_steps
+
+    @property
+    def with_inputs(self) -> FloatArray:
+        """All values, and those of the inputs at the same times, (n_total, d + q)."""
+        parts = [self.pooled]
+        if self.sampled:
+            parts.append(np.concatenate(self.samples))
+        if self.courses:
+            parts.append(np.concatenate([course(t) for course, t in zip(self.courses, self.t, strict=True)]))
+        return np.concatenate(parts, axis=1)
+
+    def of_equation(self, k: int) -> Trajectories:
+        """Return the samples of variable k, with all others as inputs, before those there are."""
+        others = [j for j in range(len(self.names)) if j != k]
+        known = self.samples or [np.zeros((len(t), 0)) for t in self.t]
+        return replace(
+            self,
+            names=(self.names[k],),
+            y=tuple(y[:, [k]] for y in self.y),
+            hidden=self.hidden[[k]],
+            sampled=(*(self.names[j] for j in others), *self.sampled),
+            samples=tuple(np.concatenate([y[:, others], u], axis=1) for y, u in zip(self.y, known, strict=True)),
+        )
+
 
 def check_trajectories(
     t: ArrayLike | Sequence[ArrayLike],
     y: ArrayLike | Sequence[ArrayLike],
     names: Sequence[str] | None,
     hidden: Sequence[str],
+    inputs: Sequence[str] = (),
 ) -> Trajectories:
-    """Check and copy what the user gave.
+    """Check and copy what the user gave; columns of `inputs` become courses.
 
     Raises
     ------
@@ -89,12 +131,13 @@ def check_trajectories(
     for label in hidden:
         if label not in labels:
             raise InputError(f"discover: hidden variable '{label}' is not among the variables {', '.join(labels)}")
-    is_hidden = np.array([label in hidden for label in labels])
-    pooled = np.concatenate(checked_y)
-    for k, label in enumerate(labels):
+    data = _split_inputs(checked_t, checked_y, labels, inputs)
+    is_hidden = np.array([label in hidden for label in data.names])
+    pooled = data.pooled
+    for k, label in enumerate(data.names):
         present = pooled[np.isfinite(pooled[:, k]), k]
         if is_hidden[k]:
-            if any(np.isfinite(b[1:, k]).any() for b in checked_y):
+            if any(np.isfinite(b[1:, k]).any() for b in data.y):
                 raise InputError(
                     f"discover: '{label}' is named as hidden but has values after a trajectory's first row"
                 )
@@ -108,7 +151,45 @@ def check_trajectories(
             raise InputError(f"discover: '{label}' is constant ({present[0]:g}); leave it out")
     if is_hidden.all():
         raise InputError("discover: all variables are hidden")
-    return Trajectories(labels, tuple(checked_t), tuple(checked_y), is_hidden)
+    return replace(data, hidden=is_hidden)
+
+
+def _split_inputs(
+    t: Sequence[FloatArray], y: Sequence[FloatArray], labels: tuple[str, ...], inputs: Sequence[str]
+) -> Trajectories:
+    """Take inputs out of the values; what is left begins where all inputs are known."""
+    for name in inputs:
+        if name not in labels:
+            raise InputError(f"discover: no variable '{name}' for an input{nearest(name, labels)}")
+    column = {name: labels.index(name) for name in inputs}
+    in_steps = [name for name in inputs if goes_in_steps([own[:, column[name]] for own in y])]
+    sampled = [name for name in inputs if name not in in_steps]
+    others = [k for k, name in enumerate(labels) if name not in inputs]
+    if not others:
+        raise InputError("discover: all columns are inputs; an equation needs a variable")
+    begun_t, begun_y, samples, courses = [], [], [], []
+    for i, (own_t, own_y) in enumerate(zip(t, y, strict=True)):
+        first = 0
+        for name in inputs:
+            known = np.isfinite(own_y[:, column[name]])
+            if not known.any():
+                raise InputError(f"discover: the input '{name}' has no value in trajectory {i}")
+            first = max(first, int(known.argmax()))
+        if len(own_t) - first < MIN_OF_TRAJECTORY:
+            raise InputError(
+                f"discover: the inputs of trajectory {i} begin at {own_t[first]:g}, with {len(own_t) - first} samples "
+                f"left; at least {MIN_OF_TRAJECTORY} are needed"
+            )
+        begun_t.append(own_t[first:])
+        begun_y.append(own_y[first:][:, others])
+        samples.append(own_y[first:][:, [column[name] for name in sampled]])
+        if in_steps:
+            courses.append(functools.reduce(Course.beside, [steps(own_t, own_y[:, column[name]]) for name in in_steps]))
+    names = tuple(labels[k] for k in others)
+    hidden = np.zeros(len(names), bool)
+    return Trajectories(
+        names, tuple(begun_t), tuple(begun_y), hidden, tuple(sampled), tuple(samples), tuple(in_steps), tuple(courses)
+    )
 
 
 def _check_one(t: ArrayLike, y: ArrayLike, where: str) -> tuple[FloatArray, FloatArray]:
@@ -122,8 +203,8 @@ def _check_one(t: ArrayLike, y: ArrayLike, where: str) -> tuple[FloatArray, Floa
         raise InputError(
             f"discover, {where}: times have shape {times.shape}, values {values.shape}; need (n,) and (n, d)"
         )
-    if len(times) < 3:
-        raise InputError(f"discover, {where}: {len(times)} samples; a trajectory needs at least 3")
+    if len(times) < MIN_OF_TRAJECTORY:
+        raise InputError(f"discover, {where}: {len(times)} samples; a trajectory needs at least {MIN_OF_TRAJECTORY}")
     bad = np.flatnonzero(~np.isfinite(times))
     if bad.size:
         raise InputError(f"discover, {where}: time in row {bad[0]} is {times[bad[0]]}")
@@ -148,20 +229,58 @@ def _default_names(d: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Scales:
-    """What makes the problem dimensionless: states are divided by `state` (d,), times by `time` after `origin`."""
+    """What makes the problem dimensionless: states are divided by `state` (d,), inputs by `inputs` (q,).
+
+    Times are counted from a trajectory's of `origins`, and divided by `time`.
+    """
 
     state: FloatArray
     time: float
     origins: tuple[float, ...]
+    inputs: FloatArray
+
+    @property
+    def both(self) -> FloatArray:
+        """Of states and inputs, (d + q,)."""
+        return np.concatenate([self.state, self.inputs])
+
+    def courses(self, data: Trajectories) -> list[Course]:
+        """Return the courses of inputs that go in steps, without units."""
+        size = self.inputs[len(data.sampled) :]
+        pairs = zip(data.courses, self.origins, strict=True) if data.courses else ()
+        return [course.scaled(origin, self.time, size) for course, origin in pairs]
 
 
-def smooth_samples(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
+@dataclass(frozen=True)
+class Smoothed:
+    """Samples without units on nodes, and smoothed: of d states, of s sampled inputs and of their rates of change.
+
+    Attributes
+    ----------
+    states
+        (N, d + 2 s).
+    noise
+        (d + 2 s,), standard deviations of the samples; 1 for what has none.
+    walks
+        (s,), intensities of the random walks that the inputs' rates of change are.
+    """
+
+    grid: Grid
+    scales: Scales
+    states: FloatArray
+    noise: FloatArray
+    walks: FloatArray
+
+
+def smooth_samples(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Cubic smoothing spline of each variable; its stiffness maximises the evidence (Wahba 1978).
 
-    Returns states (N, d), rates (N, d) and noise standard deviations (d,); zeros and ones for a hidden variable.
+    Returns states (N, d), rates (N, d), noise standard deviations (d,) and the intensities (d,) of the random walk that
+    a rate is before samples are seen; zeros, ones and zeros for a hidden variable.
     """
     d = grid.rows.shape[1]
     states, rates, noise = np.zeros((len(grid), d)), np.zeros((len(grid), d)), np.ones(d)
+    walks = np.zeros(d)
     for k in range(d):
         if grid.counts[k] == 0:
             continue
@@ -182,9 +301,11 @@ def smooth_samples(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
         best = min(np.arange(-9.0, 7.0, 1.0), key=deviance)
         for step in (0.5, 0.25):
             best = min((best - step, best, best + step), key=deviance)
-        states[:, k], rates[:, k], variance, _ = kernels.smooth(*data, 10.0**best / spacing**3)
+        ratio = 10.0**best / spacing**3
+        states[:, k], rates[:, k], variance, _ = kernels.smooth(*data, ratio)
         noise[k] = max(np.sqrt(variance), NOISE_FLOOR)
-    return states, rates, noise
+        walks[k] = np.sqrt(ratio) * noise[k]
+    return states, rates, noise, walks
 
 
 def uniform_nodes(t: FloatArray, step: float) -> FloatArray:
@@ -192,12 +313,10 @@ def uniform_nodes(t: FloatArray, step: float) -> FloatArray:
     return np.linspace(t[0], t[-1], max(int(np.ceil((t[-1] - t[0]) / step)), 2) + 1)
 
 
-def scale_and_smooth(data: Trajectories, step: float) -> tuple[Grid, Scales, FloatArray, FloatArray]:
+def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
     """Make the data dimensionless, choose nodes, and smooth.
 
     The time scale is the shortest over the variables of rms(x − mean)/rms(dx/dt); nodes are `step` of it apart.
-
-    Returns the grid, the scales, the smoothed states (N, d) and the noise (d,), dimensionless.
     """
     pooled = data.pooled
     scale = np.ones(len(data.names))
@@ -211,12 +330,29 @@ def scale_and_smooth(data: Trajectories, step: float) -> tuple[Grid, Scales, Flo
     spacing = float(np.median(np.concatenate([np.diff(t) for t in spans])))
     first = max(duration / 4000, spacing / 3)
     grid = Grid(list(zip(spans, values, strict=True)), [uniform_nodes(t, first) for t in spans])
-    states, rates, _ = smooth_samples(grid)
+    states, rates, _, _ = smooth_samples(grid)
     spread = states[:, seen].std(axis=0)
     speed = np.sqrt((rates[:, seen] ** 2).mean(axis=0))
     fastest = float((speed / np.maximum(spread, 1e-300)).max())
     time = float(np.clip(1.0 / fastest, 2.0 * duration * step**-1 / MAX_NODES, duration))
     spans = [t / time for t in spans]
+    known = data.with_inputs[:, len(scale) :]
+    scales = Scales(scale, time, origins, np.sqrt(np.nanmean(known**2, axis=0)))
+    s = len(data.sampled)
+    if s:
+        values = [np.concatenate([y, u / scales.inputs[:s]], axis=1) for y, u in zip(values, data.samples, strict=True)]
     grid = Grid(list(zip(spans, values, strict=True)), [uniform_nodes(t, step) for t in spans])
-    states, _, noise = smooth_samples(grid)
-    return grid, Scales(scale, time, origins), states, noise
+    states, rates, noise, walks = smooth_samples(grid)
+    d = len(scale)
+    if data.courses:
+        nodes = [course.with_jumps(own) for course, own in zip(scales.courses(data), grid.nodes, strict=True)]
+        smoothed = list(zip(grid.nodes, grid.split(states), grid.split(rates), nodes, strict=True))
+        states, rates = (np.concatenate([part(*own) for own in smoothed]) for part in (hermite, hermite_slopes))
+        grid = grid.with_nodes(nodes)
+    if s:
+        # The inputs' rates of change are states without samples.
+        bare = [np.concatenate([y, np.full((len(y), s), np.nan)], axis=1) for y in values]
+        grid = Grid(list(zip(spans, bare, strict=True)), grid.nodes)
+        states = np.concatenate([states, rates[:, d:]], axis=1)
+        noise = np.concatenate([noise, np.ones(s)])
+    return Smoothed(grid, scales, states, noise, walks[d:])

@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from mechscreen.discovery.data import Trajectories
-from mechscreen.discovery.library import FloatArray
+from mechscreen.discovery.inputs import Course
+from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
+from mechscreen.discovery.residuals import Misfit
 from mechscreen.discovery.runge_kutta import rk4_step
+
+CHANCE = 0.02
+"""Probability of residuals of noise, below which they are said to be none: so many right models get the caveat."""
+_NOT_NOISE = "is not noise"
+_NEGLIGIBLE = 2e-4
+"""Residuals that are smaller, in shares of a variable's spread, are rounding and inexact integration."""
+
+BEFORE = 0.01
+"""Share of a step before a sample at which the step ends."""
 
 WINDOW_SAMPLES = 10
 """Samples over which the equations are integrated again from the fitted states."""
@@ -21,7 +32,12 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
     Returns, per trajectory, predictions (n, d) at the sample times; NaN at the windows' starts.
     """
     out = []
-    for t, x in zip(model.t, model.denoised, strict=True):
+    for i, (t, x) in enumerate(zip(model.t, model.denoised, strict=True)):
+        course = model.courses[i] if model.courses else None
+
+        def rate(x: FloatArray, now: FloatArray, course: Course | None = course) -> FloatArray:
+            return model.rates(x if course is None else np.concatenate([x, course(now)], axis=1))
+
         predicted = np.full_like(x, np.nan)
         starts = np.arange(0, len(t) - 1, WINDOW_SAMPLES)
         state = x[starts].copy()
@@ -30,17 +46,30 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
             starts, state = starts[alive], state[alive]
             if len(starts) == 0:
                 break
-            h = ((t[starts + k + 1] - t[starts + k]) / steps_per_sample)[:, None]
+            begin = t[starts + k]
+            h = (t[starts + k + 1] - begin) / steps_per_sample
             with np.errstate(all="ignore"):
-                for _ in range(steps_per_sample):
-                    state = rk4_step(model.rates, state, h)
+                for part in range(steps_per_sample):
+                    now = begin + part * h
+                    # Inputs that jump at the next sample have not done so yet.
+                    end = np.minimum(now + h, begin + (steps_per_sample - BEFORE) * h)
+                    state = rk4_step(rate, state, h[:, None], (now, now + 0.5 * h, end))
             predicted[starts + k + 1] = state
         out.append(predicted)
     return out
 
 
-def judge(model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: float) -> list[str]:
-    """Return what limits the model, in words; `gain` is how much better its criterion is than that of constants.
+def judge(
+    model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: float, misfit: Misfit | None = None
+) -> list[str]:
+    """Return what limits the model, in words.
+
+    Parameters
+    ----------
+    gain
+        How much better its criterion is than that of constants.
+    misfit
+        Of the residuals, where it was found out.
 
     Raises
     ------
@@ -76,6 +105,11 @@ def judge(model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: 
         off = off[np.isfinite(off)]
         if len(off) == 0 or np.quantile(off, 0.99) > model.noise[k]:
             caveats.append(f"integrating the equations again leaves the fitted {names[k]} by more than its noise")
+    caveats += [
+        f"what the equations leave of {names[k]} {_NOT_NOISE} (probability {probability:.2g}): the library misses a "
+        "term, an input or a variable, or the noise is not white"
+        for k, probability in unusual(misfit, rms / spread, seen)
+    ]
     for k in seen:
         together, n = 0.0, 0
         for r in residuals:
@@ -83,7 +117,7 @@ def judge(model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: 
             together += float(own[1:] @ own[:-1])
             n += max(len(own) - 1, 0)
         correlation = together / (n * rms[seen == k][0] ** 2) if n else 0.0
-        if correlation * np.sqrt(max(n, 1)) > 5 and correlation > 0.2:
+        if misfit is None and correlation * np.sqrt(max(n, 1)) > 5 and correlation > 0.2:
             caveats.append(
                 f"the residuals of {names[k]} are correlated ({correlation:.2f} from sample to sample): the library "
                 "misses something, or the noise is not white"
@@ -91,8 +125,31 @@ def judge(model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: 
     errors = model.standard_errors
     for k, m in np.argwhere(model.support & (errors > 0)):
         ratio = errors[k, m] / abs(model.coefficients[k, m])
-        if ratio > 0.3:
+        if ratio > 0.5:
             caveats.append(
                 f"the coefficient of {model.term_names[m]} in d{names[k]}/dt is known to {100 * ratio:.0f} % only"
             )
     return caveats
+
+
+def unusual(misfit: Misfit | None, size: FloatArray, seen: IntArray) -> list[tuple[int, float]]:
+    """Return the variables whose residuals are not noise, and how probable these would be.
+
+    Parameters
+    ----------
+    size
+        Of the residuals of the variables `seen`, in shares of their spread.
+    """
+    if misfit is None:
+        return []
+    probability = misfit.probability
+    return [
+        (int(k), float(probability[k]))
+        for k, share in zip(seen, size, strict=True)
+        if probability[k] < CHANCE and share > _NEGLIGIBLE
+    ]
+
+
+def fits(model: DiscoveredModel) -> bool:
+    """Return whether what a model leaves was judged to be noise."""
+    return not any(_NOT_NOISE in caveat for caveat in model.caveats)

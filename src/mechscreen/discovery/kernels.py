@@ -487,3 +487,28 @@ def smooth(rows, factor, target, rest, count, h, ratio):  # type: ignore[no-unty
     evidence = freedom * np.log(variance) + log_posterior + log_prior
     states = back_substitute(lower, upper, border, np.zeros(0))
     return states[:, 0], states[:, 1], variance, evidence
+
+
+@njit(cache=True)
+def propagate(step, starts):  # type: ignore[no-untyped-def]
+    """Carry changes of the states from node to node, (N, d, d + P), from none but the starts' own at `starts`.
+
+    ``step`` (N − 1, d, d + P): how a change at node i goes on to node i + 1, and what is added on the way.
+    """
+    n, d, width = step.shape
+    out = np.zeros((n + 1, d, width))
+    begins = np.zeros(n + 1, dtype=np.bool_)
+    for start in starts:
+        begins[start] = True
+    for i in range(n + 1):
+        if begins[i]:
+            for k in range(d):
+                out[i, k, k] = 1.0
+            continue
+        for k in range(d):
+            for q in range(width):
+                total = step[i - 1, k, q] if q >= d else 0.0
+                for j in range(d):
+                    total += step[i - 1, k, j] * out[i - 1, j, q]
+                out[i, k, q] = total
+    return out

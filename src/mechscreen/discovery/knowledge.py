@@ -55,7 +55,7 @@ class Knowledge:
         InputError
             For a name that does not exist, a coefficient stated twice, or statements that leave nothing to find.
         """
-        d, n_terms = len(library.variables), len(library)
+        d, n_terms = len(library.states), len(library)
 
         def locate(entry: Entry) -> tuple[int, int]:
             equation, term = entry
@@ -149,9 +149,8 @@ class Structure:
 
 def _variable(name: str, library: Library) -> int:
     try:
-        return library.variables.index(name)
+        return library.states.index(name)
     except ValueError:
         raise InputError(
-            f"knowledge: no variable '{name}'{nearest(name, library.variables)} "
-            f"(variables: {', '.join(library.variables)})"
+            f"knowledge: no variable '{name}'{nearest(name, library.states)} (variables: {', '.join(library.states)})"
         ) from None

@@ -42,8 +42,9 @@ class Polynomial:
         if self.degree != int(self.degree) or not 0 <= self.degree <= 12:
             raise InputError(f"library: degree {self.degree} is not a whole number from 0 to 12")
 
-    def bind(self, variables: Sequence[str]) -> Library:
-        """Return the terms for the given variables."""
+    def bind(self, states: Sequence[str], inputs: Sequence[str] = ()) -> Library:
+        """Return the terms for the given variables, of which `inputs` have no equation."""
+        variables = [*states, *inputs]
         d = len(variables)
         exponents = [
             tuple(sum(1 for v in chosen if v == j) for j in range(d))
@@ -63,7 +64,7 @@ class Polynomial:
                 raise InputError(f"library: '{name}' is already among the monomials")
         if not names and not functions:
             raise InputError("library: no terms; raise the degree or give functions")
-        return Library(tuple(variables), table, tuple(functions.values()), (*names, *functions))
+        return Library(tuple(states), tuple(inputs), table, tuple(functions.values()), (*names, *functions))
 
 
 def monomial_name(exponents: Sequence[int], variables: Sequence[str]) -> str:
@@ -81,21 +82,22 @@ def _compile(text: str, variables: Sequence[str]) -> TermFunction:
 
 @dataclass(frozen=True)
 class Library:
-    """Candidate terms bound to variables.
+    """Candidate terms bound to variables: states, and inputs after them.
 
     Attributes
     ----------
-    variables
-        (d,) names.
+    states, inputs
+        (d,) and (q,) names.
     exponents
-        (n_monomials, d).
+        (n_monomials, d + q).
     functions
         Further terms after the monomials.
     names
         (M,) names of all terms.
     """
 
-    variables: tuple[str, ...]
+    states: tuple[str, ...]
+    inputs: tuple[str, ...]
     exponents: IntArray
     functions: tuple[TermFunction, ...]
     names: tuple[str, ...]
@@ -111,8 +113,25 @@ class Library:
                 return m
         raise InputError(f"library: no term '{name}'{nearest(name, self.names)} (terms: {', '.join(self.names)})")
 
+    def of_equation(self, k: int) -> Library:
+        """Return the same terms with the state k alone, and all others among the inputs, before these."""
+        others = [j for j in range(len(self.states)) if j != k]
+        order = [k, *others, *range(len(self.states), len(self.states) + len(self.inputs))]
+        place = np.argsort(order)
+
+        def reordered(function: TermFunction) -> TermFunction:
+            return lambda *values: function(*(values[j] for j in place))
+
+        return Library(
+            (self.states[k],),
+            (*(self.states[j] for j in others), *self.inputs),
+            np.ascontiguousarray(self.exponents[:, order]),
+            tuple(reordered(function) for function in self.functions),
+            self.names,
+        )
+
     def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Values (n, M) and derivatives (n, M, d) at states x (n, d), of all or of the chosen terms."""
+        """Values (n, M) and derivatives (n, M, d + q) at x (n, d + q), of all or of the chosen terms."""
         chosen = np.arange(len(self)) if terms is None else np.asarray(terms)
         n_monomials = len(self.exponents)
         values, slopes = monomials(x, self.exponents[chosen[chosen < n_monomials]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import LSODA
 from scipy.stats import t as student
 
+from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray, Library
 from mechscreen.errors import InputError
 
@@ -54,6 +55,8 @@ class DiscoveredModel:
         (d,) standard deviation of the samples' noise; NaN for a hidden variable.
     t, denoised
         Per trajectory, the sample times (n,) and the fitted solution there (n, d).
+    courses
+        What the inputs do in each trajectory; none without inputs.
     initial
         (n_trajectories, d) fitted states at each trajectory's first time.
     freedom
@@ -82,6 +85,7 @@ class DiscoveredModel:
     denoised: tuple[FloatArray, ...]
     initial: FloatArray
     freedom: int
+    courses: tuple[Course, ...] = ()
     criterion: float = math.nan
     confidence: float = math.nan
     alternatives: tuple[Alternative, ...] = ()
@@ -93,7 +97,12 @@ class DiscoveredModel:
     @property
     def names(self) -> tuple[str, ...]:
         """Variables, (d,)."""
-        return self.library.variables
+        return self.library.states
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Measured variables that have no equation, (q,)."""
+        return self.library.inputs
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -102,9 +111,14 @@ class DiscoveredModel:
 
     @property
     def terms(self) -> IntArray:
-        """Exponents of the terms, (n_terms, d); −1 throughout for a term that is no monomial."""
+        """Exponents of the terms, (n_terms, d + q); −1 throughout for a term that is no monomial."""
         return np.concatenate(
-            [self.library.exponents, np.full((len(self.library.functions), len(self.names)), -1, dtype=np.int64)]
+            [
+                self.library.exponents,
+                np.full_like(
+                    self.library.exponents, -1, shape=(len(self.library.functions), len(self.names) + len(self.inputs))
+                ),
+            ]
         )
 
     @property
@@ -138,18 +152,31 @@ class DiscoveredModel:
         return lines
 
     def rates(self, x: ArrayLike) -> FloatArray:
-        """Time derivatives (n, d) at states x (n, d)."""
+        """Time derivatives (n, d) at states and inputs x (n, d + q)."""
         values, _ = self.library.evaluate(np.atleast_2d(np.asarray(x, dtype=float)))
         return values @ self.coefficients.T
 
-    def simulate(self, x0: ArrayLike, t: ArrayLike, *, tolerance: float = 1e-9) -> FloatArray:
+    def simulate(
+        self,
+        x0: ArrayLike,
+        t: ArrayLike,
+        *,
+        inputs: Callable[[FloatArray], FloatArray] | None = None,
+        tolerance: float = 1e-9,
+    ) -> FloatArray:
         """Integrate the equations from x0 (d,) at t[0]; returns (n, d), NaN from where the solution leaves all bounds.
+
+        Parameters
+        ----------
+        inputs
+            What they are at times (n,), (n, q); those of the first trajectory unless given.
 
         Raises
         ------
         InputError
             If the shapes do not fit or the times do not increase.
         """
+        course = inputs or (self.courses[0] if self.courses else None)
         start, times = np.asarray(x0, dtype=float), np.asarray(t, dtype=float)
         d = len(self.names)
         if start.shape != (d,) or times.ndim != 1 or len(times) < 1 or (np.diff(times) <= 0).any():
@@ -158,11 +185,14 @@ class DiscoveredModel:
         coefficients = self.coefficients[:, terms]
         bound = 1e6 * max(float(np.abs(start).max()), *(float(np.nanmax(np.abs(x))) for x in self.denoised))
 
-        def rate(_: float, x: FloatArray) -> FloatArray:
-            return coefficients @ self.library.evaluate(x[None], terms)[0][0]
+        def beside(now: float, x: FloatArray) -> FloatArray:
+            return x[None] if course is None else np.concatenate([x[None], course(np.array([now]))], axis=1)
 
-        def jacobian(_: float, x: FloatArray) -> FloatArray:
-            return coefficients @ self.library.evaluate(x[None], terms)[1][0]
+        def rate(now: float, x: FloatArray) -> FloatArray:
+            return coefficients @ self.library.evaluate(beside(now, x), terms)[0][0]
+
+        def jacobian(now: float, x: FloatArray) -> FloatArray:
+            return coefficients @ self.library.evaluate(beside(now, x), terms)[1][0][:, :d]
 
         out = np.full((len(times), d), np.nan)
         out[0] = start
@@ -200,7 +230,9 @@ class DiscoveredModel:
         noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
         lines += ["", f"noise (standard deviation): {noise}"]
         if np.isfinite(self.confidence):
-            lines.append(f"support: {100 * self.confidence:.1f} % among it and its neighbours")
+            lines.append(
+                f"support: {100 * self.confidence:.1f} % among it and its neighbours, if the truth is in this library"
+            )
             lines += [f"  next: {a.change} (criterion {a.price:+.1f})" for a in self.alternatives[:3]]
         lines += [f"known beforehand: {line}" for line in self.knowledge]
         lines += [f"caution: {line}" for line in self.caveats]
@@ -213,6 +245,7 @@ class DiscoveredModel:
         return {
             "method": self.method,
             "variables": list(self.names),
+            "inputs": list(self.inputs),
             "term_names": list(self.term_names),
             "terms": self.terms.tolist(),
             "equations": self.equations(),
@@ -245,4 +278,4 @@ def _number(value: float) -> float | None:
 
 def describe_coefficients(library: Library, entries: Sequence[tuple[int, int]]) -> str:
     """Return "x*y in dx/dt, y in dy/dt"."""
-    return ", ".join(f"{library.names[m]} in d{library.variables[k]}/dt" for k, m in entries)
+    return ", ".join(f"{library.names[m]} in d{library.states[k]}/dt" for k, m in entries)

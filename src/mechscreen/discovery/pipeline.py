@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic, hermite
+from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic
 from mechscreen.discovery.data import (
     MAX_NODES,
     Scales,
@@ -17,17 +18,23 @@ from mechscreen.discovery.data import (
     check_trajectories,
     scale_and_smooth,
 )
-from mechscreen.discovery.judge import judge
+from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.inputs import Course, smooth
+from mechscreen.discovery.judge import fits, judge
 from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library, Polynomial
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
 from mechscreen.discovery.odenet import train
+from mechscreen.discovery.residuals import examine
 from mechscreen.discovery.search import Candidate, SupportSearch, regress
 from mechscreen.discovery.selection import neighbour_costs
 from mechscreen.errors import InputError, nearest
 
 STEP = 0.2
 """Node spacing of the search, in units of the data's time scale; the final fit halves it as long as that matters."""
+
+UNDECIDED = 0.75
+"""Share of the probability of its neighbours and its own, below which a support is not decided."""
 
 HIDDEN_SIZES = (1.0, 0.1, 0.01)
 """Sizes at which a hidden variable is guessed, relative to the observed ones."""
@@ -40,6 +47,7 @@ def discover(
     *,
     names: Sequence[str] | None = None,
     hidden: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     knowledge: Knowledge | None = None,
     exact_start: bool = False,
     method: str = "collocation",
@@ -57,6 +65,9 @@ def discover(
         Names of the variables; x, y, z (or x0, x1, …) unless given.
     hidden
         Variables without samples; their columns are NaN but for an exact start.
+    inputs
+        Variables that act on the others and have no equation: an input that repeats its values keeps each until the
+        sample with the next one, others go smoothly. Samples before an input's first value are left out.
     knowledge
         What is known about the coefficients beforehand.
     exact_start
@@ -74,19 +85,11 @@ def discover(
     began = time.process_time()
     if method not in METHODS:
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
-    data = check_trajectories(t, y, names, hidden)
-    bound = (library or Polynomial(2)).bind(data.names)
+    data = check_trajectories(t, y, names, hidden, inputs)
+    bound = (library or Polynomial(2)).bind(data.names, data.inputs)
     _check_size(data, bound)
     data, anchors = _split_anchors(data) if exact_start else (data, None)
-    grid, scales, states, noise = scale_and_smooth(data, STEP)
-    term_scales = _term_scales(bound, data, scales)
-    units = scales.time * term_scales / scales.state[:, None]
-    statements = knowledge or Knowledge()
-    structure = statements.bind(bound, units)
-    scaled_anchors = None if anchors is None else anchors / scales.state
-    problem = Collocation(grid, bound, term_scales, scales.state, structure.columns, scaled_anchors)
-    guesses = _guess_hidden(states, grid, data, scales, scaled_anchors, statements)
-    posed = _Posed(problem, guesses, noise, structure, data, scales, units, scaled_anchors, statements)
+    posed = _pose(data, bound, knowledge or Knowledge(), anchors)
     return replace(METHODS[method](posed), method=method, elapsed=time.process_time() - began)
 
 
@@ -103,6 +106,24 @@ class _Posed:
     units: FloatArray
     anchors: FloatArray | None
     knowledge: Knowledge
+
+
+def _pose(data: Trajectories, library: Library, knowledge: Knowledge, anchors: FloatArray | None = None) -> _Posed:
+    """Make what is asked dimensionless."""
+    smoothed = scale_and_smooth(data, STEP)
+    grid, scales, states = smoothed.grid, smoothed.scales, smoothed.states
+    term_scales = _term_scales(library, data, scales)
+    units = scales.time * term_scales / scales.state[:, None]
+    structure = knowledge.bind(library, units)
+    scaled = None
+    if anchors is not None:
+        free = np.full((len(anchors), 2 * len(smoothed.walks)), np.nan)
+        scaled = np.concatenate([anchors / scales.state, free], axis=1)
+    problem = Collocation(
+        grid, library, term_scales, scales.both, structure.columns, scaled, scales.courses(data), smoothed.walks
+    )
+    guesses = _guess_hidden(states, grid, data, scales, scaled, knowledge)
+    return _Posed(problem, guesses, smoothed.noise, structure, data, scales, units, scaled, knowledge)
 
 
 def _check_size(data: Trajectories, library: Library) -> None:
@@ -124,7 +145,7 @@ def _split_anchors(data: Trajectories) -> tuple[Trajectories, FloatArray]:
         rest = y.copy()
         rest[0] = np.nan
         values.append(rest)
-    return Trajectories(data.names, data.t, tuple(values), data.hidden), anchors
+    return replace(data, y=tuple(values)), anchors
 
 
 def _guess_hidden(
@@ -165,10 +186,11 @@ def _guess_hidden(
 
 def _term_scales(library: Library, data: Trajectories, scales: Scales) -> FloatArray:
     """Size of each term: exact for monomials of the scaled states, the root mean square over the data for others."""
-    monomials = np.prod(scales.state**library.exponents, axis=1)
+    monomials = np.prod(scales.both**library.exponents, axis=1)
     if not library.functions:
         return monomials
-    complete = data.pooled[np.isfinite(data.pooled).all(axis=1)]
+    values = data.with_inputs
+    complete = values[np.isfinite(values).all(axis=1)]
     if len(complete) == 0:
         raise InputError("discover: terms that are no monomials need rows without missing values")
     values, slopes = library.evaluate(complete)
@@ -212,6 +234,8 @@ def _train(posed: _Posed) -> DiscoveredModel:
     scales, units, anchors = posed.scales, posed.units, posed.anchors
     if problem.library.functions:
         raise InputError("discover: method 'odenet' integrates monomials alone; leave the functions out")
+    if data.inputs:
+        raise InputError("discover: method 'odenet' knows no inputs; take the default method")
     grid, columns = problem.grid, structure.columns
     times = [(t - origin) / scales.time for t, origin in zip(data.t, scales.origins, strict=True)]
     smoothed = [
@@ -257,17 +281,50 @@ def _train(posed: _Posed) -> DiscoveredModel:
     return replace(model, caveats=tuple(caveats))
 
 
-def _search(posed: _Posed) -> DiscoveredModel:
-    """Discover by collocation, over supports."""
+def _search(posed: _Posed, *, judge_equations: bool = True) -> DiscoveredModel:
+    """Discover by collocation, over supports; judge each equation alone, too, where something does not fit."""
     search = SupportSearch(posed.problem, posed.guesses, posed.noise, posed.structure.locked)
     best = search.run()
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
     try:
         problem, best = _refine(best, search)
-        return _report(problem, best, search, posed)
+        model = _report(problem, best, search, posed)
     except BlowUp:
         raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
+    if judge_equations and not fits(model):
+        return replace(model, caveats=(*model.caveats, *_of_each_equation(model, posed)))
+    return model
+
+
+def _of_each_equation(model: DiscoveredModel, posed: _Posed) -> list[str]:
+    """Return which equations do not fit alone, along the measured courses of the other variables, and what others are.
+
+    A wrong equation bends the solution along which the others are fitted.
+    """
+    if len(model.names) < 2 or posed.data.hidden.any() or posed.anchors is not None or posed.knowledge != Knowledge():
+        return []
+    wrong, right = [], []
+    for k, name in enumerate(model.names):
+        try:
+            own = _search(_alone(posed, k), judge_equations=False)
+        except InputError:
+            continue
+        if not fits(own):
+            wrong.append(f"d{name}/dt")
+        else:
+            right.append(own.equations()[0])
+    if not (wrong and right):
+        return []
+    return [
+        f"{' and '.join(wrong)} does not fit along the measured other variables either, and bends the solution along "
+        f"which the rest is fitted; along the measured ones: {'; '.join(right)}"
+    ]
+
+
+def _alone(posed: _Posed, k: int) -> _Posed:
+    """Return the problem of one equation, with the other variables as inputs."""
+    return _pose(posed.data.of_equation(k), posed.problem.library.of_equation(k), Knowledge())
 
 
 def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed: _Posed) -> DiscoveredModel:
@@ -285,21 +342,22 @@ def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed:
         columns.weight / units[columns.equation, columns.term]
     )
     theta = columns.theta(fit.beta) / units
-    denoised, initial = [], []
-    for t, origin, nodes, x, f in zip(
-        data.t,
-        scales.origins,
-        problem.grid.nodes,
-        problem.grid.split(fit.x),
-        problem.grid.split(fit.rates.f),
-        strict=True,
-    ):
-        denoised.append(hermite(nodes, x, f, (t - origin) / scales.time) * scales.state)
-        initial.append(x[0] * scales.state)
+    denoised, initial, courses = [], [], []
+    d, s = len(data.names), len(data.sampled)
+    parts = (data.t, scales.origins, problem.grid.nodes, problem.grid.split(fit.x), problem.grid.split(fit.rates.f))
+    for i, (t, origin, nodes, x, f) in enumerate(zip(*parts, strict=True)):
+        denoised.append(hermite(nodes, x[:, :d], f[:, :d], (t - origin) / scales.time) * scales.state)
+        initial.append(x[0, :d] * scales.state)
+        own = [data.courses[i]] if data.courses else []
+        if s:
+            course = smooth(nodes, x[:, d : d + s], x[:, d + s :])
+            own.insert(0, course.scaled(-origin / scales.time, 1 / scales.time, 1 / scales.inputs[:s]))
+        if own:
+            courses.append(functools.reduce(Course.beside, own))
     alternatives, confidence = _neighbours(best, search, structure, library, quadratic)
-    seen = search.observed
-    noise = np.where(seen, best.noise * scales.state, np.nan)
-    n_observed = int(problem.grid.counts.sum())
+    seen = search.observed[:d]
+    noise = np.where(seen, best.noise[:d] * scales.state, np.nan)
+    n_observed = search.n_samples
     freedom = max(n_observed - len(active) - int(seen.sum()) * len(data), 1)
     model = DiscoveredModel(
         library=library,
@@ -309,6 +367,7 @@ def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed:
         t=data.t,
         denoised=tuple(denoised),
         initial=np.array(initial),
+        courses=tuple(courses),
         freedom=freedom,
         criterion=best.criterion,
         confidence=confidence,
@@ -316,9 +375,10 @@ def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed:
         knowledge=tuple(posed.knowledge.describe()),
     )
     scaled = data.pooled[:, seen] / scales.state[seen]
-    constants = float(problem.grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
-    caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion)
-    if confidence < 0.9:
+    constants = float(problem.grid.counts[:d][seen] @ np.log(np.nanvar(scaled, axis=0)))
+    misfit = examine(problem, fit, best.noise)
+    caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion, misfit=misfit)
+    if confidence < UNDECIDED:
         caveats.append(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
         )

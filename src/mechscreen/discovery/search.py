@@ -73,15 +73,24 @@ class SupportSearch:
         self.problem = problem
         self.guesses = list(guesses)
         self.locked = locked
-        self.observed = grid.counts > 0
+        self.sampled = np.arange(len(noise)) >= len(problem.library.states)
+        self.observed = (grid.counts > 0) & ~self.sampled
         # Smoothing can take a coarsely sampled or spiky variable for noise-free, which would make the fit chase it.
-        self.noise = np.where(self.observed, np.maximum(noise, 0.2 * noise[self.observed].max()), 1.0)
-        self.n_samples = int(grid.counts.sum())
+        self.noise = self._floored(noise, 0.2)
+        self.n_samples = int(grid.counts[self.observed].sum())
         count = problem.columns.count
         self.everything = np.arange(count)
         self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
         """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
+
+    def _floored(self, noise: FloatArray, share: float) -> FloatArray:
+        """Return the noise (d + 2 s,): of observed variables at least a share of the largest, of inputs as it is.
+
+        Of hidden variables 1.
+        """
+        floored = np.maximum(noise, share * noise[self.observed].max())
+        return np.where(self.observed, floored, np.where(self.sampled, noise, 1.0))
 
     def tight(self, noise: FloatArray) -> float:
         """Looseness at which the constraint's slack adds about a hundredth of the noise's variance to an estimate.
@@ -138,8 +147,8 @@ class SupportSearch:
                 agreeing += 1
             elif best is None or candidate.criterion < best.criterion:
                 best, agreeing = candidate, 1
-                self.noise = np.where(self.observed, np.maximum(best.noise, 0.02 * best.noise.max()), 1.0)
-            if agreeing == 3 and self.observed.all():
+                self.noise = self._floored(best.noise, 0.02)
+            if agreeing == 3 and not self.problem.hidden.any():
                 break
         return best
 
@@ -232,7 +241,7 @@ class SupportSearch:
         for i, states in enumerate(self.guesses):
             if dense:
                 starts.append((i, self.everything))
-            if self.observed.all() or not dense:
+            if not (self.problem.hidden.any() and dense):
                 starts += [(i, support) for support in threshold_supports(self.problem, states)]
         return starts
 
@@ -363,6 +372,8 @@ class SupportSearch:
         def estimate_noise(fit: Fit) -> FloatArray:
             estimate = np.ones_like(noise)
             estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            # How closely an input follows its samples was told by smoothing.
+            estimate[self.sampled] = self.noise[self.sampled]
             return estimate
 
         given = beta
@@ -377,7 +388,7 @@ class SupportSearch:
             if change < noise_tolerance:
                 break
         # What the constraint still lacks counts as misfit: next to nothing for a solution of the equations.
-        lack = problem.lack(fit, self.tight(noise))
+        lack = problem.lack(fit, self.tight(noise)) + float(fit.rates.data[self.sampled] @ noise[self.sampled] ** -2)
         if problem.exact_starts:
             # An unstable equilibrium can be left through the constraint's slack, but not by solving the equations.
             tight = self.tight(noise)
@@ -443,7 +454,7 @@ def weak_form(problem: Collocation, states: FloatArray, window: int = 4) -> tupl
     weighted by the inverse mean square of its left-hand side. Hidden variables have no equation.
     """
     grid, columns = problem.grid, problem.columns
-    values, _ = problem.library_at(states, np.arange(len(problem.library)))
+    values = problem.library_on_nodes(states)
     left, right = [], []
     for own_values, own_states, nodes in zip(grid.split(values), grid.split(states), grid.nodes, strict=True):
         strips = 0.5 * np.diff(nodes)[:, None] * (own_values[1:] + own_values[:-1])
@@ -454,7 +465,7 @@ def weak_form(problem: Collocation, states: FloatArray, window: int = 4) -> tupl
     change, integrals = np.concatenate(left), np.concatenate(right)
     gram, moment = integrals.T @ integrals, integrals.T @ change
     hessian, target = np.zeros((columns.count, columns.count)), np.zeros(columns.count)
-    for k in np.flatnonzero(grid.counts > 0):
+    for k in np.flatnonzero(grid.counts[: len(problem.library.states)] > 0):
         known = columns.offset[k]
         precision = len(change) / max(float(((change[:, k] - integrals @ known) ** 2).sum()), 1e-300)
         entries = np.flatnonzero(columns.equation == k)

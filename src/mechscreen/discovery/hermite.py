@@ -1,0 +1,34 @@
+"""Cubic Hermite interpolation between nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def hermite(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) -> FloatArray:
+    """Return values at the given times, (n, d), from values (N, d) and slopes (N, d) at the nodes."""
+    i, h, z = _place(nodes, times)
+    return np.asarray(
+        (1 + 2 * z) * (1 - z) ** 2 * x[i]
+        + z * (1 - z) ** 2 * h * f[i]
+        + z * z * (3 - 2 * z) * x[i + 1]
+        + z * z * (z - 1) * h * f[i + 1]
+    )
+
+
+def hermite_slopes(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) -> FloatArray:
+    """Return slopes at the given times, (n, d); as `hermite`."""
+    i, h, z = _place(nodes, times)
+    return np.asarray(
+        6 * z * (1 - z) / h * (x[i + 1] - x[i]) + (1 - z) * (1 - 3 * z) * f[i] + z * (3 * z - 2) * f[i + 1]
+    )
+
+
+def _place(nodes: FloatArray, times: FloatArray) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Return the interval of each time, its width, and the share of it that lies before, (n, 1) each."""
+    i = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
+    h = (nodes[i + 1] - nodes[i])[:, None]
+    return i, h, (times - nodes[i])[:, None] / h

@@ -1,0 +1,298 @@
+"""Whether what a fit leaves is noise, tested with distributions that hold for few samples.
+
+Of a true model with white noise ε, the residuals are M ε, where M removes what the fitted starts and coefficients can
+explain (of the linearised model). So the distribution of any statistic of the residuals that does not depend on their
+size is known, also of twelve samples with three unknowns, and is drawn here. The statistics: their correlation from
+sample to sample, how far their sums wander, and how much of them a slowly varying addition to a rate would explain
+(Neyman's smooth test, with the number of its components chosen by the data as by Ledwina, JASA 1994).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechscreen.discovery import kernels
+from mechscreen.discovery.collocation import Collocation, Fit
+from mechscreen.discovery.hermite import FloatArray
+from mechscreen.discovery.library import IntArray
+
+MOST_RESIDUALS = 3000
+"""Of all variables and trajectories together, up to which the distribution is drawn."""
+_BINS = 60
+"""Residuals of a variable; of more samples, neighbours are added up."""
+_MOST_DRAWS, _NUMBERS = 4000, 4_000_000
+"""Of residuals under noise: as many as that, or fewer, so that these are all numbers in them."""
+_FEW_DRAWS, _LIKELY = 400, 0.05
+_WAVES = 6
+"""Components of a slowly varying addition to a rate: a constant and half waves over the trajectory."""
+_WALK_WAVES, _LARGER = 30, 10.0
+"""Components of the random walk of an input's rate of change, and how much larger than in the mean they may be."""
+_NEW = 1e-4
+"""Share of a column that must lie outside of the others' span to count."""
+_FEWEST = 4
+"""Samples of a variable that can be correlated."""
+
+
+_Statistic = Callable[[FloatArray], FloatArray]
+"""Residuals (n, draws) → some numbers of each, (s, draws)."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How unlikely the residuals are, were the model true.
+
+    Attributes
+    ----------
+    correlated
+        (d,), probability of residuals of a variable that are as correlated or wander as far; NaN where not tested.
+    driven
+        (d,), probability of residuals that an addition to an equation's rate explains as well; NaN where not tested.
+    """
+
+    correlated: FloatArray
+    driven: FloatArray
+
+    @property
+    def probability(self) -> FloatArray:
+        """(d,), of residuals as unusual in one of the two ways, of any variable (Bonferroni); NaN where not tested."""
+        return np.minimum(2 * len(self.driven) * np.fmin(self.correlated, self.driven), 1.0)
+
+
+def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
+    """Test the residuals of a fit; None where there are too many samples, or the solution is too unstable.
+
+    Parameters
+    ----------
+    noise
+        (d,), of the samples, without units.
+    """
+    every = _Samples.of(problem)
+    d = len(problem.library.states)
+    predicted, unknowns, waves, walks = _linearised(problem, fit, every)
+    samples, begins = every.binned()
+    weight = 1 / (noise[samples.variable] * np.sqrt(np.diff(begins, append=len(every.value))))
+    residuals = np.add.reduceat(every.value - predicted, begins) * weight
+    unknowns = np.add.reduceat(unknowns, begins) * weight[:, None]
+    waves = np.add.reduceat(waves, begins) * weight[:, None, None]
+    walks = np.add.reduceat(walks, begins) * weight[:, None]
+    if len(residuals) + walks.shape[1] > MOST_RESIDUALS or not (
+        np.isfinite(unknowns).all() and np.isfinite(waves).all()
+    ):
+        return None
+    # What inputs do is unknown, too, but a walk, whose components are more residuals. One that swings is no such walk:
+    # it has larger components than most.
+    n, w = walks.shape
+    without_walks = residuals + walks @ (walks.T @ residuals)
+    basis = _orthonormal(np.block([[unknowns, _LARGER * walks], [np.zeros((w, unknowns.shape[1])), np.eye(w)]]))
+
+    def remove(values: FloatArray) -> FloatArray:
+        return values - basis @ (basis.T @ values)
+
+    found = remove(np.concatenate([without_walks, np.zeros(w)]))
+    of_each: list[_Statistic | None] = []
+    for k in range(d):
+        chosen = np.flatnonzero(samples.variable == k)
+        of_each.append(_of_correlation(samples, chosen) if len(chosen) >= _FEWEST else None)
+    for k in range(d):
+        shapes = _orthonormal(remove(np.concatenate([waves[:, k], np.zeros((w, _WAVES))])), ordered=True)
+        of_each.append(functools.partial(_smooth, shapes) if shapes.shape[1] else None)
+    probabilities = np.full(2 * d, np.nan)
+    rng = np.random.default_rng(0)
+    # Few draws tell what is likely; what may be unlikely takes many.
+    for draws in (_FEW_DRAWS, min(_MOST_DRAWS, _NUMBERS // len(found))):
+        null = remove(rng.standard_normal((n + w, draws)))
+        for place, tell in enumerate(of_each):
+            if tell is not None and not probabilities[place] > _LIKELY:
+                probabilities[place] = _probability(tell(found[:, None])[:, 0], tell(null))
+        if not (probabilities <= _LIKELY).any():
+            break
+    return Misfit(probabilities[:d], probabilities[d:])
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """All samples, (n,) each: in order of trajectories, variables and times.
+
+    Attributes
+    ----------
+    interval, position
+        Between which nodes, and the share of the interval that lies before.
+    first
+        Whether it is the first of its variable in its trajectory.
+    """
+
+    variable: IntArray
+    interval: IntArray
+    position: FloatArray
+    value: FloatArray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, problem: Collocation) -> _Samples:
+        """Return those that a problem fits."""
+        grid = problem.grid
+        parts: list[tuple[FloatArray, ...]] = []
+        for (t, y), nodes, start in zip(grid.trajectories, grid.nodes, grid.starts, strict=False):
+            i = np.clip(np.searchsorted(nodes, t, side="right") - 1, 0, len(nodes) - 2)
+            z = (t - nodes[i]) / (nodes[i + 1] - nodes[i])
+            for k in range(y.shape[1]):
+                known = np.flatnonzero(np.isfinite(y[:, k]))
+                first = np.arange(len(known)) == 0
+                parts.append((np.full(len(known), k), start + i[known], z[known], y[known, k], first))
+        return cls(*(np.concatenate(of_all) for of_all in zip(*parts, strict=True)))
+
+    def binned(self) -> tuple[_Samples, IntArray]:
+        """Return samples that each stand for some neighbours of a trajectory, and where these begin."""
+        size = -(-np.bincount(self.variable) // _BINS)[self.variable]
+        begin = np.flatnonzero(self.first)
+        number = np.arange(len(self.first)) - begin[np.cumsum(self.first) - 1]
+        chosen = np.flatnonzero(number % size == 0)
+        return _Samples(*(of_all[chosen] for of_all in vars(self).values())), chosen
+
+
+def _linearised(
+    problem: Collocation, fit: Fit, samples: _Samples
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return what is predicted for the samples (n,), and how that changes with the unknowns, waves, and walks.
+
+    The unknowns, (n, u), are the starts and the active coefficients; waves, (n, d, w), are added to the rate of each
+    equation; walks, (n, …), are parts of those of the inputs' rates, each as large as it is in the mean.
+    """
+    grid, rates, columns = problem.grid, fit.rates, problem.columns
+    n, width = fit.x.shape
+    d, s, trajectories = len(problem.library.states), len(problem.walks), len(grid.nodes)
+    p = len(fit.active)
+    begin_walks = p + d * _WAVES
+    total = begin_walks + s * trajectories * _WALK_WAVES
+    forced, forced_mid = np.zeros((n, width, total)), np.zeros((n - 1, width, total))
+    place = np.full(columns.count, -1)
+    place[fit.active] = np.arange(p)
+    terms = problem.used_terms(fit.active)
+    term_place = {int(m): at for at, m in enumerate(terms)}
+    for column, k, m, weight in zip(columns.column, columns.equation, columns.term, columns.weight, strict=True):
+        if place[column] >= 0:
+            forced[:, k, place[column]] += weight * rates.values[:, term_place[int(m)]]
+            forced_mid[:, k, place[column]] += weight * rates.values_mid[:, term_place[int(m)]]
+    shape, shape_mid = _waves(grid.nodes, _WAVES)
+    for k in range(d):
+        own = slice(p + k * _WAVES, p + (k + 1) * _WAVES)
+        forced[:, k, own], forced_mid[:, k, own] = shape, shape_mid
+    if s:
+        shape, shape_mid = _waves(grid.nodes, _WALK_WAVES)
+        for number, (nodes, first, last) in enumerate(zip(grid.nodes, grid.starts[:-1], grid.starts[1:], strict=True)):
+            size = np.sqrt(np.where(np.arange(_WALK_WAVES) > 0, 2, 1) / (nodes[-1] - nodes[0]))
+            for j, walk in enumerate(problem.walks):
+                begin = begin_walks + (j * trajectories + number) * _WALK_WAVES
+                own = slice(begin, begin + _WALK_WAVES)
+                forced[first:last, d + s + j, own] = walk * size * shape[first:last]
+                forced_mid[first : last - 1, d + s + j, own] = walk * size * shape_mid[first : last - 1]
+    with np.errstate(all="ignore"):
+        states = _propagate(problem, fit, forced, forced_mid)
+    slopes = rates.jacobian @ states
+    slopes[:, :, width:] += forced
+    i, k, h = samples.interval, samples.variable, grid.h[samples.interval]
+    z = samples.position
+    parts = ((1 + 2 * z) * (1 - z) ** 2, z * (1 - z) ** 2 * h, z * z * (3 - 2 * z), z * z * (z - 1) * h)
+
+    def between(x: FloatArray, f: FloatArray) -> FloatArray:
+        ends = (x[i, k], f[i, k], x[i + 1, k], f[i + 1, k])
+        return np.sum([(part * end.T).T for part, end in zip(parts, ends, strict=True)], axis=0)
+
+    predicted, moved = between(fit.x, rates.f), between(states, slopes)
+    # Each trajectory has starts of its own.
+    trajectory = np.searchsorted(grid.starts, i, side="right") - 1
+    starts = np.zeros((len(i), trajectories * width))
+    for j in range(width):
+        starts[np.arange(len(i)), trajectory * width + j] = moved[:, j]
+    if problem.exact_starts:
+        starts = starts[:, :0]
+    by_quantity = moved[:, width:]
+    waves = by_quantity[:, p:begin_walks].reshape(len(i), d, _WAVES)
+    return predicted, np.concatenate([starts, by_quantity[:, :p]], axis=1), waves, by_quantity[:, begin_walks:]
+
+
+def _propagate(problem: Collocation, fit: Fit, forced: FloatArray, forced_mid: FloatArray) -> FloatArray:
+    """Return how the states at the nodes change with the trajectory's start and with additions to the rates.
+
+    Of the linearised Hermite–Simpson equations; (N, d, d + P), for P additions (N, d, P) and (N − 1, d, P).
+    """
+    grid, rates = problem.grid, fit.rates
+    h = grid.h[:, None, None]
+    before, after, middle = rates.jacobian[:-1], rates.jacobian[1:], rates.jacobian_mid
+    eye = np.eye(forced.shape[1])
+    left = eye - h / 6 * (after + 4 * (0.5 * middle - 0.125 * h * (middle @ after)))
+    right = eye + h / 6 * (before + 4 * (0.5 * middle + 0.125 * h * (middle @ before)))
+    given = forced[:-1] + forced[1:] + 4 * forced_mid + 0.5 * h * (middle @ (forced[:-1] - forced[1:]))
+    step = np.linalg.solve(left, np.concatenate([right, h / 6 * given], axis=2))
+    return kernels.propagate(step, grid.starts[:-1])
+
+
+def _waves(nodes: Sequence[FloatArray], count: int) -> tuple[FloatArray, FloatArray]:
+    """Return cos jπs at nodes (N, w) and midpoints (N − 1, w), s being the share of a trajectory's time."""
+    order = np.arange(count)
+    at_nodes, between = [], []
+    for own in nodes:
+        share = (own - own[0]) / (own[-1] - own[0])
+        at_nodes.append(np.cos(np.pi * share[:, None] * order))
+        middle = np.append(0.5 * (share[1:] + share[:-1]), 1.0)
+        between.append(np.cos(np.pi * middle[:, None] * order))
+    return np.concatenate(at_nodes), np.concatenate(between)[:-1]
+
+
+def _orthonormal(columns: FloatArray, *, ordered: bool = False) -> FloatArray:
+    """Return an orthonormal basis of columns (n, c), without those that hardly add to it; in their order if asked."""
+    size = np.linalg.norm(columns, axis=0)
+    scaled = columns[:, size > 0] / size[size > 0]
+    if not ordered:
+        left, values, _ = np.linalg.svd(scaled, full_matrices=False)
+        return left[:, values > 1e-8 * max(values.max(initial=0.0), 1e-300)]
+    basis = np.zeros((len(columns), 0))
+    for column in scaled.T:
+        new = column
+        for _ in range(2):
+            new = new - basis @ (basis.T @ new)
+        length = float(np.linalg.norm(new))
+        if length > _NEW:
+            basis = np.concatenate([basis, new[:, None] / length], axis=1)
+    return basis
+
+
+def _of_correlation(samples: _Samples, chosen: IntArray) -> _Statistic:
+    """Return what tells how residuals of a variable go together: (n, draws) → (2, draws)."""
+    follows = ~samples.first[chosen]
+    groups = np.cumsum(samples.first[chosen]) - 1
+    begins = np.flatnonzero(samples.first[chosen])
+
+    def tell(values: FloatArray) -> FloatArray:
+        own = values[chosen]
+        total = np.square(own).sum(axis=0)
+        together = (own[1:] * own[:-1] * follows[1:, None]).sum(axis=0) / total
+        sums = np.cumsum(own, axis=0)
+        before = np.concatenate([np.zeros((1, own.shape[1])), sums])[begins]
+        wander = np.abs(sums - before[groups]).max(axis=0) / np.sqrt(total)
+        return np.stack([together, wander])
+
+    return tell
+
+
+def _smooth(shapes: FloatArray, values: FloatArray) -> FloatArray:
+    """Return how much of residuals (n, draws) the first few of some shapes (n, c) explain, as an F, (c, draws)."""
+    total = np.square(values).sum(axis=0)
+    explained = np.cumsum(np.square(shapes.T @ values), axis=0) / total
+    count = np.arange(1, shapes.shape[1] + 1)[:, None]
+    return np.asarray(explained / np.maximum(1 - explained, 1e-12) / count)
+
+
+def _probability(found: FloatArray, null: FloatArray) -> float:
+    """Return the probability that the most unusual of some statistics (s,) is as unusual, by draws (s, draws)."""
+    draws = null.shape[1]
+    ranks = np.empty_like(null)
+    order = np.argsort(null, axis=1)
+    np.put_along_axis(ranks, order, np.arange(draws, 0, -1)[None] / (draws + 1) * np.ones((len(null), 1)), axis=1)
+    own = (1 + (null >= found[:, None]).sum(axis=1)) / (draws + 1)
+    least = ranks.min(axis=0)
+    return float((1 + (least <= own.min()).sum()) / (draws + 1))
