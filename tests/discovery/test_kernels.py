@@ -112,7 +112,7 @@ def test_gradient_and_hessian_of_the_eliminated_misfit_match_finite_differences(
         weight, precision = np.full(2, looseness**-2), noise**-2
         x = fit.x
         for _ in range(8):
-            rates = problem.rates(x, structure.columns.theta(beta), terms)
+            rates = problem.rates(x, beta, terms)
             none = np.zeros(0, dtype=np.int64)
             diagonal, coupling, border, _ = kernels.assemble(
                 rates.x, grid.h, rates.values, rates.f, rates.jacobian, rates.values_mid, rates.f_mid,
@@ -121,7 +121,7 @@ def test_gradient_and_hessian_of_the_eliminated_misfit_match_finite_differences(
             )  # fmt: skip
             lower, upper, _ = kernels.eliminate(diagonal, coupling, border, 0.0)
             x = x + kernels.back_substitute(lower, upper, border, np.zeros(0))
-        rates = problem.rates(x, structure.columns.theta(beta), terms)
+        rates = problem.rates(x, beta, terms)
         return 0.5 * float(rates.data @ precision + rates.defects @ weight)
 
     base = eliminated(fit.beta)

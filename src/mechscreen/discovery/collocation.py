@@ -99,7 +99,10 @@ class Rates:
     """Library values, rates and Jacobians at the nodes and midpoints of one candidate."""
 
     x: FloatArray
+    theta: FloatArray
+    """(d + 2 s, used terms), the coefficients."""
     values: FloatArray
+    """(N, used terms + unknowns): of the terms, and how what they stand for changes with each unknown inside of one."""
     f: FloatArray
     jacobian: FloatArray
     values_mid: FloatArray
@@ -163,6 +166,9 @@ class Collocation:
         """(d + 2 s,), states that have no samples and no walk."""
         self.hidden[self._changes] = False
         middles = [0.5 * (nodes[1:] + nodes[:-1]) for nodes in grid.nodes]
+        self.linear, self.unknowns = columns.count, library.unknowns
+        """How many coefficients are free, and the terms of unknowns, which come after them in `beta`."""
+        self.count = self.linear + len(self.unknowns)
         self._inputs, self._inputs_mid = self._inputs_at(grid.nodes), self._inputs_at(middles, seams=True)
         known = np.zeros((0, 0), dtype=bool) if anchors is None else np.isfinite(anchors)
         trajectory, self._anchored_variable = np.nonzero(known)
@@ -194,27 +200,72 @@ class Collocation:
         return np.concatenate(parts[:-1] if seams else parts)
 
     def library_at(
-        self, x: FloatArray, terms: IntArray, inputs: FloatArray | None = None
+        self, x: FloatArray, terms: IntArray, inputs: FloatArray | None = None, library: Library | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """Scaled library values (n, M) and slopes (n, M, …) at scaled states (n, d + 2 s) and inputs in steps."""
+        """Scaled library values (n, M) and slopes (n, M, …) at scaled states (n, d + 2 s) and inputs in steps.
+
+        The values of unknowns are those of a library, and those to begin with unless given; after the terms' values
+        come the changes with these, (n, M + I).
+        """
+        library = library or self.library
         known, width = x[:, : len(x.T) - len(self.walks)], x.shape[1]
         if inputs is not None:
             known = np.concatenate([known, inputs], axis=1)
-        if len(self.library.functions) == 0:
-            values, slopes = kernels.monomials(np.ascontiguousarray(known), self.library.exponents[terms])
+        if len(library.functions) == 0:
+            values, slopes = kernels.monomials(np.ascontiguousarray(known), library.exponents[terms])
         else:
-            values, slopes = self.library.evaluate(known * self._state_scales, terms)
+            known = known * self._state_scales
+            values, slopes = library.evaluate(known, terms)
             scale = self._term_scales[terms]
             values, slopes = values / scale, slopes * self._state_scales / scale[:, None]
+            if self.unknowns:
+                changes = library.by_unknowns(known, {int(m) for m in terms})
+                changes /= self._term_scales[[m for m, _ in self.unknowns]]
+                values = np.concatenate([values, changes], axis=1)
         if len(self.walks) == 0:
             return values, slopes
-        of_states = np.zeros((*values.shape, width))
+        of_states = np.zeros((*slopes.shape[:2], width))
         of_states[:, :, : self._changes[0]] = slopes[:, :, : self._changes[0]]
         return values, of_states
 
     def library_on_nodes(self, x: FloatArray) -> FloatArray:
         """Scaled values of the whole library at states (N, d + 2 s) at the nodes, (N, M)."""
         return self.library_at(x, np.arange(len(self.library)), self._inputs)[0]
+
+    def start(self, beta: FloatArray) -> FloatArray:
+        """Coefficients (P,) and, after them, the unknowns as they begin, (P + I,)."""
+        return np.concatenate([beta, self.library.positions])
+
+    def with_unknowns(self, active: IntArray) -> IntArray:
+        """Active columns, and those of the unknowns inside of the terms that they use, and of no others."""
+        active = active[active < self.linear]
+        used = set(self.columns.term[np.isin(self.columns.column, active)].tolist())
+        inside = [self.linear + i for i, (m, _) in enumerate(self.unknowns) if m in used]
+        return np.concatenate([active, np.array(inside, dtype=np.int64)])
+
+    def entries(
+        self, rates: Rates, active: IntArray, terms: IntArray
+    ) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+        """How active columns act on rates: place among them, equation, column of the rates' values, weight."""
+        columns = self.columns
+        place = np.full(self.count, -1)
+        place[active] = np.arange(len(active))
+        local = np.full(len(self.library), -1)
+        local[terms] = np.arange(len(terms))
+        chosen = np.isin(columns.column, active)
+        found = (
+            place[columns.column[chosen]], columns.equation[chosen], local[columns.term[chosen]], columns.weight[chosen]
+        )  # fmt: skip
+        inside = [
+            (place[self.linear + i], k, len(terms) + i, rates.theta[k, local[m]])
+            for i, (m, _) in enumerate(self.unknowns)
+            if place[self.linear + i] >= 0 and local[m] >= 0
+            for k in range(len(self.library.states))
+        ]
+        if not inside:
+            return found
+        more = zip(*inside, strict=True)
+        return tuple(np.concatenate([own, np.array(of, own.dtype)]) for own, of in zip(found, more, strict=True))  # type: ignore[return-value]
 
     def _theta(self, beta: FloatArray) -> FloatArray:
         """Coefficients (d + 2 s, M); nothing of the library for sampled inputs and their changes."""
@@ -225,23 +276,28 @@ class Collocation:
         self, x: FloatArray, values: FloatArray, slopes: FloatArray, theta: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Rates and Jacobians, those of sampled inputs too: their rates of change are states."""
-        f, jacobian = kernels.right_hand_side(values, slopes, theta)
+        own = np.ascontiguousarray(values[:, : theta.shape[1]]) if self.unknowns else values
+        f, jacobian = kernels.right_hand_side(own, slopes, theta)
         if len(self.walks):
             f[:, self._sampled] = x[:, self._changes]
             jacobian[:, self._sampled, self._changes] = 1.0
         return f, jacobian
 
-    def rates(self, x: FloatArray, theta: FloatArray, terms: IntArray) -> Rates:
-        """Evaluate a candidate; `theta` (d + 2 s, M) is zero outside `terms`."""
-        grid = self.grid
-        own = np.ascontiguousarray(theta[:, terms])
-        values, slopes = self.library_at(x, terms, self._inputs)
+    def _library(self, beta: FloatArray) -> Library:
+        """Terms with the unknowns as they are in `beta` (P + I,)."""
+        return self.library.at(beta[self.linear :])
+
+    def rates(self, x: FloatArray, beta: FloatArray, terms: IntArray) -> Rates:
+        """Evaluate a candidate, whose coefficients are zero outside of `terms`."""
+        grid, library = self.grid, self._library(beta)
+        own = np.ascontiguousarray(self._theta(beta)[:, terms])
+        values, slopes = self.library_at(x, terms, self._inputs, library)
         f, jacobian = self._right_hand_side(x, values, slopes, own)
         x_mid = kernels.midpoints(x, f, grid.h)
-        values_mid, slopes_mid = self.library_at(x_mid, terms, self._inputs_mid)
+        values_mid, slopes_mid = self.library_at(x_mid, terms, self._inputs_mid, library)
         f_mid, jacobian_mid = self._right_hand_side(x_mid, values_mid, slopes_mid, own)
         data, defects = kernels.misfit(x, f, f_mid, grid.h, grid.rows, grid.factor, grid.target)
-        return Rates(x, values, f, jacobian, values_mid, f_mid, jacobian_mid, data + grid.rest, defects)
+        return Rates(x, own, values, f, jacobian, values_mid, f_mid, jacobian_mid, data + grid.rest, defects)
 
     def local_errors(self, fit: Fit) -> FloatArray:
         """Discretisation error of each interval per unit of time, (N − 1, d); zero at seams.
@@ -249,13 +305,13 @@ class Collocation:
         Runge–Kutta of order 4 in four steps from each node, which is ten times as accurate as one interval of the
         collocation, against the next node.
         """
-        terms, _ = self._terms(fit.active)
+        terms, library = self.used_terms(fit.active), self._library(fit.beta)
         theta = np.ascontiguousarray(self._theta(fit.beta)[:, terms])
         grid, width = self.grid, self.grid.h
 
         def rate(x: FloatArray, share: float) -> FloatArray:
             times = [nodes[:-1] + share * np.diff(nodes) for nodes in grid.nodes]
-            values, slopes = self.library_at(x, terms, self._inputs_at(times, seams=True))
+            values, slopes = self.library_at(x, terms, self._inputs_at(times, seams=True), library)
             return self._right_hand_side(x, values, slopes, theta)[0]
 
         with np.errstate(all="ignore"):
@@ -277,7 +333,7 @@ class Collocation:
         """
         assert self._anchors is not None
         grid = self.grid
-        terms, _ = self._terms(active)
+        terms, library = self.used_terms(active), self._library(beta)
         theta = np.ascontiguousarray(self._theta(beta)[:, terms])
         if not (self.library.functions or self._courses or len(self.walks)):
             x = kernels.integrate(self._anchors, grid.starts, grid.h, self.library.exponents[terms], theta, 4)
@@ -296,7 +352,7 @@ class Collocation:
                         x: FloatArray, share: float, own: int = own, begin: float = begin, width: float = width
                     ) -> FloatArray:
                         inputs = self._courses[own](np.array([begin + share * width])) if self._courses else None
-                        return self.library_at(x, terms, inputs)[0] @ theta.T
+                        return self.library_at(x, terms, inputs, library)[0][:, : len(terms)] @ theta.T
 
                     state = _step(rate, state, width)
                     if not np.isfinite(state).all():
@@ -321,30 +377,20 @@ class Collocation:
 
     def used_terms(self, active: IntArray) -> IntArray:
         """Return the terms that the active columns and the fixed coefficients use, as `Rates` of them have."""
-        return self._terms(active)[0]
-
-    def _terms(self, active: IntArray) -> tuple[IntArray, BoolArray]:
-        """Terms that the active columns and the fixed coefficients use, and the mask of their entries."""
-        chosen = np.isin(self.columns.column, active)
         used = np.zeros(len(self.library), dtype=bool)
-        used[self.columns.term[chosen]] = True
+        used[self.columns.term[np.isin(self.columns.column, active)]] = True
         used |= (self.columns.offset != 0).any(axis=0)
-        return np.flatnonzero(used), chosen
+        return np.flatnonzero(used)
 
     def _normal_equations(
-        self, rates: Rates, active: IntArray, terms: IntArray, chosen: BoolArray, weight: FloatArray,
-        precision: FloatArray, anchor_weight: float, damping: float,
+        self, rates: Rates, active: IntArray, terms: IntArray, weight: FloatArray, precision: FloatArray,
+        anchor_weight: float, damping: float,
     ) -> tuple[Quadratic, FloatArray, FloatArray, FloatArray, bool]:  # fmt: skip
-        grid, columns = self.grid, self.columns
-        position = np.full(columns.count, -1)
-        position[active] = np.arange(len(active))
-        local = np.full(len(self.library), -1)
-        local[terms] = np.arange(len(terms))
+        grid = self.grid
         diagonal, coupling, border, tall = kernels.assemble(
             rates.x, grid.h, rates.values, rates.f, rates.jacobian, rates.values_mid, rates.f_mid,
             rates.jacobian_mid, grid.rows, grid.factor, grid.target, weight, precision,
-            position[columns.column[chosen]], columns.equation[chosen], local[columns.term[chosen]],
-            columns.weight[chosen], len(active),
+            *self.entries(rates, active, terms), len(active),
         )  # fmt: skip
         node, variable = self._anchored_node, self._anchored_variable
         diagonal[node, variable, variable] += anchor_weight
@@ -364,10 +410,10 @@ class Collocation:
         BlowUp
             If it is not finite.
         """
-        terms, chosen = self._terms(active)
-        rates = self.rates(x, self._theta(beta), terms)
+        terms = self.used_terms(active)
+        rates = self.rates(x, beta, terms)
         weight, precision, anchor_weight = self._weights(looseness, noise, x)
-        model = self._normal_equations(rates, active, terms, chosen, weight, precision, anchor_weight, 0.0)[0]
+        model = self._normal_equations(rates, active, terms, weight, precision, anchor_weight, 0.0)[0]
         # Products of sizes up to this one stay finite.
         if not (np.abs(model.hessian) < 1e150).all() or not (np.abs(model.gradient) < 1e150).all():
             raise BlowUp
@@ -403,18 +449,18 @@ class Collocation:
         Stops when the expected decrease of half the misfit falls below `tolerance`. `ridge` is the precision of a
         Gaussian prior on the free coefficients, which keeps directions that the data leave open from drifting.
         """
-        terms, chosen = self._terms(active)
+        active = self.with_unknowns(active)
+        terms = self.used_terms(active)
         weight, precision, anchor_weight = self._weights(looseness, noise, x)
-        start = np.zeros_like(beta)
-        start[active] = beta[active]
-        beta = start
+        beta = self._only(beta, active)
+        held = ridge * (active < self.linear)
 
         def cost(rates: Rates, beta: FloatArray) -> float:
-            total = rates.data @ precision + rates.defects @ weight + ridge * beta @ beta
+            total = rates.data @ precision + rates.defects @ weight + held @ beta[active] ** 2
             gaps = self._anchor_gaps(rates.x)
             return 0.5 * float(total + anchor_weight * gaps @ gaps)
 
-        rates = self.rates(x, self._theta(beta), terms)
+        rates = self.rates(x, beta, terms)
         value = cost(rates, beta)
         damping = 0.0
         converged = False
@@ -422,10 +468,10 @@ class Collocation:
             return Fit(x, beta, active, rates, np.inf, False)
         for _ in range(iterations):
             quadratic, lower, upper, border, definite = self._normal_equations(
-                rates, active, terms, chosen, weight, precision, anchor_weight, damping
+                rates, active, terms, weight, precision, anchor_weight, damping
             )
-            hessian = quadratic.hessian + ridge * np.eye(len(active))
-            gradient = quadratic.gradient + ridge * beta[active]
+            hessian = quadratic.hessian + np.diag(held)
+            gradient = quadratic.gradient + held * beta[active]
             step = _solve(hessian, gradient, damping) if definite else None
             if step is None:
                 damping = max(10 * damping, 1e-3)
@@ -438,7 +484,8 @@ class Collocation:
             for _ in range(6):
                 trial_beta = beta.copy()
                 trial_beta[active] += size * step
-                trial = self.rates(x + size * move, self._theta(trial_beta), terms)
+                trial_beta[self.linear :] = self.library.at(trial_beta[self.linear :]).positions
+                trial = self.rates(x + size * move, trial_beta, terms)
                 trial_value = cost(trial, trial_beta)
                 if np.isfinite(trial_value) and trial_value <= value + 1e-12 * abs(value):
                     accepted = True
@@ -457,6 +504,13 @@ class Collocation:
                 break
         return Fit(x, beta, active, rates, value, converged)
 
+    def _only(self, beta: FloatArray, active: IntArray) -> FloatArray:
+        """Return `beta` with the coefficients outside of the active columns at zero."""
+        start = np.zeros_like(beta)
+        start[active] = beta[active]
+        start[self.linear :] = beta[self.linear :]
+        return start
+
     def shoot(
         self, beta: FloatArray, active: IntArray, looseness: float, noise: FloatArray, *, iterations: int,
         tolerance: float,
@@ -466,17 +520,16 @@ class Collocation:
         Around a solution the defects vanish, so that eliminating the states gives its sensitivities. Returns None if
         the first solution blows up.
         """
-        terms, _ = self._terms(active)
-        start = np.zeros_like(beta)
-        start[active] = beta[active]
-        beta = start
+        active = self.with_unknowns(active)
+        terms = self.used_terms(active)
+        beta = self._only(beta, active)
 
         def solve(beta: FloatArray) -> Fit | None:
             x = self.integrate(beta, active)
             if x is None:
                 return None
             with np.errstate(all="ignore"):
-                rates = self.rates(x, self._theta(beta), terms)
+                rates = self.rates(x, beta, terms)
                 value = 0.5 * float(rates.data @ noise**-2)
             return Fit(x, beta, active, rates, value, True) if np.isfinite(value) else None
 

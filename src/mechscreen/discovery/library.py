@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen import expressions
 from mechscreen.discovery.kernels import monomials
+from mechscreen.discovery.shapes import Shape, Unknown
 from mechscreen.errors import InputError, nearest
 
 FloatArray = NDArray[np.float64]
@@ -32,11 +34,14 @@ class Polynomial:
         to a function of the variables' arrays, in their order.
     constant
         Whether the constant term 1 is a candidate.
+    forms
+        Kinds of terms with unknowns inside (`mechscreen.discovery.forms.KINDS`): ``["rational"]``.
     """
 
     degree: int
     functions: Sequence[str] | Mapping[str, TermFunction] = field(default=())
     constant: bool = True
+    forms: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.degree != int(self.degree) or not 0 <= self.degree <= 12:
@@ -91,7 +96,7 @@ class Library:
     exponents
         (n_monomials, d + q).
     functions
-        Further terms after the monomials.
+        Further terms after the monomials, some of which may have unknowns inside.
     names
         (M,) names of all terms.
     """
@@ -104,6 +109,10 @@ class Library:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def with_functions(self, more: Sequence[Shape]) -> Library:
+        """Return the terms with others after them."""
+        return replace(self, functions=(*self.functions, *more), names=(*self.names, *(shape.name for shape in more)))
 
     def index(self, name: str) -> int:
         """Return the position of a term; factors may stand in any order."""
@@ -120,6 +129,8 @@ class Library:
         place = np.argsort(order)
 
         def reordered(function: TermFunction) -> TermFunction:
+            if isinstance(function, Shape):
+                return function.reordered(order)
             return lambda *values: function(*(values[j] for j in place))
 
         return Library(
@@ -129,6 +140,50 @@ class Library:
             tuple(reordered(function) for function in self.functions),
             self.names,
         )
+
+    @cached_property
+    def unknowns(self) -> list[tuple[int, int]]:
+        """The term of each unknown, and its place there, (I,)."""
+        first = len(self.exponents)
+        return [
+            (first + i, j)
+            for i, function in enumerate(self.functions)
+            if isinstance(function, Shape)
+            for j in range(len(function.unknowns))
+        ]
+
+    @property
+    def inside(self) -> list[Unknown]:
+        """The unknowns, (I,)."""
+        return [unknown for f in self.functions if isinstance(f, Shape) for unknown in f.unknowns]
+
+    @property
+    def positions(self) -> FloatArray:
+        """(I,), where the unknowns are on the scales that they are sought on."""
+        return np.concatenate([np.zeros(0), *(f.positions for f in self.functions if isinstance(f, Shape))])
+
+    def at(self, positions: FloatArray) -> Library:
+        """Return the terms with unknowns at positions (I,)."""
+        if len(positions) == 0:
+            return self
+        functions, names, begin = list(self.functions), list(self.names), 0
+        for i, function in enumerate(functions):
+            if isinstance(function, Shape):
+                end = begin + len(function.unknowns)
+                moved = function.at(positions[begin:end])
+                functions[i], names[len(self.exponents) + i], begin = moved, moved.name, end
+        return replace(self, functions=tuple(functions), names=tuple(names))
+
+    def by_unknowns(self, x: FloatArray, terms: Collection[int]) -> FloatArray:
+        """Return how terms change with the positions of their unknowns, (n, I), at x (n, d + q); 0 for other terms."""
+        found = np.zeros((len(x), len(self.unknowns)))
+        columns = list(x.T)
+        for m in {m for m, _ in self.unknowns if m in terms}:
+            own = [i for i, (term, _) in enumerate(self.unknowns) if term == m]
+            shape = self.functions[m - len(self.exponents)]
+            assert isinstance(shape, Shape)
+            found[:, own] = shape.slopes(columns)
+        return found
 
     def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Values (n, M) and derivatives (n, M, d + q) at x (n, d + q), of all or of the chosen terms."""
@@ -153,8 +208,8 @@ def _differentiate(function: TermFunction, x: FloatArray) -> tuple[FloatArray, F
     columns = [x[:, j] for j in range(d)]
     with np.errstate(all="ignore"):
         values = np.broadcast_to(np.asarray(function(*columns), dtype=float), (n,)).copy()
-        slopes = np.empty((n, d))
-        for j in range(d):
+        slopes = np.zeros((n, d))
+        for j in function.used if isinstance(function, Shape) else range(d):
             spread = float(np.max(np.abs(columns[j]))) or 1.0
             step = spread * np.finfo(float).eps ** (1 / 3)
             up = function(*columns[:j], columns[j] + step, *columns[j + 1 :])

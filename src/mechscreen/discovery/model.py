@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class DiscoveredModel:
         (d,) standard deviation of the samples' noise; NaN for a hidden variable.
     t, denoised
         Per trajectory, the sample times (n,) and the fitted solution there (n, d).
+    unknown_errors
+        (I,) standard errors of the unknowns inside of terms, on the scales that they were sought on.
     courses
         What the inputs do in each trajectory; none without inputs.
     initial
@@ -86,6 +88,7 @@ class DiscoveredModel:
     initial: FloatArray
     freedom: int
     courses: tuple[Course, ...] = ()
+    unknown_errors: FloatArray = field(default_factory=lambda: np.zeros(0))
     criterion: float = math.nan
     confidence: float = math.nan
     alternatives: tuple[Alternative, ...] = ()
@@ -133,10 +136,28 @@ class DiscoveredModel:
 
     def intervals(self, level: float = 0.95) -> FloatArray:
         """Confidence intervals of the coefficients, (d, n_terms, 2), from Student's t."""
+        half = self._quantile(level) * self.standard_errors
+        return np.stack([self.coefficients - half, self.coefficients + half], axis=-1)
+
+    def unknowns(self, level: float = 0.95) -> list[tuple[str, str, float, float, float]]:
+        """Return term, name, value and confidence interval of each unknown inside of a term of the model."""
+        half = self._quantile(level)
+        found = []
+        library = self.library
+        for (m, _), unknown, at, error in zip(
+            library.unknowns, library.inside, library.positions, self.unknown_errors, strict=True
+        ):
+            if self.support[:, m].any():
+                ends = (at, at - half * error, at + half * error)
+                values = (float(np.exp(end)) if unknown.log else float(end) for end in ends)
+                found.append((self.term_names[m], unknown.name, *values))
+        return found  # type: ignore[return-value]
+
+    def _quantile(self, level: float) -> float:
+        """Return by how many standard errors an interval goes to either side, from Student's t."""
         if not 0 < level < 1:
             raise InputError(f"confidence level {level}: give a number between 0 and 1")
-        half = float(student.ppf(0.5 + level / 2, max(self.freedom, 1))) * self.standard_errors
-        return np.stack([self.coefficients - half, self.coefficients + half], axis=-1)
+        return float(student.ppf(0.5 + level / 2, max(self.freedom, 1)))
 
     def equations(self, precision: int = 4) -> list[str]:
         """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``."""
@@ -225,6 +246,8 @@ class DiscoveredModel:
                 elif np.isnan(errors[k, m]):
                     interval = "no interval"
                 cells.append((f"d{name}/dt", self.term_names[m], f"{self.coefficients[k, m]:+.5g}", interval))
+        for term, name, value, low, high in self.unknowns():
+            cells.append(("", f"{name} of {term}", f"{value:+.5g}", f"95 %: {low:+.5g} … {high:+.5g}"))
         widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
         lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
         noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
@@ -260,6 +283,10 @@ class DiscoveredModel:
                 }
                 for k, name in enumerate(self.names)
                 for m in np.flatnonzero(self.support[k])
+            ],
+            "unknowns": [
+                {"term": term, "unknown": name, "value": value, "low": low, "high": high}
+                for term, name, value, low, high in self.unknowns()
             ],
             "noise": [None if np.isnan(s) else float(s) for s in self.noise],
             "initial": self.initial.tolist(),

@@ -18,6 +18,7 @@ from mechscreen.discovery.data import (
     check_trajectories,
     scale_and_smooth,
 )
+from mechscreen.discovery.forms import KINDS, Sizes
 from mechscreen.discovery.hermite import hermite
 from mechscreen.discovery.inputs import Course, smooth
 from mechscreen.discovery.judge import fits, judge
@@ -28,6 +29,7 @@ from mechscreen.discovery.odenet import train
 from mechscreen.discovery.residuals import examine
 from mechscreen.discovery.search import Candidate, SupportSearch, regress
 from mechscreen.discovery.selection import neighbour_costs
+from mechscreen.discovery.shapes import Shape
 from mechscreen.errors import InputError, nearest
 
 STEP = 0.2
@@ -35,6 +37,9 @@ STEP = 0.2
 
 UNDECIDED = 0.75
 """Share of the probability of its neighbours and its own, below which a support is not decided."""
+
+ALIKE = 0.3
+"""Distance of unknowns on their scales, within which two terms of the same form are one."""
 
 HIDDEN_SIZES = (1.0, 0.1, 0.01)
 """Sizes at which a hidden variable is guessed, relative to the observed ones."""
@@ -90,6 +95,8 @@ def discover(
     _check_size(data, bound)
     data, anchors = _split_anchors(data) if exact_start else (data, None)
     posed = _pose(data, bound, knowledge or Knowledge(), anchors)
+    if library is not None and library.forms:
+        return replace(_search_forms(posed, library.forms), method=method, elapsed=time.process_time() - began)
     return replace(METHODS[method](posed), method=method, elapsed=time.process_time() - began)
 
 
@@ -322,6 +329,64 @@ def _of_each_equation(model: DiscoveredModel, posed: _Posed) -> list[str]:
     ]
 
 
+def _search_forms(posed: _Posed, kinds: Sequence[str]) -> DiscoveredModel:
+    """Discover with terms that have unknowns inside: first of each equation alone, then of all together."""
+    data, library = posed.data, posed.problem.library
+    sizes = Sizes.of([*data.names, *data.inputs], data.with_inputs)
+    rich = library.with_functions([shape for kind in kinds for shape in KINDS[kind](sizes)])
+    chosen: list[Shape] = []
+    for k in range(len(data.names)):
+        alone = _pose(data.of_equation(k), rich.of_equation(k), Knowledge())
+        best = SupportSearch(alone.problem, alone.guesses, alone.noise, alone.structure.locked).run()
+        if best is not None:
+            chosen += _shapes_of(alone.problem, best, data)
+    count = len(data.names) * len(rich)
+    found = []
+    for shapes in {tuple(_unlike(chosen)), tuple(_unlike([shape.rounded() for shape in chosen]))}:
+        together = _pose(data, library.with_functions(shapes), posed.knowledge)
+        search = SupportSearch(
+            together.problem, together.guesses, together.noise, together.structure.locked, candidates=count
+        )
+        best = search.run()
+        if best is not None:
+            found.append((best, search, together))
+    if not found:
+        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
+    best, search, together = min(found, key=lambda one: one[0].criterion)
+    problem, best = _refine(best, search)
+    return _report(problem, best, search, together)
+
+
+def _shapes_of(problem: Collocation, best: Candidate, data: Trajectories) -> list[Shape]:
+    """Return the terms with unknowns inside that a candidate has, for columns in the data's order."""
+    library = problem.library.at(best.fit.beta[problem.linear :])
+    names = [*data.names, *data.inputs]
+    coefficients = problem.columns.theta(best.fit.beta)[0]
+    found = []
+    for m in problem.used_terms(best.fit.active):
+        shape = library.functions[m - len(library.exponents)] if m >= len(library.exponents) else None
+        if isinstance(shape, Shape):
+            if coefficients[m] < 0 and coefficients[0] > 0 and len(library.exponents):
+                # With a constant, less of the one is more of the other.
+                shape = shape.turned()
+            found.append(shape.reordered([shape.variables.index(name) for name in names]))
+    return found
+
+
+def _unlike(shapes: Sequence[Shape]) -> list[Shape]:
+    """Return shapes without those that are like an earlier one."""
+    found: list[Shape] = []
+    for shape in shapes:
+        like = [
+            other
+            for other in found
+            if other.text == shape.text and np.abs(other.positions - shape.positions).max(initial=0.0) < ALIKE
+        ]
+        if not like:
+            found.append(shape)
+    return found
+
+
 def _alone(posed: _Posed, k: int) -> _Posed:
     """Return the problem of one equation, with the other variables as inputs."""
     return _pose(posed.data.of_equation(k), posed.problem.library.of_equation(k), Knowledge())
@@ -330,14 +395,15 @@ def _alone(posed: _Posed, k: int) -> _Posed:
 def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed: _Posed) -> DiscoveredModel:
     """Bring the result into the data's units and judge it."""
     structure, data, scales, units = posed.structure, posed.data, posed.scales, posed.units
-    fit, columns, library = best.fit, structure.columns, problem.library
+    fit, columns = best.fit, structure.columns
+    library = problem.library.at(best.fit.beta[problem.linear :])
     tight = search.tight(best.noise)
     quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
     active = fit.active
     covariance = np.zeros((len(fit.beta), len(fit.beta)))
     block = quadratic.hessian[np.ix_(active, active)]
     covariance[np.ix_(active, active)] = np.linalg.pinv(block, rcond=1e-14, hermitian=True)
-    spread = np.zeros((units.size, columns.count))
+    spread = np.zeros((units.size, problem.count))
     spread[columns.equation * len(library) + columns.term, columns.column] = (
         columns.weight / units[columns.equation, columns.term]
     )
@@ -363,6 +429,7 @@ def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed:
         library=library,
         coefficients=theta,
         covariance=spread @ covariance @ spread.T,
+        unknown_errors=np.sqrt(np.diag(covariance)[problem.linear :]),
         noise=noise,
         t=data.t,
         denoised=tuple(denoised),
@@ -395,7 +462,7 @@ def _neighbours(
 ) -> tuple[tuple[Alternative, ...], float]:
     """Supports one move away, by the quadratic model, and the chosen support's share of the probability among them."""
     target = quadratic.hessian @ best.fit.beta - quadratic.gradient
-    moves = neighbour_costs(quadratic.hessian, target, best.fit.active, search.price, structure.locked)
+    moves = neighbour_costs(quadratic.hessian, target, best.fit.active, search.prices, search.locked)
     names = [describe_coefficients(library, entries) for entries in _entries(structure)]
     alternatives = []
     for dropped, added, change in moves[:10]:
@@ -420,6 +487,10 @@ def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Str
     scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
     names = [describe_coefficients(library, entries[:1]) for entries in _entries(structure)]
+    names += [
+        f"{unknown.name} of {library.names[m]}"
+        for (m, _), unknown in zip(library.unknowns, library.inside, strict=True)
+    ]
     lines = []
     for value, vector in zip(values, vectors.T, strict=True):
         if value < 1e-5:

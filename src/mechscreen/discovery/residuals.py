@@ -162,21 +162,17 @@ def _linearised(
     The unknowns, (n, u), are the starts and the active coefficients; waves, (n, d, w), are added to the rate of each
     equation; walks, (n, …), are parts of those of the inputs' rates, each as large as it is in the mean.
     """
-    grid, rates, columns = problem.grid, fit.rates, problem.columns
+    grid, rates = problem.grid, fit.rates
     n, width = fit.x.shape
     d, s, trajectories = len(problem.library.states), len(problem.walks), len(grid.nodes)
     p = len(fit.active)
     begin_walks = p + d * _WAVES
     total = begin_walks + s * trajectories * _WALK_WAVES
     forced, forced_mid = np.zeros((n, width, total)), np.zeros((n - 1, width, total))
-    place = np.full(columns.count, -1)
-    place[fit.active] = np.arange(p)
-    terms = problem.used_terms(fit.active)
-    term_place = {int(m): at for at, m in enumerate(terms)}
-    for column, k, m, weight in zip(columns.column, columns.equation, columns.term, columns.weight, strict=True):
-        if place[column] >= 0:
-            forced[:, k, place[column]] += weight * rates.values[:, term_place[int(m)]]
-            forced_mid[:, k, place[column]] += weight * rates.values_mid[:, term_place[int(m)]]
+    entries = problem.entries(rates, fit.active, problem.used_terms(fit.active))
+    for place, k, m, weight in zip(*entries, strict=True):
+        forced[:, k, place] += weight * rates.values[:, m]
+        forced_mid[:, k, place] += weight * rates.values_mid[:, m]
     shape, shape_mid = _waves(grid.nodes, _WAVES)
     for k in range(d):
         own = slice(p + k * _WAVES, p + (k + 1) * _WAVES)

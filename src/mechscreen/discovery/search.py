@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ RIDGE = 1e-4
 
 DENSE_LIMIT = 60
 """Largest number of free coefficients for which the full library is a start of its own."""
+
+_FORMS, _SUBSETS = 5, 6
+"""Starts with one term that has unknowns inside, and of how many monomials all subsets are looked at for them."""
 
 SHAKES, SHAKE = 16, 0.5
 """Further starts where they are exact, and the standard deviation of the logarithms of their coefficients' changes."""
@@ -64,24 +69,39 @@ class SupportSearch:
         Noise of the smoothed data (d,).
     locked
         Columns that must stay.
+    candidates
+        Of how many coefficients they are chosen; all of the problem's unless given.
     """
 
     def __init__(
-        self, problem: Collocation, guesses: Sequence[FloatArray], noise: FloatArray, locked: IntArray
+        self,
+        problem: Collocation,
+        guesses: Sequence[FloatArray],
+        noise: FloatArray,
+        locked: IntArray,
+        candidates: int | None = None,
     ) -> None:
         grid = problem.grid
         self.problem = problem
         self.guesses = list(guesses)
-        self.locked = locked
+        self.begin = locked
+        self.locked = np.concatenate([locked, np.arange(problem.linear, problem.count)])
+        """What must stay; unknowns inside of terms that are not used are left out of any fit."""
         self.sampled = np.arange(len(noise)) >= len(problem.library.states)
         self.observed = (grid.counts > 0) & ~self.sampled
         # Smoothing can take a coarsely sampled or spiky variable for noise-free, which would make the fit chase it.
         self.noise = self._floored(noise, 0.2)
         self.n_samples = int(grid.counts[self.observed].sum())
-        count = problem.columns.count
-        self.everything = np.arange(count)
+        count = candidates or problem.linear
+        self.everything = np.arange(problem.count)
         self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
         """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
+        inside = np.bincount([m for m, _ in problem.unknowns], minlength=len(problem.library))
+        self.prices = np.zeros(problem.count)
+        """(P + I,), of coefficients; an unknown inside of a term, which all equations may share, costs as much."""
+        self.prices[problem.columns.column] = self.price * (
+            1 + inside[problem.columns.term] / len(problem.library.states)
+        )
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
 
     def _floored(self, noise: FloatArray, share: float) -> FloatArray:
@@ -110,7 +130,7 @@ class SupportSearch:
         # Candidates that blow up are met on the way, and left.
         with np.errstate(all="ignore"):
             best = self._run(None, early=True)
-            if best is not None and len(best.support) == len(self.locked):
+            if best is not None and sum(i < self.problem.linear for i in best.support) == len(self.begin):
                 best = self._run(best, early=False)
             if best is not None and self.problem.exact_starts:
                 best = self._shake(self._try_single_moves(best))
@@ -175,7 +195,7 @@ class SupportSearch:
             fit, noise = current.fit, current.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
             target = quadratic.hessian @ fit.beta - quadratic.gradient
-            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.prices, self.locked)
             cheapest = next((dropped for dropped, added, _ in moves if added < 0), None)
             if cheapest is None:
                 break
@@ -194,15 +214,13 @@ class SupportSearch:
             fit, noise = candidate.fit, candidate.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
             target = quadratic.hessian @ fit.beta - quadratic.gradient
-            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.price, self.locked)
+            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.prices, self.locked)
             for dropped, added, change in moves:
                 support = np.setdiff1d(np.append(fit.active, added), [dropped, -1])
                 key = tuple(int(i) for i in support)
                 if change >= 0 or key in refused:
                     continue
-                solution = np.zeros_like(fit.beta)
-                block = quadratic.hessian[np.ix_(support, support)]
-                solution[support] = np.linalg.lstsq(block, target[support], rcond=None)[0]
+                solution = self._solution(quadratic, target, support, fit.beta)
                 try:
                     fits = [self.settle(self.problem, fit.x, beta, support, noise) for beta in (fit.beta, solution)]
                 except BlowUp:
@@ -239,6 +257,8 @@ class SupportSearch:
         starts = []
         dense = len(self.everything) <= min(DENSE_LIMIT, self.n_samples / 4)
         for i, states in enumerate(self.guesses):
+            if self.problem.unknowns:
+                starts += [(i, support) for support in form_supports(self.problem, states, self.prices)]
             if dense:
                 starts.append((i, self.everything))
             if not (self.problem.hidden.any() and dense):
@@ -315,11 +335,17 @@ class SupportSearch:
     ) -> tuple[IntArray, FloatArray]:
         """Best support of a quadratic model around beta, and the coefficients it gives there."""
         target = quadratic.hessian @ beta - quadratic.gradient
-        chosen, _ = best_subset(quadratic.hessian, target, self.price, starts=list(supports), locked=self.locked)
+        chosen, _ = best_subset(quadratic.hessian, target, self.prices, starts=list(supports), locked=self.locked)
+        solution = self._solution(quadratic, target, chosen, beta)
+        return self.problem.with_unknowns(chosen), solution
+
+    def _solution(self, quadratic: Quadratic, target: FloatArray, chosen: IntArray, beta: FloatArray) -> FloatArray:
+        """Minimum of a quadratic model over some columns; unknowns outside of these as they are."""
         solution = np.zeros_like(beta)
+        solution[self.problem.linear :] = beta[self.problem.linear :]
         block = quadratic.hessian[np.ix_(chosen, chosen)]
         solution[chosen] = np.linalg.lstsq(block, target[chosen], rcond=None)[0]
-        return chosen, solution
+        return solution
 
     def _descend(
         self,
@@ -442,9 +468,10 @@ class SupportSearch:
 def regress(problem: Collocation, states: FloatArray, support: IntArray) -> FloatArray:
     """Coefficients (P,) of a support by weak-form least squares on smoothed states."""
     hessian, target = weak_form(problem, states)
-    beta = np.zeros(problem.columns.count)
+    beta = np.zeros(problem.linear)
+    support = support[support < problem.linear]
     beta[support] = np.linalg.lstsq(hessian[np.ix_(support, support)], target[support], rcond=1e-10)[0]
-    return beta
+    return problem.start(beta)
 
 
 def weak_form(problem: Collocation, states: FloatArray, window: int = 4) -> tuple[FloatArray, FloatArray]:
@@ -454,7 +481,7 @@ def weak_form(problem: Collocation, states: FloatArray, window: int = 4) -> tupl
     weighted by the inverse mean square of its left-hand side. Hidden variables have no equation.
     """
     grid, columns = problem.grid, problem.columns
-    values = problem.library_on_nodes(states)
+    values = problem.library_on_nodes(states)[:, : len(problem.library)]
     left, right = [], []
     for own_values, own_states, nodes in zip(grid.split(values), grid.split(states), grid.nodes, strict=True):
         strips = 0.5 * np.diff(nodes)[:, None] * (own_values[1:] + own_values[:-1])
@@ -495,6 +522,40 @@ def threshold_supports(problem: Collocation, states: FloatArray) -> list[IntArra
         if not any(np.array_equal(active, other) for other in supports):
             supports.append(active)
     return supports
+
+
+def form_supports(problem: Collocation, states: FloatArray, prices: FloatArray) -> list[IntArray]:
+    """Supports with one term that has unknowns inside, as these begin, or none: those that explain most in weak form.
+
+    Of each such term the best with some of the monomials, by all of their subsets; the best few of these.
+    """
+    hessian, target = weak_form(problem, states)
+    columns, monomials = problem.columns, len(problem.library.exponents)
+    inside = {m for m, _ in problem.unknowns}
+    supports: list[list[IntArray]] = [[] for _ in range(_FORMS)]
+    for k in range(len(problem.library.states)):
+        own = columns.column[columns.equation == k]
+        term = columns.term[columns.equation == k]
+        plain = own[(term < monomials)][:_SUBSETS]
+        ranked = []
+        for form in [None, *own[np.isin(term, list(inside))]]:
+            for chosen in itertools.product((False, True), repeat=len(plain)):
+                support = plain[list(chosen)] if form is None else np.append(plain[list(chosen)], form)
+                if len(support) == 0:
+                    continue
+                block = hessian[np.ix_(support, support)]
+                explained = float(target[support] @ np.linalg.lstsq(block, target[support], rcond=1e-10)[0])
+                total = float(problem.grid.counts[k])
+                left = max(1 - explained / len(problem.grid), 1e-9)
+                ranked.append((total * np.log(left) + prices[support].sum(), form, support))
+        best: dict[Any, tuple[float, IntArray]] = {}
+        for cost, form, support in ranked:
+            if form not in best or cost < best[form][0]:
+                best[form] = (cost, support)
+        order = sorted(best.values(), key=lambda one: one[0])
+        for place, parts in enumerate(supports):
+            parts.append(order[min(place, len(order) - 1)][1])
+    return [np.sort(np.concatenate(parts)) for parts in supports]
 
 
 def _first_equation(columns: Columns) -> IntArray:

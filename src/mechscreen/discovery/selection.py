@@ -32,7 +32,7 @@ def _sweep(table, k, sign):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _search(gram, moment, chosen, locked, allowed, price, tolerance, max_moves):  # type: ignore[no-untyped-def]
+def _search(gram, moment, chosen, locked, allowed, prices, tolerance, max_moves):  # type: ignore[no-untyped-def]
     p = gram.shape[0]
     table = np.empty((p + 1, p + 1))
     table[:p, :p] = gram
@@ -51,7 +51,7 @@ def _search(gram, moment, chosen, locked, allowed, price, tolerance, max_moves):
         for j in range(p):
             if active[j] or not allowed[j] or table[j, j] <= tolerance:
                 continue
-            change = price - table[j, p] ** 2 / table[j, j]
+            change = prices[j] - table[j, p] ** 2 / table[j, j]
             if change < best:
                 best = change
                 add = j
@@ -61,7 +61,7 @@ def _search(gram, moment, chosen, locked, allowed, price, tolerance, max_moves):
                 continue
             inverse = -table[i, i]
             coefficient = table[i, p]
-            change = coefficient**2 / inverse - price
+            change = coefficient**2 / inverse - prices[i]
             if change < best:
                 best = change
                 add = -1
@@ -72,7 +72,7 @@ def _search(gram, moment, chosen, locked, allowed, price, tolerance, max_moves):
                 cross = table[i, j]
                 variance = table[j, j] + cross * cross / inverse
                 residual = table[j, p] + cross * coefficient / inverse
-                swap = coefficient**2 / inverse - residual * residual / variance
+                swap = coefficient**2 / inverse - residual * residual / variance + prices[j] - prices[i]
                 if swap < best:
                     best = swap
                     add = j
@@ -91,13 +91,13 @@ def _search(gram, moment, chosen, locked, allowed, price, tolerance, max_moves):
 def best_subset(
     hessian: FloatArray,
     target: FloatArray,
-    price: float,
+    prices: FloatArray | float,
     *,
     starts: list[IntArray],
     locked: IntArray | None = None,
     tolerance: float = 1e-10,
 ) -> tuple[IntArray, float]:
-    """Minimise ``(b − b*)·H·(b − b*) + price · |support|`` over supports, by local search from several supports.
+    """Minimise ``(b − b*)·H·(b − b*) + Σ prices`` over supports, by local search from several supports.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def best_subset(
         H (P, P), positive semidefinite.
     target
         ``H b*`` (P,).
-    price
-        Cost of one term, in the units of the misfit (twice a log likelihood).
+    prices
+        (P,), cost of each term, or of any, in the units of the misfit (twice a log likelihood).
     locked
         Columns that must stay.
 
@@ -116,6 +116,7 @@ def best_subset(
         The value is relative to the empty support.
     """
     p = len(target)
+    prices = np.ones(p) * prices
     scale = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     allowed = scale > 1e-150
     safe = np.where(allowed, scale, 1.0)
@@ -128,8 +129,8 @@ def best_subset(
     for start in starts:
         chosen = keep.copy()
         chosen[start] = True
-        active, value = _search(gram, moment, chosen, keep, allowed, price, tolerance, 4 * p + 20)
-        value += price * active.sum()
+        active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
+        value += prices[active].sum()
         if best is None or value < best[1] - 1e-9:
             best = np.flatnonzero(active), float(value)
     assert best is not None
@@ -137,13 +138,19 @@ def best_subset(
 
 
 def neighbour_costs(
-    hessian: FloatArray, target: FloatArray, support: IntArray, price: float, locked: IntArray, tolerance: float = 1e-10
+    hessian: FloatArray,
+    target: FloatArray,
+    support: IntArray,
+    prices: FloatArray | float,
+    locked: IntArray,
+    tolerance: float = 1e-10,
 ) -> list[tuple[int, int, float]]:
     """Change of the criterion by each move away from `support`, on the quadratic model of `best_subset`.
 
     Returns triples (column dropped or −1, column added or −1, change), cheapest first.
     """
     p = len(target)
+    prices = np.ones(p) * prices
     scale = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     safe = np.where(scale > 1e-150, scale, 1.0)
     table = np.empty((p + 1, p + 1))
@@ -161,13 +168,13 @@ def neighbour_costs(
     outside = np.flatnonzero(~np.isin(np.arange(p), support) & (np.diag(table)[:p] > tolerance))
     inverse = -np.diag(table)[free]
     loss = table[free, p] ** 2 / inverse
-    moves = [(k, -1, -price) for k in spare]
-    moves += [(int(i), -1, float(c - price)) for i, c in zip(free, loss, strict=True)]
+    moves = [(k, -1, -float(prices[k])) for k in spare]
+    moves += [(int(i), -1, float(c - prices[i])) for i, c in zip(free, loss, strict=True)]
     gain = table[outside, p] ** 2 / np.diag(table)[outside]
-    moves += [(-1, int(j), float(price - g)) for j, g in zip(outside, gain, strict=True)]
+    moves += [(-1, int(j), float(prices[j] - g)) for j, g in zip(outside, gain, strict=True)]
     cross = table[np.ix_(free, outside)]
     variance = np.diag(table)[outside] + cross**2 / inverse[:, None]
     residual = table[outside, p] + cross * (table[free, p] / inverse)[:, None]
-    swap = loss[:, None] - residual**2 / variance
+    swap = loss[:, None] - residual**2 / variance + prices[outside] - prices[free][:, None]
     moves += [(int(i), int(j), float(swap[a, b])) for a, i in enumerate(free) for b, j in enumerate(outside)]
     return sorted(moves, key=lambda move: move[2])

@@ -1,0 +1,176 @@
+"""Terms with unknowns inside, such as ``x/(K + x)``: K is found with the coefficients."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mechscreen import expressions
+from mechscreen.discovery.hermite import FloatArray
+
+_DIFFERENCE = 1e-5
+"""Of an unknown, for slopes."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An unknown number inside of a term.
+
+    Attributes
+    ----------
+    name
+        As in the term.
+    low, high
+        Between which it is sought.
+    log
+        Whether it is positive and sought on a logarithmic scale.
+    whole
+        Whether it is taken to be a whole number where that explains the data as well.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = True
+    whole: bool = False
+
+    def position(self, value: float) -> float:
+        """Return where a value is on the scale that it is sought on."""
+        return math.log(value) if self.log else value
+
+    def value(self, position: float) -> float:
+        """Return the value at a position, the nearest one within the ends."""
+        ends = (self.position(self.low), self.position(self.high))
+        inside = min(max(position, ends[0]), ends[1])
+        return math.exp(inside) if self.log else inside
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A term with unknowns inside, at some values of these.
+
+    Attributes
+    ----------
+    text
+        The term, with the names of the unknowns.
+    variables
+        Names of the columns that it is called with.
+    unknowns, values
+        What is unknown, and the values that these have now.
+    """
+
+    text: str
+    variables: tuple[str, ...]
+    expression: expressions.Expression
+    unknowns: tuple[Unknown, ...]
+    values: tuple[float, ...]
+    floors: tuple[float, ...] = ()
+    """By column, below which variables are taken to be there, since negative ones have no powers; empty: nowhere."""
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        variables: Sequence[str],
+        unknowns: Sequence[Unknown],
+        values: Sequence[float],
+        floors: Sequence[float] = (),
+    ) -> Shape:
+        """Return a term that is written as an expression in variables and unknowns.
+
+        Raises
+        ------
+        InputError
+            If it is none.
+        """
+        names = dict.fromkeys([*variables, *(unknown.name for unknown in unknowns)], expressions.NUMBER)
+        where = f"library term '{text}'"
+        expression = expressions.parse(text, names, where, functions=expressions.SMOOTH)
+        return cls(text, tuple(variables), expression, tuple(unknowns), tuple(values), tuple(floors))
+
+    def __call__(self, *columns: FloatArray) -> FloatArray:
+        """Return the term's values (n,), of the variables' (n,) each."""
+        return self._at(self.values, columns)
+
+    def _at(self, values: Sequence[float], columns: Sequence[FloatArray]) -> FloatArray:
+        if self.floors:
+            columns = [np.maximum(x, floor) for x, floor in zip(columns, self.floors, strict=True)]
+        known: Mapping[str, object] = dict(zip(self.variables, columns, strict=True)) | {
+            unknown.name: value for unknown, value in zip(self.unknowns, values, strict=True)
+        }
+        return np.broadcast_to(np.asarray(self.expression(known), dtype=float), columns[0].shape)
+
+    def reordered(self, order: Sequence[int]) -> Shape:
+        """Return the term for columns in another order."""
+        floors = tuple(self.floors[j] for j in order) if self.floors else ()
+        return replace(self, variables=tuple(self.variables[j] for j in order), floors=floors)
+
+    @cached_property
+    def used(self) -> tuple[int, ...]:
+        """Columns that the term depends on."""
+        named = set(re.findall(r"[A-Za-z_]\w*", self.text))
+        return tuple(j for j, name in enumerate(self.variables) if name in named)
+
+    @property
+    def positions(self) -> FloatArray:
+        """(I,), where the unknowns are on their scales."""
+        return np.array([u.position(v) for u, v in zip(self.unknowns, self.values, strict=True)])
+
+    def at(self, positions: Sequence[float] | FloatArray) -> Shape:
+        """Return the term with unknowns at positions of their scales."""
+        return replace(self, values=tuple(u.value(p) for u, p in zip(self.unknowns, positions, strict=True)))
+
+    def slopes(self, columns: Sequence[FloatArray]) -> FloatArray:
+        """Return how the term changes with the positions of its unknowns, (n, I)."""
+        here = self.positions
+        found = np.empty((len(columns[0]), len(here)))
+        with np.errstate(all="ignore"):
+            for i, unknown in enumerate(self.unknowns):
+                ends = []
+                for way in (1, -1):
+                    moved = here.copy()
+                    moved[i] += way * _DIFFERENCE
+                    # Beyond the ends too, so that a fit there knows which way is back.
+                    value = math.exp(moved[i]) if unknown.log else moved[i]
+                    ends.append(self._at([*self.values[:i], value, *self.values[i + 1 :]], columns))
+                found[:, i] = (ends[0] - ends[1]) / (2 * _DIFFERENCE)
+        return found
+
+    def rounded(self) -> Shape:
+        """Return the term with the nearest whole numbers for unknowns that may be whole, which are none then."""
+        text = self.text
+        left = []
+        for unknown, value in zip(self.unknowns, self.values, strict=True):
+            if unknown.whole:
+                text = re.sub(rf"\b{unknown.name}\b", f"{max(round(value), 1)}", text)
+            else:
+                left.append((unknown, value))
+        text = re.sub(r"\*\*1\b", "", text)
+        unknowns, values = zip(*left, strict=True) if left else ((), ())
+        return Shape.of(text, self.variables, unknowns, values, self.floors)
+
+    def turned(self) -> Shape:
+        """Return what is left of one: of repression activation, x^n/(K^n + x^n); others as they are."""
+        found = re.fullmatch(r"K\*\*n/\(K\*\*n \+ (\w+)\*\*n\)", self.text)
+        if found is None:
+            return self
+        text = f"{found[1]}**n/(K**n + {found[1]}**n)"
+        return Shape.of(text, self.variables, self.unknowns, self.values, self.floors)
+
+    @property
+    def name(self) -> str:
+        """The term with the values of its unknowns, as an expression."""
+        return self.told(4)
+
+    def told(self, digits: int) -> str:
+        """Return the term with the values of its unknowns, to some digits."""
+        values = {
+            unknown.name: f"{value:.{digits}g}" for unknown, value in zip(self.unknowns, self.values, strict=True)
+        }
+        values = {name: value if float(value) >= 0 else f"({value})" for name, value in values.items()}
+        return re.sub(r"[A-Za-z_]\w*", lambda found: values.get(found[0], found[0]), self.text)

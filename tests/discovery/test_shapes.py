@@ -1,0 +1,108 @@
+"""Terms with unknowns inside: their values, slopes and names, and equations that are found with them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from mechscreen import InputError
+from mechscreen.discovery import Polynomial, discover
+from mechscreen.discovery.forms import KINDS, Sizes
+from mechscreen.discovery.shapes import Shape, Unknown
+
+K, N = Unknown("K", 1e-2, 1e2), Unknown("n", 0.5, 20, whole=True)
+
+
+def observed(rate, starts, end, n, seed=0, noise=0.01):
+    """Times and values of several trajectories, with noise in shares of the values' spread."""
+    rng, t = np.random.default_rng(seed), np.linspace(0, end, n)
+    states = [solve_ivp(rate, (0, end), start, t_eval=t, rtol=1e-9, atol=1e-9).y.T for start in starts]
+    return [t] * len(starts), [y + noise * y.std(axis=0) * rng.standard_normal(y.shape) for y in states]
+
+
+def test_a_shape_has_its_values_and_is_told_with_them():
+    shape = Shape.of("y*x/(K + x)", ["x", "y"], [K], [0.5])
+    x, y = np.array([0.5, 2.0]), np.array([1.0, 3.0])
+    np.testing.assert_allclose(shape(x, y), y * x / (0.5 + x))
+    assert shape.name == "y*x/(0.5 + x)"
+    np.testing.assert_allclose(shape.reordered([1, 0])(y, x), shape(x, y))
+    wave = Shape.of("sin(K*x + p)", ["x"], [K, Unknown("p", -3, 3, log=False)], [1, -2.0])
+    assert wave.name == "sin(1*x + (-2))"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slopes_by_unknowns_are_those_of_differences(kind):
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.5, 2.0, (50, 2))
+    for shape in KINDS[kind](Sizes.of(["x", "y"], values)):
+        columns = list(values.T)
+        for i, slope in enumerate(shape.slopes(columns).T):
+            ends = [shape.at(shape.positions + way * 1e-4 * (np.arange(len(shape.positions)) == i)) for way in (1, -1)]
+            expected = (ends[0](*columns) - ends[1](*columns)) / 2e-4
+            np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-5, err_msg=shape.text)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(2e-2, 50), st.floats(0.6, 19))
+def test_positions_and_values_of_unknowns_go_both_ways(k, n):
+    shape = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [k, n])
+    assert shape.at(shape.positions).values == pytest.approx((k, n))
+    assert shape.at(shape.positions + 100).values == (pytest.approx(K.high), pytest.approx(N.high))
+
+
+def test_whole_numbers_are_unknowns_no_more():
+    shape = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [0.5, 3.9]).rounded()
+    assert (shape.text, [unknown.name for unknown in shape.unknowns]) == ("x**4/(K**4 + x**4)", ["K"])
+    assert Shape.of("K**n/(K**n + x**n)", ["x"], [K, N], [0.5, 1.2]).rounded().text == "K/(K + x)"
+
+
+def test_what_a_term_does_not_know_is_refused():
+    with pytest.raises(InputError, match="library term 'x/\\(K \\+ z\\)'"):
+        Shape.of("x/(K + z)", ["x"], [K], [1.0])
+
+
+STARTS = [[3.0], [1.5], [0.7], [2.0], [0.3]]
+
+
+@pytest.mark.parametrize(
+    ("rate", "starts", "text", "coefficients", "inside"),
+    [
+        (lambda t, y: [-y[0] / (0.5 + y[0])], STARTS, "x/(K + x)", [-1.0], [0.5]),
+        (
+            lambda t, y: [0.1 + 2 * y[0] ** 4 / (1 + y[0] ** 4) - y[0]],
+            STARTS,
+            "x**4/(K**4 + x**4)",
+            [0.1, -1, 2],
+            [1.0],
+        ),
+        (lambda t, y: [1 - 2 * y[0] / (0.5 + y[0] + y[0] ** 2 / 2)], STARTS, "x/(K + x + x**2/L)", [1, -2], [0.5, 2.0]),
+    ],
+    ids=["Michaelis-Menten", "Hill", "inhibition by the substrate"],
+)
+def test_the_form_and_its_unknowns_are_found(rate, starts, text, coefficients, inside):
+    model = discover(*observed(rate, starts, 6, 40), Polynomial(2, forms=["rational"]), names=["x"])
+    used = np.flatnonzero(model.support[0])
+    shape = model.library.functions[used[-1] - len(model.library.exponents)]
+    assert shape.text == text
+    np.testing.assert_allclose(model.coefficients[0, used], coefficients, rtol=0.05)
+    for (_, _, value, low, high), truth in zip(model.unknowns(), inside, strict=True):
+        assert value == pytest.approx(truth, rel=0.15)
+        assert low < value < high
+        assert low / 1.05 < truth < high * 1.05
+
+
+def test_two_equations_share_a_form():
+    """Predators that are satiated (Rosenzweig & MacArthur 1963)."""
+
+    def rate(t, y):
+        eaten = y[0] * y[1] / (1 + y[0])
+        return [y[0] * (1 - y[0] / 4) - eaten, 0.6 * eaten - 0.3 * y[1]]
+
+    model = discover(
+        *observed(rate, [[1, 0.5], [3, 1], [2, 2]], 20, 60), Polynomial(2, forms=["rational"]), names=["x", "y"]
+    )
+    (told,) = model.unknowns()
+    assert told[1:3] == ("K", pytest.approx(1.0, rel=0.05))
+    np.testing.assert_allclose(sorted(model.coefficients[0][model.support[0]]), [-1, -0.25, 1], rtol=0.03)
+    np.testing.assert_allclose(sorted(model.coefficients[1][model.support[1]]), [-0.3, 0.6], rtol=0.03)
