@@ -89,6 +89,17 @@ class _Method(click.ParamType):
         return f"[{'|'.join(METHODS)}]"
 
 
+class _Form(click.ParamType):
+    """A kind of terms with unknowns inside; the table of them comes with compiled solvers, too."""
+
+    name = "kind"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        from mechscreen.discovery.forms import KINDS
+
+        return f"[{'|'.join(KINDS)}]"
+
+
 class _Round(click.ParamType):
     """The number of a round, or its folder below the campaign's, which the first does without."""
 
@@ -598,7 +609,17 @@ def predict(
 )
 @click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
 @click.option("--term", "terms", multiple=True, help="Further candidate, e.g. 'sin(x)'; may be repeated.")
+@click.option(
+    "--library",
+    "forms",
+    multiple=True,
+    type=_Form(),
+    help="Terms with unknowns inside beside the monomials, such as x/(K + x); may be repeated.",
+)
 @click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
+@click.option(
+    "--input", "inputs", metavar="NAMES", help="Columns that act on others and have no equation, comma-separated."
+)
 @click.option("--split-at-restart", is_flag=True, help="Another trajectory begins where the time falls back.")
 @click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
@@ -617,7 +638,9 @@ def discover(
     columns: str | None,
     degree: int,
     terms: tuple[str, ...],
+    forms: tuple[str, ...],
     hidden: tuple[str, ...],
+    inputs: str | None,
     split_at_restart: bool,
     exact_start: bool,
     knowledge: Path | None,
@@ -641,6 +664,8 @@ def discover(
         degree=degree,
         functions=terms,
         hidden=hidden,
+        inputs=[] if inputs is None else [name.strip() for name in inputs.split(",")],
+        forms=forms,
         split_at_restart=split_at_restart,
         exact_start=exact_start,
         knowledge=knowledge,

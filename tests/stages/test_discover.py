@@ -176,3 +176,30 @@ def test_knowledge_of_the_wrong_form_is_refused(table, tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         discover(table, tmp_path / "out", time="day", knowledge=tmp_path / "known.yaml")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_an_input_has_no_equation_and_unknowns_inside_of_terms_are_reported(tmp_path):
+    """x' = u − 2 x/(0.5 + x), u in steps, of a table with a label for a name."""
+    from scipy.integrate import solve_ivp
+
+    t = np.arange(0, 12.1, 0.2)
+    drug = np.floor(t / 3) % 2 + 0.5
+    x = [1.0]
+    for begin, end, u in zip(t[:-1], t[1:], drug[:-1], strict=True):
+        x.append(
+            solve_ivp(lambda _, x, u=u: u - 2 * x / (0.5 + x), (begin, end), x[-1:], rtol=1e-9, atol=1e-9).y[0, -1]
+        )
+    x = np.array(x) + 0.003 * np.random.default_rng(0).standard_normal(len(t))
+    table = tmp_path / "dose.csv"
+    rows = [f"{a:.1f},{b:.5f},{c:g}" for a, b, c in zip(t, x, drug, strict=True)]
+    table.write_text("\n".join(["t,x,drug (mM)", *rows]) + "\n")
+    model = discover(table, tmp_path / "out", degree=1, inputs=["drug (mM)"], forms=["rational"])
+    assert (model.names, model.inputs) == (("x",), ("drug",))
+    ((term, name, value, low, high),) = model.unknowns()
+    assert (term, name) == (f"x/({value:.4g} + x)", "K")
+    assert low < 0.5 < high
+    written = json.loads((tmp_path / "out/model.json").read_text())["model"]
+    assert written["inputs"] == ["drug"]
+    assert written["unknowns"][0]["value"] == value
+    assert "of x/(" in model.summary()
+    assert "K of" in (tmp_path / "out/report.html").read_text()

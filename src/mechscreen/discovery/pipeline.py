@@ -88,6 +88,15 @@ def discover(
         If the data do not determine a model.
     """
     began = time.process_time()
+    forms = library.forms if library else ()
+    for kind in forms:
+        if kind not in KINDS:
+            raise InputError(f"discover: no kind of terms '{kind}'{nearest(kind, KINDS)} (valid: {', '.join(KINDS)})")
+    if forms and (hidden or exact_start or method != "collocation"):
+        raise InputError(
+            f"discover: terms with unknowns inside ({', '.join(forms)}) are sought along measured variables, by the "
+            "default method; leave hidden variables, exact starts and other methods out"
+        )
     if method not in METHODS:
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
     data = check_trajectories(t, y, names, hidden, inputs)
@@ -95,8 +104,8 @@ def discover(
     _check_size(data, bound)
     data, anchors = _split_anchors(data) if exact_start else (data, None)
     posed = _pose(data, bound, knowledge or Knowledge(), anchors)
-    if library is not None and library.forms:
-        return replace(_search_forms(posed, library.forms), method=method, elapsed=time.process_time() - began)
+    if forms:
+        return replace(_search_forms(posed, forms), method=method, elapsed=time.process_time() - began)
     return replace(METHODS[method](posed), method=method, elapsed=time.process_time() - began)
 
 

@@ -33,6 +33,8 @@ def discover(
     trajectory: str = "trajectory",
     functions: Sequence[str] = (),
     hidden: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    forms: Sequence[str] = (),
     exact_start: bool = False,
     knowledge: Path | None = None,
     method: str = "collocation",
@@ -56,6 +58,10 @@ def discover(
         Variables to use; all other columns unless given.
     hidden
         Variables that are not in the table, or are there with their exact initial value alone.
+    inputs
+        Columns that act on the variables and for which no equation is sought.
+    forms
+        Kinds of terms with unknowns inside, of `mechscreen.discovery.forms.KINDS`.
     exact_start, method
         As for `mechscreen.discovery.discover`.
     knowledge
@@ -81,12 +87,14 @@ def discover(
     )
     log.info("%s: read as %s", table, series.read_as)
     storage.check_writable(out / "model.json")
+    called = dict(zip(series.shown, series.names, strict=True))
     model = find(
         list(series.t),
         list(series.y),
-        Polynomial(degree, tuple(functions)),
+        Polynomial(degree, tuple(functions), forms=tuple(forms)),
         names=series.names,
         hidden=series.hidden,
+        inputs=[called.get(name, name) for name in inputs],
         knowledge=None if knowledge is None else read_knowledge(knowledge),
         exact_start=exact_start,
         method=method,
@@ -100,6 +108,8 @@ def discover(
         "degree": degree,
         "functions": list(functions),
         "hidden": list(series.hidden),
+        "inputs": list(inputs),
+        "forms": list(forms),
         "exact_start": exact_start,
         "knowledge": None if knowledge is None else str(knowledge),
         "method": method,
@@ -162,12 +172,14 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
 
     fits, forecasts = [], []
     for t, x in zip(model.t, model.denoised, strict=True):
-        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200)
+        # What inputs will do is not known.
+        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200) if not model.inputs else t[-1:]
         fits.append((t, x))
         forecasts.append((ahead, model.simulate(x[-1], ahead)))
-    data = list(zip(series.t, series.y, strict=True))
+    own = [series.names.index(name) for name in model.names]
+    data = [(t, y[:, own]) for t, y in zip(series.t, series.y, strict=True)]
     # Between two of these marks Matplotlib sees a formula.
-    shown, time = [label.replace("$", r"\$") for label in series.shown], series.time.replace("$", r"\$")
+    shown, time = [series.shown[k].replace("$", r"\$") for k in own], series.time.replace("$", r"\$")
     figure = discovery.draw(shown, time, data, fits, forecasts)
     return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
 
@@ -192,6 +204,10 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
         [
             [f"d{c['equation']}/dt", c["term"], *(_rounded(c[k]) for k in ("value", "standard_error", "low", "high"))]
             for c in found["coefficients"]
+        ]
+        + [
+            ["", f"{c['unknown']} of {c['term']}", _rounded(c["value"]), None, _rounded(c["low"]), _rounded(c["high"])]
+            for c in found["unknowns"]
         ],
     )
     tables = [Table("Equations", ["equation"], [[line] for line in model.equations()]), coefficients]
