@@ -215,11 +215,10 @@ class Collocation:
             values, slopes = kernels.monomials(np.ascontiguousarray(known), library.exponents[terms])
         else:
             known = known * self._state_scales
-            values, slopes = library.evaluate(known, terms)
+            values, slopes, changes = library.expand(known, terms)
             scale = self._term_scales[terms]
             values, slopes = values / scale, slopes * self._state_scales / scale[:, None]
             if self.unknowns:
-                changes = library.by_unknowns(known, {int(m) for m in terms})
                 changes /= self._term_scales[[m for m, _ in self.unknowns]]
                 values = np.concatenate([values, changes], axis=1)
         if len(self.walks) == 0:

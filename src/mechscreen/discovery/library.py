@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -174,28 +174,31 @@ class Library:
                 functions[i], names[len(self.exponents) + i], begin = moved, moved.name, end
         return replace(self, functions=tuple(functions), names=tuple(names))
 
-    def by_unknowns(self, x: FloatArray, terms: Collection[int]) -> FloatArray:
-        """Return how terms change with the positions of their unknowns, (n, I), at x (n, d + q); 0 for other terms."""
-        found = np.zeros((len(x), len(self.unknowns)))
-        columns = list(x.T)
-        for m in {m for m, _ in self.unknowns if m in terms}:
-            own = [i for i, (term, _) in enumerate(self.unknowns) if term == m]
-            shape = self.functions[m - len(self.exponents)]
-            assert isinstance(shape, Shape)
-            found[:, own] = shape.slopes(columns)
-        return found
-
     def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Values (n, M) and derivatives (n, M, d + q) at x (n, d + q), of all or of the chosen terms."""
+        return self.expand(x, terms)[:2]
+
+    def expand(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """As `evaluate`, and derivatives (n, I) by the positions of unknowns, 0 for those of other terms."""
+        changes = np.zeros((len(x), len(self.unknowns)))
         chosen = np.arange(len(self)) if terms is None else np.asarray(terms)
         n_monomials = len(self.exponents)
         values, slopes = monomials(x, self.exponents[chosen[chosen < n_monomials]])
         if (chosen < n_monomials).all():
-            return values, slopes
-        extra = [_differentiate(self.functions[m - n_monomials], x) for m in chosen[chosen >= n_monomials]]
+            return values, slopes, changes
+        extra = []
+        for m in chosen[chosen >= n_monomials]:
+            function = self.functions[m - n_monomials]
+            if isinstance(function, Shape):
+                value, slope, change = function.expand(list(x.T))
+                first = self.unknowns.index((m, 0)) if len(function.unknowns) else 0
+                changes[:, first : first + len(function.unknowns)] = change
+                extra.append((value, slope))
+            else:
+                extra.append(_differentiate(function, x))
         values = np.concatenate([values, np.stack([v for v, _ in extra], axis=1)], axis=1)
         slopes = np.concatenate([slopes, np.stack([s for _, s in extra], axis=1)], axis=1)
-        return values, slopes
+        return values, slopes, changes
 
 
 def _canonical(name: str) -> str:
@@ -209,7 +212,7 @@ def _differentiate(function: TermFunction, x: FloatArray) -> tuple[FloatArray, F
     with np.errstate(all="ignore"):
         values = np.broadcast_to(np.asarray(function(*columns), dtype=float), (n,)).copy()
         slopes = np.zeros((n, d))
-        for j in function.used if isinstance(function, Shape) else range(d):
+        for j in range(d):
             spread = float(np.max(np.abs(columns[j]))) or 1.0
             step = spread * np.finfo(float).eps ** (1 / 3)
             up = function(*columns[:j], columns[j] + step, *columns[j + 1 :])

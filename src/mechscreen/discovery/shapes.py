@@ -97,7 +97,7 @@ class Shape:
         """Return the term's values (n,), of the variables' (n,) each."""
         return self._at(self.values, columns)
 
-    def _at(self, values: Sequence[float], columns: Sequence[FloatArray]) -> FloatArray:
+    def _at(self, values: Sequence[float] | Sequence[FloatArray], columns: Sequence[FloatArray]) -> FloatArray:
         if self.floors:
             columns = [np.maximum(x, floor) for x, floor in zip(columns, self.floors, strict=True)]
         known: Mapping[str, object] = dict(zip(self.variables, columns, strict=True)) | {
@@ -127,19 +127,36 @@ class Shape:
 
     def slopes(self, columns: Sequence[FloatArray]) -> FloatArray:
         """Return how the term changes with the positions of its unknowns, (n, I)."""
-        here = self.positions
-        found = np.empty((len(columns[0]), len(here)))
+        return self.expand(columns)[2]
+
+    def expand(self, columns: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return values (n,), and how these change with columns, (n, d), and with positions of the unknowns, (n, I).
+
+        By central differences, all of them computed at once: terms are many, and columns short.
+        """
+        n, used, unknowns = len(columns[0]), self.used, self.unknowns
+        parts = 1 + 2 * (len(used) + len(unknowns))
+        moved = [np.tile(column, (parts, 1)) for column in columns]
+        steps: list[float] = []
+        for at, j in enumerate(used):
+            step = (float(np.max(np.abs(columns[j]))) or 1.0) * np.finfo(float).eps ** (1 / 3)
+            moved[j][1 + 2 * at] += step
+            moved[j][2 + 2 * at] -= step
+            steps.append(float(step))
+        inside = []
+        for at, (unknown, position) in enumerate(zip(unknowns, self.positions, strict=True), len(used)):
+            positions = np.full((parts, 1), position)
+            positions[1 + 2 * at] += _DIFFERENCE
+            positions[2 + 2 * at] -= _DIFFERENCE
+            # Beyond the ends too, so that a fit there knows which way is back.
+            inside.append(np.exp(positions) if unknown.log else positions)
+            steps.append(_DIFFERENCE)
         with np.errstate(all="ignore"):
-            for i, unknown in enumerate(self.unknowns):
-                ends = []
-                for way in (1, -1):
-                    moved = here.copy()
-                    moved[i] += way * _DIFFERENCE
-                    # Beyond the ends too, so that a fit there knows which way is back.
-                    value = math.exp(moved[i]) if unknown.log else moved[i]
-                    ends.append(self._at([*self.values[:i], value, *self.values[i + 1 :]], columns))
-                found[:, i] = (ends[0] - ends[1]) / (2 * _DIFFERENCE)
-        return found
+            found = self._at(inside, moved)
+        slopes = (found[1::2] - found[2::2]) / (2 * np.array(steps)[:, None])
+        by_columns = np.zeros((n, len(columns)))
+        by_columns[:, list(used)] = slopes[: len(used)].T
+        return found[0], by_columns, slopes[len(used) :].T
 
     def rounded(self) -> Shape:
         """Return the term with the nearest whole numbers for unknowns that may be whole, which are none then."""
