@@ -66,6 +66,12 @@ def may_be_number(cell: str) -> bool:
     return any(pattern.fullmatch(cell) for pattern in patterns)
 
 
+def may_be_whole(cell: str) -> bool:
+    """Return whether a cell is a whole number by some notation, perhaps with marks between thousands."""
+    patterns = (_WHOLE, *_EITHER.values(), _BY_OTHERS["."], _BY_MARK["."])
+    return "," not in cell and any(pattern.fullmatch(cell) for pattern in patterns)
+
+
 @dataclass(frozen=True)
 class Notation:
     """How numbers are written in a table.

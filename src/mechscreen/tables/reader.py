@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from mechscreen.errors import InputError
 from mechscreen.tables import dialect, numbers
@@ -150,11 +151,13 @@ def _check_whole(path: Path, cells: Cells) -> None:
     if cells.separator is not COMMA and cells.separator.blanks is None:
         return
 
-    def columns(pattern: str) -> list[bool]:
-        return [all(re.fullmatch(pattern, cell) for cell in column) for column in cells.columns]
+    def columns(matches: Callable[[str], Any]) -> list[bool]:
+        return [all(is_missing(cell) or matches(cell) for cell in column) for column in cells.columns]
 
-    decimals = cells.separator is COMMA and all(columns(r"[+\-−–]?[0-9]+")) and any(columns(r"[0-9]+")[2:])
-    thousands = zip(columns(r"[+\-−–]?[1-9][0-9]{0,2}")[1:], columns(r"[0-9]{3}(?:[.,][0-9]*)?")[2:], strict=False)
+    tails = columns(re.compile(r"[0-9]+").fullmatch)[2:]
+    decimals = cells.separator is COMMA and any(tails) and all(columns(numbers.may_be_whole))
+    heads = columns(re.compile(r"[+\-−–]?[1-9][0-9]{0,2}").fullmatch)[1:]
+    thousands = zip(heads, columns(re.compile(r"[0-9]{3}(?:[.,][0-9]*)?").fullmatch)[2:], strict=False)
     if decimals or any(left and right for left, right in thousands):
         what = "decimal commas" if decimals else "marks between thousands"
         width = len(cells.columns)
