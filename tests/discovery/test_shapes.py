@@ -37,7 +37,7 @@ def test_slopes_by_unknowns_are_those_of_differences(kind):
     values = rng.uniform(0.5, 2.0, (50, 2))
     for shape in KINDS[kind](Sizes.of(["x", "y"], values)):
         columns = list(values.T)
-        for i, slope in enumerate(shape.slopes(columns).T):
+        for i, slope in enumerate(shape.expand(columns)[2].T):
             ends = [shape.at(shape.positions + way * 1e-4 * (np.arange(len(shape.positions)) == i)) for way in (1, -1)]
             expected = (ends[0](*columns) - ends[1](*columns)) / 2e-4
             np.testing.assert_allclose(slope, expected, rtol=1e-3, atol=1e-5, err_msg=shape.text)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.discovery import kernels
-from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.hermite import hermite, place
 from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray, Library
 from mechscreen.discovery.runge_kutta import rk4_step
@@ -69,9 +69,9 @@ class Grid:
         self.h[self.starts[1:-1] - 1] = 0.0
         interval, position, observed = [], [], []
         for (t, y), n, start in zip(trajectories, self.nodes, self.starts, strict=False):
-            i = np.clip(np.searchsorted(n, t, side="right") - 1, 0, len(n) - 2)
+            i, share = place(n, t)
             interval.append(start + i)
-            position.append((t - n[i]) / (n[i + 1] - n[i]))
+            position.append(share)
             observed.append(y)
         self.rows, self.factor, self.target, self.rest, self.counts = kernels.compress(
             np.concatenate(interval), np.concatenate(position), np.concatenate(observed), len(self.h), self.h
@@ -208,7 +208,8 @@ class Collocation:
         come the changes with these, (n, M + I).
         """
         library = library or self.library
-        known, width = x[:, : len(x.T) - len(self.walks)], x.shape[1]
+        width = x.shape[1]
+        known = x[:, : width - len(self.walks)]
         if inputs is not None:
             known = np.concatenate([known, inputs], axis=1)
         if len(library.functions) == 0:

@@ -108,7 +108,7 @@ def judge(
     caveats += [
         f"what the equations leave of {names[k]} {_NOT_NOISE} (probability {probability:.2g}): the library misses a "
         "term, an input or a variable, or the noise is not white"
-        for k, probability in unusual(misfit, rms / spread, seen)
+        for k, probability in _unusual(misfit, rms / spread, seen)
     ]
     for k in seen:
         together, n = 0.0, 0
@@ -132,7 +132,7 @@ def judge(
     return caveats
 
 
-def unusual(misfit: Misfit | None, size: FloatArray, seen: IntArray) -> list[tuple[int, float]]:
+def _unusual(misfit: Misfit | None, size: FloatArray, seen: IntArray) -> list[tuple[int, float]]:
     """Return the variables whose residuals are not noise, and how probable these would be.
 
     Parameters

@@ -163,16 +163,23 @@ class Library:
         return np.concatenate([np.zeros(0), *(f.positions for f in self.functions if isinstance(f, Shape))])
 
     def at(self, positions: FloatArray) -> Library:
-        """Return the terms with unknowns at positions (I,)."""
+        """Return the terms with unknowns at positions (I,), called as before (`told`)."""
         if len(positions) == 0:
             return self
-        functions, names, begin = list(self.functions), list(self.names), 0
+        functions, begin = list(self.functions), 0
         for i, function in enumerate(functions):
             if isinstance(function, Shape):
                 end = begin + len(function.unknowns)
-                moved = function.at(positions[begin:end])
-                functions[i], names[len(self.exponents) + i], begin = moved, moved.name, end
-        return replace(self, functions=tuple(functions), names=tuple(names))
+                functions[i], begin = function.at(positions[begin:end]), end
+        return replace(self, functions=tuple(functions))
+
+    def told(self) -> Library:
+        """Return the terms, those with unknowns inside called by the values that these have."""
+        first = len(self.exponents)
+        own = [
+            f.name if isinstance(f, Shape) else name for f, name in zip(self.functions, self.names[first:], strict=True)
+        ]
+        return replace(self, names=(*self.names[:first], *own))
 
     def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Values (n, M) and derivatives (n, M, d + q) at x (n, d + q), of all or of the chosen terms."""

@@ -103,10 +103,12 @@ def discover(
     bound = (library or Polynomial(2)).bind(data.names, data.inputs)
     _check_size(data, bound)
     data, anchors = _split_anchors(data) if exact_start else (data, None)
-    posed = _pose(data, bound, knowledge or Knowledge(), anchors)
+    statements = knowledge or Knowledge()
     if forms:
-        return replace(_search_forms(posed, forms), method=method, elapsed=time.process_time() - began)
-    return replace(METHODS[method](posed), method=method, elapsed=time.process_time() - began)
+        model = _search_forms(data, bound, statements, forms)
+    else:
+        model = METHODS[method](_pose(data, bound, statements, anchors))
+    return replace(model, method=method, elapsed=time.process_time() - began)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,10 @@ class _Posed:
     units: FloatArray
     anchors: FloatArray | None
     knowledge: Knowledge
+
+    def search(self, candidates: int | None = None) -> SupportSearch:
+        """Return what searches for its terms; `candidates` as there."""
+        return SupportSearch(self.problem, self.guesses, self.noise, self.structure.locked, candidates)
 
 
 def _pose(data: Trajectories, library: Library, knowledge: Knowledge, anchors: FloatArray | None = None) -> _Posed:
@@ -299,18 +305,28 @@ def _train(posed: _Posed) -> DiscoveredModel:
 
 def _search(posed: _Posed, *, judge_equations: bool = True) -> DiscoveredModel:
     """Discover by collocation, over supports; judge each equation alone, too, where something does not fit."""
-    search = SupportSearch(posed.problem, posed.guesses, posed.noise, posed.structure.locked)
-    best = search.run()
-    if best is None:
-        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
-    try:
-        problem, best = _refine(best, search)
-        model = _report(problem, best, search, posed)
-    except BlowUp:
-        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
+    model = _best_of([posed])
     if judge_equations and not fits(model):
         return replace(model, caveats=(*model.caveats, *_of_each_equation(model, posed)))
     return model
+
+
+def _best_of(some: Sequence[_Posed], candidates: int | None = None) -> DiscoveredModel:
+    """Return the best model of one or more problems, by the criterion; `candidates` as of `SupportSearch`."""
+    found = []
+    for posed in some:
+        search = posed.search(candidates)
+        best = search.run()
+        if best is not None:
+            found.append((best, search, posed))
+    if not found:
+        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
+    best, search, posed = min(found, key=lambda one: one[0].criterion)
+    try:
+        problem, best = _refine(best, search)
+        return _report(problem, best, search, posed)
+    except BlowUp:
+        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
 
 
 def _of_each_equation(model: DiscoveredModel, posed: _Posed) -> list[str]:
@@ -323,7 +339,7 @@ def _of_each_equation(model: DiscoveredModel, posed: _Posed) -> list[str]:
     wrong, right = [], []
     for k, name in enumerate(model.names):
         try:
-            own = _search(_alone(posed, k), judge_equations=False)
+            own = _search(_alone(posed.data, posed.problem.library, k), judge_equations=False)
         except InputError:
             continue
         if not fits(own):
@@ -338,32 +354,20 @@ def _of_each_equation(model: DiscoveredModel, posed: _Posed) -> list[str]:
     ]
 
 
-def _search_forms(posed: _Posed, kinds: Sequence[str]) -> DiscoveredModel:
+def _search_forms(data: Trajectories, library: Library, knowledge: Knowledge, kinds: Sequence[str]) -> DiscoveredModel:
     """Discover with terms that have unknowns inside: first of each equation alone, then of all together."""
-    data, library = posed.data, posed.problem.library
     sizes = Sizes.of([*data.names, *data.inputs], data.with_inputs)
     rich = library.with_functions([shape for kind in kinds for shape in KINDS[kind](sizes)])
     chosen: list[Shape] = []
     for k in range(len(data.names)):
-        alone = _pose(data.of_equation(k), rich.of_equation(k), Knowledge())
-        best = SupportSearch(alone.problem, alone.guesses, alone.noise, alone.structure.locked).run()
+        alone = _alone(data, rich, k)
+        best = alone.search().run()
         if best is not None:
             chosen += _shapes_of(alone.problem, best, data)
-    count = len(data.names) * len(rich)
-    found = []
-    for shapes in {tuple(_unlike(chosen)), tuple(_unlike([shape.rounded() for shape in chosen]))}:
-        together = _pose(data, library.with_functions(shapes), posed.knowledge)
-        search = SupportSearch(
-            together.problem, together.guesses, together.noise, together.structure.locked, candidates=count
-        )
-        best = search.run()
-        if best is not None:
-            found.append((best, search, together))
-    if not found:
-        raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
-    best, search, together = min(found, key=lambda one: one[0].criterion)
-    problem, best = _refine(best, search)
-    return _report(problem, best, search, together)
+    # Where no number may be whole, the two are one.
+    sets = dict.fromkeys(tuple(_unlike(shapes)) for shapes in (chosen, [shape.rounded() for shape in chosen]))
+    together = [_pose(data, library.with_functions(shapes), knowledge) for shapes in sets]
+    return _best_of(together, candidates=len(data.names) * len(rich))
 
 
 def _shapes_of(problem: Collocation, best: Candidate, data: Trajectories) -> list[Shape]:
@@ -396,16 +400,16 @@ def _unlike(shapes: Sequence[Shape]) -> list[Shape]:
     return found
 
 
-def _alone(posed: _Posed, k: int) -> _Posed:
+def _alone(data: Trajectories, library: Library, k: int) -> _Posed:
     """Return the problem of one equation, with the other variables as inputs."""
-    return _pose(posed.data.of_equation(k), posed.problem.library.of_equation(k), Knowledge())
+    return _pose(data.of_equation(k), library.of_equation(k), Knowledge())
 
 
 def _report(problem: Collocation, best: Candidate, search: SupportSearch, posed: _Posed) -> DiscoveredModel:
     """Bring the result into the data's units and judge it."""
     structure, data, scales, units = posed.structure, posed.data, posed.scales, posed.units
     fit, columns = best.fit, structure.columns
-    library = problem.library.at(best.fit.beta[problem.linear :])
+    library = problem.library.at(best.fit.beta[problem.linear :]).told()
     tight = search.tight(best.noise)
     quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
     active = fit.active

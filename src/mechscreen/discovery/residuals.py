@@ -17,7 +17,7 @@ import numpy as np
 
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Collocation, Fit
-from mechscreen.discovery.hermite import FloatArray
+from mechscreen.discovery.hermite import FloatArray, basis, place
 from mechscreen.discovery.library import IntArray
 
 MOST_RESIDUALS = 3000
@@ -87,10 +87,10 @@ def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
     # it has larger components than most.
     n, w = walks.shape
     without_walks = residuals + walks @ (walks.T @ residuals)
-    basis = _orthonormal(np.block([[unknowns, _LARGER * walks], [np.zeros((w, unknowns.shape[1])), np.eye(w)]]))
+    explained = _orthonormal(np.block([[unknowns, _LARGER * walks], [np.zeros((w, unknowns.shape[1])), np.eye(w)]]))
 
     def remove(values: FloatArray) -> FloatArray:
-        return values - basis @ (basis.T @ values)
+        return values - explained @ (explained.T @ values)
 
     found = remove(np.concatenate([without_walks, np.zeros(w)]))
     of_each: list[_Statistic | None] = []
@@ -105,9 +105,9 @@ def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
     # Few draws tell what is likely; what may be unlikely takes many.
     for draws in (_FEW_DRAWS, min(_MOST_DRAWS, _NUMBERS // len(found))):
         null = remove(rng.standard_normal((n + w, draws)))
-        for place, tell in enumerate(of_each):
-            if tell is not None and not probabilities[place] > _LIKELY:
-                probabilities[place] = _probability(tell(found[:, None])[:, 0], tell(null))
+        for number, tell in enumerate(of_each):
+            if tell is not None and not probabilities[number] > _LIKELY:
+                probabilities[number] = _probability(tell(found[:, None])[:, 0], tell(null))
         if not (probabilities <= _LIKELY).any():
             break
     return Misfit(probabilities[:d], probabilities[d:])
@@ -137,8 +137,7 @@ class _Samples:
         grid = problem.grid
         parts: list[tuple[FloatArray, ...]] = []
         for (t, y), nodes, start in zip(grid.trajectories, grid.nodes, grid.starts, strict=False):
-            i = np.clip(np.searchsorted(nodes, t, side="right") - 1, 0, len(nodes) - 2)
-            z = (t - nodes[i]) / (nodes[i + 1] - nodes[i])
+            i, z = place(nodes, t)
             for k in range(y.shape[1]):
                 known = np.flatnonzero(np.isfinite(y[:, k]))
                 first = np.arange(len(known)) == 0
@@ -170,9 +169,9 @@ def _linearised(
     total = begin_walks + s * trajectories * _WALK_WAVES
     forced, forced_mid = np.zeros((n, width, total)), np.zeros((n - 1, width, total))
     entries = problem.entries(rates, fit.active, problem.used_terms(fit.active))
-    for place, k, m, weight in zip(*entries, strict=True):
-        forced[:, k, place] += weight * rates.values[:, m]
-        forced_mid[:, k, place] += weight * rates.values_mid[:, m]
+    for column, k, m, weight in zip(*entries, strict=True):
+        forced[:, k, column] += weight * rates.values[:, m]
+        forced_mid[:, k, column] += weight * rates.values_mid[:, m]
     shape, shape_mid = _waves(grid.nodes, _WAVES)
     for k in range(d):
         own = slice(p + k * _WAVES, p + (k + 1) * _WAVES)
@@ -191,8 +190,7 @@ def _linearised(
     slopes = rates.jacobian @ states
     slopes[:, :, width:] += forced
     i, k, h = samples.interval, samples.variable, grid.h[samples.interval]
-    z = samples.position
-    parts = ((1 + 2 * z) * (1 - z) ** 2, z * (1 - z) ** 2 * h, z * z * (3 - 2 * z), z * z * (z - 1) * h)
+    parts = basis(samples.position, h)
 
     def between(x: FloatArray, f: FloatArray) -> FloatArray:
         ends = (x[i, k], f[i, k], x[i + 1, k], f[i + 1, k])
@@ -246,15 +244,15 @@ def _orthonormal(columns: FloatArray, *, ordered: bool = False) -> FloatArray:
     if not ordered:
         left, values, _ = np.linalg.svd(scaled, full_matrices=False)
         return left[:, values > 1e-8 * max(values.max(initial=0.0), 1e-300)]
-    basis = np.zeros((len(columns), 0))
+    found = np.zeros((len(columns), 0))
     for column in scaled.T:
         new = column
         for _ in range(2):
-            new = new - basis @ (basis.T @ new)
+            new = new - found @ (found.T @ new)
         length = float(np.linalg.norm(new))
         if length > _NEW:
-            basis = np.concatenate([basis, new[:, None] / length], axis=1)
-    return basis
+            found = np.concatenate([found, new[:, None] / length], axis=1)
+    return found
 
 
 def _of_correlation(samples: _Samples, chosen: IntArray) -> _Statistic:

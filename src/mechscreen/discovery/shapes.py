@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 
@@ -110,12 +110,6 @@ class Shape:
         floors = tuple(self.floors[j] for j in order) if self.floors else ()
         return replace(self, variables=tuple(self.variables[j] for j in order), floors=floors)
 
-    @cached_property
-    def used(self) -> tuple[int, ...]:
-        """Columns that the term depends on."""
-        named = set(re.findall(r"[A-Za-z_]\w*", self.text))
-        return tuple(j for j, name in enumerate(self.variables) if name in named)
-
     @property
     def positions(self) -> FloatArray:
         """(I,), where the unknowns are on their scales."""
@@ -125,16 +119,12 @@ class Shape:
         """Return the term with unknowns at positions of their scales."""
         return replace(self, values=tuple(u.value(p) for u, p in zip(self.unknowns, positions, strict=True)))
 
-    def slopes(self, columns: Sequence[FloatArray]) -> FloatArray:
-        """Return how the term changes with the positions of its unknowns, (n, I)."""
-        return self.expand(columns)[2]
-
     def expand(self, columns: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return values (n,), and how these change with columns, (n, d), and with positions of the unknowns, (n, I).
 
         By central differences, all of them computed at once: terms are many, and columns short.
         """
-        n, used, unknowns = len(columns[0]), self.used, self.unknowns
+        n, used, unknowns = len(columns[0]), _used(self.text, self.variables), self.unknowns
         parts = 1 + 2 * (len(used) + len(unknowns))
         moved = [np.tile(column, (parts, 1)) for column in columns]
         steps: list[float] = []
@@ -160,6 +150,8 @@ class Shape:
 
     def rounded(self) -> Shape:
         """Return the term with the nearest whole numbers for unknowns that may be whole, which are none then."""
+        if not any(unknown.whole for unknown in self.unknowns):
+            return self
         text = self.text
         left = []
         for unknown, value in zip(self.unknowns, self.values, strict=True):
@@ -182,12 +174,13 @@ class Shape:
     @property
     def name(self) -> str:
         """The term with the values of its unknowns, as an expression."""
-        return self.told(4)
-
-    def told(self, digits: int) -> str:
-        """Return the term with the values of its unknowns, to some digits."""
-        values = {
-            unknown.name: f"{value:.{digits}g}" for unknown, value in zip(self.unknowns, self.values, strict=True)
-        }
+        values = {unknown.name: f"{value:.4g}" for unknown, value in zip(self.unknowns, self.values, strict=True)}
         values = {name: value if float(value) >= 0 else f"({value})" for name, value in values.items()}
         return re.sub(r"[A-Za-z_]\w*", lambda found: values.get(found[0], found[0]), self.text)
+
+
+@cache
+def _used(text: str, variables: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the variables, by their places, that a term depends on."""
+    named = set(re.findall(r"[A-Za-z_]\w*", text))
+    return tuple(j for j, name in enumerate(variables) if name in named)
