@@ -64,7 +64,7 @@ def test_whatever_call_fails_nothing_is_lost_and_a_rerun_ends_with_the_same_byte
 
 AS_NOBODY = """
 import os
-import encodings.utf_8_sig, mechscreen.cli, mechscreen.stages.simulate  # perhaps root alone can read the software
+import encodings.utf_8_sig, pandas, mechscreen.cli, mechscreen.stages.simulate  # perhaps root alone can read them
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
