@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,10 +55,10 @@ Judge = Callable[[Model], Row]
 """What is to be known of a model; runs where it was found."""
 
 
-def library_of(name: str) -> Any:
-    """Return what `discover` takes as the library that a study names: ``degree 3``, or a name that it knows itself."""
+def library_of(name: str) -> Polynomial:
+    """Return the library that a study names: ``degree 3``, or a kind of forms beside monomials (``rational``)."""
     kind, _, degree = name.partition(" ")
-    return Polynomial(int(degree)) if kind == "degree" else name
+    return Polynomial(int(degree)) if kind == "degree" else Polynomial(3 if kind == "auto" else 2, forms=[kind])
 
 
 def degree_of(library: str) -> int | None:

@@ -1,9 +1,8 @@
 """Rational systems whose form is not told: Michaelis and Menten, Hill 2 and 4, Holling II, inhibition, toggle, Goodwin.
 
 Five trajectories each, 1 % noise of each variable's range. *Right structure*: each right-hand side, brought to lowest
-terms, has the true monomials above and below the fraction bar. *Inner parameters* are the numbers below the bar,
-which stand in the form that is written here; whether their intervals hold them is scored where the model tells
-intervals of them, by a method ``inner_intervals()`` that gives (n, 2).
+terms, has the true monomials above and below the fraction bar. *Inner parameters* are K of x^n/(K^n + x^n), and K and
+L of x/(K + x + x²/L); whether their intervals hold them is scored where the model has these.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from discovery_study import fitting
 from discovery_study.fitting import Data
 from discovery_study.formula import Dynamics, Model
 from discovery_study.scoring import Row
+from mechscreen.discovery import DiscoveredModel
 from mechscreen.discovery.library import FloatArray
 from mechscreen.errors import InputError, nearest
 
@@ -71,8 +71,8 @@ def _system(
 
 SYSTEMS: Mapping[str, Rational] = {
     "michaelis-menten": _system({"s": "-1.5*s/(0.6 + s)"}, 3.0, (0.5, 4.0), (0.6,)),
-    "hill-2": _system({"x": "3*x^2/(1.44 + x^2) + 0.2 - 1.0*x"}, 6.0, (0.1, 5.0), (1.44,)),
-    "hill-4": _system({"x": "3*x^4/(2.0736 + x^4) + 0.2 - 1.0*x"}, 6.0, (0.1, 5.0), (2.0736,)),
+    "hill-2": _system({"x": "3*x^2/(1.44 + x^2) + 0.2 - 1.0*x"}, 6.0, (0.1, 5.0), (1.2,)),
+    "hill-4": _system({"x": "3*x^4/(2.0736 + x^4) + 0.2 - 1.0*x"}, 6.0, (0.1, 5.0), (1.2,)),
     "holling-2": _system(
         {
             "prey": "1.0*prey - 0.25*prey^2 - 1.2*prey*pred/(0.8 + prey)",
@@ -80,7 +80,7 @@ SYSTEMS: Mapping[str, Rational] = {
         },
         20.0, (0.4, 3.0), (0.8, 0.8),
     ),
-    "inhibition": _system({"s": "-2*s/(0.5 + s + 0.4*s^2)"}, 6.0, (1.0, 8.0), (0.5, 0.4)),
+    "inhibition": _system({"s": "-2*s/(0.5 + s + 0.4*s^2)"}, 6.0, (1.0, 8.0), (0.5, 2.5)),
     "toggle": _system({"u": "4/(1 + v^2) - 1.0*u", "v": "4/(1 + u^2) - 1.0*v"}, 8.0, (0.2, 4.0), (1.0, 1.0)),
     "goodwin-10": _system(
         {"x": "0.2/(1 + z^10) - 0.1*x", "y": "0.1*x - 0.1*y", "z": "0.1*y - 0.1*z"}, 100.0, (0.3, 2.0), (1.0,),
@@ -123,4 +123,5 @@ def judge(system: Rational, model: Model) -> Row:
 
 def inner_intervals(model: Model) -> FloatArray:
     """Return 95 % intervals (n, 2) of the numbers inside the fractions, none where the model tells none."""
-    return np.asarray(getattr(model, "inner_intervals", lambda: np.zeros((0, 2)))(), dtype=float).reshape(-1, 2)
+    unknowns = model.unknowns() if isinstance(model, DiscoveredModel) else []
+    return np.array([(low, high) for *_, low, high in unknowns]).reshape(-1, 2)

@@ -64,7 +64,7 @@ def test_a_process_that_waits_is_ended_by_the_clock(monkeypatch):
 
 def test_the_library_is_monomials_or_a_name_that_discover_knows():
     assert fitting.library_of("degree 3") == Polynomial(3)
-    assert fitting.library_of("rational") == "rational"
+    assert fitting.library_of("rational") == Polynomial(2, forms=["rational"])
     assert (fitting.degree_of("degree 3"), fitting.degree_of("auto")) == (3, None)
 
 

@@ -1,11 +1,15 @@
 """Rational systems: they solve, and what is right of a model is told from what is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from discovery_study.fitting import library_of
 from discovery_study.formula import Formulas
 from discovery_study.rational import SAMPLES, SYSTEMS, TRAJECTORIES, judge, measure
 from mechscreen import InputError
+from mechscreen.discovery import discover
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -29,15 +33,13 @@ def test_the_same_fraction_with_other_numbers_is_right_and_a_polynomial_is_not()
 
 
 def test_intervals_of_inner_parameters_are_counted_where_a_model_has_them():
-    class WithIntervals(Formulas):
-        def inner_intervals(self):
-            return [[0.48, 0.56], [0.41, 0.43]]
-
-    system = SYSTEMS["inhibition"]
-    equation = ("-2*s/(0.5 + s + 0.4*s^2)",)
-    assert judge(system, Formulas(("s",), equation)) == {"right": True, "inner": 0, "covered": 0}
-    # Of 0.5 and 0.4, the first is held by the interval whose middle is closest.
-    assert judge(system, WithIntervals(("s",), equation)) == {"right": True, "inner": 2, "covered": 1}
+    system = SYSTEMS["michaelis-menten"]
+    assert judge(system, Formulas(("s",), ("-1.5*s/(0.6 + s)",))) == {"right": True, "inner": 0, "covered": 0}
+    data = system.observe(0)
+    model = discover(list(data.t), list(data.y), library_of("hill"), names=data.names)
+    assert judge(system, model) == {"right": True, "inner": 1, "covered": 1}
+    far = replace(model, unknown_errors=1e-9 * model.unknown_errors)
+    assert judge(system, far) == {"right": True, "inner": 1, "covered": 0}
 
 
 def test_a_library_of_monomials_is_measured_and_a_system_that_is_not_there_refused():

@@ -52,9 +52,30 @@ def test_positions_and_values_of_unknowns_go_both_ways(k, n):
 
 
 def test_whole_numbers_are_unknowns_no_more():
-    shape = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [0.5, 3.9]).rounded()
-    assert (shape.text, [unknown.name for unknown in shape.unknowns]) == ("x**4/(K**4 + x**4)", ["K"])
-    assert Shape.of("K**n/(K**n + x**n)", ["x"], [K, N], [0.5, 1.2]).rounded().text == "K/(K + x)"
+    shapes = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [0.5, 3.9]).rounded()
+    assert [shape.text for shape in shapes] == [f"x**{n}/(K**{n} + x**{n})" for n in (3, 4, 5, 6)]
+    assert all([unknown.name for unknown in shape.unknowns] == ["K"] for shape in shapes)
+    assert shapes[1].rarity < shapes[0].rarity < shapes[2].rarity == shapes[3].rarity
+    assert Shape.of("K**n/(K**n + x**n)", ["x"], [K, N], [0.5, 1.2]).rounded()[0].text == "K/(K + x)"
+    assert shapes[0].rounded() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "turned"),
+    [
+        ("K**n/(K**n + x**n)", "x**n/(K**n + x**n)"),
+        ("K/(K + x)", "x/(K + x)"),
+        ("x**2/(K**2 + x**2)", "K**2/(K**2 + x**2)"),
+    ],
+)
+def test_what_is_left_of_repression_is_activation(text, turned):
+    unknowns = [K, N] if "n" in text else [K]
+    shape = Shape.of(text, ["x"], unknowns, [0.5, 3.0][: len(unknowns)])
+    assert (shape.turned().text, shape.turned().turned()) == (turned, shape)
+    x = np.linspace(0.1, 3, 5)
+    np.testing.assert_allclose(shape(x) + shape.turned()(x), 1)
+    whole = Shape.of("x/(K + x + x**2/L)", ["x"], [K, Unknown("L", 0.1, 10)], [0.5, 2.0])
+    assert whole.turned() is whole
 
 
 def test_what_a_term_does_not_know_is_refused():

@@ -16,6 +16,9 @@ from mechscreen.discovery.runge_kutta import rk4_step
 
 BoolArray = NDArray[np.bool_]
 
+_FARTHEST = 1.0
+"""That unknowns inside of terms move in one step, on their scales."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -209,9 +212,7 @@ class Collocation:
         """
         library = library or self.library
         width = x.shape[1]
-        known = x[:, : width - len(self.walks)]
-        if inputs is not None:
-            known = np.concatenate([known, inputs], axis=1)
+        known = self._known(x, inputs)
         if len(library.functions) == 0:
             values, slopes = kernels.monomials(np.ascontiguousarray(known), library.exponents[terms])
         else:
@@ -227,6 +228,17 @@ class Collocation:
         of_states = np.zeros((*slopes.shape[:2], width))
         of_states[:, :, : self._changes[0]] = slopes[:, :, : self._changes[0]]
         return values, of_states
+
+    def _known(self, x: FloatArray, inputs: FloatArray | None) -> FloatArray:
+        """Return what terms are of, (n, d + q): states, sampled inputs without their changes, inputs in steps."""
+        known = x[:, : x.shape[1] - len(self.walks)]
+        return known if inputs is None else np.concatenate([known, inputs], axis=1)
+
+    def along(self, x: FloatArray, *, between: bool = False) -> tuple[FloatArray, FloatArray]:
+        """Variables (n, d + q) and terms (n, M) in the data's units, at scaled states at the nodes or between them."""
+        inputs = self._inputs_mid if between else self._inputs
+        values = self.library_at(x, np.arange(len(self.library)), inputs)[0][:, : len(self.library)]
+        return self._known(x, inputs) * self._state_scales, values * self._term_scales
 
     def library_on_nodes(self, x: FloatArray) -> FloatArray:
         """Scaled values of the whole library at states (N, d + 2 s) at the nodes, (N, M)."""
@@ -298,6 +310,24 @@ class Collocation:
         f_mid, jacobian_mid = self._right_hand_side(x_mid, values_mid, slopes_mid, own)
         data, defects = kernels.misfit(x, f, f_mid, grid.h, grid.rows, grid.factor, grid.target)
         return Rates(x, own, values, f, jacobian, values_mid, f_mid, jacobian_mid, data + grid.rest, defects)
+
+    def _misfit(self, x: FloatArray, beta: FloatArray, terms: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return the sums of squares of `rates` alone: of data and of defects, per variable."""
+        grid, library = self.grid, self._library(beta)
+        own = self._theta(beta)[:, terms]
+
+        def rate(x: FloatArray, inputs: FloatArray | None) -> FloatArray:
+            known = self._known(x, inputs)
+            values = library.values(known * self._state_scales if library.functions else known, terms)
+            f = (values / self._term_scales[terms] if library.functions else values) @ own.T
+            if len(self.walks):
+                f[:, self._sampled] = x[:, self._changes]
+            return f
+
+        f = rate(x, self._inputs)
+        f_mid = rate(kernels.midpoints(x, f, grid.h), self._inputs_mid)
+        data, defects = kernels.misfit(x, f, f_mid, grid.h, grid.rows, grid.factor, grid.target)
+        return data + grid.rest, defects
 
     def local_errors(self, fit: Fit) -> FloatArray:
         """Discretisation error of each interval per unit of time, (N − 1, d); zero at seams.
@@ -455,13 +485,13 @@ class Collocation:
         beta = self._only(beta, active)
         held = ridge * (active < self.linear)
 
-        def cost(rates: Rates, beta: FloatArray) -> float:
-            total = rates.data @ precision + rates.defects @ weight + held @ beta[active] ** 2
-            gaps = self._anchor_gaps(rates.x)
+        def cost(data: FloatArray, defects: FloatArray, x: FloatArray, beta: FloatArray) -> float:
+            total = data @ precision + defects @ weight + held @ beta[active] ** 2
+            gaps = self._anchor_gaps(x)
             return 0.5 * float(total + anchor_weight * gaps @ gaps)
 
         rates = self.rates(x, beta, terms)
-        value = cost(rates, beta)
+        value = cost(rates.data, rates.defects, x, beta)
         damping = 0.0
         converged = False
         if not np.isfinite(value):
@@ -479,14 +509,18 @@ class Collocation:
                     break
                 continue
             move = kernels.back_substitute(lower, upper, border, step)
-            size = 1.0
+            farthest = float(np.abs(step[active >= self.linear]).max(initial=0.0))
+            size = whole = min(1.0, _FARTHEST / max(farthest, 1e-300))
             accepted = False
-            for _ in range(6):
+            for trials in range(6):
                 trial_beta = beta.copy()
                 trial_beta[active] += size * step
-                trial_beta[self.linear :] = self.library.at(trial_beta[self.linear :]).positions
-                trial = self.rates(x + size * move, trial_beta, terms)
-                trial_value = cost(trial, trial_beta)
+                if self.unknowns:
+                    trial_beta[self.linear :] = self.library.at(trial_beta[self.linear :]).positions
+                trial_x = x + size * move
+                trial = self.rates(trial_x, trial_beta, terms) if trials == 0 else None
+                data, defects = (trial.data, trial.defects) if trial else self._misfit(trial_x, trial_beta, terms)
+                trial_value = cost(data, defects, trial_x, trial_beta)
                 if np.isfinite(trial_value) and trial_value <= value + 1e-12 * abs(value):
                     accepted = True
                     break
@@ -497,9 +531,10 @@ class Collocation:
                 damping = max(10 * damping, 1.0)
                 continue
             decrease = value - trial_value
-            x, beta, rates, value = trial.x, trial_beta, trial, trial_value
-            damping = 0.0 if size == 1.0 else damping
-            if decrease < tolerance:
+            x, beta, value = trial_x, trial_beta, trial_value
+            rates = trial or self.rates(x, beta, terms)
+            damping = 0.0 if size == whole else damping
+            if decrease < tolerance and whole == 1.0:
                 converged = True
                 break
         return Fit(x, beta, active, rates, value, converged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,17 +13,29 @@ from mechscreen.discovery.hermite import FloatArray
 from mechscreen.discovery.shapes import Shape, Unknown
 
 _FAR = 100.0
-"""How far beyond a variable's size an unknown of its units is sought."""
+"""How far below a variable's size an unknown of its units is sought."""
+_BEYOND = 10.0
+"""How far above: farther off, a term that saturates is a straight line in what was measured."""
+_LEVELS = (0.15, 0.5, 0.85)
 _FLOOR = 1e-6
 """Of a variable's size, below which powers and logarithms take it to be there."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of variables, by name: root mean square, and the distance between the smallest and the largest value."""
+    """Of variables, by name.
+
+    Attributes
+    ----------
+    size, span
+        Root mean square, and the distance between the smallest and the largest value.
+    levels
+        Values that shares of 0.15 to 0.85 of all values are below.
+    """
 
     size: Mapping[str, float]
     span: Mapping[str, float]
+    levels: Mapping[str, tuple[float, ...]]
 
     @classmethod
     def of(cls, names: Sequence[str], values: FloatArray) -> Sizes:
@@ -32,72 +45,106 @@ class Sizes:
         return cls(
             {name: float(one) or 1.0 for name, one in zip(names, size, strict=True)},
             {name: float(one) or 1.0 for name, one in zip(names, span, strict=True)},
+            dict(zip(names, map(tuple, np.nanquantile(np.abs(values), _LEVELS, axis=0).T.tolist()), strict=True)),
         )
 
-    def made(self, text: str, *unknowns: tuple[Unknown, float]) -> Shape:
-        """Return a term with unknowns that begin at some values."""
-        inside, values = zip(*unknowns, strict=True)
-        return Shape.of(text, list(self.size), inside, values, [_FLOOR * size for size in self.size.values()])
+    def made(self, text: str, *unknowns: Unknown) -> Shape:
+        """Return a term in which unknowns are written as ``?K``; they are called as no variable is."""
+        names = {unknown.name: self._free(unknown.name) for unknown in unknowns}
+        text = re.sub(r"\?(\w)", lambda found: names[found[1]], text)
+        inside = [unknown.called(names[unknown.name]) for unknown in unknowns]
+        floors = [_FLOOR * size for size in self.size.values()]
+        return Shape.of(text, list(self.size), inside, [unknown.starts[0] for unknown in inside], floors)
 
-    def like(self, name: str, x: str, share: float, power: int = 1) -> tuple[Unknown, float]:
-        """Return an unknown of the units of a variable, or of a power of it, that begins at a share of its size."""
+    def _free(self, name: str) -> str:
+        while name in self.size:
+            name += "_"
+        return name
+
+    def like(self, name: str, x: str, *shares: float, power: int = 1) -> Unknown:
+        """Return an unknown of the units of a variable, or of a power of it, that begins at shares of its size."""
         size = self.size[x] ** power
-        return Unknown(name, size / _FAR, size * _FAR), share * size
+        return Unknown(name, size / _FAR, size * _BEYOND**power, tries=tuple(share * size for share in shares))
 
-    def pace(self, name: str, x: str, turns: float) -> tuple[Unknown, float]:
+    def amid(self, name: str, x: str) -> Unknown:
+        """Return an unknown of the units of a variable that begins at values that it has."""
+        size = self.size[x]
+        return Unknown(name, size / _FAR, size * _BEYOND, tries=tuple(max(one, size / _FAR) for one in self.levels[x]))
+
+    def pace(self, name: str, x: str, *turns: float) -> Unknown:
         """Return an unknown by which a variable is multiplied, so that it takes so many units over its range."""
         unit = 1 / self.span[x]
-        return Unknown(name, 0.02 * unit, 50 * unit), turns * unit
+        return Unknown(name, 0.02 * unit, 50 * unit, tries=tuple(one * unit for one in turns))
 
 
-def exponent(value: float) -> tuple[Unknown, float]:
+def exponent(*values: float) -> Unknown:
     """Return an exponent of Hill, whole if that is as good."""
-    return Unknown("n", 0.5, 20.0, whole=True), value
+    return Unknown("n", 0.5, 20.0, whole=True, tries=values)
+
+
+def hill(sizes: Sizes) -> Iterator[Shape]:
+    """Yield saturating rates of one variable: Michaelis–Menten, Hill, and repression."""
+    for x in sizes.size:
+        yield sizes.made(f"{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0))
+        middle = sizes.amid("K", x)
+        yield sizes.made(f"{x}**?n/(?K**?n + {x}**?n)", middle, exponent(2.0, 6.0))
+        yield sizes.made(f"?K**?n/(?K**?n + {x}**?n)", middle, exponent(1.0, 2.0, 6.0))
 
 
 def rational(sizes: Sizes) -> Iterator[Shape]:
-    """Yield saturating and inhibiting rates, of one variable and of two.
-
-    Michaelis–Menten, Hill, repression, inhibition by the substrate, and predation of Holling's types II and IV.
-    """
+    """Yield Hill's rates, inhibition by the substrate, and predation of Holling's types II and IV."""
+    yield from hill(sizes)
     for x in sizes.size:
-        for share in (0.3, 1.5):
-            yield sizes.made(f"{x}/(K + {x})", sizes.like("K", x, share))
-        for n in (2.0, 4.0):
-            yield sizes.made(f"{x}**n/(K**n + {x}**n)", sizes.like("K", x, 1.0), exponent(n))
-        for n in (1.0, 3.0, 8.0):
-            yield sizes.made(f"K**n/(K**n + {x}**n)", sizes.like("K", x, 1.0), exponent(n))
-        yield sizes.made(f"{x}/(K + {x} + {x}**2/L)", sizes.like("K", x, 0.5), sizes.like("L", x, 1.0))
+        yield sizes.made(f"{x}/(?K + {x} + {x}**2/?L)", sizes.like("K", x, 0.2, 1.0), sizes.like("L", x, 0.2, 1.0))
         for y in sizes.size:
             if y != x:
-                yield sizes.made(f"{y}*{x}/(K + {x})", sizes.like("K", x, 0.7))
-                yield sizes.made(f"{y}*{x}/(K + {x}**2)", sizes.like("K", x, 0.7, power=2))
+                yield sizes.made(f"{y}*{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0))
+                yield sizes.made(f"{y}*{x}/(?K + {x}**2)", sizes.like("K", x, 0.2, 1.0, power=2))
 
 
 def trigonometric(sizes: Sizes) -> Iterator[Shape]:
-    """Yield waves of one variable."""
+    """Yield waves of one variable, and products of those of angles, which are taken to be told in radians."""
     for x in sizes.size:
-        for turns in (0.5, 1.0, 2.0):
-            phase = Unknown("p", -2 * math.pi, 2 * math.pi, log=False)
-            yield sizes.made(f"sin(w*{x} + p)", sizes.pace("w", x, turns * 2 * math.pi), (phase, 0.0))
+        yield sizes.made(f"sin({x})")
+        yield sizes.made(f"cos({x})")
+        phase = Unknown("p", -2 * math.pi, 2 * math.pi, log=False, tries=(0.0, 0.8, -0.8))
+        yield sizes.made(
+            f"sin(?w*{x} + ?p)", sizes.pace("w", x, *(turns * 2 * math.pi for turns in (0.4, 1, 2))), phase
+        )
+        for y in sizes.size:
+            if y != x:
+                yield sizes.made(f"{y}*sin({x})")
+                yield sizes.made(f"{y}*cos({x})")
+                yield sizes.made(f"sin({x})*cos({y})")
+            if y > x:
+                yield sizes.made(f"sin({x})*sin({y})")
+                yield sizes.made(f"cos({x})*cos({y})")
 
 
 def exponential(sizes: Sizes) -> Iterator[Shape]:
     """Yield exponentials, logistic steps, logarithms and powers of one variable."""
     for x in sizes.size:
-        for turns in (0.5, 3.0):
-            yield sizes.made(f"exp(-k*{x})", sizes.pace("k", x, turns))
-            yield sizes.made(f"exp(k*{x})", sizes.pace("k", x, turns))
-        middle = Unknown("m", -_FAR * sizes.size[x], _FAR * sizes.size[x], log=False)
-        yield sizes.made(f"1/(1 + exp(-k*({x} - m)))", sizes.pace("k", x, 5.0), (middle, 0.5 * sizes.size[x]))
-        yield sizes.made(f"{x}*log({x}/K)", sizes.like("K", x, 1.5))
-        for power in (0.5, 1.5):
-            yield sizes.made(f"{x}**p", (Unknown("p", 0.05, 6.0), power))
+        pace = sizes.pace("k", x, 0.5, 2.0, 6.0)
+        yield sizes.made(f"exp(-?k*{x})", pace)
+        yield sizes.made(f"exp(?k*{x})", pace)
+        size = sizes.size[x]
+        middle = Unknown("m", -_BEYOND * size, _BEYOND * size, log=False, tries=(0.0, 0.5 * size, size))
+        yield sizes.made(f"1/(1 + exp(-?k*({x} - ?m)))", sizes.pace("k", x, 3.0, 10.0), middle)
+        yield sizes.made(f"{x}*log({x}/?K)", sizes.like("K", x, 0.5, 1.5))
+        yield sizes.made(f"{x}**?p", Unknown("p", 0.05, 6.0, tries=(0.5, 1.5, 2.5)))
+
+
+def every(sizes: Sizes) -> Iterator[Shape]:
+    """Yield the forms of all kinds."""
+    for kind in (rational, trigonometric, exponential):
+        yield from kind(sizes)
 
 
 KINDS: Mapping[str, Callable[[Sizes], Iterator[Shape]]] = {
+    "hill": hill,
     "rational": rational,
     "trigonometric": trigonometric,
     "exponential": exponential,
+    "auto": every,
 }
-"""Kinds of forms, in the order in which they are tried."""
+"""Kinds of forms."""

@@ -46,6 +46,19 @@ def monomials(x, exponents):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def monomial_values(x, exponents):  # type: ignore[no-untyped-def]
+    """Values (N, M) of the monomials ``prod_j x_j^e_mj`` at states x (N, d)."""
+    n, d = x.shape
+    values = np.ones((n, exponents.shape[0]))
+    for i in range(n):
+        for a in range(exponents.shape[0]):
+            for j in range(d):
+                for _ in range(exponents[a, j]):
+                    values[i, a] *= x[i, j]
+    return values
+
+
+@njit(cache=True)
 def right_hand_side(values, slopes, theta):  # type: ignore[no-untyped-def]
     """Rates f (N, d) and Jacobians (N, d, d) from library values (N, M), slopes (N, M, d) and theta (d, M)."""
     n, m = values.shape

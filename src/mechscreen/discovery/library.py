@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mechscreen import expressions
-from mechscreen.discovery.kernels import monomials
+from mechscreen.discovery.kernels import monomial_values, monomials
 from mechscreen.discovery.shapes import Shape, Unknown
 from mechscreen.errors import InputError, nearest
 
@@ -80,9 +79,7 @@ def monomial_name(exponents: Sequence[int], variables: Sequence[str]) -> str:
 
 def _compile(text: str, variables: Sequence[str]) -> TermFunction:
     """Turn an expression in the variables into a function of their arrays."""
-    names = dict.fromkeys(variables, expressions.NUMBER)
-    expression = expressions.parse(text, names, f"library term '{text}'", functions=expressions.SMOOTH)
-    return lambda *values: expression(dict(zip(variables, values, strict=True)))
+    return Shape.of(text, variables, [], [])
 
 
 @dataclass(frozen=True)
@@ -184,6 +181,18 @@ class Library:
     def evaluate(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Values (n, M) and derivatives (n, M, d + q) at x (n, d + q), of all or of the chosen terms."""
         return self.expand(x, terms)[:2]
+
+    def values(self, x: FloatArray, terms: IntArray | None = None) -> FloatArray:
+        """Values (n, M) alone, as `evaluate`."""
+        chosen = np.arange(len(self)) if terms is None else np.asarray(terms)
+        n_monomials = len(self.exponents)
+        values = monomial_values(np.ascontiguousarray(x), self.exponents[chosen[chosen < n_monomials]])
+        further = [self.functions[m - n_monomials] for m in chosen[chosen >= n_monomials]]
+        if not further:
+            return values
+        with np.errstate(all="ignore"):
+            extra = [np.broadcast_to(np.asarray(function(*x.T), dtype=float), (len(x),)) for function in further]
+        return np.concatenate([values, np.stack(extra, axis=1)], axis=1)
 
     def expand(self, x: FloatArray, terms: IntArray | None = None) -> tuple[FloatArray, FloatArray, FloatArray]:
         """As `evaluate`, and derivatives (n, I) by the positions of unknowns, 0 for those of other terms."""

@@ -174,8 +174,9 @@ class DiscoveredModel:
 
     def rates(self, x: ArrayLike) -> FloatArray:
         """Time derivatives (n, d) at states and inputs x (n, d + q)."""
-        values, _ = self.library.evaluate(np.atleast_2d(np.asarray(x, dtype=float)))
-        return values @ self.coefficients.T
+        terms = np.flatnonzero(self.support.any(axis=0))
+        values = self.library.values(np.atleast_2d(np.asarray(x, dtype=float)), terms)
+        return values @ self.coefficients[:, terms].T
 
     def simulate(
         self,
@@ -210,7 +211,7 @@ class DiscoveredModel:
             return x[None] if course is None else np.concatenate([x[None], course(np.array([now]))], axis=1)
 
         def rate(now: float, x: FloatArray) -> FloatArray:
-            return coefficients @ self.library.evaluate(beside(now, x), terms)[0][0]
+            return coefficients @ self.library.values(beside(now, x), terms)[0]
 
         def jacobian(now: float, x: FloatArray) -> FloatArray:
             return coefficients @ self.library.evaluate(beside(now, x), terms)[1][0][:, :d]

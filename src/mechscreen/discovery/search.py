@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +18,8 @@ RIDGE = 1e-4
 DENSE_LIMIT = 60
 """Largest number of free coefficients for which the full library is a start of its own."""
 
-_FORMS, _SUBSETS = 5, 6
-"""Starts with one term that has unknowns inside, and of how many monomials all subsets are looked at for them."""
+_LOOSE = 0.1
+"""Looseness at which the states of a proposed support begin to follow it."""
 
 SHAKES, SHAKE = 16, 0.5
 """Further starts where they are exact, and the standard deviation of the logarithms of their coefficients' changes."""
@@ -135,6 +133,27 @@ class SupportSearch:
             if best is not None and self.problem.exact_starts:
                 best = self._shake(self._try_single_moves(best))
             return best
+
+    def improve(
+        self, states: FloatArray, beta: FloatArray, support: IntArray, hopeless: float = np.inf
+    ) -> Candidate | None:
+        """Fit a support from states (N, d + 2 s) and coefficients (P + I,), and move to better ones; None if it fails.
+
+        One whose criterion is above `hopeless` is left as it is.
+        """
+        with np.errstate(all="ignore"):
+            try:
+                levels = np.geomspace(_LOOSE, self.tight(self.noise), 5)[:-1]
+                fit = self._descend(states, beta, support, levels, self.noise, reselect=False)
+                candidate = None if fit is None else self._finish(fit, self.noise)
+                nodes = None if candidate is None else self._adapt(candidate)
+                if candidate is not None and nodes is not None:
+                    (candidate,) = self._move_to(nodes, [candidate])
+                if candidate is None or candidate.criterion > hopeless:
+                    return candidate
+                return self._climb(candidate)
+            except BlowUp:
+                return None
 
     def _run(self, best: Candidate | None, *, early: bool) -> Candidate | None:
         """Fit and improve from all starts; return the best of these candidates and the given one.
@@ -257,8 +276,6 @@ class SupportSearch:
         starts = []
         dense = len(self.everything) <= min(DENSE_LIMIT, self.n_samples / 4)
         for i, states in enumerate(self.guesses):
-            if self.problem.unknowns:
-                starts += [(i, support) for support in form_supports(self.problem, states, self.prices)]
             if dense:
                 starts.append((i, self.everything))
             if not (self.problem.hidden.any() and dense):
@@ -522,40 +539,6 @@ def threshold_supports(problem: Collocation, states: FloatArray) -> list[IntArra
         if not any(np.array_equal(active, other) for other in supports):
             supports.append(active)
     return supports
-
-
-def form_supports(problem: Collocation, states: FloatArray, prices: FloatArray) -> list[IntArray]:
-    """Supports with one term that has unknowns inside, as these begin, or none: those that explain most in weak form.
-
-    Of each such term the best with some of the monomials, by all of their subsets; the best few of these.
-    """
-    hessian, target = weak_form(problem, states)
-    columns, monomials = problem.columns, len(problem.library.exponents)
-    inside = {m for m, _ in problem.unknowns}
-    supports: list[list[IntArray]] = [[] for _ in range(_FORMS)]
-    for k in range(len(problem.library.states)):
-        own = columns.column[columns.equation == k]
-        term = columns.term[columns.equation == k]
-        plain = own[(term < monomials)][:_SUBSETS]
-        ranked = []
-        for form in [None, *own[np.isin(term, list(inside))]]:
-            for chosen in itertools.product((False, True), repeat=len(plain)):
-                support = plain[list(chosen)] if form is None else np.append(plain[list(chosen)], form)
-                if len(support) == 0:
-                    continue
-                block = hessian[np.ix_(support, support)]
-                explained = float(target[support] @ np.linalg.lstsq(block, target[support], rcond=1e-10)[0])
-                total = float(problem.grid.counts[k])
-                left = max(1 - explained / len(problem.grid), 1e-9)
-                ranked.append((total * np.log(left) + prices[support].sum(), form, support))
-        best: dict[Any, tuple[float, IntArray]] = {}
-        for cost, form, support in ranked:
-            if form not in best or cost < best[form][0]:
-                best[form] = (cost, support)
-        order = sorted(best.values(), key=lambda one: one[0])
-        for place, parts in enumerate(supports):
-            parts.append(order[min(place, len(order) - 1)][1])
-    return [np.sort(np.concatenate(parts)) for parts in supports]
 
 
 def _first_equation(columns: Columns) -> IntArray:

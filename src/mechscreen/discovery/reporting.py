@@ -1,0 +1,184 @@
+"""From a fitted candidate to a model: nodes as fine as they need to be, the data's units, and what to think of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mechscreen.discovery.collocation import BlowUp, Collocation, Quadratic
+from mechscreen.discovery.data import MAX_NODES
+from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.inputs import Course, smooth
+from mechscreen.discovery.judge import judge
+from mechscreen.discovery.knowledge import Structure
+from mechscreen.discovery.library import FloatArray, IntArray, Library
+from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
+from mechscreen.discovery.posing import Posed
+from mechscreen.discovery.residuals import examine
+from mechscreen.discovery.search import Candidate, SupportSearch
+from mechscreen.discovery.selection import neighbour_costs
+
+UNDECIDED = 0.75
+"""Share of the probability of its neighbours and its own, below which a support is not decided."""
+
+
+def finish(best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequence[Alternative] = ()) -> DiscoveredModel:
+    """Return the model of the best candidate.
+
+    Parameters
+    ----------
+    rivals
+        Others that were fitted, for the model's alternatives.
+
+    Raises
+    ------
+    Undetermined
+        If it says nothing, or blows up.
+    """
+    try:
+        problem, best = _refine(best, search)
+        return _report(problem, best, search, posed, rivals)
+    except BlowUp:
+        raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
+
+
+def _refine(best: Candidate, search: SupportSearch) -> tuple[Collocation, Candidate]:
+    """Halve the node spacing until the coefficients move by less than a tenth of their standard errors."""
+    problem = search.problem
+    for _ in range(4):
+        if len(problem.grid) * 2 > MAX_NODES:
+            break
+        nodes = [np.sort(np.concatenate([n, 0.5 * (n[1:] + n[:-1])])) for n in problem.grid.nodes]
+        finer = problem.with_grid(problem.grid.with_nodes(nodes))
+        states = problem.interpolate(best.fit, nodes)
+        refined = search.settle(
+            finer, states, best.fit.beta, best.fit.active, best.noise, tolerance=1e-9, noise_tolerance=1e-5
+        )
+        if refined is None:
+            break
+        active = refined.fit.active
+        hessian = finer.quadratic(
+            refined.fit.x, refined.fit.beta, active, search.tight(refined.noise), refined.noise
+        ).hessian
+        shift = (refined.fit.beta - best.fit.beta)[active]
+        # Mahalanobis length of the shift: no combination of coefficients moved by more than this many of its errors.
+        moved = np.sqrt(max(float(shift @ hessian @ shift), 0.0))
+        problem, best = finer, refined
+        if moved < 0.1:
+            break
+    return problem, best
+
+
+def _report(
+    problem: Collocation, best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequence[Alternative]
+) -> DiscoveredModel:
+    """Bring the result into the data's units and judge it."""
+    structure, data, scales, units = posed.structure, posed.data, posed.scales, posed.units
+    fit, columns = best.fit, structure.columns
+    library = problem.library.at(best.fit.beta[problem.linear :]).told()
+    tight = search.tight(best.noise)
+    quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
+    active = fit.active
+    covariance = np.zeros((len(fit.beta), len(fit.beta)))
+    block = quadratic.hessian[np.ix_(active, active)]
+    covariance[np.ix_(active, active)] = np.linalg.pinv(block, rcond=1e-14, hermitian=True)
+    spread = np.zeros((units.size, problem.count))
+    spread[columns.equation * len(library) + columns.term, columns.column] = (
+        columns.weight / units[columns.equation, columns.term]
+    )
+    theta = columns.theta(fit.beta) / units
+    denoised, initial, courses = [], [], []
+    d, s = len(data.names), len(data.sampled)
+    parts = (data.t, scales.origins, problem.grid.nodes, problem.grid.split(fit.x), problem.grid.split(fit.rates.f))
+    for i, (t, origin, nodes, x, f) in enumerate(zip(*parts, strict=True)):
+        denoised.append(hermite(nodes, x[:, :d], f[:, :d], (t - origin) / scales.time) * scales.state)
+        initial.append(x[0, :d] * scales.state)
+        own = [data.courses[i]] if data.courses else []
+        if s:
+            course = smooth(nodes, x[:, d : d + s], x[:, d + s :])
+            own.insert(0, course.scaled(-origin / scales.time, 1 / scales.time, 1 / scales.inputs[:s]))
+        if own:
+            courses.append(functools.reduce(Course.beside, own))
+    alternatives, confidence = _neighbours(best, search, structure, library, quadratic, rivals)
+    seen = search.observed[:d]
+    noise = np.where(seen, best.noise[:d] * scales.state, np.nan)
+    n_observed = search.n_samples
+    freedom = max(n_observed - len(active) - int(seen.sum()) * len(data), 1)
+    model = DiscoveredModel(
+        library=library,
+        coefficients=theta,
+        covariance=spread @ covariance @ spread.T,
+        unknown_errors=np.sqrt(np.diag(covariance)[problem.linear :]),
+        noise=noise,
+        t=data.t,
+        denoised=tuple(denoised),
+        initial=np.array(initial),
+        courses=tuple(courses),
+        freedom=freedom,
+        criterion=best.criterion,
+        confidence=confidence,
+        alternatives=alternatives,
+        knowledge=tuple(posed.knowledge.describe()),
+    )
+    scaled = data.pooled[:, seen] / scales.state[seen]
+    constants = float(problem.grid.counts[:d][seen] @ np.log(np.nanvar(scaled, axis=0)))
+    misfit = examine(problem, fit, best.noise)
+    caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion, misfit=misfit)
+    if confidence < UNDECIDED:
+        caveats.append(
+            f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
+        )
+    caveats += _degenerate_directions(block, active, structure, library)
+    return replace(model, caveats=tuple(caveats))
+
+
+def _neighbours(
+    best: Candidate,
+    search: SupportSearch,
+    structure: Structure,
+    library: Library,
+    quadratic: Quadratic,
+    rivals: Sequence[Alternative],
+) -> tuple[tuple[Alternative, ...], float]:
+    """Rivals and supports one move away, by the quadratic model, and the chosen one's share of the probability."""
+    target = quadratic.hessian @ best.fit.beta - quadratic.gradient
+    moves = neighbour_costs(quadratic.hessian, target, best.fit.active, search.prices, search.locked)
+    names = [describe_coefficients(library, entries) for entries in _entries(structure)]
+    alternatives = list(rivals)
+    for dropped, added, change in moves[:10]:
+        words = [f"without {names[dropped]}"] if dropped >= 0 else []
+        words += [f"with {names[added]}"] if added >= 0 else []
+        alternatives.append(Alternative(", ".join(words), change))
+    changes = [*(change for _, _, change in moves), *(rival.price for rival in rivals)]
+    odds = np.exp(-0.5 * np.maximum(changes, 0.0))
+    closest = sorted(alternatives, key=lambda one: one.price)[:10]
+    return tuple(closest), float(1.0 / (1.0 + odds.sum()))
+
+
+def _entries(structure: Structure) -> list[list[tuple[int, int]]]:
+    """Equation and term of each column's entries."""
+    columns = structure.columns
+    entries: list[list[tuple[int, int]]] = [[] for _ in range(columns.count)]
+    for p, k, m in zip(columns.column, columns.equation, columns.term, strict=True):
+        entries[p].append((int(k), int(m)))
+    return entries
+
+
+def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Structure, library: Library) -> list[str]:
+    """Name combinations of coefficients that the data hardly determine."""
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    names = [describe_coefficients(library, entries[:1]) for entries in _entries(structure)]
+    names += [
+        f"{unknown.name} of {library.names[m]}"
+        for (m, _), unknown in zip(library.unknowns, library.inside, strict=True)
+    ]
+    lines = []
+    for value, vector in zip(values, vectors.T, strict=True):
+        if value < 1e-5:
+            involved = [names[active[i]] for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.3]
+            lines.append(f"nearly degenerate: {' and '.join(involved)} can change together without changing the fit")
+    return lines
