@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm wheel soak soak-slurm fuzz faults lint lock schema install
+.PHONY: help demo test test-slurm wheel soak soak-slurm fuzz faults lint lock schema site install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover bench-gpu
 
 PYTHON ?= python3
@@ -53,7 +53,7 @@ bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFI
 	$(SNAKEMAKE) emulators --configfile $(CONFIG)
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
-bench-gpu: $(INSTALLED) ## Measure screens and trainings on a GPU, piece by piece, in results/gpu (docs/gpu.md)
+bench-gpu: $(INSTALLED) ## Measure screens and trainings on a GPU, piece by piece, in results/gpu (docs/how-to/gpu.md)
 	$(BIN)/python benchmarks/gpu.py results/gpu all
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)
@@ -65,6 +65,9 @@ soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns, and the table of keys in config/README.md
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
 	$(BIN)/python -m mechscreen.campaign.table config/README.md
+
+site: $(INSTALLED) ## Build the documentation in site/, to be opened at site/index.html; needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 install: $(INSTALLED) ## Install into .venv
 

@@ -1,4 +1,4 @@
-"""How an ensemble's error and disagreement depend on its size: the tables and the figure of docs/emulators.md.
+"""How an ensemble's error and disagreement depend on its size: tables and figure of docs/measured/emulators.md.
 
     python benchmarks/ensemble_study.py config/active.yaml --figure docs/images/ensemble-size.png
 

@@ -1,4 +1,4 @@
-"""What it costs rank 0 to hand out blocks, and how busy it is with many ranks (docs/scaling.md).
+"""What it costs rank 0 to hand out blocks, and how busy it is with many ranks (docs/measured/scaling.md).
 
     python benchmarks/hand_out.py                     512 simulated ranks
     mpiexec -n 2 python benchmarks/hand_out.py --real  the cost of a block between real ranks

@@ -1,4 +1,4 @@
-"""The MYC/E2F model measured: the numbers and figures of docs/myc-e2f-model.md.
+"""The MYC/E2F model measured: the numbers and figures of docs/measured/myc-e2f-model.md.
 
     python benchmarks/myc_e2f.py                                        # all but emulator and hits
     python benchmarks/myc_e2f.py speed densities                        # some of it

@@ -4,7 +4,7 @@
     python benchmarks/pattern_study.py robustness       # one study
 
 Each study keeps what it has in results/pattern-study/ and continues there, so it can be stopped at any time. Most of
-the time goes into the published procedure (`published`). What came out is in docs/pattern-model.md.
+the time goes into the published procedure (`published`). What came out is in docs/measured/pattern-model.md.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> None:
-    """Run studies and print what docs/pattern-model.md says of them."""
+    """Run studies and print what docs/measured/pattern-model.md says of them."""
     unknown = set(names) - STUDIES.keys()
     if unknown:
         sys.exit(f"no study {', '.join(sorted(unknown))} (valid: {', '.join(STUDIES)})")

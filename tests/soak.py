@@ -1,4 +1,4 @@
-"""Soak: random faults in a running campaign, and whether its results stay the same (docs/reliability.md).
+"""Soak: random faults in a running campaign, and whether its results stay the same (docs/measured/reliability.md).
 
     make soak                     100 faults, seed 1
     python tests/soak.py --faults 30 --seed 5

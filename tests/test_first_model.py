@@ -1,4 +1,4 @@
-"""The way of a newcomer from a model's file to hits: every command of docs/first-model.md, in an empty folder."""
+"""A newcomer's way from a model's file to hits: every command of docs/tutorials/first-model.md, in an empty folder."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import pytest
 
 from campaigns import BIN, ROOT
 
-PAGE = (ROOT / "docs/first-model.md").read_text()
+PAGE = (ROOT / "docs/tutorials/first-model.md").read_text()
 COMMANDS = [line.strip() for line in re.findall(r"^ {4}(\S.*)$", PAGE, re.M)]
 BLOCKS = dict(enumerate(re.findall(r"^```\w*\n(.*?)^```$", PAGE, re.M | re.S)))
 SMALLER = {"count: 3000": "count: 400", "shard_size: 500": "shard_size: 200", "epochs: 100": "epochs: 10",

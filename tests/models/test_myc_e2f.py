@@ -51,7 +51,7 @@ def test_any_subset_of_the_parameters_varies():
 
 
 def test_time_of_a_simulation_follows_from_trajectories_and_steps():
-    # 0.4 s for 10,000 trajectories of 50 h (docs/myc-e2f-model.md).
+    # 0.4 s for 10,000 trajectories of 50 h (docs/measured/myc-e2f-model.md).
     assert MycE2FModel().seconds == pytest.approx(0.4, rel=0.1)
     assert MycE2FModel(trajectories=1000).seconds == pytest.approx(MycE2FModel().seconds / 10)
     assert MycE2FModel(step=0.001, scheme="reference").seconds == pytest.approx(4, rel=0.1)

@@ -100,7 +100,7 @@ def test_time_is_asked_for_generously_and_never_less_than_ten_minutes(campaign):
 
 
 def test_the_papers_campaign_takes_what_it_took():
-    """Beside the campaign that was run (docs/paper-campaign.md): files, bytes, core-hours at typical speeds."""
+    """Beside the campaign that was run (docs/measured/paper-campaign.md): files, bytes, core-hours, typical speeds."""
     campaign = Campaign.load(ROOT / "config/paper.yaml")
     steps = {step.rule.name: step for step in forecast(campaign)}
     assert steps["simulate_shard"].core_hours == pytest.approx(100 * 16.0 / 3600, rel=0.5)
@@ -110,7 +110,7 @@ def test_the_papers_campaign_takes_what_it_took():
 
 
 def test_a_campaign_of_densities_takes_what_it_took():
-    """Beside config/myc_e2f.yaml as it was run (docs/myc-e2f-model.md)."""
+    """Beside config/myc_e2f.yaml as it was run (docs/measured/myc-e2f-model.md)."""
     steps = {step.rule.name: step for step in forecast(Campaign.load(ROOT / "config/myc_e2f.yaml"))}
     assert steps["train_member"].core_seconds == pytest.approx(22 * 60, rel=0.5)
     assert steps["screen_block"].core_seconds == pytest.approx(100_000 * 5 * 0.17e-3, rel=0.5)

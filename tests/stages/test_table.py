@@ -22,8 +22,8 @@ def numbered(path):
 
 
 def documented():
-    """Return the rows of the table in docs/architecture.md: verb → its cells."""
-    text = (ROOT / "docs/architecture.md").read_text().split("\n## ")[0]
+    """Return the rows of the table in docs/explanation/architecture.md: verb → its cells."""
+    text = (ROOT / "docs/explanation/architecture.md").read_text().split("\n## ")[0]
     rows = re.findall(r"^\| ([a-z]+)(?: \(.*\))? \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
     return {verb: cells for verb, *cells in rows if verb != "stage"}
 

@@ -116,8 +116,8 @@ class ModelSection(Section):
     parameters: dict[str, ParameterChange] = Field(
         default_factory=dict,
         description="Departures from the model's parameters, by name: `low`, `high`, `scale` (`linear`, `log`), "
-        "`levels` (the only values that it takes), `integer`, `prior` (docs/parameters.md), or `value` (held fixed), "
-        "in physical units; also new parameters that `derived` speaks of.",
+        "`levels` (the only values that it takes), `integer`, `prior` (docs/how-to/parameters.md), or `value` (held "
+        "fixed), in physical units; also new parameters that `derived` speaks of.",
     )
     derived: dict[str, str] = Field(
         default_factory=dict,
@@ -129,21 +129,22 @@ class ModelSection(Section):
     conditions: dict[str, dict[str, float | str]] = Field(
         default_factory=dict,
         description="Simulate each parameter set under several conditions, such as `{wild: {}, mutant: {k1: 0}}`: name "
-        "→ the parameters that it sets, to numbers or expressions of those that vary (docs/model-conditions.md).",
+        "→ the parameters that it sets, to numbers or expressions of those that vary "
+        "(docs/how-to/model-conditions.md).",
     )
     replicates: int = Field(
         1,
         ge=1,
         le=10**6,
         description="Simulate each parameter set of a stochastic model so often: outputs are the means, and their "
-        "standard errors (docs/model-conditions.md).",
+        "standard errors (docs/how-to/model-conditions.md).",
     )
 
     emulate: tuple[str, ...] | dict[str, str | dict[str, str | float]] = Field(
         (),
         description="Let networks learn features of the outputs, numbers, instead of the outputs themselves, as suits "
         "curves that oscillate: `[period(x), amplitude(x)]`, or name → expression, or name → `{of, scale, unit}` "
-        "(docs/conditions.md).",
+        "(docs/how-to/conditions.md).",
     )
 
     @property
@@ -172,12 +173,12 @@ class SimulationsSection(Section):
         gt=0,
         le=10**7,
         description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
-        "a process of their own (docs/own-model.md), as all do but the built-in ones.",
+        "a process of their own (docs/how-to/own-model.md), as all do but the built-in ones.",
     )
     imported: Annotated[tuple[str, ...], remakes("dataset")] = Field(
         (),
         description="Tables of simulations of your own (CSV, NPZ, HDF5), which the networks learn from besides; their "
-        "content counts, not their names (docs/results.md).",
+        "content counts, not their names (docs/how-to/results.md).",
     )
 
     @model_validator(mode="before")
@@ -290,7 +291,7 @@ class SelectionSection(Section):
         "committee",
         description="What chooses among them: `committee` (the target first, then where the networks disagree), "
         "`target` (where it is least known whether a set is of it), `disagreement`, `sensitivity`, `mix` (half "
-        "`target`, half `disagreement`), or your own (docs/architecture.md): an installed name, "
+        "`target`, half `disagreement`), or your own (docs/how-to/extend.md): an installed name, "
         "`package.module:function`, `path/to/file.py:function`.",
     )
 
@@ -319,7 +320,8 @@ class EmulatorsSection(Section):
     )
     together: Annotated[bool, nothing("networks that are there stay")] = Field(
         False,
-        description="Train all members at once, by JAX, in one job and on one card (docs/gpu.md); else a job each.",
+        description="Train all members at once, by JAX, in one job and on one card (docs/how-to/gpu.md); else a job "
+        "each.",
     )
     combine: Annotated[Combine, remakes("learning", "ensemble")] = Field(
         "vote",
@@ -329,13 +331,13 @@ class EmulatorsSection(Section):
     precision: Annotated[Precision, remakes("learning", "ensemble")] = Field(
         "float32",
         description="Of predictions on processors: `float32`, or `bfloat16`, which takes half to a quarter of the time "
-        "where the processor has instructions for it (docs/emulators.md); not for the aligned network.",
+        "where the processor has instructions for it (docs/measured/emulators.md); not for the aligned network.",
     )
     backend: Annotated[str, remakes("learning", "ensemble")] = Field(
         AUTO,
         description="What computes predictions: `openvino` (on processors), `device` (JAX, the whole screen as one "
-        "program: docs/gpu.md), `keras`, or an installed one (docs/architecture.md); `auto`: the fastest on the "
-        "machine; files record which one it was.",
+        "program: docs/how-to/gpu.md), `keras`, or an installed one (docs/how-to/extend.md); `auto`: the fastest on "
+        "the machine; files record which one it was.",
     )
 
     @model_validator(mode="after")
@@ -372,7 +374,7 @@ class CalibrationSection(Section):
         ge=0,
         le=10**7,
         description="Simulations, chosen by what the members say, the target's classes and what is near them most; "
-        "0: none, and no probabilities (docs/screen.md).",
+        "0: none, and no probabilities (docs/explanation/screen.md).",
     )
     candidates: int = Field(
         1_000_000,
@@ -422,7 +424,7 @@ class ScreenSection(Section):
     by: Literal["emulators", "model"] = Field(
         "emulators",
         description="What looks at them: `emulators`; or `model`, which simulates every one of them, so that there are "
-        "no other simulations, no training set and no networks (docs/screen.md).",
+        "no other simulations, no training set and no networks (docs/explanation/screen.md).",
     )
     mode: Literal["full", "cascade"] = Field(
         "full",
@@ -442,7 +444,7 @@ class ScreenSection(Section):
     features: Annotated[tuple[str, ...] | dict[str, str] | None, remakes("evaluation")] = Field(
         None,
         description="Numbers that are told of hits beside their class: `[period(x), amplitude(x)]`, or name → "
-        "expression (docs/conditions.md); null: those that stand in the classes of the objective `conditions`.",
+        "expression (docs/how-to/conditions.md); null: those that stand in the classes of the objective `conditions`.",
     )
     disagreement_limit: Annotated[float, remakes("evaluation", "screen")] = Field(
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
@@ -512,7 +514,8 @@ class PolishSection(Section):
         ge=0,
         le=10**6,
         description="Searches for the best sets, half of them from the best hits, the others from sets that are drawn; "
-        "null: 200 with the objectives `match` (docs/match.md) and `maximise` (docs/maximise.md), none with others.",
+        "null: 200 with the objectives `match` (docs/how-to/match.md) and `maximise` (docs/how-to/maximise.md), none "
+        "with others.",
     )
     by: Literal["model", "emulators"] | None = Field(
         None,
@@ -530,7 +533,7 @@ class PosteriorSection(Section):
         ge=0,
         le=10**6,
         description="Draws of the posterior that are to be independent of one another; null: 1000 with the objective "
-        "`match`, and none with others (docs/match.md).",
+        "`match`, and none with others (docs/how-to/match.md).",
     )
     simulations: Annotated[int, grows("posterior")] = Field(
         200_000, ge=1, le=10**10, description="Simulations for them, at most."
@@ -549,20 +552,20 @@ class ValidationSection(Section):
         le=10**7,
         description="Simulations of a random sample of all screened sets, in strata by their probability, which say "
         "how many are of the target, and how many of these the screen finds; it needs `calibration.count`, and "
-        "null is as many as that (docs/screen.md).",
+        "null is as many as that (docs/explanation/screen.md).",
     )
     robustness: int = Field(
         0,
         ge=0,
         le=1000,
         description="Confirmed hits of which it is seen, by the ensemble, how far each parameter may move alone before "
-        "the behaviour is lost, and by 200 simulations whether that is so (docs/screen.md).",
+        "the behaviour is lost, and by 200 simulations whether that is so (docs/explanation/screen.md).",
     )
     confirm: Annotated[Literal["class", "curve"] | dict[str, Annotated[float, Field(gt=0)]], Was({1: "curve"})] = Field(
         "class",
         description="What confirms a hit: `class`: its simulation is of a class that was asked for; `curve`: what was "
         "emulated is within `rmse_limit` of it, as in Wang et al. (2019); features of outputs, each with the relative "
-        'error that it may have (`{"period(x)": 0.1}`, docs/conditions.md).',
+        'error that it may have (`{"period(x)": 0.1}`, docs/how-to/conditions.md).',
     )
     rmse_limit: float = Field(
         0.1,

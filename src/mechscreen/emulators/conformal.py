@@ -32,7 +32,7 @@ SAMPLE_SHARE, ERROR_SHARE = 0.5, 0.3
 
 Where members agree on a value by chance their spread says too little. With these shares bands of 90 % held, of a weak
 ensemble of four for ring patterns, 91.7 % of the values of the rarest class, with 0 and 1 it was 82.8 %
-(docs/emulators.md)."""
+(docs/measured/emulators.md)."""
 
 _VALUES = 2**24
 """Scores that are computed at once."""

@@ -16,7 +16,7 @@ from mechscreen.models.outputs import FloatArray, Output
 from mechscreen.spaces import Parameter, ParameterSpace
 
 _SECONDS = 8e-9
-"""Of one step of one trajectory, densities included, on one core of docs/myc-e2f-model.md."""
+"""Of one step of one trajectory, densities included, on one core of docs/measured/myc-e2f-model.md."""
 _LOW, _HIGH = 0.2, 5.0
 """A parameter's range, in nominal values."""
 _RANGES = {"kAFb": (0.001, 0.035)}
@@ -100,7 +100,7 @@ class MycE2FModel(Model):
     Notes
     -----
     `mechscreen.models.myc_e2f_reference` is the same in NumPy, reaction by reaction;
-    `mechscreen.models.myc_e2f_kernel` the compiled simulator used here. docs/myc-e2f-model.md compares them.
+    `mechscreen.models.myc_e2f_kernel` the compiled simulator used here. docs/measured/myc-e2f-model.md compares them.
 
     A variable with the same value in all trajectories, or beyond its grid in most, has no density: it is returned as
     zero everywhere with a reason, so that the sample's status is FLAT.

@@ -7,7 +7,7 @@ error of up to 3e-4 after thousands of steps without noise.
 Random numbers are a function of the sample's seed, the trajectory's number and the step (Philox4x32-10, Salmon et al.
 2011, SC11), so that a trajectory does not depend on the lane it runs in. All noise that just one species has is one
 Gaussian with the summed variance, and so is all noise along one conversion: 13 normal numbers a step instead of 41, and
-the same distribution (docs/myc-e2f-model.md).
+the same distribution (docs/explanation/myc-e2f-model.md).
 
 All compiled code stands in this one file, because Numba renews a cached binary only when the file that holds the entry
 point, `_simulate`, has changed.

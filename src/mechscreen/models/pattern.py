@@ -18,7 +18,7 @@ OUTPUT_POINTS = 501
 REFERENCE_POINTS = 2001
 """Grid points of the published discretisation."""
 MOST_POINTS = 4001
-"""Beyond this, some profiles are wrong (docs/pattern-model.md)."""
+"""Beyond this, some profiles are wrong (docs/measured/pattern-model.md)."""
 
 # Constants that no study varies (Wang et al. 2019, Supplementary Table 1).
 _LAWN = 0.18898  # L_pam, unit of length in the diffusion group
@@ -98,8 +98,8 @@ class PatternModel(Model):
 
     which are never negative. Where U is less than about 1e-16 G11 the sum for Λ cancels to zero in double precision.
     The published procedure has that rounding error, and the pattern can depend on it: see `binding` below and
-    docs/pattern-model.md. Initially C = 0.2 exp(−x²/0.005) with x = π r/L, T = C/10, N = 1, and all else is zero. The
-    one output is the fluorescence y = C · R at the end.
+    docs/explanation/pattern-model.md. Initially C = 0.2 exp(−x²/0.005) with x = π r/L, T = C/10, N = 1, and all else
+    is zero. The one output is the fluorescence y = C · R at the end.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class PatternModel(Model):
     Notes
     -----
     `mechscreen.models.pattern_reference` is the published procedure, readable and slow;
-    `mechscreen.models.pattern_kernel` the compiled solver used here. docs/pattern-model.md compares them.
+    `mechscreen.models.pattern_kernel` the compiled solver used here. docs/measured/pattern-model.md compares them.
 
     References
     ----------

@@ -34,7 +34,7 @@ ACCURATE = 0.3
 Field = NDArray[Any]  # float64 or complex128
 
 _jit = njit(error_model="numpy", nogil=True, cache=True)
-# No reordering of sums: rounding in the projection decides patterns (docs/pattern-model.md).
+# No reordering of sums: rounding in the projection decides patterns (docs/explanation/pattern-model.md).
 _jit_slopes = njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract", "nsz"})
 
 
@@ -233,8 +233,8 @@ def simulate(
 
     The explicit Runge–Kutta method inside a macro-step is the classical one of fourth order, in as many steps as the
     stability of diffusion and the growth of T7 RNA polymerase ask for. ``binding="exact"`` is the procedure without
-    the rounding error of its projection (docs/pattern-model.md); another `macro_step` shows how far its result
-    depends on the time between projections.
+    the rounding error of its projection (docs/explanation/pattern-model.md); another `macro_step` shows how far its
+    result depends on the time between projections.
     """
     exact = binding == "exact"
     packed = tuple(float(g) for g in groups(np.asarray(parameters, dtype=float)[None])[0])

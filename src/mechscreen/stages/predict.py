@@ -80,7 +80,7 @@ class TrainedEnsemble:
 
         Of parameter sets drawn as the simulations were, a share `level` of all values lies in the bands of values, and
         of a share `level` of the sets all values of an output lie in the band of the whole (split-conformal prediction
-        on the campaign's test split; ``docs/emulators.md`` has what was measured).
+        on the campaign's test split; ``docs/measured/emulators.md`` has what was measured).
 
         Parameters
         ----------

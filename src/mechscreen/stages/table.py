@@ -2,7 +2,7 @@
 
 The verb names the rule file, the verb of the command line, the stage's module and the folder of logs; the noun names
 the folder of results. All else that knows stages reads this table: jobs, forecast, status, the rules' inputs and
-resources; the table of docs/architecture.md and the lines of ``mechscreen --help`` are checked against it.
+resources; the table of docs/explanation/architecture.md and the lines of ``mechscreen --help`` are checked against it.
 """
 
 from __future__ import annotations

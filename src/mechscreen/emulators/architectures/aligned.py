@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class AlignedSettings(Network):
     """A dense network for profiles that are narrow beside their grid and move along it, such as densities."""
 
-    # Nearly four times in prediction and 1.7 times in training (docs/emulators.md, "Speed").
+    # Nearly four times in prediction and 1.7 times in training (docs/measured/emulators.md, "Speed").
     worth_compiling: ClassVar[bool] = True
     layers: ClassVar[tuple[str, ...]] = ("mechscreen.emulators.aligned",)
 

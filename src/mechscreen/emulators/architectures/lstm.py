@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LSTMSettings(Network):
     """The recurrent network of Wang et al. (2019); the defaults are the paper's sizes."""
 
-    # Loops take a quarter less (docs/emulators.md, "Speed").
+    # Loops take a quarter less (docs/measured/emulators.md, "Speed").
     worth_compiling: ClassVar[bool] = True
     recurrent: ClassVar[bool] = True
     layers: ClassVar[tuple[str, ...]] = ("mechscreen.emulators.recurrent",)

@@ -19,7 +19,8 @@ class OpenVINOPredictor(Predictor):
     """A network with the weights that it has now, compiled for the processor by OpenVINO.
 
     On a processor, dense layers run faster than by Keras, above all in bfloat16 where the processor has instructions
-    for it (docs/emulators.md, "Speed"); elsewhere ``bfloat16`` is float32. It converts what TensorFlow is to run.
+    for it (docs/measured/emulators.md, "Speed"); elsewhere ``bfloat16`` is float32. It converts what TensorFlow is to
+    run.
     """
 
     name = "openvino"
