@@ -53,7 +53,7 @@ bench-screen: $(INSTALLED) ## Time the screen with the trained networks of CONFI
 	$(SNAKEMAKE) emulators --configfile $(CONFIG)
 	$(BIN)/python benchmarks/screen.py $(CONFIG)
 
-bench-gpu: $(INSTALLED) ## Measure screens and trainings on a GPU, piece by piece, in results/gpu (docs/how-to/gpu.md)
+bench-gpu: $(INSTALLED) ## Measure screens and trainings on a GPU, piece by piece, in results/gpu (docs/howto/gpu.md)
 	$(BIN)/python benchmarks/gpu.py results/gpu all
 
 bench-discover: $(INSTALLED) ## Compare methods of discovery; tables and figures in results/study/discovery (hours; continues)

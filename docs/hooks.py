@@ -1,4 +1,4 @@
-"""What MkDocs does not do by itself: files of the repository that pages link to come with the site."""
+"""What MkDocs does not do by itself: generated parts of pages, and files of the repository that pages link to."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import os
 import re
 from pathlib import Path
 
+from generate import PARTS, ROOT
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(((?:\.\./)+)([^)#\s]+)\)")
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links that leave docs/ lead to copies of the files, in the site."""
+    """Put generated parts in their places, and let links that leave docs/ lead to copies of the files, in the site."""
+    for place, part in PARTS.items():
+        if place in markdown:
+            markdown = markdown.replace(place, part())
 
     def linked(match: re.Match[str]) -> str:
         source = Path(os.path.normpath(ROOT / "docs" / Path(page.file.src_uri).parent / (match[1] + match[2])))

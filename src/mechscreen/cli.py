@@ -502,7 +502,7 @@ def hits(results: Path, top: int) -> None:
 @cli.command()
 @click.argument("what", type=click.Choice(["simulations", "hits", "validated", "planes", "hit"]))
 @click.argument("folder", type=_PATH)
-@click.option("--to", type=_PATH, help="File to write; its name's ending says of which kind (docs/how-to/results.md).")
+@click.option("--to", type=_PATH, help="File to write; its name's ending says of which kind (docs/howto/results.md).")
 @click.option("--failed", is_flag=True, help="Write simulations that failed, too, with status and reason.")
 @click.option("--number", type=click.IntRange(min=1), help="Of a hit, among the validated ones, by trust.")
 @click.option("--sample", type=click.IntRange(min=0), help="Of a hit, instead: its sample number in the screen.")
@@ -683,7 +683,7 @@ def discover(
 )
 @click.option("--petab", type=_PATH, help="YAML of a PEtab problem, which the campaign is about.")
 @click.option(
-    "--profile", help="The kind of cluster: slurm, slurm-gpu-types, … (docs/how-to/cluster.md). Asks for what it needs."
+    "--profile", help="The kind of cluster: slurm, slurm-gpu-types, … (docs/howto/cluster.md). Asks for what it needs."
 )
 @click.option("--account", help="Of SLURM, for the profile.")
 @click.option("--partition", help="Of SLURM, for the profile.")

@@ -105,7 +105,7 @@ class Campaign(Configuration):
         min_length=1,
         max_length=1000,
         description="Folder of results of a campaign before, such as `results/pilot`: jobs ask for ranks, memory and "
-        "time by what its jobs took (docs/how-to/cluster.md). Those in this campaign's own folder count in any case.",
+        "time by what its jobs took (docs/howto/cluster.md). Those in this campaign's own folder count in any case.",
     )
     seed: Annotated[int, remakes("model")] = Field(
         ..., ge=0, lt=2**63, description="From it all random numbers follow."
@@ -118,13 +118,13 @@ class Campaign(Configuration):
         ge=1,
         le=MOST_ROUNDS,
         description="Rounds of learning: after the first, the ensemble of each round selects what the next one "
-        "simulates (`selection`), and networks learn from all; the last ones screen (docs/how-to/active-learning.md).",
+        "simulates (`selection`), and networks learn from all; the last ones screen (docs/howto/active-learning.md).",
     )
     selection: Annotated[SelectionSection | None, remakes("selection")] = Field(
         None,
         description="Let an ensemble select what is simulated, and add it to the training set that it learnt from: "
         "that of the round before, or of another campaign. Validation and test samples stay the random ones that came "
-        "first (docs/how-to/active-learning.md).",
+        "first (docs/howto/active-learning.md).",
     )
     simulations: SimulationsSection = Field(
         default_factory=SimulationsSection, description="What emulators learn from."

@@ -116,7 +116,7 @@ class ModelSection(Section):
     parameters: dict[str, ParameterChange] = Field(
         default_factory=dict,
         description="Departures from the model's parameters, by name: `low`, `high`, `scale` (`linear`, `log`), "
-        "`levels` (the only values that it takes), `integer`, `prior` (docs/how-to/parameters.md), or `value` (held "
+        "`levels` (the only values that it takes), `integer`, `prior` (docs/howto/parameters.md), or `value` (held "
         "fixed), in physical units; also new parameters that `derived` speaks of.",
     )
     derived: dict[str, str] = Field(
@@ -130,21 +130,21 @@ class ModelSection(Section):
         default_factory=dict,
         description="Simulate each parameter set under several conditions, such as `{wild: {}, mutant: {k1: 0}}`: name "
         "→ the parameters that it sets, to numbers or expressions of those that vary "
-        "(docs/how-to/model-conditions.md).",
+        "(docs/howto/model-conditions.md).",
     )
     replicates: int = Field(
         1,
         ge=1,
         le=10**6,
         description="Simulate each parameter set of a stochastic model so often: outputs are the means, and their "
-        "standard errors (docs/how-to/model-conditions.md).",
+        "standard errors (docs/howto/model-conditions.md).",
     )
 
     emulate: tuple[str, ...] | dict[str, str | dict[str, str | float]] = Field(
         (),
         description="Let networks learn features of the outputs, numbers, instead of the outputs themselves, as suits "
         "curves that oscillate: `[period(x), amplitude(x)]`, or name → expression, or name → `{of, scale, unit}` "
-        "(docs/how-to/conditions.md).",
+        "(docs/howto/conditions.md).",
     )
 
     @property
@@ -173,12 +173,12 @@ class SimulationsSection(Section):
         gt=0,
         le=10**7,
         description="Seconds after which a sample is given up and recorded with status TIMEOUT; for models that run in "
-        "a process of their own (docs/how-to/own-model.md), as all do but the built-in ones.",
+        "a process of their own (docs/howto/own-model.md), as all do but the built-in ones.",
     )
     imported: Annotated[tuple[str, ...], remakes("dataset")] = Field(
         (),
         description="Tables of simulations of your own (CSV, NPZ, HDF5), which the networks learn from besides; their "
-        "content counts, not their names (docs/how-to/results.md).",
+        "content counts, not their names (docs/howto/results.md).",
     )
 
     @model_validator(mode="before")
@@ -291,7 +291,7 @@ class SelectionSection(Section):
         "committee",
         description="What chooses among them: `committee` (the target first, then where the networks disagree), "
         "`target` (where it is least known whether a set is of it), `disagreement`, `sensitivity`, `mix` (half "
-        "`target`, half `disagreement`), or your own (docs/how-to/extend.md): an installed name, "
+        "`target`, half `disagreement`), or your own (docs/howto/extend.md): an installed name, "
         "`package.module:function`, `path/to/file.py:function`.",
     )
 
@@ -320,7 +320,7 @@ class EmulatorsSection(Section):
     )
     together: Annotated[bool, nothing("networks that are there stay")] = Field(
         False,
-        description="Train all members at once, by JAX, in one job and on one card (docs/how-to/gpu.md); else a job "
+        description="Train all members at once, by JAX, in one job and on one card (docs/howto/gpu.md); else a job "
         "each.",
     )
     combine: Annotated[Combine, remakes("learning", "ensemble")] = Field(
@@ -336,7 +336,7 @@ class EmulatorsSection(Section):
     backend: Annotated[str, remakes("learning", "ensemble")] = Field(
         AUTO,
         description="What computes predictions: `openvino` (on processors), `device` (JAX, the whole screen as one "
-        "program: docs/how-to/gpu.md), `keras`, or an installed one (docs/how-to/extend.md); `auto`: the fastest on "
+        "program: docs/howto/gpu.md), `keras`, or an installed one (docs/howto/extend.md); `auto`: the fastest on "
         "the machine; files record which one it was.",
     )
 
@@ -444,7 +444,7 @@ class ScreenSection(Section):
     features: Annotated[tuple[str, ...] | dict[str, str] | None, remakes("evaluation")] = Field(
         None,
         description="Numbers that are told of hits beside their class: `[period(x), amplitude(x)]`, or name → "
-        "expression (docs/how-to/conditions.md); null: those that stand in the classes of the objective `conditions`.",
+        "expression (docs/howto/conditions.md); null: those that stand in the classes of the objective `conditions`.",
     )
     disagreement_limit: Annotated[float, remakes("evaluation", "screen")] = Field(
         0.1, gt=0, description="Discard a prediction whose members disagree by more (RMSE of profiles)."
@@ -514,7 +514,7 @@ class PolishSection(Section):
         ge=0,
         le=10**6,
         description="Searches for the best sets, half of them from the best hits, the others from sets that are drawn; "
-        "null: 200 with the objectives `match` (docs/how-to/match.md) and `maximise` (docs/how-to/maximise.md), none "
+        "null: 200 with the objectives `match` (docs/howto/match.md) and `maximise` (docs/howto/maximise.md), none "
         "with others.",
     )
     by: Literal["model", "emulators"] | None = Field(
@@ -533,7 +533,7 @@ class PosteriorSection(Section):
         ge=0,
         le=10**6,
         description="Draws of the posterior that are to be independent of one another; null: 1000 with the objective "
-        "`match`, and none with others (docs/how-to/match.md).",
+        "`match`, and none with others (docs/howto/match.md).",
     )
     simulations: Annotated[int, grows("posterior")] = Field(
         200_000, ge=1, le=10**10, description="Simulations for them, at most."
@@ -565,7 +565,7 @@ class ValidationSection(Section):
         "class",
         description="What confirms a hit: `class`: its simulation is of a class that was asked for; `curve`: what was "
         "emulated is within `rmse_limit` of it, as in Wang et al. (2019); features of outputs, each with the relative "
-        'error that it may have (`{"period(x)": 0.1}`, docs/how-to/conditions.md).',
+        'error that it may have (`{"period(x)": 0.1}`, docs/howto/conditions.md).',
     )
     rmse_limit: float = Field(
         0.1,

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,45 @@ from mechscreen.campaign.identity import effect_of, sections_in, tag
 HEAD = "| key | default | meaning | a change remakes |\n|---|---|---|---|\n"
 
 
-def table() -> str:
-    """Return the table as Markdown: every key of a campaign, its default, meaning, and what a change remakes."""
+@dataclass(frozen=True)
+class Key:
+    """A key of a campaign, as people are told it: Markdown.
+
+    Attributes
+    ----------
+    name
+        With those of the sections that it stands in: ``screen.objective.name``.
+    default
+        Of the section that is the default, where several may stand in one place: all of them.
+    effect
+        What a change remakes; empty for a section.
+    """
+
+    name: str
+    default: str
+    meaning: str
+    effect: str
+
+
+def keys() -> list[Key]:
+    """Return every key of a campaign, in order."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
     meanings: dict[str, list[tuple[str, str]]] = {}
     for key, of, default, meaning, effect in _rows(Campaign, None, "", ""):
         rows.setdefault(key, []).append((of, default, effect))
         meanings.setdefault(key, []).append((of, meaning))
-    lines = []
+    told = []
     for key, found in rows.items():
         # Of sections that may stand in one place, the first is the default.
         shown = found[:1] if key.endswith(".network") else found
         defaults = ", ".join(dict.fromkeys(default for _, default, _ in shown))
-        lines.append(f"| `{key}` | {defaults} | {_together(meanings[key])} | {found[0][2]} |\n")
-    return HEAD + "".join(lines)
+        told.append(Key(key, defaults, _together(meanings[key]), found[0][2]))
+    return told
+
+
+def table() -> str:
+    """Return the table as Markdown: every key of a campaign, its default, meaning, and what a change remakes."""
+    return HEAD + "".join(f"| `{key.name}` | {key.default} | {key.meaning} | {key.effect} |\n" for key in keys())
 
 
 def replaced(text: str) -> str:

@@ -26,8 +26,8 @@ class CampaignFigure(ABC):
     ``mechscreen.figures``, by whose name the report calls it. Its module must not import Matplotlib, which takes a
     second, outside `draw`.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     title, text
         What it shows, whatever the run.
     """

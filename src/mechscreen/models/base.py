@@ -78,8 +78,8 @@ class Model(ABC):
     A subclass registers itself under `name` when it is defined. Its constructor's keyword arguments are the
     model's options (`model.options` in a campaign); they must be plain values.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     name, version
         `version` changes whenever results change; it is part of the campaign's identity.
     seconds

@@ -291,7 +291,7 @@ FEATURES: Mapping[str, Function] = {
     "rings": _feature(_rings, "distance", "prominence"),
     "modes": _feature(_modes, "dip", "height"),
 }
-"""Features by name; docs/how-to/conditions.md says what each is."""
+"""Features by name; docs/howto/conditions.md says what each is."""
 
 ALL: Mapping[str, Function] = {**FUNCTIONS, **FEATURES}
 """What may be called in expressions on outputs."""

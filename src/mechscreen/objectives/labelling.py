@@ -99,7 +99,7 @@ class Labelling:
             if output.scale != "peak" or len(output.grids) != 1:
                 raise InputError(
                     f"'{output.name}' is no profile that is scaled by its peak, which is what this objective looks at; "
-                    "write a function of your own (docs/how-to/own-model.md)"
+                    "write a function of your own (docs/howto/own-model.md)"
                 )
         elif not self._by_name and not outputs.uniform:
             shapes = ", ".join(f"'{output.name}' {output.shape}" for output in outputs)

@@ -97,7 +97,7 @@ def _kind(what: str, to: Path) -> str:
     if to.suffix == ".pt":
         raise InputError(
             f"{to}: is PyTorch's to write; give a name that ends with {SBI}, whose arrays torch.from_numpy takes "
-            "(docs/how-to/results.md)"
+            "(docs/howto/results.md)"
         )
     if to.name.endswith(SBI):
         if SBI not in kinds:

@@ -262,7 +262,7 @@ def _of_outputs(campaign: Campaign, found: Found) -> Iterator[str]:
                 f"output '{output.name}' oscillates in {percent(share)} of the sets (peaks, {_OSCILLATES} and more): "
                 "emulators learn the phase of such curves badly, and a curve that is shifted is judged wrong; return "
                 "features without phase (amplitude, period, sorted values or a spectrum), or let emulators learn such "
-                "by model.emulate (docs/how-to/own-model.md, “Outputs”)"
+                "by model.emulate (docs/howto/own-model.md, “Outputs”)"
             )
 
 

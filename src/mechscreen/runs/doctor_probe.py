@@ -16,15 +16,15 @@ RANKS = 2
 """Of the probe of MPI."""
 MPI_ADVICE = (
     "put the launcher of your MPI into the profile (mpi: &launcher …), e.g. 'srun --mpi=pmix --kill-on-bad-exit'; "
-    "`srun --mpi=list` names what SLURM has (docs/how-to/cluster.md)"
+    "`srun --mpi=list` names what SLURM has (docs/howto/cluster.md)"
 )
 GPU_ADVICE = (
     "pip install 'tensorflow[and-cuda]' ('jax[cuda12]' for emulators.together), or load the site's CUDA modules; or "
-    "remove gpu from the profile and train on processors (docs/how-to/cluster.md)"
+    "remove gpu from the profile and train on processors (docs/howto/cluster.md)"
 )
 CARDS_ADVICE = (
     "for screen_block ask for as many GPUs on a node as ranks (gpu: 4, tasks: 4, tasks_per_gpu: 0), and pip install "
-    "'jax[cuda12]'; or remove gpu there and screen on processors (docs/how-to/gpu.md)"
+    "'jax[cuda12]'; or remove gpu there and screen on processors (docs/howto/gpu.md)"
 )
 _PROBE = f"{shlex.quote(sys.executable)} -m mechscreen.runs.probe"
 

@@ -116,7 +116,7 @@ def _refusal(
 
 def _ask_less(lines: dict[str, None]) -> str:
     if not lines:
-        return "change what the profile asks for this rule, under set-resources (docs/how-to/cluster.md)"
+        return "change what the profile asks for this rule, under set-resources (docs/howto/cluster.md)"
     return f"asked for by {'; '.join(lines)}"
 
 

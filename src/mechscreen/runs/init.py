@@ -183,7 +183,7 @@ _ON_MODEL = """\
 #   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml
 #
 # `mechscreen check campaign.yaml` prints all keys with their defaults; what is said of models from files, of parameters
-# and of conditions stands in docs/{model}.md, docs/how-to/parameters.md and docs/how-to/conditions.md of the project.
+# and of conditions stands in docs/{model}.md, docs/howto/parameters.md and docs/howto/conditions.md of the project.
 
 # The folder of results: results/<name>.
 name: {name}
@@ -289,7 +289,7 @@ _ON_PROBLEM = """\
 #   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml
 #
 # `mechscreen check campaign.yaml` prints all keys with their defaults; what is read of a problem and what is not stands
-# in docs/how-to/petab.md of the project.
+# in docs/howto/petab.md of the project.
 
 # The folder of results: results/<name>.
 name: {name}

@@ -38,8 +38,8 @@ Size = int | tuple[int, ...]
 class ArrayFile:
     """Base of kinds of HDF5 files; see the module.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     kind
         What the file says that it holds; "" for what is only a part of others.
     """
@@ -94,6 +94,11 @@ class ArrayFile:
         """Verify a file; errors as of `read`."""
         with cls.open(path, identity, **sizes):
             pass
+
+    @classmethod
+    def declared(cls) -> Declared:
+        """Return what files of this kind hold."""
+        return _declared(cls)
 
     def write(self, path: Path, origin: Mapping[str, Attribute]) -> None:
         """Write the file, atomically.
@@ -152,7 +157,7 @@ class ArrayFile:
 
 
 @dataclass(frozen=True)
-class _Array:
+class DeclaredArray:
     """An array as declared."""
 
     name: str
@@ -201,27 +206,27 @@ class _Array:
 
 
 @dataclass(frozen=True)
-class _Declared:
+class Declared:
     """What a kind declares, in order: arrays, attributes by name (type, whether it may be missing), and parts."""
 
-    arrays: tuple[_Array, ...]
+    arrays: tuple[DeclaredArray, ...]
     attributes: Mapping[str, tuple[type, bool]]
     parts: Mapping[str, type[ArrayFile]]
 
 
-_DECLARED: dict[type[ArrayFile], _Declared] = {}
+_DECLARED: dict[type[ArrayFile], Declared] = {}
 
 
-def _declared(kind: type[ArrayFile]) -> _Declared:
+def _declared(kind: type[ArrayFile]) -> Declared:
     """Return what a kind declares; annotations are looked at once."""
     if kind not in _DECLARED:
         _DECLARED[kind] = _declare(kind)
     return _DECLARED[kind]
 
 
-def _declare(kind: type[ArrayFile]) -> _Declared:
+def _declare(kind: type[ArrayFile]) -> Declared:
     hints = get_type_hints(kind, include_extras=True)
-    arrays: list[_Array] = []
+    arrays: list[DeclaredArray] = []
     attributes: dict[str, tuple[type, bool]] = {}
     parts: dict[str, type[ArrayFile]] = {}
     for field in fields(kind):  # type: ignore[arg-type]  # subclasses are dataclasses
@@ -230,14 +235,14 @@ def _declare(kind: type[ArrayFile]) -> _Declared:
             (hint,) = (one for one in get_args(hint) if one is not type(None))
         if hasattr(hint, "__metadata__"):
             (dtype,) = get_args(get_args(hint.__origin__)[1])
-            arrays.append(_Array(field.name, np.dtype(dtype), tuple(hint.__metadata__[0].split()), optional))
+            arrays.append(DeclaredArray(field.name, np.dtype(dtype), tuple(hint.__metadata__[0].split()), optional))
         elif issubclass(hint, ArrayFile):
             parts[field.name] = hint
             arrays += _declared(hint).arrays
             attributes |= _declared(hint).attributes
         else:
             attributes[field.name] = hint, optional
-    return _Declared(tuple(arrays), attributes, parts)
+    return Declared(tuple(arrays), attributes, parts)
 
 
 def _check(kind: type[ArrayFile], file: File, sizes: Mapping[str, Size]) -> None:
@@ -282,9 +287,7 @@ def _contents(content: ArrayFile) -> tuple[dict[str, NDArray[Any]], dict[str, At
     return _contents_of(_declared(type(content)), values)
 
 
-def _contents_of(
-    declared: _Declared, values: Mapping[str, Any]
-) -> tuple[dict[str, NDArray[Any]], dict[str, Attribute]]:
+def _contents_of(declared: Declared, values: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Attribute]]:
     arrays: dict[str, NDArray[Any]] = {}
     attributes: dict[str, Attribute] = {}
     for name, value in values.items():

@@ -56,8 +56,8 @@ class Network(BaseModel, ABC):
     `outputs`. An installed package adds it by an entry point of that name in the group ``mechscreen.networks``. Its
     module must not import Keras, which takes seconds, outside the methods that need it.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     worth_compiling
         Whether XLA makes it faster on a processor.
     recurrent

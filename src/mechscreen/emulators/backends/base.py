@@ -36,8 +36,8 @@ class Predictor(ABC):
     precision
         Of the products.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     name
         The backend's, as in ``emulators.backend``.
     precisions
