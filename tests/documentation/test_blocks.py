@@ -45,6 +45,7 @@ NOT_RUN = {
     "mechscreen init fit --petab problem.yaml": "wants a problem: tests/runs/test_init.py",
     "mechscreen export hit results/demo --sample 381620 --to hit.xml": "of an SBML model: tests/reading/test_export.py",
     "mechscreen export hit results/outbreak": "of a program's hit: tests/reading/test_export.py",
+    "mechscreen check-model campaign.yaml --sets 1000": "as the line before it, of more sets",
     "mechscreen import config/demo.yaml": "wants tables: tests/stages/test_imported.py",
 }
 """Commands that are not run, by how they begin, and why; their verbs, options, targets and files are looked up."""

@@ -18,6 +18,8 @@ from mechscreen.cli import cli
 
 pytest.importorskip("mkdocs")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PUBLIC = ("mechscreen", "mechscreen.models", "mechscreen.reading", "mechscreen.discovery", "mechscreen.spaces")
+"""Modules whose names people import."""
 API = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference/api.md").read_text(), re.MULTILINE)
 
 
@@ -100,7 +102,12 @@ def found(name):
     return getattr(__import__(module, fromlist=[last]), last)
 
 
-@pytest.mark.parametrize("name", API)
+def exported():
+    modules = {module: __import__(module, fromlist=["__all__"]).__all__ for module in PUBLIC}
+    return sorted({*API, *(f"{module}.{name}" for module, names in modules.items() for name in names)})
+
+
+@pytest.mark.parametrize("name", exported())
 def test_a_public_name_has_a_docstring_and_so_has_what_it_offers(name):
     what = found(name)
     assert what.__doc__
