@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import chdir
 
 import jsonschema
@@ -66,6 +67,11 @@ def of(*languages):
     return [block for block in blocks() if block.language in languages and block.page not in APART]
 
 
+def texts(page, language):
+    """Return what the blocks of a language on a page hold."""
+    return [block.text for block in blocks() if (block.page, block.language) == (page, language)]
+
+
 def kept_apart(command):
     """Return the key of `NOT_RUN` under which a command falls, if any."""
     return next((begins for begins in NOT_RUN if command.startswith(begins)), None)
@@ -82,7 +88,30 @@ def test_every_command_is_run_planned_or_says_why_not():
 
 def test_every_block_is_of_a_language_that_is_tried_here():
     assert {block.language for block in blocks()} <= {"command", "lines", "python", "yaml", "toml", "r"}
-    assert [block.page for block in of("toml", "r")] == ["howto/extend.md", "howto/results.md"]
+    # R needs arrow, which is none of mechscreen's packages.
+    assert [block.page for block in of("r")] == ["howto/results.md"]
+
+
+def test_the_package_of_the_page_on_plug_ins_adds_its_objective(tmp_path):
+    page = "howto/extend.md"
+    project = tomllib.loads(texts(page, "toml")[0])
+    (tmp_path / "my_screens.py").write_text(texts(page, "python")[0])
+    info = tmp_path / "my_screens-1.0.dist-info"
+    info.mkdir()
+    name, version = project["project"]["name"], project["project"]["version"]
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    points = project["project"]["entry-points"]
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in points.items()]
+    (info / "entry_points.txt").write_text("".join(lines))
+    screen = yaml.safe_load(texts(page, "yaml")[0])["screen"]
+    campaign = copy.deepcopy(STRIPE)
+    campaign["screen"]["objective"] = screen["objective"]
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{tmp_path}"}
+    command = [sys.executable, "-m", "mechscreen", "check", "campaign.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(done.stdout)["screen"]["objective"] == screen["objective"]
 
 
 def commands_of(text):
@@ -247,21 +276,20 @@ def run(block, folder, finished):
 
 
 def test_what_the_tutorial_on_equations_shows_is_what_is_found(tmp_path):
-    page = [block for block in blocks() if block.page == "tutorials/equations.md"]
-    python, shown = ([block.text for block in page if block.language == kind] for kind in ("python", "lines"))
+    page = "tutorials/equations.md"
     with chdir(tmp_path):
-        exec(compile(python[0], "make_table.py", "exec"), {})
+        exec(compile(texts(page, "python")[0], "make_table.py", "exec"), {})
     command = [sys.executable, "-m", "mechscreen", "discover", "pond.csv", "--degree", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    for block in shown:
+    for block in texts(page, "lines"):
         assert block.strip() in done.stdout + done.stderr
 
 
 def test_the_example_of_a_model_and_of_an_objective_go_together():
-    texts = [block.text for block in of("python") if block.page == "howto/own-model.md"]
+    example, _, _, objective = texts("howto/own-model.md", "python")
     namespace = {"__name__": "documentation"}
-    exec(texts[0] + texts[3], namespace)
+    exec(example + objective, namespace)
     model = namespace["Decay"]()
     done = model.simulate([[1.0, 2.0], [0.2, 3.0]])
     for k, profile in zip((1.0, 0.2), done.profiles[:, 0], strict=True):
