@@ -100,6 +100,16 @@ class _Form(click.ParamType):
         return f"[{'|'.join(KINDS)}]"
 
 
+def _unknown(text: str) -> tuple[str, tuple[float, float] | None]:
+    """Return the name of an unknown, and between what values it is, of ``NAME`` or ``NAME=LOW:HIGH``."""
+    name, given, ends = text.partition("=")
+    try:
+        low, high = map(float, ends.split(":")) if given else (0.0, 0.0)
+    except ValueError:
+        raise InputError(f"--unknown {text}: give a name, or a name and two values, such as K or n=1:8") from None
+    return name.strip(), (low, high) if given else None
+
+
 class _Round(click.ParamType):
     """The number of a round, or its folder below the campaign's, which the first does without."""
 
@@ -607,7 +617,9 @@ def predict(
 @click.option(
     "--columns", metavar="NAMES", help="Columns that are variables, comma-separated; all others unless given."
 )
-@click.option("--degree", type=click.IntRange(min=1), default=2, show_default=True, help="Highest degree of monomials.")
+@click.option(
+    "--degree", type=click.IntRange(min=1), help="Highest degree of monomials: 2 unless given, 3 with --library auto."
+)
 @click.option("--term", "terms", multiple=True, help="Further candidate, e.g. 'sin(x)'; may be repeated.")
 @click.option(
     "--library",
@@ -615,6 +627,13 @@ def predict(
     multiple=True,
     type=_Form(),
     help="Terms with unknowns inside beside the monomials, such as x/(K + x); may be repeated.",
+)
+@click.option(
+    "--unknown",
+    "unknowns",
+    multiple=True,
+    metavar="NAME[=LOW:HIGH]",
+    help="Number in a --term that is to be found, between two values; may be repeated.",
 )
 @click.option("--hidden", multiple=True, metavar="NAME", help="Variable that was never measured; may be repeated.")
 @click.option(
@@ -636,9 +655,10 @@ def discover(
     time: str,
     trajectory: str,
     columns: str | None,
-    degree: int,
+    degree: int | None,
     terms: tuple[str, ...],
     forms: tuple[str, ...],
+    unknowns: tuple[str, ...],
     hidden: tuple[str, ...],
     inputs: str | None,
     split_at_restart: bool,
@@ -661,8 +681,9 @@ def discover(
         time=time,
         trajectory=trajectory,
         columns=[] if columns is None else [name.strip() for name in columns.split(",")],
-        degree=degree,
+        degree=degree or (3 if "auto" in forms else 2),
         functions=terms,
+        unknowns=dict(map(_unknown, unknowns)),
         hidden=hidden,
         inputs=[] if inputs is None else [name.strip() for name in inputs.split(",")],
         forms=forms,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mechscreen.discovery.data import Trajectories
-from mechscreen.discovery.forms import KINDS, Sizes
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined
@@ -71,12 +70,6 @@ def search_forms(
     """
     search = _FormSearch(data, library, knowledge, shapes)
     return search.run()
-
-
-def shapes_of(kinds: Sequence[str], data: Trajectories) -> list[Shape]:
-    """Return the terms of some kinds (`mechscreen.discovery.forms.KINDS`) for the variables of the data."""
-    sizes = Sizes.of([*data.names, *data.inputs], data.with_inputs)
-    return [shape for kind in kinds for shape in KINDS[kind](sizes)]
 
 
 class _FormSearch:
@@ -148,7 +141,7 @@ class _FormSearch:
         names = self._data.names
         posed = pose(self._data, self._library.with_functions(self._plain), self._knowledge)
         problem, scales, columns = posed.problem, posed.scales, posed.structure.columns
-        price = posed.search(self._count).price
+        price, first = posed.search(self._count).price, len(self._library.exponents)
         states, noise = posed.guesses[0], posed.noise
         if along is not None:
             problem = problem.with_grid(along.search.problem.grid)
@@ -166,7 +159,11 @@ class _FormSearch:
                 few=self._few(k, allowed),
                 known=columns.offset[k] / posed.units[k],
                 price=price,
-                price_inside=price / len(names),
+                inside=price / len(names),
+                rarity=[
+                    getattr(posed.problem.library.functions[m - first], "rarity", 0.0) if m >= first else 0.0
+                    for m in allowed
+                ],
             )
             proposals = screening.run(self._forms_of(names[k]), _PROPOSALS)
             found.append([one for one in proposals if one.cost < proposals[0].cost + _MARGIN])
@@ -326,5 +323,4 @@ def _alike(one: Shape, other: Shape, distance: float) -> bool:
 
 
 def _criterion(fitted: _Fitted) -> float:
-    unlike = {shape.text: shape.rarity for proposal in fitted.choice for shape in proposal.shapes}
-    return fitted.best.criterion + sum(unlike.values())
+    return fitted.best.criterion

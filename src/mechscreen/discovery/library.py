@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen.discovery.forms import KINDS, Sizes
 from mechscreen.discovery.kernels import monomial_values, monomials
 from mechscreen.discovery.shapes import Shape, Unknown
 from mechscreen.errors import InputError, nearest
@@ -35,14 +37,25 @@ class Polynomial:
         Whether the constant term 1 is a candidate.
     forms
         Kinds of terms with unknowns inside (`mechscreen.discovery.forms.KINDS`): ``["rational"]``.
+    unknowns
+        Names in `functions` of numbers that are to be found, with their lowest and highest values, or None for any
+        positive ones: ``{"K": None, "n": (1, 8)}``.
     """
 
     degree: int
     functions: Sequence[str] | Mapping[str, TermFunction] = field(default=())
     constant: bool = True
     forms: Sequence[str] = ()
+    unknowns: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for kind in self.forms:
+            if kind not in KINDS:
+                valid = ", ".join(KINDS)
+                raise InputError(f"library: no kind of terms '{kind}'{nearest(kind, KINDS)} (valid: {valid})")
+        for name in self.unknowns:
+            if not any(name in self._unknowns_of(text) for text in self.functions):
+                raise InputError(f"library: the unknown '{name}' stands in no term of one's own (functions)")
         if self.degree != int(self.degree) or not 0 <= self.degree <= 12:
             raise InputError(f"library: degree {self.degree} is not a whole number from 0 to 12")
 
@@ -62,24 +75,49 @@ class Polynomial:
         if isinstance(self.functions, Mapping):
             functions = dict(self.functions)
         else:
-            functions = {text: _compile(text, variables) for text in self.functions}
+            plain = [text for text in self.functions if not self._unknowns_of(text)]
+            functions = {text: Shape.of(text, variables, [], []) for text in plain}
         for name in functions:
             if name in names:
                 raise InputError(f"library: '{name}' is already among the monomials")
-        if not names and not functions:
+        if not names and not self.functions:
             raise InputError("library: no terms; raise the degree or give functions")
         return Library(tuple(states), tuple(inputs), table, tuple(functions.values()), (*names, *functions))
+
+    def shapes(self, variables: Sequence[str], values: FloatArray) -> list[Shape]:
+        """Return the terms with unknowns inside, and those of the kinds that are only sought where data speak for them.
+
+        Parameters
+        ----------
+        values
+            (n, d + q) of the variables, NaN where missing: where unknowns are sought hangs on their sizes.
+        """
+        sizes = Sizes.of(variables, values)
+        own = [
+            sizes.of_user(text, {name: self.unknowns[name] for name in names})
+            for text in self.functions
+            if (names := self._unknowns_of(text))
+        ]
+        return [*own, *(shape for kind in self.forms for shape in KINDS[kind](sizes))]
+
+    def _unknowns_of(self, text: str) -> list[str]:
+        """Return the unknowns that a term of one's own has."""
+        words = set(re.findall(r"[A-Za-z_]\w*", text)) if not isinstance(self.functions, Mapping) else set()
+        return [name for name in self.unknowns if name in words]
+
+
+@dataclass(frozen=True)
+class Rational(Polynomial):
+    """Monomials, and rates that saturate or are inhibited, whose constants are found with the coefficients."""
+
+    degree: int = 2
+    forms: Sequence[str] = ("rational",)
 
 
 def monomial_name(exponents: Sequence[int], variables: Sequence[str]) -> str:
     """Return the monomial's name, such as "1", "x" or "x^2*y"."""
     factors = [v if e == 1 else f"{v}^{e}" for v, e in zip(variables, exponents, strict=True) if e]
     return "*".join(factors) or "1"
-
-
-def _compile(text: str, variables: Sequence[str]) -> TermFunction:
-    """Turn an expression in the variables into a function of their arrays."""
-    return Shape.of(text, variables, [], [])
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 
 from mechscreen.discovery.data import check_trajectories
-from mechscreen.discovery.form_search import search_forms, shapes_of
-from mechscreen.discovery.forms import KINDS
+from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import Polynomial
@@ -64,24 +63,22 @@ def discover(
         If the data do not determine a model.
     """
     began = time.process_time()
-    forms = library.forms if library else ()
-    for kind in forms:
-        if kind not in KINDS:
-            raise InputError(f"discover: no kind of terms '{kind}'{nearest(kind, KINDS)} (valid: {', '.join(KINDS)})")
-    if forms and (hidden or exact_start or method != "collocation"):
-        raise InputError(
-            f"discover: terms with unknowns inside ({', '.join(forms)}) are sought along measured variables, by the "
-            "default method; leave hidden variables, exact starts and other methods out"
-        )
+    library = library or Polynomial(2)
     if method not in METHODS:
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
     data = check_trajectories(t, y, names, hidden, inputs)
-    bound = (library or Polynomial(2)).bind(data.names, data.inputs)
+    bound = library.bind(data.names, data.inputs)
+    shapes = library.shapes([*data.names, *data.inputs], data.with_inputs)
+    if shapes and (hidden or exact_start or method != "collocation"):
+        raise InputError(
+            "discover: terms with unknowns inside are sought along measured variables, by the default method; leave "
+            "hidden variables, exact starts and other methods out"
+        )
     check_size(data, bound)
     data, anchors = split_anchors(data) if exact_start else (data, None)
     statements = knowledge or Knowledge()
-    if forms:
-        model = search_forms(data, bound, statements, shapes_of(forms, data))
+    if shapes:
+        model = search_forms(data, bound, statements, shapes)
     else:
         model = METHODS[method](pose(data, bound, statements, anchors))
     return replace(model, method=method, elapsed=time.process_time() - began)

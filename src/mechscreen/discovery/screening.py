@@ -29,7 +29,7 @@ _KEPT = 12
 """Forms that are fitted beside terms that are chosen anew."""
 _EXTENDED, _MOST = 3, 3
 """Proposals that are joined by other forms, and how many of these may stand in one equation."""
-_DEARER = (1.0, 5.0)
+_DEARER = (1.0, 5.0, 25.0)
 """Multiples of a term's price at which those beside forms are chosen."""
 _STEPS, _FARTHEST = 12, 1.0
 """Of Gauss and Newton for unknowns, and how far one goes, on their scales."""
@@ -114,7 +114,7 @@ class Screening:
     few
         Places among these of terms of which all subsets are tried beside each form.
     price
-        Of a term, and `price_inside` of an unknown inside of one.
+        Of a term, `inside` of an unknown inside of one, and `rarity` beside it, (M,) of these terms.
     """
 
     def __init__(
@@ -128,10 +128,11 @@ class Screening:
         known: FloatArray,
         few: Sequence[int],
         price: float,
-        price_inside: float,
+        inside: float,
+        rarity: Sequence[float],
     ) -> None:
         self._path, self._rate, self._noise, self._allowed = path, rate, noise, allowed
-        self._price, self._price_inside = price, price_inside
+        self._price, self._inside, self._rarity = price, inside, np.array(rarity)
         target, pieces, interval, share = [], [], [], []
         count = 0
         for (t, y), first, last in zip(samples, path.starts[:-1], path.starts[1:], strict=True):
@@ -168,7 +169,8 @@ class Screening:
         What smoothing does to the states can be explained by further forms.
         """
         none = self._chosen(())
-        found = [none]
+        fewer = [self._subset(self._of_shapes(()), dearer)[0] for dearer in _DEARER]
+        found = [none, *(self._with((), terms) for terms in [*fewer, *self._one_or_two()])]
         bases = [none]
         for level in range(_MOST):
             beside = self._few if level == 0 else [np.searchsorted(self._allowed, base.terms) for base in bases]
@@ -186,6 +188,24 @@ class Screening:
         for one in unlike:
             sizes.setdefault(len(one.shapes), one)
         return sorted([*unlike[:count], *(one for one in sizes.values() if one not in unlike[:count])], key=_cost)
+
+    def _one_or_two(self) -> list[IntArray]:
+        """Return the term, and the two terms, that explain most by themselves: what a search by single moves misses."""
+        size = np.sqrt(np.maximum(np.diag(self._gram), 1e-300))
+        moment, cosine = self._moment / size, self._gram / np.outer(size, size)
+        total = float(self._target @ self._target)
+
+        def cost(explained: FloatArray, rarity: FloatArray) -> FloatArray:
+            return np.asarray(self._n * np.log(np.maximum(total - explained, 1e-12 * total)) + rarity)
+
+        one = int(np.argmin(cost(moment**2, self._rarity)))
+        i, j = np.triu_indices(len(moment), 1)
+        if len(i) == 0:
+            return [np.array([one])]
+        apart = np.maximum(1 - cosine[i, j] ** 2, 1e-6)
+        explained = (moment[i] ** 2 + moment[j] ** 2 - 2 * cosine[i, j] * moment[i] * moment[j]) / apart
+        two = int(np.argmin(cost(explained, self._rarity[i] + self._rarity[j])))
+        return [np.array([one]), np.array([i[two], j[two]])]
 
     def _starts(
         self, bases: Sequence[Proposal], forms: Sequence[Shape], beside: Sequence[IntArray]
@@ -212,10 +232,8 @@ class Screening:
                     found, squares = self._optimised(form, positions, fixed)
                     best = int(np.argmin(squares))
                     if np.isfinite(squares[best]):
-                        size = fixed.shape[1] + 1
-                        cost = self._n * float(np.log(squares[best] / self._n)) + self._price * size
-                        cost += self._price_inside * len(form.unknowns)
-                        ranked.append((cost, (*base.shapes, form.at(found[best])), own))
+                        shapes = (*base.shapes, form.at(found[best]))
+                        ranked.append((self._criterion(float(squares[best]), own, shapes), shapes, own))
         unlike: list[tuple[float, tuple[Shape, ...], IntArray]] = []
         for one in sorted(ranked, key=lambda one: one[0]):
             if not unlike or one[0] - unlike[-1][0] > _ALIKE:
@@ -287,9 +305,13 @@ class Screening:
         """Return the proposal of some forms at the values that their unknowns have, and of terms, by their places."""
         columns = self._of_shapes(shapes)
         left, _, coefficients = self._projected(self._linear[:, terms], columns)
-        cost = self._n * float(np.log(max(left / self._n, NOISE_FLOOR**2))) + self._price * len(coefficients)
-        cost += self._price_inside * sum(len(shape.unknowns) for shape in shapes)
-        return Proposal(self._allowed[terms], shapes, coefficients, cost)
+        return Proposal(self._allowed[terms], shapes, coefficients, self._criterion(left, terms, shapes))
+
+    def _criterion(self, squares: float, terms: IntArray, shapes: Sequence[Shape]) -> float:
+        """Return the criterion of terms and forms that leave a sum of squares."""
+        paid = self._price * (len(terms) + len(shapes)) + float(self._rarity[terms].sum())
+        paid += sum(self._inside * len(shape.unknowns) + shape.rarity for shape in shapes)
+        return self._n * float(np.log(max(squares / self._n, NOISE_FLOOR**2))) + paid
 
     def _settled(self, shapes: tuple[Shape, ...], terms: IntArray) -> Proposal | None:
         """Fit the unknowns of some forms, with the other terms chosen anew until these stay; None if that fails."""
@@ -341,8 +363,8 @@ class Screening:
 
         As precise as the samples, and then as what is left says, if that is less. `dearer` multiplies their price.
         """
-        price = dearer * self._price
         p, e = self._linear.shape[1], extra.shape[1]
+        prices = np.concatenate([dearer * self._price + self._rarity, np.full(e, self._price)])
         beside = self._linear.T @ extra
         gram = np.block([[self._gram, beside], [beside.T, extra.T @ extra]])
         moment = np.concatenate([self._moment, extra.T @ self._target])
@@ -351,10 +373,13 @@ class Screening:
         stay = np.arange(p, p + e)
         support, left = stay, total
         for _ in range(2):
-            support, value = best_subset(gram / variance, moment / variance, price, starts=[stay, support], locked=stay)
-            left = max(total + variance * (value - price * len(support)), self._n * NOISE_FLOOR**2)
+            support, value = best_subset(
+                gram / variance, moment / variance, prices, starts=[stay, support], locked=stay
+            )
+            left = max(total + variance * (value - float(prices[support].sum())), self._n * NOISE_FLOOR**2)
             variance = max(variance, left / max(self._n - len(support) - self._pieces, 1))
-        return support[support < p], self._n * float(np.log(left / self._n)) + self._price * len(support)
+        chosen = support[support < p]
+        return chosen, self._criterion(left, chosen, ()) + self._price * e
 
     def _of_shapes(self, shapes: Sequence[Shape]) -> FloatArray:
         """Return the integrals of forms at the values that they have, (n, e)."""

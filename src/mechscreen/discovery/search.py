@@ -97,7 +97,11 @@ class SupportSearch:
         inside = np.bincount([m for m, _ in problem.unknowns], minlength=len(problem.library))
         self.prices = np.zeros(problem.count)
         """(P + I,), of coefficients; an unknown inside of a term, which all equations may share, costs as much."""
-        self.prices[problem.columns.column] = self.price * (
+        rare = np.array([getattr(function, "rarity", 0.0) for function in problem.library.functions])
+        rarity = np.concatenate([np.zeros(len(problem.library.exponents)), rare])[problem.columns.term]
+        self._rarity = np.zeros(problem.count)
+        self._rarity[problem.columns.column] = rarity
+        self.prices[problem.columns.column] = rarity + self.price * (
             1 + inside[problem.columns.term] / len(problem.library.states)
         )
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
@@ -442,7 +446,8 @@ class SupportSearch:
             fit = min(solved, key=lambda shot: shot.cost)
             noise, lack = estimate_noise(fit), 0.0
         variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
-        return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + self.price * len(active))
+        paid = self.price * len(fit.active) + float(self._rarity[fit.active].sum())
+        return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + paid)
 
     def _climb(self, candidate: Candidate) -> Candidate:
         """Move to better supports, proposed by the quadratic model around the candidate, until none is better."""

@@ -91,7 +91,7 @@ class Shape:
     unknowns: tuple[Unknown, ...]
     values: tuple[float, ...]
     rarity: float = 0.0
-    """−2 ln of how rare its whole numbers are, for the criterion."""
+    """−2 ln of how much rarer the term is than others, for the criterion: its form, or its whole numbers."""
     floors: tuple[float, ...] = ()
     """By column, below which variables are taken to be there, since negative ones have no powers; empty: nowhere."""
 

@@ -35,6 +35,7 @@ def discover(
     hidden: Sequence[str] = (),
     inputs: Sequence[str] = (),
     forms: Sequence[str] = (),
+    unknowns: Mapping[str, tuple[float, float] | None] = {},
     exact_start: bool = False,
     knowledge: Path | None = None,
     method: str = "collocation",
@@ -62,6 +63,8 @@ def discover(
         Columns that act on the variables and for which no equation is sought.
     forms
         Kinds of terms with unknowns inside, of `mechscreen.discovery.forms.KINDS`.
+    unknowns
+        Numbers in `functions` that are to be found, as for `mechscreen.discovery.Polynomial`.
     exact_start, method
         As for `mechscreen.discovery.discover`.
     knowledge
@@ -91,7 +94,7 @@ def discover(
     model = find(
         list(series.t),
         list(series.y),
-        Polynomial(degree, tuple(functions), forms=tuple(forms)),
+        Polynomial(degree, tuple(functions), forms=tuple(forms), unknowns=unknowns),
         names=series.names,
         hidden=series.hidden,
         inputs=[called.get(name, name) for name in inputs],
@@ -110,6 +113,7 @@ def discover(
         "hidden": list(series.hidden),
         "inputs": list(inputs),
         "forms": list(forms),
+        "unknowns": dict(unknowns),
         "exact_start": exact_start,
         "knowledge": None if knowledge is None else str(knowledge),
         "method": method,
