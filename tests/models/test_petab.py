@@ -180,6 +180,20 @@ def test_sets_do_not_influence_one_another(write):
     assert forth.llh[1] == model.compare(sets[1:2])[1].llh[0]
 
 
+def test_sets_that_differ_by_how_they_are_measured_are_simulated_once(write, monkeypatch):
+    file = write(DRIVEN, **RESTED)
+    model = PetabModel(file)
+    assert model.measuring == ("gain1", "sd")
+    simulated = []
+    run = PetabModel._run
+    monkeypatch.setattr(PetabModel, "_run", lambda self, *given: simulated.append(given) or run(self, *given))
+    sets = np.array([[2.0, 1.0, 4.0, 1.5, 0.3], [2.0, 1.0, 4.0, 0.4, 0.1], [2.0, 1.5, 4.0, 0.4, 0.1]])
+    _, fit, _ = model.compare(sets)
+    assert len(simulated) == 2 * len(model.problem.experiments)
+    for row, llh in zip(sets, fit.llh, strict=True):
+        assert PetabModel(file).compare(row[None])[1].llh == llh
+
+
 def test_what_has_decayed_below_what_solvers_can_tell_is_a_bad_fit_and_no_failure(write):
     model = PetabModel(write(DECAY, **LOGARITHMIC))
     simulations = model.simulate([[5.0, 90.0, 0.1]])

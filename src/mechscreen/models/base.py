@@ -99,6 +99,9 @@ class Model(ABC):
         latter. None for other models.
     measured
         What these are of: output, point on its grid (0 for a number), value, and whether its noise is normal.
+    measuring
+        Names of parameters that say how the model is measured, and nothing of what is simulated: noise, scales,
+        offsets. Sets that differ in these alone take next to no time once one of them was simulated.
     """
 
     name: ClassVar[str]
@@ -107,6 +110,7 @@ class Model(ABC):
     stochastic: bool | None = None
     to_fit: ClassVar[Mapping[str, Any] | None] = None
     measured: Sequence[tuple[str, float, float, bool]] = ()
+    measuring: Sequence[str] = ()
     seconds: float = 1.0
     space: ParameterSpace
     outputs: tuple[Output, ...]

@@ -25,6 +25,8 @@ _RESIDUALS = "residuals"
 """What is returned to those who fit, and never learnt."""
 _LEAST = 1e-6
 """Of χ², which networks are told as a logarithm."""
+_REMEMBERED = 200
+"""Simulations, for sets that differ from them by how the model is measured alone."""
 FLOOR = 1e-12
 """Share of the least measured value of a series. What is less, of an observable that is compared by its logarithm, is
 taken for it: solvers cannot tell how much less it is, and no fit is twelve decades off."""
@@ -134,22 +136,50 @@ class PetabModel(Model):
             found += [(series.name, time, value, normal) for time, value in rows]
         return found
 
+    @cached_property
+    def measuring(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Estimated parameters that are neither the model's own nor set in an experiment: noise, scales, offsets."""
+        quantities, experiments = self.problem.document.quantities, self.problem.experiments
+        settings = [settings for one in experiments for settings in (one.settings, one.before or {})]
+        simulated = {*quantities, *(value for own in settings for value in own.values())}
+        return tuple(name for name in self.space.names if name not in simulated)
+
     def _simulate(self, parameters: FloatArray) -> tuple[list[FloatArray], list[str]]:
-        """Return the model's quantities in each experiment, (n, quantities, looks), and why a set has none."""
-        n = len(parameters)
+        """Return the model's quantities in each experiment, (n, quantities, looks), and why a set has none.
+
+        Sets that differ by how it is measured alone are simulated once.
+        """
+        own = [k for k, name in enumerate(self.space.names) if name not in self.measuring]
+        found = []
+        for values in parameters:
+            key = values[own].tobytes()
+            if key not in self._known:
+                while len(self._known) >= _REMEMBERED:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = self._simulate_one(values)
+            found.append(self._known[key])
+        experiments = range(len(self.problem.experiments))
+        empty = [np.empty((0, len(self._selected), one.looks)) for one in self.problem.experiments]
+        states = [np.stack([states[k] for states, _ in found]) if found else empty[k] for k in experiments]
+        return states, [reason for _, reason in found]
+
+    def _simulate_one(self, values: FloatArray) -> tuple[list[FloatArray], str]:
+        """Return the model's quantities in each experiment, (quantities, looks), and why there are none."""
+        estimated = dict(zip(self.space.names, values.tolist(), strict=True))
         experiments = self.problem.experiments
-        states = [np.full((n, len(self._selected), experiment.looks), np.nan) for experiment in experiments]
-        reasons = [""] * n
-        for row, values in enumerate(parameters):
-            estimated = dict(zip(self.space.names, values.tolist(), strict=True))
-            for experiment, of_experiment in zip(experiments, states, strict=True):
-                try:
-                    of_experiment[row] = self._run(experiment, estimated)
-                except RuntimeError as error:
-                    why = self._engine_of(experiment)[0].without_rates() or first_line(error)
-                    reasons[row] = f"condition '{experiment.name}': {why}"
-                    break
-        return states, reasons
+        states = [np.full((len(self._selected), experiment.looks), np.nan) for experiment in experiments]
+        for k, experiment in enumerate(experiments):
+            try:
+                states[k] = self._run(experiment, estimated)
+            except RuntimeError as error:
+                why = self._engine_of(experiment)[0].without_rates() or first_line(error)
+                return states, f"condition '{experiment.name}': {why}"
+        return states, ""
+
+    @cached_property
+    def _known(self) -> dict[bytes, tuple[list[FloatArray], str]]:
+        """The last simulations of this process, by what was simulated."""
+        return {}
 
     def _run(self, experiment: Experiment, estimated: Mapping[str, float]) -> FloatArray:
         """Return the model's quantities in an experiment, (quantities, looks)."""
