@@ -35,14 +35,14 @@ def write_table(path, rows):
 def matching(tmp_path):
     """Return a function that screens a model of `measurable` for measurements, and polishes."""
 
-    def run(called, rows, *, draws=1000, count=20, **sections):
+    def run(called, rows, *, draws=1000, count=20, models=MODELS, **sections):
         write_table(tmp_path / "measured.csv", rows)
         campaign = Campaign.from_dict(
             {
                 "name": "matched",
                 "results": str(tmp_path / "results"),
                 "seed": 5,
-                "model": {"name": f"{MODELS}:{called}", **sections.pop("model", {})},
+                "model": {"name": f"{models}:{called}", **sections.pop("model", {})},
                 "screen": {
                     "by": "model",
                     "count": 2000,
@@ -165,17 +165,34 @@ def same(a, b):
 
 def test_an_interruption_anywhere_changes_nothing(matching, monkeypatch):
     monkeypatch.setattr("mechscreen.stages.polish._STEPS", 3)
-    campaign = matching("Line", LINE, draws=200, count=6)
+    campaign = matching("Line", LINE, draws=200, count=30)
     infer(campaign)
     whole = arrays_of(campaign)
     for path in (campaign.paths.polished, campaign.paths.chain, campaign.paths.posterior):
         path.unlink()
-    for stage, stops in ((polish, (1, 4)), (infer, (1, 30, 200))):
+    for stage, stops in ((polish, (1, 4, 16)), (infer, (1, 30, 200))):
         for after in stops:
             with pytest.raises(Interrupted):
                 stage(campaign, deadline=StopAfter(after))
         stage(campaign)
     same(whole, arrays_of(campaign))
+
+
+def test_where_no_search_of_its_own_finds_the_best_set_those_that_go_on_from_others_do(matching):
+    truth = np.array([0.7, 1.6, 2.5, 3.3, 4.1])
+    rows = [
+        (f"y{k}", t, np.sin(f * t) + 0.1 * RNG.standard_normal(), 0.1)
+        for k, f in enumerate(truth)
+        for t in np.linspace(0, 10, 21).tolist()
+    ]
+    campaign = matching("Tones", rows, count=90, posterior={"draws": 0}, models=MODELS.with_name("tones.py"))
+    found = Polished.read(campaign.paths.polished)
+    assert found.from_search.sum() == 45
+    assert found.parameters[0] == pytest.approx(truth, abs=0.02)
+    assert found.from_search[0]
+    assert found.deviance[~found.from_search].min() > found.deviance[0] + 100
+    # That these came to it, one from the other, says nothing of whether there is a better one.
+    assert any("Only 0 of 45 searches" in doubt for doubt in fitted.doubts(Results(Campaign.open(campaign.paths.root))))
 
 
 def test_asked_for_more_walkers_go_on_where_they_are(matching):
@@ -231,7 +248,7 @@ def test_a_start_that_cannot_be_simulated_is_drawn_again(tmp_path, matching):
     found = Polished.read(campaign.paths.polished)
     assert np.isfinite(found.deviance).all()
     assert (found.starts[:, 0] < 5).all()
-    assert found.parameters[:, 0] == pytest.approx(of_the_line()[0][0], abs=1e-4)
+    assert found.parameters[:, 0] == pytest.approx(of_the_line()[0][0], abs=1e-3)
 
 
 def test_draws_are_of_all_walkers(matching):

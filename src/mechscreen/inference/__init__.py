@@ -3,10 +3,12 @@
 from mechscreen.inference.credible import Credible, credible
 from mechscreen.inference.evolution import Climbed, climb
 from mechscreen.inference.front import front
-from mechscreen.inference.least_squares import Fit, improve
+from mechscreen.inference.hopping import redrawn
+from mechscreen.inference.least_squares import DAMPING, Fit, improve
 from mechscreen.inference.walkers import Walkers, counted, independent, walkers_of
 
 __all__ = [
+    "DAMPING",
     "Climbed",
     "Credible",
     "Fit",
@@ -17,5 +19,6 @@ __all__ = [
     "front",
     "improve",
     "independent",
+    "redrawn",
     "walkers_of",
 ]

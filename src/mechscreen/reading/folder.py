@@ -269,8 +269,9 @@ class Results:
         """The best parameter sets, the best first, one for each search.
 
         ``from_hit`` says where the search began, and ``done`` whether it came to its end. Of measured data ``deviance``
-        is −2 ln L; of largest values there is each expression as the model's simulation has it, and as what valued
-        sets in the search had it (``found …``).
+        is −2 ln L, and ``from_search`` says whether the search began near where another had ended; of largest values
+        there is each expression as the model's simulation has it, and as what valued sets in the search had it
+        (``found …``).
 
         Raises
         ------
@@ -290,7 +291,7 @@ class Results:
             columns = values | {name: getattr(largest, name)[order] for name in ("from_hit", "done", "looked")}
             return self._table(np.arange(len(largest)), largest.parameters[order], columns, "search")
         found = Polished.read(path, identity)
-        columns = {name: getattr(found, name) for name in ("deviance", "from_hit", "done", "looked")}
+        columns = {name: getattr(found, name) for name in ("deviance", "from_hit", "from_search", "done", "looked")}
         return self._table(np.arange(len(found)), found.parameters, columns, "search")
 
     @property

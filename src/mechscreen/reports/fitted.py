@@ -27,7 +27,7 @@ def statement(results: Results) -> str:
     measured = len(found.measured_value)
     text = (
         f"The best set has −2 ln L = {found.deviance[0]:.2f} for {count(measured, 'measurement')}; "
-        f"{_alike(found):,} of {count(len(found), 'search', 'searches')} came within {_WITHIN:g} of it"
+        f"{_alike(found):,} of {_anew(found)} came within {_WITHIN:g} of it"
     )
     if known is not None and known.independent:
         text += f"; the data determine {known.determined} of {count(len(known.parameters), 'parameter')}"
@@ -42,7 +42,7 @@ def doubts(results: Results) -> list[str]:
         alike = _alike(found)
         if alike < _FEW:
             told.append(
-                f"Only {alike} of {len(found):,} searches came within {_WITHIN:g} of the best −2 ln L: there may "
+                f"Only {alike} of {_anew(found)} came within {_WITHIN:g} of the best −2 ln L: there may "
                 "be a better set elsewhere; raise polish.count."
             )
     if found is not None and known is not None:
@@ -75,9 +75,8 @@ def key_numbers(results: Results) -> list[KeyNumber]:
         KeyNumber(
             "Best −2 ln L",
             f"{found.deviance[0]:.2f}",
-            f"{count(len(found.measured_value), 'measurement')}; {_alike(found):,} of "
-            f"{count(len(found), 'search', 'searches')} by {int(found.looked.sum()):,} {looks} came within "
-            f"{_WITHIN:g} of it{_unfinished(found)}",
+            f"{count(len(found.measured_value), 'measurement')}; {_alike(found):,} of {_anew(found)} came within "
+            f"{_WITHIN:g} of it{_unfinished(found)}; {int(found.looked.sum()):,} {looks} in all",
         )
     ]
     if known is not None and known.independent:
@@ -93,13 +92,24 @@ def key_numbers(results: Results) -> list[KeyNumber]:
 
 
 def _alike(found: Polished) -> int:
-    """Return how many searches came to the best −2 ln L."""
-    return int((found.deviance < found.deviance[0] + _WITHIN).sum())
+    """Return how many searches that began anew came to the best −2 ln L.
+
+    One that began near it, since another one had ended there, says nothing of other places.
+    """
+    return int((found.deviance[~found.from_search] < found.deviance[0] + _WITHIN).sum())
+
+
+def _anew(found: Polished) -> str:
+    """Return how many searches began anew, and how many went on from these, in words."""
+    anew = int((~found.from_search).sum())
+    others = len(found) - anew
+    return count(anew, "search", "searches") + (f" (besides {others:,} that went on from the best)" if others else "")
 
 
 def _unfinished(found: Polished) -> str:
-    left = int((~found.done).sum())
-    return f"; {left:,} did not come to an end" if left else ""
+    near = found.deviance < found.deviance[0] + _WITHIN
+    left = int((near & ~found.done).sum())
+    return f"; {left:,} of all that did have not come to an end" if left else ""
 
 
 def table(results: Results) -> Table:

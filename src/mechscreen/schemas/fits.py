@@ -50,6 +50,8 @@ class Polished(_FoundSets, kind="polished"):
 
     Attributes
     ----------
+    from_search
+        (n,), whether it began where another search had ended, with some parameters drawn anew.
     before, deviance
         (n,), −2 ln L at both; `deviance` is the model's.
     searched
@@ -61,6 +63,7 @@ class Polished(_FoundSets, kind="polished"):
         and its standard deviation, of noise that is estimated the one at the best set; NaN where it is of a logarithm.
     """
 
+    from_search: Annotated[Booleans, "n"]
     before: Annotated[Floats, "n"]
     deviance: Annotated[Floats, "n"]
     searched: Annotated[Floats, "n"] | None = None

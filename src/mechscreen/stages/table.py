@@ -34,7 +34,9 @@ STEPS_OF_MOVE = 64
 MOVED = 200
 """Simulations by which it is seen whether hits are as robust as the ensemble says."""
 STEPS_OF_SEARCH = 40
-"""Of a search for the best parameter set, about: each looks at both sides of it along each axis."""
+"""Of a search for the best parameter set, about, of which every second one looks aside along each axis."""
+DRAWN_OF_SEARCH = 40
+"""Sets of which it begins at the best, at most."""
 GENERATIONS_OF_SEARCH = 60
 """Of a search for the largest value, about, times the root of the number of parameters that vary."""
 SEARCHES_TOGETHER = 25
@@ -510,7 +512,7 @@ def _polish_cost(campaign: Campaign, speeds: Speeds) -> Cost:
         )
     each = speeds.sample if campaign.polishes_by_model else campaign.emulators.members * speeds.prediction
     return Cost(
-        campaign.searches * (STEPS_OF_SEARCH * (2 * d + 2) * each + speeds.sample),
+        campaign.searches * ((STEPS_OF_SEARCH * (d + 2) / 2 + DRAWN_OF_SEARCH) * each + speeds.sample),
         1000 if campaign.polishes_by_model else 3000,
         disk=2 * campaign.searches * _sample(campaign),
         mpi=True,
