@@ -160,7 +160,7 @@ class Squares:
     """
 
     def __init__(self, compare: Callable[[NDArray[np.float64]], Compared], physical: Callable[..., Any]) -> None:
-        self._compare, self._physical, self.looked = compare, physical, 0
+        self._compare, self._physical = compare, physical
         self._last: tuple[bytes, NDArray[np.float64]] = (b"", np.empty(0))
 
     def residuals(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,7 +175,6 @@ class Squares:
         return np.asarray(((self._of(x + np.diag(steps)) - self.residuals(x)) / steps[:, None]).T)
 
     def _of(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        self.looked += len(x)
         found = self._compare(self._physical(np.clip(x, 0, 1 - 1e-12)))
         with np.errstate(invalid="ignore"):
             both = np.concatenate([found.residuals, np.sqrt(found.noise + 50)], axis=1)
@@ -198,10 +197,16 @@ def multistart(
     if path.exists():
         with np.load(path) as stored:
             rows = [tuple(row) for row in stored["rows"].tolist()]
-    d = len(space)
+    d, looked = len(space), 0
     with contextlib.chdir(path.parent), comparing(campaign, NEVER) as compare:
+        # Here, since pyPESTO works with copies of what it is given.
+        def counted(physical: NDArray[np.float64]) -> Compared:
+            nonlocal looked
+            looked += len(physical)
+            return compare(physical)
+
         for start in starts[len(rows) :]:
-            squares, begun = Squares(compare, space.physical), time.perf_counter()
+            squares, begun, looked = Squares(counted, space.physical), time.perf_counter(), 0
             objective = pypesto.Objective(res=squares.residuals, sres=squares.slopes)
             problem = pypesto.Problem(objective, lb=np.zeros(d), ub=np.ones(d), x_guesses=start[None])
             result = optimize.minimize(
@@ -210,10 +215,10 @@ def multistart(
             best = result.optimize_result[0].x
             seconds = time.perf_counter() - begun
             deviance = np.inf if best is None else float(compare(space.physical(best[None])).deviance[0])
-            rows.append((deviance, squares.looked, seconds))
+            rows.append((deviance, looked, seconds))
             np.savez(path, rows=np.array(rows))
-    deviances, looked, seconds_of = np.array(rows).T
-    return deviances, looked.astype(np.int64), seconds_of
+    deviances, simulations, seconds_of = np.array(rows).T
+    return deviances, simulations.astype(np.int64), seconds_of
 
 
 def peer(campaign: Campaign, found: Polished, path: Path, samples: int) -> tuple[NDArray[np.float64], float]:
