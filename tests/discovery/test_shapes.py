@@ -78,6 +78,22 @@ def test_what_is_left_of_repression_is_activation(text, turned):
     assert whole.turned() is whole
 
 
+def test_waves_and_exponentials_of_negative_values_are_found():
+    pendulum = observed(lambda t, y: [y[1], -2 * np.sin(1.3 * y[0])], [[1.5, 0], [-0.5, 1], [0.3, -1.5]], 8, 120)
+    model = discover(*pendulum, Polynomial(1, forms=["trigonometric"]), names=["a", "v"])
+    assert [model.term_names[m] for m in np.flatnonzero(model.support[0])] == ["v"]
+    (wave,) = np.flatnonzero(model.support[1])
+    assert model.term_names[wave].startswith("sin(1.3*a")
+    x = np.linspace(-2, 2, 41)
+    for kind in ("trigonometric", "exponential"):
+        for shape in KINDS[kind](Sizes.of(["x"], x[:, None])):
+            if "log" in shape.text or "**" in shape.text:
+                continue
+            own = dict(zip((unknown.name for unknown in shape.unknowns), shape.values, strict=True))
+            expected = [eval(shape.text, {"exp": np.exp, "sin": np.sin, **own, "x": value}) for value in x]
+            np.testing.assert_allclose(shape(x), expected, err_msg=shape.text)
+
+
 def test_what_a_term_does_not_know_is_refused():
     with pytest.raises(InputError, match="library term 'x/\\(K \\+ z\\)'"):
         Shape.of("x/(K + z)", ["x"], [K], [1.0])
