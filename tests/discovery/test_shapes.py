@@ -29,6 +29,9 @@ def test_a_shape_has_its_values_and_is_told_with_them():
     np.testing.assert_allclose(shape.reordered([1, 0])(y, x), shape(x, y))
     wave = Shape.of("sin(K*x + p)", ["x"], [K, Unknown("p", -3, 3, log=False)], [1, -2.0])
     assert wave.name == "sin(1*x + (-2))"
+    greek = Shape.of("αK/(K + αK)", ["αK"], [K], [0.5])
+    assert greek.name == "αK/(0.5 + αK)"
+    assert greek.expand([x])[1] == pytest.approx((0.5 / (0.5 + x) ** 2)[:, None])
 
 
 @pytest.mark.parametrize("kind", KINDS)

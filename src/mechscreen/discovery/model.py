@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,15 +162,14 @@ class DiscoveredModel:
         return float(student.ppf(0.5 + level / 2, max(self.freedom, 1)))
 
     def equations(self, precision: int = 4) -> list[str]:
-        """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``."""
+        """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``; a blank is a product, ``^`` and ``**`` a power."""
         lines = []
         for name, row in zip(self.names, self.coefficients, strict=True):
             text = ""
             for m in np.flatnonzero(row):
                 sign = "-" if row[m] < 0 else "+" if text else ""
-                factor = f"{abs(row[m]):.{precision}g}"
-                term = "" if self.term_names[m] == "1" else f" {self.term_names[m]}"
-                text += f"{' ' if text else ''}{sign}{' ' if text else ''}{factor}{term}"
+                product = _product(f"{abs(row[m]):.{precision}g}", self.term_names[m])
+                text += f"{' ' if text else ''}{sign}{' ' if text else ''}{product}"
             lines.append(f"d{name}/dt = {text or '0'}")
         return lines
 
@@ -298,6 +299,22 @@ class DiscoveredModel:
             "knowledge": list(self.knowledge),
             "seconds": _number(self.elapsed),
         }
+
+
+def _product(factor: str, term: str) -> str:
+    """Return ``1.5 x``, ``1.5/(1 + x)`` of 1/(1 + x), ``1.5*2**x``, ``1.5 (x - y)``: as it is read."""
+    if term == "1":
+        return factor
+    try:
+        tree = ast.parse(term.strip().replace("^", "**"), mode="eval").body
+    except (SyntaxError, ValueError):
+        # A function of Python may be called anything.
+        return f"{factor} {term}"
+    if isinstance(tree, ast.UnaryOp) or (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub)):
+        return f"{factor} ({term})"
+    if re.match(r"1\s*/", term):
+        return f"{factor}{term[1:]}"
+    return f"{factor}*{term}" if re.match(r"[\d.]", term) else f"{factor} {term}"
 
 
 def _number(value: float) -> float | None:

@@ -211,4 +211,4 @@ class Shape:
         """The term with the values of its unknowns, as an expression."""
         values = {unknown.name: f"{value:.4g}" for unknown, value in zip(self.unknowns, self.values, strict=True)}
         values = {name: value if float(value) >= 0 else f"({value})" for name, value in values.items()}
-        return re.sub(r"[A-Za-z_]\w*", lambda found: values.get(found[0], found[0]), self.text)
+        return re.sub(r"[^\W\d]\w*", lambda found: values.get(found[0], found[0]), self.text)
