@@ -126,6 +126,7 @@ def test_without_extras_a_model_runs_and_equations_are_found(tmp_path):
     ("arguments", "package", "name"),
     [
         (["discover", "data.csv", "--method", "odenet"], "keras", "emulators"),
+        (["discover", "data.csv", "--as-model", "new"], "antimony", "sbml"),
         (["plan", ROOT / "examples/campaign.yaml"], "keras", "emulators"),
         (["recover", "results/x"], "psutil", "workflow"),
     ],

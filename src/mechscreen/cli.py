@@ -650,6 +650,12 @@ def predict(
     help="How equations are found; odenet is that of Hu et al. 2021.",
 )
 @click.option("--out", type=_PATH, default=Path("discovery"), show_default=True, help="Folder.")
+@click.option(
+    "--as-model",
+    type=_PATH,
+    metavar="FOLDER",
+    help="Write a folder for a campaign on the equations, too: SBML, Antimony, coefficients that vary.",
+)
 def discover(
     table: Path,
     time: str,
@@ -666,15 +672,21 @@ def discover(
     knowledge: Path | None,
     method: str,
     out: Path,
+    as_model: Path | None,
 ) -> None:
     """Find sparse differential equations for a table of time series.
 
     \b
-    Example:
+    Examples:
       mechscreen discover data.csv --time t --degree 2 --out discovered
+      mechscreen discover data.csv --as-model ponds
     """
     from mechscreen.stages.discover import discover as discover_equations
 
+    if as_model is not None:
+        from mechscreen.runs import equations
+
+        equations.check(as_model, table)
     model = discover_equations(
         table,
         out,
@@ -693,6 +705,8 @@ def discover(
         method=method,
     )
     click.echo(model.summary())
+    if as_model is not None:
+        click.echo(equations.init_on_equations(as_model, table, model))
 
 
 @cli.command()

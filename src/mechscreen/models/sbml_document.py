@@ -275,16 +275,23 @@ def _sbml_of(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); give SBML or Antimony") from None
-    return text if text.lstrip().startswith("<") else _from_antimony(path, text)
+    return text if text.lstrip().startswith("<") else sbml_of_antimony(path, text)
 
 
-def _from_antimony(path: Path, text: str) -> str:
+def sbml_of_antimony(where: Path | str, text: str) -> str:
+    """Return the SBML of a model in Antimony.
+
+    Raises
+    ------
+    InputError
+        That begins with `where`, if it is none.
+    """
     import antimony
 
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(text) < 0:
-        raise InputError(f"{path}: neither SBML nor Antimony ({' '.join(antimony.getLastError().split())})")
-    return antimony.getSBMLString(antimony.getMainModuleName())
+        raise InputError(f"{where}: neither SBML nor Antimony ({' '.join(antimony.getLastError().split())})")
+    return str(antimony.getSBMLString(antimony.getMainModuleName()))
 
 
 def _in_archive(path: Path) -> bytes:

@@ -7,12 +7,14 @@ import math
 import os
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import yaml
 
 from mechscreen import shipped, storage
 from mechscreen.errors import InputError
@@ -101,6 +103,21 @@ def blanks(profile: str) -> dict[str, str]:
     return {what: of_site() for what, of_site in usual.items() if f"\n  # slurm_{what}: " in text}
 
 
+def check_new(folder: Path, names: Sequence[str]) -> None:
+    """See that none of some files is in a folder, and that they can be written.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    there = [name for name in names if os.path.lexists(folder / name)]
+    if there:
+        raise InputError(f"{folder}: {', '.join(there)} already there; move away what is, or choose another folder")
+    for name in names:
+        storage.check_writable(folder / name)
+
+
 def init(folder: Path, model: Path | None = None, petab: Path | None = None, site: Site | None = None) -> str:
     """Write a campaign's folder, and return what to do next there, in words.
 
@@ -121,17 +138,18 @@ def init(folder: Path, model: Path | None = None, petab: Path | None = None, sit
         then.
     """
     site = site or Site()
-    texts: dict[str, str | bytes] = {**_texts(site)}
+    texts: dict[str, str | bytes] = {**texts_for(site)}
     if model is not None:
         texts["campaign.yaml"] = _campaign_on(model)
         texts[model.name] = model.read_bytes()
     if petab is not None:
         texts |= _campaign_on_problem(petab)
-    there = [name for name in texts if os.path.lexists(folder / name)]
-    if there:
-        raise InputError(f"{folder}: {', '.join(there)} already there; move away what is, or choose another folder")
-    for name in texts:
-        storage.check_writable(folder / name)
+    return write_folder(folder, texts, site)
+
+
+def write_folder(folder: Path, texts: Mapping[str, str | bytes], site: Site) -> str:
+    """Write the files of a campaign's folder, and return what to do next there, in words; see `init`."""
+    check_new(folder, list(texts))
     folders = dict.fromkeys(parent for name in texts for parent in reversed(Path(name).parents[:-1]))
     made = [path for path in (folder, *(folder / name for name in folders)) if not path.exists()]
     try:
@@ -176,7 +194,7 @@ def _on_cluster(site: Site) -> str:
     return f"On SLURM: {', then '.join(steps)}; then run with that profile."
 
 
-_ON_MODEL = """\
+ON_MODEL = """\
 # A campaign on {title}.
 #
 #   snakemake --workflow-profile cluster_profiles/local --configfile campaign.yaml --dry-run    # what would run
@@ -197,12 +215,12 @@ model:
     # Time series. The model has {found}.
     outputs: {outputs}
     # What varies, from … to, in the model's units; of what is above 0, each decade as likely as any other. All else is
-    # as the model says.
+    # as the model says.{about}
     vary:
 {vary}
     # The series go to this time{time_unit}, and have so many points.
-    end: 100
-    points: 101
+    end: {end}
+    points: {points}
 
 simulations:
   # What the networks learn from. More of them later: what is there stays, and shards are added.
@@ -225,7 +243,7 @@ screen:
     name: conditions
     options:
       classes:
-        oscillates: "peaks({first}, prominence=0.2, after=50) >= 3"
+        oscillates: "peaks({first}, prominence=0.2, after={after}) >= 3"
     target: [oscillates]
 
 validation:
@@ -252,9 +270,9 @@ def _campaign_on(path: Path) -> str:
     found = [count(len(of_kind), kind, many) for kind, many in plural.items() if (of_kind := document.of_kind(kind))]
     shown = [output.name for output in model.outputs[:_MOST_OUTPUTS]]
     names = [name if name.isidentifier() else f"s{k}" for k, name in enumerate(shown, 1)]
-    return _ON_MODEL.format(
+    return ON_MODEL.format(
         title=" ".join(document.name.split()),
-        name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-.") or "model",
+        name=as_yaml(re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).strip("-.") or "model"),
         model=model.name,
         file=path.name,
         found=", ".join(found),
@@ -262,7 +280,16 @@ def _campaign_on(path: Path) -> str:
         vary="\n".join(_line(parameter) for parameter in model.space),
         time_unit=f" [{document.time_unit}]" if document.time_unit else "",
         first=names[0],
+        about="",
+        end="100",
+        points=101,
+        after="50",
     )
+
+
+def as_yaml(text: str) -> str:
+    """Return text as YAML: in quotes where it would be read as something else, as ``no`` and ``2021`` are."""
+    return text if yaml.safe_load(text) == text else json.dumps(text)
 
 
 def _model_in(path: Path) -> SBMLModel:
@@ -278,8 +305,8 @@ def _model_in(path: Path) -> SBMLModel:
 def _outputs(names: list[str], shown: list[str]) -> str:
     """Return the outputs as YAML: a list, or names that conditions can tell and what they are."""
     if names == shown:
-        return f"[{', '.join(shown)}]"
-    return f"{{{', '.join(f'{name}: {json.dumps(of)}' for name, of in zip(names, shown, strict=True))}}}"
+        return f"[{', '.join(map(as_yaml, shown))}]"
+    return f"{{{', '.join(f'{as_yaml(name)}: {json.dumps(of)}' for name, of in zip(names, shown, strict=True))}}}"
 
 
 _ON_PROBLEM = """\
@@ -390,12 +417,12 @@ def _check_name(path: Path) -> None:
 
 def _line(parameter: Parameter) -> str:
     about = " ".join(f"{parameter.meaning} {f'[{parameter.unit}]' if parameter.unit else ''}".split())
-    entry = f"      {parameter.name}: [{parameter.low:.6g}, {parameter.high:.6g}]"
+    entry = f"      {as_yaml(parameter.name)}: [{parameter.low:.6g}, {parameter.high:.6g}]"
     return f"{entry:40}  # {about}" if about else entry
 
 
-def _texts(site: Site) -> dict[str, str]:
-    """Return what to write, by path below the folder."""
+def texts_for(site: Site) -> dict[str, str]:
+    """Return what stands in each campaign's folder, by path below it."""
     return {
         "Snakefile": _SNAKEFILE,
         "campaign.yaml": (shipped.FOLDER / "examples/campaign.yaml").read_text(encoding="utf-8"),
