@@ -420,6 +420,7 @@ WELL_FORMED = [
         "check-model campaign.yaml --sets 2",
         "import campaign.yaml sets.csv",
         "export simulations results/tiny --to new.csv",
+        "export series results/tiny --to new.csv",
         "plan broken.yaml",
         "status results/tiny",
         "recover results/tiny",

@@ -510,7 +510,7 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
-@click.argument("what", type=click.Choice(["simulations", "hits", "validated", "planes", "hit"]))
+@click.argument("what", type=click.Choice(["simulations", "series", "hits", "validated", "planes", "hit"]))
 @click.argument("folder", type=_PATH)
 @click.option("--to", type=_PATH, help="File to write; its name's ending says of which kind (docs/howto/results.md).")
 @click.option("--failed", is_flag=True, help="Write simulations that failed, too, with status and reason.")
@@ -519,9 +519,12 @@ def hits(results: Path, top: int) -> None:
 def export(what: str, folder: Path, to: Path | None, failed: bool, number: int | None, sample: int | None) -> None:
     """Write results as files of other programs: .csv, .parquet, .npz, .nc, .sbi.npz; one hit as .xml, .sh, .yaml.
 
+    Series have a row for each point of time, as discover reads them; FOLDER may be a file that simulate wrote.
+
     \b
     Examples:
       mechscreen export simulations results/demo --to runs.parquet
+      mechscreen export series sets.h5 --to series.csv
       mechscreen export simulations results/demo --to pairs.sbi.npz
       mechscreen export hit results/demo --number 1 --to hit.yaml
     """
@@ -536,6 +539,13 @@ def export(what: str, folder: Path, to: Path | None, failed: bool, number: int |
         return
     if to is None or number is not None or sample is not None:
         raise click.UsageError("give --to; --number and --sample are of one hit")
+    if what == "series":
+        from mechscreen.reading.series import export_series
+
+        if failed:
+            raise click.UsageError("simulations that failed have no series; leave --failed out")
+        click.echo(export_series(folder, to))
+        return
     click.echo(write_results(open_results(folder), what, to, failed))
 
 

@@ -147,10 +147,10 @@ class _Samples:
 
 
 def _write_table(samples: _Samples, to: Path) -> None:
-    _write_parts((samples.columns(part) for part in samples.parts()), to)
+    write_parts((samples.columns(part) for part in samples.parts()), to)
 
 
-def _write_parts(parts: Iterator[Columns], to: Path) -> None:
+def write_parts(parts: Iterator[Columns], to: Path) -> None:
     """Write rows as CSV or Parquet; what is NaN is empty."""
     import pyarrow as pa
     from pyarrow import csv, parquet
@@ -251,7 +251,7 @@ def _export_hits(results: Results, to: Path, kind: str) -> str:
     n = len(table)
     if kind in (".csv", ".parquet"):
         columns = {str(name): values.to_numpy() for name, values in table.reset_index().items()}
-        _write_parts(iter([columns]), to)
+        write_parts(iter([columns]), to)
     elif kind == ".npz":
         with storage.replacing(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, values in table.reset_index().items():
@@ -265,7 +265,7 @@ def _export_hits(results: Results, to: Path, kind: str) -> str:
 def _export_planes(results: Results, to: Path, kind: str) -> str:
     found = results.planes
     if kind in (".csv", ".parquet"):
-        _write_parts(_cells(found), to)
+        write_parts(_cells(found), to)
     elif kind == ".npz":
         with storage.replacing(to) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, values in found.variables.items():

@@ -119,11 +119,7 @@ class Results:
         campaign = self.campaign.of_round(1)
         section, outputs = campaign.simulations, campaign.outputs
         paths = [campaign.paths.shard(number) for number in range(section.shards)]
-        there = [path for path in paths if storage.exists(path)]
-        if not there:
-            raise self._not_yet("simulations", "simulations", paths[0])
-        if len(there) < len(paths):
-            log.warning("%s: %d of %d shards of simulations are there", campaign.paths.root, len(there), len(paths))
+        there = [path for path, _ in self.shards]
         files = Files(
             SimulationFile,
             dict.fromkeys(there, section.shard_size),
@@ -139,6 +135,24 @@ class Results:
         selector = campaign.selector
         drawn = "by the campaign's priors" if selector is None else f"selected by the ensemble of {selector.name}"
         return found.assign_attrs(drawn=drawn, shards=f"{len(there)} of {len(paths)}")
+
+    @property
+    def shards(self) -> list[tuple[Path, storage.Identity]]:
+        """The files of `simulations` that are there, and what they depend on.
+
+        Raises
+        ------
+        InputError
+            If there is none yet.
+        """
+        campaign = self.campaign.of_round(1)
+        paths = [campaign.paths.shard(number) for number in range(campaign.simulations.shards)]
+        there = [path for path in paths if storage.exists(path)]
+        if not there:
+            raise self._not_yet("simulations", "simulations", paths[0])
+        if len(there) < len(paths):
+            log.warning("%s: %d of %d shards of simulations are there", campaign.paths.root, len(there), len(paths))
+        return [(path, campaign.identity("simulations")) for path in there]
 
     @property
     def predictions(self) -> xr.Dataset:
