@@ -139,6 +139,15 @@ def test_an_interval_without_zero_is_of_the_size_and_one_with_zero_of_the_number
     assert "E' = -k_E_1 - k_E_2*E;" in written.antimony
 
 
+def test_what_powers_take_to_be_positive_is_so_in_the_file():
+    powers = shape("x**n/(K**n + x**n)", {"K": (0.05, 20.0), "n": (0.5, 8.0)}, [0.5, 1.7], floors=(0.4, 0.4, 0.4))
+    coefficients = np.zeros((3, 2))
+    coefficients[0] = (-0.2, -1.0)
+    written = see_that_curves_are_those_of_the_model(made(0, (), [powers], coefficients))
+    assert "x_positive := piecewise(x, x > 0.4, 0.4);" in written.antimony
+    assert curves(written, NAMES, [0.0, 2.0])[1, 0] < 0
+
+
 def test_coefficients_in_a_known_proportion_share_a_parameter():
     data = observed(lambda t, y: [-0.3 * y[0] ** 2, 0.6 * y[0] ** 2 - y[1]], [[3, 0.2], [1, 2]], 6, 40)
     known = Knowledge(tied=[{("m", "m^2"): -1, ("d", "m^2"): 2}])

@@ -145,3 +145,14 @@ def test_two_equations_share_a_form():
     assert told[1:3] == ("K", pytest.approx(1.0, rel=0.05))
     np.testing.assert_allclose(sorted(model.coefficients[0][model.support[0]]), [-1, -0.25, 1], rtol=0.03)
     np.testing.assert_allclose(sorted(model.coefficients[1][model.support[1]]), [-0.3, 0.6], rtol=0.03)
+
+
+def test_only_powers_and_logarithms_take_a_variable_to_be_positive():
+    floors = (0.1,)
+    for text, floored in (("x/(K + x)", False), ("x**2/(K + x)", False), ("x**K", True), ("x*log(x/K)", True)):
+        shape = Shape.of(text, ["x"], [K], [2.0], floors)
+        below, at = shape(np.array([0.01])), shape(np.array([0.1]))
+        assert (below == at) == floored
+    hill = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [0.5, 3.9], floors)
+    assert hill.floors == floors
+    assert {shape.floors for shape in hill.rounded()} == {()}

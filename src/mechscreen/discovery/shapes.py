@@ -107,6 +107,8 @@ class Shape:
     ) -> Shape:
         """Return a term that is written as an expression in variables and unknowns.
 
+        Floors are for powers and logarithms; other terms are what they are of any values.
+
         Raises
         ------
         InputError
@@ -115,7 +117,8 @@ class Shape:
         names = dict.fromkeys([*variables, *(unknown.name for unknown in unknowns)], expressions.NUMBER)
         where = f"library term '{text}'"
         expression = expressions.parse(text, names, where, functions=expressions.SMOOTH)
-        return cls(text, tuple(variables), expression, tuple(unknowns), tuple(values), rarity, tuple(floors))
+        own = tuple(floors) if re.search(r"\*\*\s*[^\W\d]|\blog\b", text) else ()
+        return cls(text, tuple(variables), expression, tuple(unknowns), tuple(values), rarity, own)
 
     def __call__(self, *columns: FloatArray) -> FloatArray:
         """Return the term's values (n,), of the variables' (n,) each."""
