@@ -136,3 +136,13 @@ def test_bad_input_ends_with_code_2(tmp_path):
     done = subprocess.run([BIN / "mechscreen", "check-model", tmp_path / "c.yaml"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "no model 'patern'; did you mean 'pattern'?" in done.stderr
+
+
+def test_features_that_not_every_set_has_are_told_of_those_that_have_them(queer):
+    emulate = ["level", "crossing(wave, level=10)", "crossing(wave, level=1000)"]
+    campaign = queer(model={"name": f"{MODEL}:Queer", "emulate": emulate})
+    said = check_model(campaign, 40)
+    assert re.search(r"^ +crossing\(wave, level=10\) +number +linear +0\.\d+ +\d\.\d+ +varies$", said, re.M)
+    assert re.search(r"^ +crossing\(wave, level=1000\) +number +linear +no set has it$", said, re.M)
+    assert "WARNING: output 'crossing(wave, level=1000)': none of the sets has it" in said
+    assert "'crossing(wave, level=10)'" not in said

@@ -230,18 +230,21 @@ def _outputs(campaign: Campaign, found: Found) -> str:
     for k, output in enumerate(campaign.outputs):
         values = _values(campaign, found, k)
         shape = " × ".join(map(str, output.shape)) or "number"
-        varies = "varies" if _varies(values) else "NEVER VARIES"
-        rows.append(
-            (output.name, shape, output.unit, str(output.scale), f"{values.min():.4g}", f"{values.max():.4g}", varies)
-        )
+        told = ["", "", "no set has it"]
+        if len(values):
+            varies = "varies" if _varies(values) else "NEVER VARIES"
+            told = [f"{values.min():.4g}", f"{values.max():.4g}", varies]
+        rows.append((output.name, shape, output.unit, str(output.scale), *told))
     head = ("name", "shape", "unit", "scale", "least", "largest", "")
     return tabulate(rows, head, tablefmt="plain", disable_numparse=True)
 
 
 def _values(campaign: Campaign, found: Found, k: int) -> NDArray[np.float64]:
-    """Return what the model says of an output where it was solved, in its unit, (n, values)."""
+    """Return what the model says of an output where it was solved and has one, in its unit, (n, values)."""
     in_units = campaign.outputs.in_units(found.profiles[found.ok], found.log_peaks[found.ok], k)
-    return in_units.reshape(len(in_units), -1).astype(float)
+    values = in_units.reshape(len(in_units), -1).astype(float)
+    # A number that not every sample has is NaN where there is none.
+    return values[np.isfinite(values).all(axis=1)]
 
 
 def _varies(values: NDArray[np.float64]) -> bool:
@@ -253,6 +256,9 @@ def _of_outputs(campaign: Campaign, found: Found) -> Iterator[str]:
     """Yield what is doubtful of the outputs."""
     for k, output in enumerate(campaign.outputs):
         values = _values(campaign, found, k)
+        if not len(values):
+            yield f"output '{output.name}': none of the sets has it; look at more sets, or leave it out"
+            continue
         if not values.any():
             yield f"output '{output.name}' is 0 everywhere in all sets: leave it out, or look at what feeds it"
         elif len(values) > 1 and not _varies(values):
