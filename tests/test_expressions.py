@@ -127,3 +127,11 @@ def test_functions_of_other_kinds_take_those_and_options_by_name():
     ]:
         with pytest.raises(InputError, match=message):
             parse(text, names, "here", functions=functions)
+
+
+def test_letters_that_python_reads_as_others_are_those_of_the_names():
+    micro, greek = "\u00b5M", "\u03bcM"
+    found = parse(f"{micro} + 1", {micro: NUMBER}, "here")
+    assert found({micro: 2.0}) == 3.0
+    assert found.names == (micro,)
+    assert parse(f"{greek} + 1", {greek: NUMBER}, "here")({greek: 2.0}) == 3.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -195,6 +196,8 @@ class _Reader:
 
     def __init__(self, names: Mapping[str, Kind], functions: Mapping[str, Function], where: str) -> None:
         self._names = names
+        # Python reads µM with another letter, that looks the same.
+        self._written = {unicodedata.normalize("NFKC", name): name for name in names}
         self._functions = functions
         self._where = where
         self.used: dict[str, None] = {}
@@ -249,6 +252,7 @@ class _Reader:
 
     def _name(self, node: ast.Name | ast.Attribute | ast.Call) -> tuple[Kind, _Compute]:
         name = ast.unparse(node)
+        name = self._written.get(name, name)
         if name not in self._names:
             if isinstance(node, ast.Attribute) and not any("." in known for known in self._names):
                 raise self._refused(node)

@@ -12,6 +12,7 @@ from discovered import FORMS, FUNCTIONS, NAMES, made, models, shape
 from mechscreen import InputError, Knowledge, Polynomial, discover
 from mechscreen.discovery.inputs import smooth, steps
 from mechscreen.discovery.model_file import MOST_PIECES, as_model
+from mechscreen.discovery.shapes import Shape, Unknown
 from mechscreen.models.sbml_document import sbml_of_antimony
 
 roadrunner = pytest.importorskip("roadrunner")
@@ -190,6 +191,17 @@ def test_names_that_files_cannot_hold_are_others_and_the_model_is_the_same():
             assert (name == own) or f"{own} for '{name}'" in written.renamed
             assert (name == own) or f'{own} is "{name}";' in written.antimony
     assert as_model(made(1)).renamed == ""
+
+
+def test_terms_of_people_and_unknowns_have_the_names_of_the_file():
+    names = ("\u00b5M", "in_", "Größe")
+    coefficients = np.zeros((3, 3))
+    coefficients[0, 1], coefficients[1, 2] = -1.0, 0.5
+    wave = Shape.of("sin(w*Größe + p)", names, [Unknown("w", 0.1, 9), Unknown("p", -6, 6, log=False)], [1.5, -0.5])
+    written = see_that_curves_are_those_of_the_model(made(0, [f"{names[0]}^2"], [wave], coefficients, names=names))
+    assert written.called == {names[0]: "M", "in_": "in_", "Größe": "Groe"}
+    assert "M' = -k_M_1*M^2;" in written.antimony
+    assert "in_' = k_in__1*sin(w_1*Groe + p_1);" in written.antimony
 
 
 @settings(deadline=None, max_examples=30)

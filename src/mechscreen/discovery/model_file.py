@@ -270,7 +270,8 @@ class _Renamed(ast.NodeTransformer):
     """Gives variables and unknowns their names in a file; functions keep theirs, but for the natural logarithm's."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
+        # As Python reads names.
+        self._names = {unicodedata.normalize("NFKC", name): own for name, own in names.items()}
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self._names.get(node.id, node.id), node.ctx)
