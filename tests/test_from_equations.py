@@ -104,9 +104,11 @@ def test_every_command_of_the_page_works_in_an_empty_folder(tmp_path):
     for line in re.findall(r"^    (d\w+/dt = .*)$", PAGE, re.M):
         assert line in found
     assert re.search(r"oscillates +0 of 20 ", said["mechscreen check-model campaign.yaml"])
-    hits = np.genfromtxt(folder / "results/lake/validation/hits.csv", delimiter=",", names=True, dtype=None)
+    hits = np.genfromtxt(
+        folder / "results/lake/validation/hits.csv", delimiter=",", names=True, dtype=None, encoding="utf-8"
+    )
     names = ("k_algae_1", "k_algae_2", "k_algae_3", "k_daphnia_1", "k_daphnia_2", "K_1")
-    confirmed = hits["confirmed"].astype(bool)
+    confirmed = hits["confirmed"] == "yes"
     assert confirmed.any()
     assert oscillates(np.stack([hits[name] for name in names], axis=1))[confirmed].mean() > 0.9
     assert (folder / "results/lake/report.html").is_file()

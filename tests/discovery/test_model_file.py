@@ -191,6 +191,9 @@ def test_names_that_files_cannot_hold_are_others_and_the_model_is_the_same():
             assert (name == own) or f"{own} for '{name}'" in written.renamed
             assert (name == own) or f'{own} is "{name}";' in written.antimony
     assert as_model(made(1)).renamed == ""
+    odd = made(1, names=('a "b"\n  c', "x", "lake"))
+    for name in ("model", "lake", "", "2021 + 1"):
+        assert as_model(odd, name).renamed == "a_b_c for 'a \"b\"\n  c'"
 
 
 def test_terms_of_people_and_unknowns_have_the_names_of_the_file():

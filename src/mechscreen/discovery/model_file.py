@@ -122,9 +122,9 @@ def as_model(model: DiscoveredModel, name: str = "equations") -> ModelFile:
     inputs, start = _inputs(model, called, names)
     lines = [
         "// Found by mechscreen discover:",
-        *(f"//   {line}" for line in model.equations()),
+        *(f"//   {' '.join(line.split())}" for line in model.equations()),
         *([f"// Time 0 is {float(model.t[0][0])!r} of the data."] if model.t[0][0] else []),
-        f"model {_identifier(name)}",
+        f"model {names.new(name)}",
         f"  compartment {compartment} = 1;",
         f"  species {', '.join(f'{called[own]} in {compartment}' for own in library.states)};",
         *(f"  {called[own]} = {_number(value)};" for own, value in zip(library.states, model.initial[0], strict=True)),
@@ -463,4 +463,4 @@ def _number(value: float) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text.replace('"', "'")
+    return " ".join(text.replace('"', "'").split())
