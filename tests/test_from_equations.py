@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 
-import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -18,7 +18,8 @@ from mechscreen.tables import read_time_series
 
 PAGE = (ROOT / "docs/from-equations.md").read_text()
 EXAMPLE = ROOT / "examples/lake.yaml"
-SMALLER = {"simulations": {"count": 400, "shard_size": 200}, "screen": {"count": 4000, "block_size": 4000},
+SMALLER = {"simulations": {"count": 600, "shard_size": 200},
+           "screen": {"count": 4000, "block_size": 4000, "disagreement_limit": 1.0},
            "validation": {"limit": 20}}  # fmt: skip
 """What is made smaller, so that a test may take it."""
 
@@ -97,18 +98,16 @@ def test_every_command_of_the_page_works_in_an_empty_folder(tmp_path):
             values["model"] = told["model"]
             values["screen"] |= told["screen"] | SMALLER["screen"]
             values |= {name: SMALLER[name] for name in ("simulations", "validation")}
-            values["emulators"]["training"]["epochs"] = 10
-            values["emulators"]["architecture"] |= {"width": 48, "blocks": 1}
+            values["emulators"]["training"]["epochs"] = 60
+            values["emulators"]["architecture"] |= {"width": 64, "blocks": 2}
             (folder / "campaign.yaml").write_text(yaml.safe_dump(values))
     found = next(text for command, text in said.items() if " discover " in command)
     for line in re.findall(r"^    (d\w+/dt = .*)$", PAGE, re.M):
         assert line in found
     assert re.search(r"oscillates +0 of 20 ", said["mechscreen check-model campaign.yaml"])
-    hits = np.genfromtxt(
-        folder / "results/lake/validation/hits.csv", delimiter=",", names=True, dtype=None, encoding="utf-8"
-    )
+    hits = pd.read_csv(folder / "results/lake/validation/hits.csv")
     names = ("k_algae_1", "k_algae_2", "k_algae_3", "k_daphnia_1", "k_daphnia_2", "K_1")
     confirmed = hits["confirmed"] == "yes"
     assert confirmed.any()
-    assert oscillates(np.stack([hits[name] for name in names], axis=1))[confirmed].mean() > 0.9
+    assert oscillates(hits[list(names)].to_numpy())[confirmed].mean() > 0.9
     assert (folder / "results/lake/report.html").is_file()
