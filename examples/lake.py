@@ -1,4 +1,4 @@
-"""Make lake.csv: algae and daphnia of four lakes, by a known model, with noise; docs/from-equations.md begins there.
+"""Make lake.csv: algae and daphnia of four lakes, by a known model, with noise (docs/tutorials/from-equations.md).
 
 Algae grow up to what the lake carries, daphnia eat them and are sated (Rosenzweig & MacArthur 1963). With these
 numbers all lakes come to rest.

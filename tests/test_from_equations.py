@@ -1,4 +1,4 @@
-"""From time series to equations and to a campaign over their coefficients: the commands of docs/from-equations.md."""
+"""From time series to equations and a campaign over their coefficients: docs/tutorials/from-equations.md."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ from mechscreen.discovery import Polynomial, as_model, discover
 from mechscreen.models.sbml_document import read_document
 from mechscreen.tables import read_time_series
 
-PAGE = (ROOT / "docs/from-equations.md").read_text()
+PAGE = (ROOT / "docs/tutorials/from-equations.md").read_text()
 EXAMPLE = ROOT / "examples/lake.yaml"
 SMALLER = {"simulations": {"count": 600, "shard_size": 200},
            "screen": {"count": 4000, "block_size": 4000, "disagreement_limit": 1.0},

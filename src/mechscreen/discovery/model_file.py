@@ -239,7 +239,7 @@ class _Terms:
             if own in shape.expression.names and math.isfinite(floor):
                 names[own] = self._at_least(own, floor)
         term = self._model.library.names[m]
-        self._shapes += 1
+        self._shapes += bool(shape.unknowns)
         for unknown, value in zip(shape.unknowns, map(float, shape.values), strict=True):
             low, high = self._intervals[m, unknown.name]
             names[unknown.name] = self._names.new(f"{unknown.name}_{self._shapes}")
