@@ -30,6 +30,7 @@ from mechscreen.stages.table import TABLE
 
 APART = {
     "tutorials/first-model.md": "run as a whole by tests/test_first_model.py",
+    "tutorials/from-equations.md": "run as a whole by tests/test_from_equations.py",
 }
 """Pages that have a test of their own."""
 INSTALLS, HOURS = "installs packages, as tests/try_wheel.py does", "takes minutes to hours"
@@ -47,6 +48,12 @@ NOT_RUN = {
     "mechscreen export hit results/demo --sample 381620 --to hit.xml": "of an SBML model: tests/reading/test_export.py",
     "mechscreen export hit results/outbreak": "of a program's hit: tests/reading/test_export.py",
     "mechscreen check-model campaign.yaml --sets 1000": "as the line before it, of more sets",
+    "mechscreen init enzyme --model enzyme.ant": "a model's own equations: tests/reading/test_series.py",
+    "cd enzyme": "as above",
+    "mechscreen simulate --config campaign.yaml --parameters starts.csv": "as above",
+    "mechscreen export series": "as above",
+    "mechscreen discover series.csv": "as above",
+    "mechscreen discover lake.csv": "equations as a model: tests/runs/test_equations.py, tests/test_from_equations.py",
     "mechscreen import config/demo.yaml": "wants tables: tests/stages/test_imported.py",
 }
 """Commands that are not run, by how they begin, and why; their verbs, options, targets and files are looked up."""
