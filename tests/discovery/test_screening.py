@@ -42,16 +42,23 @@ STARTS = [[3.0], [1.5], [0.7], [2.0], [0.3]]
 
 
 @pytest.mark.parametrize(
-    ("rate", "starts", "terms", "text", "values"),
+    ("rate", "starts", "end", "terms", "text", "values"),
     [
-        (lambda t, x: -x / (0.5 + x), STARTS, [], "x/(K + x)", [0.5]),
-        (lambda t, x: 0.2 - x + 3 * x**4 / (1 + x**4), STARTS, [0, 1], "x**n/(K**n + x**n)", [1, 4]),
-        (lambda t, x: -2 * x / (0.5 + x + x**2 / 2), [[8.0], [5.0], [2.0], [1.0]], [], "x/(K + x + x**2/L)", [0.5, 2]),
+        (lambda t, x: -x / (0.5 + x), STARTS, 6, [], "x/(K + x)", [0.5]),
+        (lambda t, x: 0.2 - x + 3 * x**4 / (1 + x**4), STARTS, 6, [0, 1], "x**n/(K**n + x**n)", [1, 4]),
+        (
+            lambda t, x: -2 * x / (0.5 + x + x**2 / 2),
+            [[8.0], [5.0], [2.0], [1.0]],
+            3.5,
+            [],
+            "x/(K + x + x**2/L)",
+            [0.5, 2],
+        ),
     ],
     ids=["Michaelis-Menten", "Hill", "substrate inhibition"],
 )
-def test_form_terms_and_unknowns_are_among_the_first(rate, starts, terms, text, values):
-    screen, forms = screening(rate, starts, 6)
+def test_form_terms_and_unknowns_are_among_the_first(rate, starts, end, terms, text, values):
+    screen, forms = screening(rate, starts, end)
     proposals = screen.run(forms, 3)
     assert [one.cost for one in proposals] == sorted(one.cost for one in proposals)
     (shape,) = next(

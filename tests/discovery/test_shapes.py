@@ -1,5 +1,7 @@
 """Terms with unknowns inside: their values, slopes and names, and equations that are found with them."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,9 @@ def test_waves_and_exponentials_of_negative_values_are_found():
             if "log" in shape.text or "**" in shape.text:
                 continue
             own = dict(zip((unknown.name for unknown in shape.unknowns), shape.values, strict=True))
-            expected = [eval(shape.text, {"exp": np.exp, "sin": np.sin, **own, "x": value}) for value in x]
+            expected = [
+                eval(shape.text, {"exp": np.exp, "sin": np.sin, "cos": np.cos, **own, "x": value}) for value in x
+            ]
             np.testing.assert_allclose(shape(x), expected, err_msg=shape.text)
 
 
@@ -148,11 +152,17 @@ def test_two_equations_share_a_form():
 
 
 def test_only_powers_and_logarithms_take_a_variable_to_be_positive():
-    floors = (0.1,)
-    for text, floored in (("x/(K + x)", False), ("x**2/(K + x)", False), ("x**K", True), ("x*log(x/K)", True)):
-        shape = Shape.of(text, ["x"], [K], [2.0], floors)
-        below, at = shape(np.array([0.01])), shape(np.array([0.1]))
-        assert (below == at) == floored
-    hill = Shape.of("x**n/(K**n + x**n)", ["x"], [K, N], [0.5, 3.9], floors)
-    assert hill.floors == floors
+    values = np.random.default_rng(0).uniform(0.5, 2, (20, 2))
+    for kind in KINDS:
+        for shape in KINDS[kind](Sizes.of(["x", "y"], values)):
+            floored = any(np.isfinite(shape.floors))
+            assert floored == bool(re.search(r"\*\*[np]|log", shape.text)), shape.text
+            assert np.isfinite(shape(np.array([-0.01]), np.array([-0.01]))).all()
+    hill = next(shape for shape in KINDS["hill"](Sizes.of(["x"], values[:, :1])) if "**n" in shape.text)
     assert {shape.floors for shape in hill.rounded()} == {()}
+
+
+def test_rates_that_saturate_are_sought_of_variables_that_are_positive_alone():
+    values = np.array([[1.0, -1.0], [2.0, 1.0], [-0.05, 3.0]])
+    assert Sizes.of(["x", "y"], values).positive == ("x",)
+    assert not any("y/(" in shape.text or "y**n" in shape.text for shape in KINDS["hill"](Sizes.of(["x", "y"], values)))

@@ -514,8 +514,8 @@ class PolishSection(Section):
         ge=0,
         le=10**6,
         description="Searches for the best sets, from the best hits and from sets that are drawn; with `match` half of "
-        "them go on from where others ended. null: 200 with the objectives `match` (docs/howto/match.md) and `maximise` "
-        "(docs/howto/maximise.md), none with others.",
+        "them go on from where others ended. null: 200 with the objectives `match` (docs/howto/match.md) and "
+        "`maximise` (docs/howto/maximise.md), none with others.",
     )
     by: Literal["model", "emulators"] | None = Field(
         None,

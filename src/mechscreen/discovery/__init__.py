@@ -6,4 +6,13 @@ from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermine
 from mechscreen.discovery.model_file import as_model
 from mechscreen.discovery.pipeline import discover
 
-__all__ = ["Alternative", "DiscoveredModel", "Knowledge", "Polynomial", "Rational", "Undetermined", "as_model", "discover"]
+__all__ = [
+    "Alternative",
+    "DiscoveredModel",
+    "Knowledge",
+    "Polynomial",
+    "Rational",
+    "Undetermined",
+    "as_model",
+    "discover",
+]

@@ -19,7 +19,7 @@ _FAR = 100.0
 _BEYOND = 10.0
 """How far above: farther off, a term that saturates is a straight line in what was measured."""
 _LEVELS = (0.15, 0.5, 0.85)
-_NOISE = 0.2
+POSITIVE = 0.2
 """Of a variable's size, down to which negative values are noise of a positive one."""
 _FLOOR = 1e-6
 """Of a variable's size, below which powers and logarithms take it to be there."""
@@ -52,7 +52,9 @@ class Sizes:
         return cls(
             {name: float(one) or 1.0 for name, one in zip(names, size, strict=True)},
             {name: float(one) or 1.0 for name, one in zip(names, span, strict=True)},
-            tuple(name for name, one, own in zip(names, size, values.T, strict=True) if np.nanmin(own) > -_NOISE * one),
+            tuple(
+                name for name, one, own in zip(names, size, values.T, strict=True) if np.nanmin(own) > -POSITIVE * one
+            ),
             dict(zip(names, map(tuple, np.nanquantile(np.abs(values), _LEVELS, axis=0).T.tolist()), strict=True)),
         )
 
@@ -62,7 +64,7 @@ class Sizes:
         Parameters
         ----------
         positive
-            Variable that has to be positive, and is taken to be where noise makes it negative.
+            Variable of a power or logarithm, which is taken to be positive where noise makes it negative.
         """
         names = {unknown.name: self._free(unknown.name) for unknown in unknowns}
         text = re.sub(r"\?(\w)", lambda found: names[found[1]], text)
@@ -120,7 +122,7 @@ def exponent(*values: float) -> Unknown:
 def hill(sizes: Sizes) -> Iterator[Shape]:
     """Yield saturating rates of one variable: Michaelis–Menten, Hill, and repression."""
     for x in sizes.positive:
-        yield sizes.made(f"{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0), positive=x)
+        yield sizes.made(f"{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0))
         middle = sizes.amid("K", x)
         yield sizes.made(f"{x}**?n/(?K**?n + {x}**?n)", middle, exponent(2.0, 6.0), positive=x)
         yield sizes.made(f"?K**?n/(?K**?n + {x}**?n)", middle, exponent(1.0, 2.0, 6.0), positive=x)
@@ -130,12 +132,10 @@ def rational(sizes: Sizes) -> Iterator[Shape]:
     """Yield Hill's rates, inhibition by the substrate, and predation of Holling's types II and IV."""
     yield from hill(sizes)
     for x in sizes.positive:
-        yield sizes.made(
-            f"{x}/(?K + {x} + {x}**2/?L)", sizes.like("K", x, 0.2, 1.0), sizes.like("L", x, 0.2, 1.0), positive=x
-        )
+        yield sizes.made(f"{x}/(?K + {x} + {x}**2/?L)", sizes.like("K", x, 0.2, 1.0), sizes.like("L", x, 0.2, 1.0))
         for y in sizes.size:
             if y != x:
-                yield sizes.made(f"{y}*{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0), positive=x)
+                yield sizes.made(f"{y}*{x}/(?K + {x})", sizes.like("K", x, 0.2, 1.0))
     for x, y in itertools.permutations(sizes.size, 2):
         yield sizes.made(f"{y}*{x}/(?K + {x}**2)", sizes.like("K", x, 0.2, 1.0, power=2))
 

@@ -16,6 +16,7 @@ import numpy as np
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Collocation
 from mechscreen.discovery.data import NOISE_FLOOR
+from mechscreen.discovery.forms import POSITIVE
 from mechscreen.discovery.hermite import basis, place
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.selection import best_subset
@@ -87,8 +88,15 @@ class Path:
 
     @classmethod
     def along(cls, problem: Collocation, states: FloatArray) -> Path:
-        """Return the path of smoothed states (N, d + 2 s), without units."""
+        """Return the path of smoothed states (N, d + 2 s), without units.
+
+        Where samples are positive but for noise, the path is.
+        """
         grid = problem.grid
+        samples = np.concatenate([y for _, y in grid.trajectories])
+        size = np.sqrt(np.nanmean(samples**2, axis=0))
+        floors = np.where(np.nanmin(samples, axis=0) > -POSITIVE * size, 0.0, -np.inf)
+        states = np.maximum(states, np.pad(floors, (0, states.shape[1] - len(floors)), constant_values=-np.inf))
         slopes = [np.gradient(own, nodes, axis=0) for nodes, own in zip(grid.nodes, grid.split(states), strict=True)]
         middle = kernels.midpoints(states, np.concatenate(slopes), grid.h)
         return cls(grid.t, grid.h, grid.starts, *problem.along(states), *problem.along(middle, between=True))

@@ -107,8 +107,6 @@ class Shape:
     ) -> Shape:
         """Return a term that is written as an expression in variables and unknowns.
 
-        Floors are for powers and logarithms; other terms are what they are of any values.
-
         Raises
         ------
         InputError
@@ -117,8 +115,7 @@ class Shape:
         names = dict.fromkeys([*variables, *(unknown.name for unknown in unknowns)], expressions.NUMBER)
         where = f"library term '{text}'"
         expression = expressions.parse(text, names, where, functions=expressions.SMOOTH)
-        own = tuple(floors) if re.search(r"\*\*\s*[^\W\d]|\blog\b", text) else ()
-        return cls(text, tuple(variables), expression, tuple(unknowns), tuple(values), rarity, own)
+        return cls(text, tuple(variables), expression, tuple(unknowns), tuple(values), rarity, tuple(floors))
 
     def __call__(self, *columns: FloatArray) -> FloatArray:
         """Return the term's values (n,), of the variables' (n,) each."""
@@ -174,7 +171,7 @@ class Shape:
                 self.variables,
                 self.unknowns[:at] + self.unknowns[at + 1 :],
                 self.values[:at] + self.values[at + 1 :],
-                self.floors,
+                (),
                 self.rarity - 2 * math.log(_FREQUENT.get(number, _RARE) / _FREQUENT[1]),
             )
             for number in numbers
