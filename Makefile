@@ -1,7 +1,7 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm wheel soak soak-slurm fuzz faults lint lock schema site install
+.PHONY: help demo test test-long test-slurm wheel soak soak-slurm fuzz faults lint lock schema site install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover bench-gpu
 
 PYTHON ?= python3
@@ -18,7 +18,10 @@ demo: $(INSTALLED) ## Install, run config/demo.yaml, write results/demo/report.h
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
 test: $(INSTALLED) ## Install and run all tests but those on SLURM, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/slurm
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/slurm -m "not long"
+
+test-long: $(INSTALLED) ## Install and run the tests that take minutes each: whole examples
+	$(BIN)/python -m pytest --ignore=tests/slurm -m long
 
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm

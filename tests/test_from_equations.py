@@ -75,7 +75,7 @@ def oscillates(values):
     return (gain > death) & (rest < (most - half) / 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_every_command_of_the_page_works_in_an_empty_folder(tmp_path):
     commands = [line.strip() for line in re.findall(r"^ {4}(\S.*)$", PAGE, re.M) if not line.startswith(" ")]
