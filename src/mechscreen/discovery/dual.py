@@ -68,9 +68,9 @@ _RULES: Mapping[np.ufunc, Callable[..., Any]] = {
 """Partial derivatives by the argument at a place, of the functions that expressions have."""
 
 
-def variables(columns: Sequence[FloatArray], first: int = 0) -> list[Dual]:
-    """Return columns (n,) that are told apart by numbers from `first` on."""
-    return [Dual(column, {first + j: 1.0}) for j, column in enumerate(columns)]
+def variables(columns: Sequence[FloatArray]) -> list[Dual]:
+    """Return columns (n,) that are told apart by their places."""
+    return [Dual(column, {j: 1.0}) for j, column in enumerate(columns)]
 
 
 def sloped(found: Any, like: FloatArray, d: int, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:

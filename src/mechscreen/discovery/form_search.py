@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechscreen.discovery.data import Trajectories
+from mechscreen.discovery.data import Trajectories, scale_and_smooth
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined
-from mechscreen.discovery.posing import Posed, pose
+from mechscreen.discovery.posing import STEP, Posed, pose
 from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.screening import Path, Proposal, Screening
 from mechscreen.discovery.search import Candidate, SupportSearch
@@ -75,6 +75,7 @@ def search_forms(
 class _FormSearch:
     def __init__(self, data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape]) -> None:
         self._data, self._library, self._knowledge = data, library, knowledge
+        self._smoothed = scale_and_smooth(data, STEP)
         self._plain = [shape for shape in shapes if not shape.unknowns]
         self._forms = [shape for shape in shapes if shape.unknowns]
         self._count = len(data.names) * (len(library) + len(shapes))
@@ -131,17 +132,21 @@ class _FormSearch:
         """Search among the terms without unknowns that some proposal has."""
         plain = self._plain_of(best.choice if best else ())
         extra = [self._plain[m - len(self._library)] for m in plain]
-        posed = pose(self._data, self._library.with_functions(extra), self._knowledge)
+        posed = self._pose(extra)
         search = posed.search(self._count)
         found = search.run()
         return None if found is None else _Fitted((), plain, posed, search, found)
 
+    def _pose(self, extra: Sequence[Shape]) -> Posed:
+        """Make the problem with some terms beside those of the given library dimensionless."""
+        return pose(self._data, self._library.with_functions(extra), self._knowledge, smoothed=self._smoothed)
+
     def _proposals(self, along: _Fitted | None) -> list[list[Proposal]]:
         """Return proposals for each equation, best first: along the states that were fitted, or the smoothed data."""
         names = self._data.names
-        posed = pose(self._data, self._library.with_functions(self._plain), self._knowledge)
+        posed = self._pose(self._plain)
         problem, scales, columns = posed.problem, posed.scales, posed.structure.columns
-        price, first = posed.search(self._count).price, len(self._library.exponents)
+        price = posed.search(self._count).price
         states, noise = posed.guesses[0], posed.noise
         if along is not None:
             problem = problem.with_grid(along.search.problem.grid)
@@ -160,10 +165,7 @@ class _FormSearch:
                 known=columns.offset[k] / posed.units[k],
                 price=price,
                 inside=price / len(names),
-                rarity=[
-                    getattr(posed.problem.library.functions[m - first], "rarity", 0.0) if m >= first else 0.0
-                    for m in allowed
-                ],
+                rarity=problem.library.rarity[allowed],
             )
             proposals = screening.run(self._forms_of(names[k]), _PROPOSALS)
             found.append([one for one in proposals if one.cost < proposals[0].cost + _MARGIN])
@@ -196,7 +198,7 @@ class _FormSearch:
         first = len(self._library)
         plain = self._plain_of(choice)
         extra = [*(self._plain[m - first] for m in plain), *shapes]
-        posed = pose(self._data, self._library.with_functions(extra), self._knowledge)
+        posed = self._pose(extra)
         columns = posed.structure.columns
         beta = np.zeros(columns.count)
         for k, (proposal, own) in enumerate(zip(choice, place, strict=True)):

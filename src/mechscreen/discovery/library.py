@@ -197,6 +197,12 @@ class Library:
         """(I,), where the unknowns are on the scales that they are sought on."""
         return np.concatenate([np.zeros(0), *(f.positions for f in self.functions if isinstance(f, Shape))])
 
+    @property
+    def rarity(self) -> FloatArray:
+        """(M,), what each term costs beside the price of any, for being rare (`Shape.rarity`)."""
+        own = [function.rarity if isinstance(function, Shape) else 0.0 for function in self.functions]
+        return np.concatenate([np.zeros(len(self.exponents)), own])
+
     def at(self, positions: FloatArray) -> Library:
         """Return the terms with unknowns at positions (I,), called as before (`told`)."""
         if len(positions) == 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mechscreen.discovery.collocation import Collocation, Grid
-from mechscreen.discovery.data import Scales, Trajectories, scale_and_smooth
+from mechscreen.discovery.data import Scales, Smoothed, Trajectories, scale_and_smooth
 from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, Library
 from mechscreen.discovery.search import SupportSearch
@@ -39,9 +39,16 @@ class Posed:
         return SupportSearch(self.problem, self.guesses, self.noise, self.structure.locked, candidates)
 
 
-def pose(data: Trajectories, library: Library, knowledge: Knowledge, anchors: FloatArray | None = None) -> Posed:
-    """Make what is asked dimensionless."""
-    smoothed = scale_and_smooth(data, STEP)
+def pose(
+    data: Trajectories,
+    library: Library,
+    knowledge: Knowledge,
+    anchors: FloatArray | None = None,
+    *,
+    smoothed: Smoothed | None = None,
+) -> Posed:
+    """Make what is asked dimensionless; `smoothed` are the data where that was done before."""
+    smoothed = smoothed or scale_and_smooth(data, STEP)
     grid, scales, states = smoothed.grid, smoothed.scales, smoothed.states
     term_scales = _term_scales(library, data, scales)
     units = scales.time * term_scales / scales.state[:, None]

@@ -137,10 +137,10 @@ class Screening:
         few: Sequence[int],
         price: float,
         inside: float,
-        rarity: Sequence[float],
+        rarity: FloatArray,
     ) -> None:
         self._path, self._rate, self._noise, self._allowed = path, rate, noise, allowed
-        self._price, self._inside, self._rarity = price, inside, np.array(rarity)
+        self._price, self._inside, self._rarity = price, inside, rarity
         target, pieces, interval, share = [], [], [], []
         count = 0
         for (t, y), first, last in zip(samples, path.starts[:-1], path.starts[1:], strict=True):
@@ -176,9 +176,9 @@ class Screening:
 
         What smoothing does to the states can be explained by further forms.
         """
-        none = self._chosen(())
-        fewer = [self._subset(self._of_shapes(()), dearer)[0] for dearer in _DEARER]
-        found = [none, *(self._with((), terms) for terms in [*fewer, *self._one_or_two()])]
+        chosen = [self._subset(self._of_shapes(()), dearer)[0] for dearer in _DEARER]
+        none, *fewer = [self._with((), terms) for terms in [*chosen, *self._one_or_two()]]
+        found = [none, *fewer]
         bases = [none]
         for level in range(_MOST):
             beside = self._few if level == 0 else [np.searchsorted(self._allowed, base.terms) for base in bases]

@@ -97,8 +97,7 @@ class SupportSearch:
         inside = np.bincount([m for m, _ in problem.unknowns], minlength=len(problem.library))
         self.prices = np.zeros(problem.count)
         """(P + I,), of coefficients; an unknown inside of a term, which all equations may share, costs as much."""
-        rare = np.array([getattr(function, "rarity", 0.0) for function in problem.library.functions])
-        rarity = np.concatenate([np.zeros(len(problem.library.exponents)), rare])[problem.columns.term]
+        rarity = problem.library.rarity[problem.columns.term]
         self._rarity = np.zeros(problem.count)
         self._rarity[problem.columns.column] = rarity
         self.prices[problem.columns.column] = rarity + self.price * (
