@@ -1,9 +1,11 @@
 """How tests run a campaign: Snakemake, in a folder of its own; the example campaign at its smallest."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -130,3 +132,18 @@ begin groups
 end groups
 """
 """An enzyme and what its product makes, as BioNetGen writes it."""
+
+
+def run_commands(commands: list[str], folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """Run the commands of a page one after the other, each of which must succeed; those of ``cd`` change the folder.
+
+    Yields each command, its folder and what it said.
+    """
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        if program == "cd":
+            folder = folder / arguments[0]
+            continue
+        done = subprocess.run([BIN / program, *arguments], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        yield command, folder, done.stdout + done.stderr

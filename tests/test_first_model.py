@@ -1,12 +1,10 @@
 """A newcomer's way from a model's file to hits: every command of docs/tutorials/first-model.md, in an empty folder."""
 
 import re
-import shlex
-import subprocess
 
 import pytest
 
-from campaigns import BIN, ROOT
+from campaigns import ROOT, run_commands
 
 PAGE = (ROOT / "docs/tutorials/first-model.md").read_text()
 COMMANDS = [line.strip() for line in re.findall(r"^ {4}(\S.*)$", PAGE, re.M)]
@@ -28,15 +26,9 @@ def test_every_command_of_the_page_works_in_an_empty_folder(tmp_path):
     wanted = next(
         block for block in BLOCKS.values() if "oscillates:" in block and "peaks" not in block and "of 20" not in block
     )
-    folder, said = tmp_path, {}
-    for command in COMMANDS[1:]:
-        program, *arguments = shlex.split(command)
-        if program == "cd":
-            folder = folder / arguments[0]
-            continue
-        done = subprocess.run([BIN / program, *arguments], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        said[command] = done.stdout + done.stderr
+    said = {}
+    for command, folder, output in run_commands(COMMANDS[1:], tmp_path):
+        said[command] = output
         if command.startswith("mechscreen check-model"):
             path = folder / "campaign.yaml"
             text = path.read_text()

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import shlex
 import shutil
 import subprocess
 
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from campaigns import BIN, ROOT
+from campaigns import BIN, ROOT, run_commands
 from mechscreen.campaign import Campaign
 from mechscreen.discovery import Polynomial, as_model, discover
 from mechscreen.models.sbml_document import read_document
@@ -83,15 +82,9 @@ def test_every_command_of_the_page_works_in_an_empty_folder(tmp_path):
     assert len(commands) >= 6
     (block,) = re.findall(r"^```yaml\n(model:.*?)^```$", PAGE, re.M | re.S)
     shutil.copy(ROOT / "examples/lake.csv", tmp_path)
-    folder, said = tmp_path, {}
-    for command in commands:
-        program, *arguments = shlex.split(command)
-        if program == "cd":
-            folder = folder / arguments[0]
-            continue
-        done = subprocess.run([BIN / program, *arguments], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        said[command] = done.stdout + done.stderr
+    said = {}
+    for command, folder, output in run_commands(commands, tmp_path):
+        said[command] = output
         if command.startswith("mechscreen check-model"):
             values = yaml.safe_load((folder / "campaign.yaml").read_text())
             told = yaml.safe_load(block)
