@@ -66,7 +66,10 @@ def models(draw):
     """A model of some terms of every kind, each in some equation."""
     functions = draw(st.lists(st.sampled_from([f for f in FUNCTIONS if f != "1"]), max_size=3, unique=True))
     forms = draw(st.lists(st.sampled_from(FORMS), max_size=3, unique_by=lambda form: form[0]))
-    shapes = [shape(text, inside, [draw(st.floats(*ends)) for ends in inside.values()]) for text, inside in forms]
+    shapes = [
+        shape(text, inside, [draw(st.floats(*ends, allow_subnormal=False)) for ends in inside.values()])
+        for text, inside in forms
+    ]
     degree = draw(st.integers(0, 3))
     terms = len(Polynomial(degree, functions).bind(NAMES)) + len(shapes)
     coefficients = np.zeros((len(NAMES), terms))

@@ -78,7 +78,7 @@ def discover_data_driven(curves: Sequence[Curve], method: str = "collocation") -
         values[0, 1] = c.total - c.polymer[0]
     return discover(
         [c.t for c in curves], y, Polynomial(2), names=["M", "m"], hidden=["m"], exact_start=True,
-        knowledge=DATA_DRIVEN, method=method,
+        knowledge=DATA_DRIVEN, method=method, noise="constant",
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def discover_physical(curves: Sequence[Curve], method: str = "collocation") -> D
         values[1:, 1] = c.polymer
     return discover(
         [np.append(0.0, c.t) for c in curves], y, Polynomial(2), names=["P", "M", "m"], hidden=["P", "m"],
-        exact_start=True, knowledge=PHYSICAL, method=method,
+        exact_start=True, knowledge=PHYSICAL, method=method, noise="constant",
     )  # fmt: skip
 
 

@@ -649,6 +649,13 @@ def predict(
 @click.option(
     "--input", "inputs", metavar="NAMES", help="Columns that act on others and have no equation, comma-separated."
 )
+@click.option(
+    "--noise",
+    multiple=True,
+    metavar="[NAME=]KIND",
+    help="constant, proportional or poisson, or NAME=COLUMN of standard deviations; may be repeated; whichever suits "
+    "the data unless given.",
+)
 @click.option("--split-at-restart", is_flag=True, help="Another trajectory begins where the time falls back.")
 @click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
@@ -677,6 +684,7 @@ def discover(
     unknowns: tuple[str, ...],
     hidden: tuple[str, ...],
     inputs: str | None,
+    noise: tuple[str, ...],
     split_at_restart: bool,
     exact_start: bool,
     knowledge: Path | None,
@@ -709,6 +717,7 @@ def discover(
         hidden=hidden,
         inputs=[] if inputs is None else [name.strip() for name in inputs.split(",")],
         forms=forms,
+        noise=noise,
         split_at_restart=split_at_restart,
         exact_start=exact_start,
         knowledge=knowledge,

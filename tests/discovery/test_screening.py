@@ -25,7 +25,7 @@ def screening(rate, starts, end, n=40, degree=2, kind="rational"):
     allowed = np.arange(len(problem.library))
     found = Screening(
         Path.along(problem, posed.guesses[0]),
-        [(own, values[:, 0]) for own, values in problem.grid.trajectories],
+        [(own, values[:, 0], np.ones(len(own))) for own, values in problem.grid.trajectories],
         scales.time / scales.state[0],
         noise=posed.noise[0],
         allowed=allowed,

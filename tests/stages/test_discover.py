@@ -3,6 +3,7 @@
 import csv
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,3 +207,55 @@ def test_unknowns_inside_of_terms_are_reported(tmp_path):
     assert json.loads((tmp_path / "out/model.json").read_text())["model"]["unknowns"][0]["value"] == value
     assert "K of x/(" in model.summary()
     assert "K of x/(" in (tmp_path / "out/report.html").read_text()
+
+
+def test_noise_is_of_a_kind_or_in_a_column_of_errors(tmp_path):
+    t, y = get_case("cycle").observe(0, step=0.1)
+    errors = np.random.default_rng(0).choice([2.0, 15.0], len(t))
+    y[:, 0] += errors * np.random.default_rng(1).standard_normal(len(t))
+    rows = np.column_stack([t, y, errors]).tolist()
+    table = _write(tmp_path / "hares.csv", ["t", "prey", "predator", "sd of prey"], rows)
+    model = discover(table, tmp_path / "out", noise=["prey=sd of prey", "predator=constant"])
+    assert (model.names, model.noise_kinds) == (("prey", "predator"), ("given", "constant"))
+    np.testing.assert_allclose(model.noise_factors[0], 1, rtol=0.3)
+    np.testing.assert_allclose(model.coefficients[0, [1, 4]], [1, -0.05], rtol=0.05)
+    record = json.loads((tmp_path / "out/model.json").read_text())
+    assert record["model"]["noise_kinds"] == ["given", "constant"]
+    assert record["settings"]["noise"] == ["prey=sd of prey", "predator=constant"]
+    assert "times what was given" in (tmp_path / "out/report.html").read_text()
+    some = discover(table, tmp_path / "some", columns=["prey", "predator"], noise=["prey=sd of prey"])
+    np.testing.assert_allclose(some.coefficients, model.coefficients, rtol=0.02, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("noise", "message"),
+    [
+        (["constant", "prey=poisson"], "one kind for all variables, or name=kind for each; not both"),
+        (["gaussian"], "no kind of noise 'gaussian'"),
+        (["prey=sd"], "no column 'sd'"),
+        (["hare=predator"], "no column 'hare'"),
+        (["prey=predator"], "the error of 'prey' in trajectory 0, row"),
+    ],
+)
+def test_noise_that_makes_no_sense_is_refused(noise, message, table, tmp_path):
+    rows = [line.split(",") for line in table.read_text().split()]
+    table = _write(tmp_path / "signed.csv", rows[0], [[*row[:2], f"-{row[2]}"] for row in rows[1:]])
+    with pytest.raises(InputError, match=message):
+        discover(table, tmp_path / "out", time="day", noise=noise)
+    assert not (tmp_path / "out").exists()
+
+
+def test_hares_and_lynxes_of_the_hudson_bay_company_with_noise_in_proportion(tmp_path):
+    """Published: 0.55, 0.028, 0.80 to 0.84 and 0.024 to 0.026 (Howard 2009; Carpenter 2018)."""
+    data = Path(__file__).parents[2].parent / "shared" / "data" / "lynx-hare.csv"
+    if not data.exists():
+        pytest.skip("needs ../shared/data/lynx-hare.csv")
+    model = discover(data, tmp_path / "out", time="year", noise=["proportional"])
+    found = dict(zip(model.names, model.coefficients, strict=True))
+    place = {name: model.term_names.index(name) for name in ("hare", "lynx")}
+    both = next(m for m, name in enumerate(model.term_names) if set(name.split("*")) == {"hare", "lynx"})
+    assert (model.coefficients != 0).sum() == 4
+    assert found["hare"][place["hare"]] == pytest.approx(0.55, abs=0.03)
+    assert -found["hare"][both] == pytest.approx(0.028, abs=0.001)
+    assert 0.8 < -found["lynx"][place["lynx"]] < 0.84
+    assert 0.024 < found["lynx"][both] < 0.026

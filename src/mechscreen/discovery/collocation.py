@@ -61,10 +61,19 @@ class Grid:
         Pairs of times (n,) and values (n, d), NaN where missing.
     nodes
         Node times of each trajectory, from its first to its last sample.
+    errors
+        Standard deviations of the samples' noise (n, d) in each trajectory, but for a factor for each variable; all are
+        the same unless given.
     """
 
-    def __init__(self, trajectories: Sequence[tuple[FloatArray, FloatArray]], nodes: Sequence[FloatArray]) -> None:
+    def __init__(
+        self,
+        trajectories: Sequence[tuple[FloatArray, FloatArray]],
+        nodes: Sequence[FloatArray],
+        errors: Sequence[FloatArray] | None = None,
+    ) -> None:
         self.trajectories = trajectories
+        self.errors = [np.ones_like(y) for _, y in trajectories] if errors is None else list(errors)
         self.nodes = [np.asarray(n, dtype=float) for n in nodes]
         self.starts = np.concatenate([[0], np.cumsum([len(n) for n in self.nodes])])
         self.t = np.concatenate(self.nodes)
@@ -77,8 +86,9 @@ class Grid:
             position.append(share)
             observed.append(y)
         self.rows, self.factor, self.target, self.rest, self.counts = kernels.compress(
-            np.concatenate(interval), np.concatenate(position), np.concatenate(observed), len(self.h), self.h
-        )
+            np.concatenate(interval), np.concatenate(position), np.concatenate(observed), np.concatenate(self.errors),
+            len(self.h), self.h,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.t)
@@ -90,7 +100,7 @@ class Grid:
 
     def with_nodes(self, nodes: Sequence[FloatArray]) -> Grid:
         """Return the same samples on other nodes."""
-        return Grid(self.trajectories, nodes)
+        return Grid(self.trajectories, nodes, self.errors)
 
     def split(self, values: FloatArray) -> list[FloatArray]:
         """Cut an array along the nodes into one per trajectory."""
@@ -234,11 +244,12 @@ class Collocation:
         known = x[:, : x.shape[1] - len(self.walks)]
         return known if inputs is None else np.concatenate([known, inputs], axis=1)
 
-    def along(self, x: FloatArray, *, between: bool = False) -> tuple[FloatArray, FloatArray]:
-        """Variables (n, d + q) and terms (n, M) in the data's units, at scaled states at the nodes or between them."""
+    def along(self, x: FloatArray, *, between: bool = False, units: bool = True) -> tuple[FloatArray, FloatArray]:
+        """Variables (n, d + q) and terms (n, M), with units or scaled, at scaled states at nodes or between them."""
         inputs = self._inputs_mid if between else self._inputs
         values = self.library_at(x, np.arange(len(self.library)), inputs)[0][:, : len(self.library)]
-        return self._known(x, inputs) * self._state_scales, values * self._term_scales
+        known = self._known(x, inputs)
+        return (known * self._state_scales, values * self._term_scales) if units else (known, values)
 
     def library_on_nodes(self, x: FloatArray) -> FloatArray:
         """Scaled values of the whole library at states (N, d + 2 s) at the nodes, (N, M)."""

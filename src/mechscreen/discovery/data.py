@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from mechscreen.discovery.collocation import Grid
 from mechscreen.discovery.hermite import hermite, hermite_slopes
 from mechscreen.discovery.inputs import Course, goes_in_steps, steps
 from mechscreen.discovery.library import FloatArray
+from mechscreen.discovery.noise import KINDS, choose
 from mechscreen.errors import InputError, nearest
 
 MIN_SAMPLES = 8
@@ -44,6 +45,9 @@ class Trajectories:
         Names of inputs that go smoothly, for which no equation is sought, and their values (n, s) as of `y`.
     in_steps, courses
         Names of inputs that go in steps, and what they do in each trajectory; no courses without such.
+    noise, errors
+        Kind of each variable's noise, of `mechscreen.discovery.noise.KINDS`, ``"auto"`` where that is to be found out,
+        or ``"given"``; and standard deviations as of `y` for the latter, but for a factor.
     """
 
     names: tuple[str, ...]
@@ -54,6 +58,8 @@ class Trajectories:
     samples: tuple[FloatArray, ...] = ()
     in_steps: tuple[str, ...] = ()
     courses: tuple[Course, ...] = ()
+    noise: tuple[str, ...] = ()
+    errors: tuple[FloatArray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t)
@@ -87,6 +93,8 @@ class Trajectories:
             names=(self.names[k],),
             y=tuple(y[:, [k]] for y in self.y),
             hidden=self.hidden[[k]],
+            noise=self.noise[k : k + 1],
+            errors=tuple(own[:, [k]] for own in self.errors),
             sampled=(*(self.names[j] for j in others), *self.sampled),
             samples=tuple(np.concatenate([y[:, others], u], axis=1) for y, u in zip(self.y, known, strict=True)),
         )
@@ -98,6 +106,8 @@ def check_trajectories(
     names: Sequence[str] | None,
     hidden: Sequence[str],
     inputs: Sequence[str] = (),
+    noise: str | Mapping[str, str] = "auto",
+    errors: ArrayLike | Sequence[ArrayLike] | None = None,
 ) -> Trajectories:
     """Check and copy what the user gave; columns of `inputs` become courses.
 
@@ -132,6 +142,7 @@ def check_trajectories(
         if label not in labels:
             raise InputError(f"discover: hidden variable '{label}' is not among the variables {', '.join(labels)}")
     data = _split_inputs(checked_t, checked_y, labels, inputs)
+    data = _with_noise(data, labels, checked_t, checked_y, noise, errors)
     is_hidden = np.array([label in hidden for label in data.names])
     pooled = data.pooled
     for k, label in enumerate(data.names):
@@ -152,6 +163,49 @@ def check_trajectories(
     if is_hidden.all():
         raise InputError("discover: all variables are hidden")
     return replace(data, hidden=is_hidden)
+
+
+def _with_noise(
+    data: Trajectories,
+    labels: tuple[str, ...],
+    t: Sequence[FloatArray],
+    y: Sequence[FloatArray],
+    noise: str | Mapping[str, str],
+    errors: ArrayLike | Sequence[ArrayLike] | None,
+) -> Trajectories:
+    """Say of which kind the noise is, and how large where it was given; of `t` and `y` as they were given."""
+    kinds = dict.fromkeys(labels, noise) if isinstance(noise, str) else dict.fromkeys(labels, "auto") | dict(noise)
+    for name, kind in kinds.items():
+        if name not in labels:
+            raise InputError(f"discover: no variable '{name}' for a kind of noise{nearest(name, labels)}")
+        if kind not in ("auto", *KINDS):
+            valid = ", ".join(("auto", *KINDS))
+            raise InputError(f"discover: no kind of noise '{kind}'{nearest(kind, KINDS)} (valid: {valid})")
+    given: tuple[FloatArray, ...] = ()
+    if errors is not None:
+        every: Any = errors if isinstance(errors, list | tuple) and np.ndim(errors[0]) >= 1 else [errors]
+        arrays = [np.array(one, dtype=float).reshape(len(one), -1) for one in every]
+        if [one.shape for one in arrays] != [own.shape for own in y]:
+            raise InputError(
+                f"discover: errors have shapes {[one.shape for one in arrays]}, values {[own.shape for own in y]}; "
+                "give one error for each value"
+            )
+        columns = [labels.index(name) for name in data.names]
+        for i, (one, own) in enumerate(zip(arrays, y, strict=True)):
+            for k in columns:
+                stated = np.isfinite(one[:, k])
+                if not stated.any():
+                    continue
+                wrong = np.flatnonzero(np.isfinite(own[:, k]) & ~(stated & (one[:, k] > 0)))
+                if wrong.size:
+                    raise InputError(
+                        f"discover: the error of '{labels[k]}' in trajectory {i}, row {wrong[0]}, is "
+                        f"{one[wrong[0], k]:g}; give one above 0 for each value, or none for the variable"
+                    )
+                kinds[labels[k]] = "given"
+        # Samples before an input's first value were left out.
+        given = tuple(one[len(one) - len(own_t) :][:, columns] for one, own_t in zip(arrays, data.t, strict=True))
+    return replace(data, noise=tuple(kinds[name] for name in data.names), errors=given)
 
 
 def _split_inputs(
@@ -263,6 +317,9 @@ class Smoothed:
         (d + 2 s,), standard deviations of the samples; 1 for what has none.
     walks
         (s,), intensities of the random walks that the inputs' rates of change are.
+    kinds, factors
+        (d,) of noise, and what is to be multiplied by `noise` for the standard deviation of a sample of size 1: of a
+        value, of its square root, or of an error that was given.
     """
 
     grid: Grid
@@ -270,6 +327,8 @@ class Smoothed:
     states: FloatArray
     noise: FloatArray
     walks: FloatArray
+    kinds: tuple[str, ...]
+    factors: FloatArray
 
 
 def smooth_samples(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -343,6 +402,11 @@ def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
         values = [np.concatenate([y, u / scales.inputs[:s]], axis=1) for y, u in zip(values, data.samples, strict=True)]
     grid = Grid(list(zip(spans, values, strict=True)), [uniform_nodes(t, step) for t in spans])
     states, rates, noise, walks = smooth_samples(grid)
+    errors, kinds, factors = _errors(data, scales, grid, states, rates)
+    if errors is not None:
+        # Smoothed as before: with few samples, weights make a straight line of what repeats.
+        grid = Grid(grid.trajectories, grid.nodes, errors)
+        noise = noise * _relative(grid, states, rates)
     d = len(scale)
     if data.courses:
         nodes = [course.with_jumps(own) for course, own in zip(scales.courses(data), grid.nodes, strict=True)]
@@ -352,7 +416,59 @@ def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
     if s:
         # The inputs' rates of change are states without samples.
         bare = [np.concatenate([y, np.full((len(y), s), np.nan)], axis=1) for y in values]
-        grid = Grid(list(zip(spans, bare, strict=True)), grid.nodes)
+        beside = [np.concatenate([own, np.ones((len(own), s))], axis=1) for own in grid.errors]
+        grid = Grid(list(zip(spans, bare, strict=True)), grid.nodes, beside)
         states = np.concatenate([states, rates[:, d:]], axis=1)
         noise = np.concatenate([noise, np.ones(s)])
-    return Smoothed(grid, scales, states, noise, walks[d:])
+    return Smoothed(grid, scales, states, noise, walks[d:], kinds, factors)
+
+
+def _relative(grid: Grid, states: FloatArray, rates: FloatArray) -> FloatArray:
+    """Return the size of residuals (d,) in units of the samples' errors, in shares of that without units."""
+    plain, weighted = np.zeros(states.shape[1]), np.zeros(states.shape[1])
+    curves = zip(grid.nodes, grid.split(states), grid.split(rates), strict=True)
+    for (t, y), errors, (n, x, f) in zip(grid.trajectories, grid.errors, curves, strict=True):
+        left = y - hermite(n, x, f, t)
+        plain += np.nansum(left**2, axis=0)
+        weighted += np.nansum((left / errors) ** 2, axis=0)
+    return np.sqrt(np.where(plain > 0, weighted / np.maximum(plain, 1e-300), 1.0))
+
+
+def _errors(
+    data: Trajectories, scales: Scales, grid: Grid, states: FloatArray, rates: FloatArray
+) -> tuple[list[FloatArray] | None, tuple[str, ...], FloatArray]:
+    """Return the samples' errors in each trajectory, whose mean square is one, kinds and factors of `Smoothed`.
+
+    None for errors that are all the same. How they depend on what is measured is told by smoothing with such errors.
+    """
+    d, wanted = len(data.names), data.noise or ("auto",) * len(data.names)
+    errors = [np.ones_like(y) for _, y in grid.trajectories]
+    kinds, factors = ["constant"] * d, scales.state.copy()
+    curves = list(zip(grid.nodes, grid.split(states), grid.split(rates), strict=True))
+    for k, kind in enumerate(wanted):
+        if data.hidden[k] or kind == "constant":
+            continue
+        known = [np.isfinite(y[:, k]) for _, y in grid.trajectories]
+        if kind == "given":
+            own = [given[:, k] for given in data.errors]
+            kinds[k], factors[k] = kind, scales.state[k]
+        else:
+            times = [t[there] for (t, _), there in zip(grid.trajectories, known, strict=True)]
+            smoothed = [hermite(n, x[:, [k]], f[:, [k]], t)[:, 0] for (n, x, f), t in zip(curves, times, strict=True)]
+            left = [y[there, k] - x for (_, y), there, x in zip(grid.trajectories, known, smoothed, strict=True)]
+            spread = choose(left, smoothed, KINDS if kind == "auto" else (kind,), smoothed=True)
+            kinds[k] = spread.kind
+            if spread.kind == "constant":
+                continue
+            size = float(np.sqrt(np.mean(np.concatenate(smoothed) ** 2)))
+            own = [np.ones(len(there)) for there in known]
+            for error, there, x in zip(own, known, smoothed, strict=True):
+                error[there] = spread.at(x, size)
+            factors[k] = 1 / (
+                size if spread.kind == "proportional" else np.sqrt(size * scales.state[k]) / scales.state[k]
+            )
+        norm = float(np.sqrt(np.mean(np.concatenate([e[there] for e, there in zip(own, known, strict=True)]) ** 2)))
+        factors[k] /= norm
+        for error, one in zip(errors, own, strict=True):
+            error[:, k] = np.where(np.isfinite(one), one / norm, 1.0)
+    return (None if all(kind == "constant" for kind in kinds) else errors), tuple(kinds), factors

@@ -151,13 +151,13 @@ class _FormSearch:
         if along is not None:
             problem = problem.with_grid(along.search.problem.grid)
             states, noise = along.best.fit.x, along.best.noise
-        path = Path.along(problem, states)
+        path, grid = Path.along(problem, states), problem.grid
         found = []
         for k in range(len(names)):
             allowed = np.unique(columns.term[columns.equation == k])
             screening = Screening(
                 path,
-                [(t, y[:, k]) for t, y in problem.grid.trajectories],
+                [(t, y[:, k], own[:, k]) for (t, y), own in zip(grid.trajectories, grid.errors, strict=True)],
                 scales.time / scales.state[k],
                 noise=noise[k],
                 allowed=allowed,

@@ -365,11 +365,12 @@ def back_substitute(lower, upper, border, step):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def compress(interval, position, observed, n_intervals, h):  # type: ignore[no-untyped-def]
+def compress(interval, position, observed, errors, n_intervals, h):  # type: ignore[no-untyped-def]
     """Compress the samples of each interval to at most four rows by Householder-free QR (Givens rotations).
 
     Sample s lies in `interval[s]` at relative `position[s]` in [0, 1] with values `observed[s]` (d,), NaN where
-    missing. Its prediction is the cubic Hermite interpolant, linear in ``(x_i, h f_i, x_{i+1}, h f_{i+1})``.
+    missing, and counts by one over the square of `errors[s]` (d,). Its prediction is the cubic Hermite interpolant,
+    linear in ``(x_i, h f_i, x_{i+1}, h f_{i+1})``.
 
     Returns rows (N − 1, d), factor (N − 1, d, 4, 4), target (N − 1, d, 4), rest (d,) — the part of the sum of squares
     that no states can reduce — and the number of samples used per variable (d,).
@@ -393,6 +394,8 @@ def compress(interval, position, observed, n_intervals, h):  # type: ignore[no-u
             b[1] = z * (1.0 - z) ** 2
             b[2] = z * z * (3.0 - 2.0 * z)
             b[3] = z * z * (z - 1.0)
+            y /= errors[s, k]
+            b /= errors[s, k]
             for a in range(4):
                 if b[a] == 0.0:
                     continue

@@ -54,7 +54,10 @@ class DiscoveredModel:
         (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed, NaN from a method
         that gives none.
     noise
-        (d,) standard deviation of the samples' noise; NaN for a hidden variable.
+        (d,) standard deviation of the samples' noise, root mean square; NaN for a hidden variable.
+    noise_kinds, noise_factors
+        (d,) kinds of noise (`mechscreen.discovery.noise.KINDS`, or ``"given"``), and standard deviations in shares of
+        values, of their square roots, or of the errors that were given.
     t, denoised
         Per trajectory, the sample times (n,) and the fitted solution there (n, d).
     unknown_errors
@@ -90,6 +93,8 @@ class DiscoveredModel:
     initial: FloatArray
     freedom: int
     courses: tuple[Course, ...] = ()
+    noise_kinds: tuple[str, ...] = ()
+    noise_factors: FloatArray = field(default_factory=lambda: np.zeros(0))
     unknown_errors: FloatArray = field(default_factory=lambda: np.zeros(0))
     criterion: float = math.nan
     confidence: float = math.nan
@@ -252,8 +257,7 @@ class DiscoveredModel:
             cells.append(("", f"{name} of {term}", f"{value:+.5g}", f"95 %: {low:+.5g} … {high:+.5g}"))
         widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
         lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-        noise = ", ".join(f"{n} {s:.3g}" for n, s in zip(self.names, self.noise, strict=True) if np.isfinite(s))
-        lines += ["", f"noise (standard deviation): {noise}"]
+        lines += ["", f"noise (standard deviation): {', '.join(map(' '.join, self.noise_in_words()))}"]
         if np.isfinite(self.confidence):
             lines.append(
                 f"support: {100 * self.confidence:.1f} % among it and its neighbours, if the truth is in this library"
@@ -262,6 +266,21 @@ class DiscoveredModel:
         lines += [f"known beforehand: {line}" for line in self.knowledge]
         lines += [f"caution: {line}" for line in self.caveats]
         return "\n".join(lines)
+
+    def noise_in_words(self) -> list[tuple[str, str]]:
+        """Return each measured variable, and the standard deviation of its samples."""
+        kinds = self.noise_kinds or ("constant",) * len(self.names)
+        factors = self.noise_factors if len(self.noise_factors) else self.noise
+        words = {
+            "proportional": "{1:.3g} % of its value",
+            "poisson": "{0:.3g} times the square root of its value",
+            "given": "{0:.3g} times what was given",
+        }
+        return [
+            (name, words.get(kind, "{2:.3g}").format(factor, 100 * factor, size))
+            for name, kind, factor, size in zip(self.names, kinds, factors, self.noise, strict=True)
+            if np.isfinite(size)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -291,6 +310,8 @@ class DiscoveredModel:
                 for term, name, value, low, high in self.unknowns()
             ],
             "noise": [None if np.isnan(s) else float(s) for s in self.noise],
+            "noise_kinds": list(self.noise_kinds),
+            "noise_factors": [None if np.isnan(s) else float(s) for s in self.noise_factors],
             "initial": self.initial.tolist(),
             "criterion": _number(self.criterion),
             "support_confidence": _number(self.confidence),

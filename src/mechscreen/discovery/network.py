@@ -20,6 +20,10 @@ def by_network(posed: Posed) -> DiscoveredModel:
     scales, units, anchors = posed.scales, posed.units, posed.anchors
     if problem.library.functions:
         raise InputError("discover: method 'odenet' integrates monomials alone; leave the functions out")
+    if any(kind != "constant" for kind in posed.kinds):
+        raise InputError(
+            "discover: method 'odenet' takes noise to be constant; say so (noise), or take the default method"
+        )
     if data.inputs:
         raise InputError("discover: method 'odenet' knows no inputs; take the default method")
     grid, columns = problem.grid, structure.columns
@@ -54,6 +58,8 @@ def by_network(posed: Posed) -> DiscoveredModel:
         coefficients=theta,
         covariance=covariance,
         noise=np.where(seen, trained.noise * scales.state, np.nan),
+        noise_kinds=posed.kinds,
+        noise_factors=np.where(seen, trained.noise * scales.state, np.nan),
         t=data.t,
         denoised=tuple(denoised),
         initial=np.stack([x[0] for x in denoised]),

@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from mechscreen.discovery.data import check_trajectories
+from mechscreen.discovery.data import Trajectories, check_trajectories
 from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.network import by_network
+from mechscreen.discovery.noise import choose
 from mechscreen.discovery.posing import Posed, alone, check_size, pose, split_anchors
 from mechscreen.discovery.reporting import finish
 from mechscreen.errors import InputError, nearest
@@ -29,6 +31,8 @@ def discover(
     hidden: Sequence[str] = (),
     inputs: Sequence[str] = (),
     knowledge: Knowledge | None = None,
+    noise: str | Mapping[str, str] = "auto",
+    errors: ArrayLike | Sequence[ArrayLike] | None = None,
     exact_start: bool = False,
     method: str = "collocation",
 ) -> DiscoveredModel:
@@ -50,6 +54,12 @@ def discover(
         sample with the next one, others go smoothly. Samples before an input's first value are left out.
     knowledge
         What is known about the coefficients beforehand.
+    noise
+        How large the noise of a sample is, by one of `mechscreen.discovery.noise.KINDS` for all variables or for each:
+        ``"constant"``, ``"proportional"`` to its value, ``"poisson"`` (to its square root), or ``"auto"``, whichever
+        suits the data.
+    errors
+        Standard deviations of the samples, in the form of `y`, but for a factor; NaN for variables without.
     exact_start
         Whether the first row of each trajectory holds exact initial values (NaN where unknown) instead of samples.
     method
@@ -66,7 +76,9 @@ def discover(
     library = library or Polynomial(2)
     if method not in METHODS:
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
-    data = check_trajectories(t, y, names, hidden, inputs)
+    if method == "odenet" and noise == "auto":
+        noise = "constant"
+    data = check_trajectories(t, y, names, hidden, inputs, noise, errors)
     bound = library.bind(data.names, data.inputs)
     shapes = library.shapes([*data.names, *data.inputs], data.with_inputs)
     if shapes and (hidden or exact_start or method != "collocation"):
@@ -77,11 +89,29 @@ def discover(
     check_size(data, bound)
     data, anchors = split_anchors(data) if exact_start else (data, None)
     statements = knowledge or Knowledge()
-    if shapes:
-        model = search_forms(data, bound, statements, shapes)
-    else:
-        model = METHODS[method](pose(data, bound, statements, anchors))
+
+    def search(data: Trajectories) -> DiscoveredModel:
+        if shapes:
+            return search_forms(data, bound, statements, shapes)
+        return METHODS[method](pose(data, bound, statements, anchors))
+
+    model = search(data)
+    kinds = _kinds_of_noise(model, data)
+    if kinds != model.noise_kinds:
+        model = search(replace(data, noise=kinds))
     return replace(model, method=method, elapsed=time.process_time() - began)
+
+
+def _kinds_of_noise(model: DiscoveredModel, data: Trajectories) -> tuple[str, ...]:
+    """Return the kinds of noise that residuals of a model tell, where these were to be found out."""
+    kinds = list(model.noise_kinds)
+    for k, wanted in enumerate(data.noise):
+        if wanted == "auto" and not data.hidden[k]:
+            known = [np.isfinite(y[:, k]) for y in data.y]
+            values = [x[there, k] for x, there in zip(model.denoised, known, strict=True)]
+            left = [y[there, k] - x for y, x, there in zip(data.y, values, known, strict=True)]
+            kinds[k] = choose(left, values).kind
+    return tuple(kinds)
 
 
 def _search(posed: Posed, *, judge_equations: bool = True) -> DiscoveredModel:

@@ -33,6 +33,8 @@ class Posed:
     units: FloatArray
     anchors: FloatArray | None
     knowledge: Knowledge
+    kinds: tuple[str, ...]
+    factors: FloatArray
 
     def search(self, candidates: int | None = None) -> SupportSearch:
         """Return what searches for its terms; `candidates` as there."""
@@ -61,7 +63,19 @@ def pose(
         grid, library, term_scales, scales.both, structure.columns, scaled, scales.courses(data), smoothed.walks
     )
     guesses = _guess_hidden(states, grid, data, scales, scaled, knowledge)
-    return Posed(problem, guesses, smoothed.noise, structure, data, scales, units, scaled, knowledge)
+    return Posed(
+        problem,
+        guesses,
+        smoothed.noise,
+        structure,
+        data,
+        scales,
+        units,
+        scaled,
+        knowledge,
+        smoothed.kinds,
+        smoothed.factors,
+    )
 
 
 def check_size(data: Trajectories, library: Library) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mechscreen.discovery.collocation import BlowUp, Collocation, Quadratic
+from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic
 from mechscreen.discovery.data import MAX_NODES
 from mechscreen.discovery.hermite import hermite
 from mechscreen.discovery.inputs import Course, smooth
@@ -113,6 +113,8 @@ def _report(
         covariance=spread @ covariance @ spread.T,
         unknown_errors=np.sqrt(np.diag(covariance)[problem.linear :]),
         noise=noise,
+        noise_kinds=posed.kinds,
+        noise_factors=np.where(seen, best.noise[:d] * posed.factors, np.nan),
         t=data.t,
         denoised=tuple(denoised),
         initial=np.array(initial),
@@ -123,8 +125,7 @@ def _report(
         alternatives=alternatives,
         knowledge=tuple(posed.knowledge.describe()),
     )
-    scaled = data.pooled[:, seen] / scales.state[seen]
-    constants = float(problem.grid.counts[:d][seen] @ np.log(np.nanvar(scaled, axis=0)))
+    constants = float(problem.grid.counts[:d][seen] @ np.log(_variance(problem.grid)[:d][seen]))
     misfit = examine(problem, fit, best.noise)
     caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion, misfit=misfit)
     if confidence < UNDECIDED:
@@ -133,6 +134,16 @@ def _report(
         )
     caveats += _degenerate_directions(block, active, structure, library)
     return replace(model, caveats=tuple(caveats))
+
+
+def _variance(grid: Grid) -> FloatArray:
+    """Return what constants leave of the samples, (d,) mean squares in units of their errors."""
+    values = np.concatenate([y for _, y in grid.trajectories])
+    errors = np.concatenate(grid.errors)
+    weights = np.where(np.isfinite(values), errors**-2, 0.0)
+    mean = np.nansum(values * weights, axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
+    left = np.nansum((values - mean) ** 2 * weights, axis=0)
+    return left / np.maximum(np.isfinite(values).sum(axis=0), 1)
 
 
 def _neighbours(
@@ -169,14 +180,16 @@ def _entries(structure: Structure) -> list[list[tuple[int, int]]]:
 
 def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Structure, library: Library) -> list[str]:
     """Name combinations of coefficients that the data hardly determine."""
-    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
     names = [describe_coefficients(library, entries[:1]) for entries in _entries(structure)]
     names += [
         f"{unknown.name} of {library.names[m]}"
         for (m, _), unknown in zip(library.unknowns, library.inside, strict=True)
     ]
-    lines = []
+    usable = np.isfinite(hessian).all(axis=1) & (np.diag(hessian) > 0)
+    lines = [f"nearly degenerate: {names[i]} can change without changing the fit" for i in active[~usable]]
+    active, hessian = active[usable], hessian[np.ix_(usable, usable)]
+    scale = np.sqrt(np.diag(hessian))
+    values, vectors = np.linalg.eigh(hessian / scale / scale[:, None])
     for value, vector in zip(values, vectors.T, strict=True):
         if value < 1e-5:
             involved = [names[active[i]] for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.3]

@@ -75,10 +75,11 @@ def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
     predicted, unknowns, waves, walks = _linearised(problem, fit, every)
     samples, begins = every.binned()
     weight = 1 / (noise[samples.variable] * np.sqrt(np.diff(begins, append=len(every.value))))
-    residuals = np.add.reduceat(every.value - predicted, begins) * weight
-    unknowns = np.add.reduceat(unknowns, begins) * weight[:, None]
-    waves = np.add.reduceat(waves, begins) * weight[:, None, None]
-    walks = np.add.reduceat(walks, begins) * weight[:, None]
+    own = 1 / every.error
+    residuals = np.add.reduceat((every.value - predicted) * own, begins) * weight
+    unknowns = np.add.reduceat(unknowns * own[:, None], begins) * weight[:, None]
+    waves = np.add.reduceat(waves * own[:, None, None], begins) * weight[:, None, None]
+    walks = np.add.reduceat(walks * own[:, None], begins) * weight[:, None]
     if len(residuals) + walks.shape[1] > MOST_RESIDUALS or not (
         np.isfinite(unknowns).all() and np.isfinite(waves).all()
     ):
@@ -121,6 +122,8 @@ class _Samples:
     ----------
     interval, position
         Between which nodes, and the share of the interval that lies before.
+    value, error
+        What was measured, and its standard deviation, but for a factor for each variable.
     first
         Whether it is the first of its variable in its trajectory.
     """
@@ -129,6 +132,7 @@ class _Samples:
     interval: IntArray
     position: FloatArray
     value: FloatArray
+    error: FloatArray
     first: np.ndarray
 
     @classmethod
@@ -136,12 +140,12 @@ class _Samples:
         """Return those that a problem fits."""
         grid = problem.grid
         parts: list[tuple[FloatArray, ...]] = []
-        for (t, y), nodes, start in zip(grid.trajectories, grid.nodes, grid.starts, strict=False):
+        for (t, y), errors, nodes, start in zip(grid.trajectories, grid.errors, grid.nodes, grid.starts, strict=False):
             i, z = place(nodes, t)
             for k in range(y.shape[1]):
                 known = np.flatnonzero(np.isfinite(y[:, k]))
                 first = np.arange(len(known)) == 0
-                parts.append((np.full(len(known), k), start + i[known], z[known], y[known, k], first))
+                parts.append((np.full(len(known), k), start + i[known], z[known], y[known, k], errors[known, k], first))
         return cls(*(np.concatenate(of_all) for of_all in zip(*parts, strict=True)))
 
     def binned(self) -> tuple[_Samples, IntArray]:

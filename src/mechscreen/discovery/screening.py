@@ -87,19 +87,21 @@ class Path:
     linear_between: FloatArray
 
     @classmethod
-    def along(cls, problem: Collocation, states: FloatArray) -> Path:
-        """Return the path of smoothed states (N, d + 2 s), without units.
+    def along(cls, problem: Collocation, states: FloatArray, *, units: bool = True) -> Path:
+        """Return the path of smoothed states (N, d + 2 s), which are scaled, with the data's units unless told not to.
 
         Where samples are positive but for noise, the path is.
         """
         grid = problem.grid
         samples = np.concatenate([y for _, y in grid.trajectories])
-        size = np.sqrt(np.nanmean(samples**2, axis=0))
-        floors = np.where(np.nanmin(samples, axis=0) > -POSITIVE * size, 0.0, -np.inf)
+        size = np.sqrt(np.nansum(samples**2, axis=0) / np.maximum(grid.counts, 1))
+        positive = np.where(np.isfinite(samples), samples, np.inf).min(axis=0) > -POSITIVE * size
+        floors = np.where(positive & (grid.counts > 0), 0.0, -np.inf)
         states = np.maximum(states, np.pad(floors, (0, states.shape[1] - len(floors)), constant_values=-np.inf))
         slopes = [np.gradient(own, nodes, axis=0) for nodes, own in zip(grid.nodes, grid.split(states), strict=True)]
         middle = kernels.midpoints(states, np.concatenate(slopes), grid.h)
-        return cls(grid.t, grid.h, grid.starts, *problem.along(states), *problem.along(middle, between=True))
+        at, between = problem.along(states, units=units), problem.along(middle, between=True, units=units)
+        return cls(grid.t, grid.h, grid.starts, *at, *between)
 
 
 class Screening:
@@ -110,7 +112,8 @@ class Screening:
     path
         What is integrated.
     samples
-        Times (n,) and values (n,) of the equation's variable in each trajectory, NaN where missing.
+        Times (n,), values (n,) of the equation's variable, NaN where missing, and errors (n,) of these, but for a
+        factor, in each trajectory.
     rate
         By which rates of change in the data's units are to be multiplied, for the path's times and the samples.
     noise
@@ -119,35 +122,37 @@ class Screening:
         Terms without unknowns that the equation may have.
     known
         (M,) coefficients that are known.
-    few
-        Places among these of terms of which all subsets are tried beside each form.
-    price
-        Of a term, `inside` of an unknown inside of one, and `rarity` beside it, (M,) of these terms.
+    price, rarity
+        Of a term, and what those that are rare cost beside it, (M,) of the terms that are allowed.
+    few, inside
+        For forms: places among these terms of those of which all subsets are tried beside each, and the price of an
+        unknown.
     """
 
     def __init__(
         self,
         path: Path,
-        samples: Sequence[tuple[FloatArray, FloatArray]],
+        samples: Sequence[tuple[FloatArray, FloatArray, FloatArray]],
         rate: float,
         *,
         noise: float,
         allowed: IntArray,
         known: FloatArray,
-        few: Sequence[int],
         price: float,
-        inside: float,
         rarity: FloatArray,
+        few: Sequence[int] = (),
+        inside: float = 0.0,
     ) -> None:
         self._path, self._rate, self._noise, self._allowed = path, rate, noise, allowed
         self._price, self._inside, self._rarity = price, inside, rarity
-        target, pieces, interval, share = [], [], [], []
+        target, precision, pieces, interval, share = [], [], [], [], []
         count = 0
-        for (t, y), first, last in zip(samples, path.starts[:-1], path.starts[1:], strict=True):
+        for (t, y, errors), first, last in zip(samples, path.starts[:-1], path.starts[1:], strict=True):
             there = np.isfinite(y)
             nodes, n = path.nodes[first:last], int(there.sum())
             i, z = place(nodes, t[there])
             target.append(y[there])
+            precision.append(1 / errors[there])
             interval.append(first + i)
             share.append(z)
             own = min(max(min(int(np.ceil((nodes[-1] - nodes[0]) / _LONGEST)), n // _FEWEST), 1), n)
@@ -156,6 +161,8 @@ class Screening:
         piece, self._pieces = np.concatenate(pieces), count
         self._per_piece = np.bincount(piece, minlength=count)[:, None]
         self._first = np.concatenate([[0], np.cumsum(self._per_piece)[:-1]])
+        self._precision = np.concatenate(precision)[:, None]
+        self._weight = np.add.reduceat(self._precision**2, self._first, axis=0)
         self._interval = np.concatenate(interval)
         z = np.concatenate(share)
         self._weights = [weight[:, None] for weight in basis(z, path.widths[self._interval])]
@@ -176,8 +183,7 @@ class Screening:
 
         What smoothing does to the states can be explained by further forms.
         """
-        chosen = [self._subset(self._of_shapes(()), dearer)[0] for dearer in _DEARER]
-        none, *fewer = [self._with((), terms) for terms in [*chosen, *self._one_or_two()]]
+        none, *fewer = self.without_forms()
         found = [none, *fewer]
         bases = [none]
         for level in range(_MOST):
@@ -196,6 +202,12 @@ class Screening:
         for one in unlike:
             sizes.setdefault(len(one.shapes), one)
         return sorted([*unlike[:count], *(one for one in sizes.values() if one not in unlike[:count])], key=_cost)
+
+    def without_forms(self) -> list[Proposal]:
+        """Return what is chosen without forms: at several prices, and the one or two terms that explain most."""
+        few = self._one_or_two()
+        chosen = [self._subset(self._of_shapes(()), dearer, few)[0] for dearer in _DEARER]
+        return [self._with((), terms) for terms in [*chosen, *few]]
 
     def _one_or_two(self) -> list[IntArray]:
         """Return the term, and the two terms, that explain most by themselves: what a search by single moves misses."""
@@ -366,10 +378,13 @@ class Screening:
         residual = self._target - used @ found
         return float(residual @ residual), residual, found
 
-    def _subset(self, extra: FloatArray, dearer: float = 1.0) -> tuple[IntArray, float]:
+    def _subset(
+        self, extra: FloatArray, dearer: float = 1.0, starts: Sequence[IntArray] = ()
+    ) -> tuple[IntArray, float]:
         """Choose terms beside columns (n, e) that stay; return them, by their places, and the criterion.
 
-        As precise as the samples, and then as what is left says, if that is less. `dearer` multiplies their price.
+        As precise as the samples, and then as what is left says, if that is less. `dearer` multiplies their price;
+        `starts` are further ones of the search.
         """
         p, e = self._linear.shape[1], extra.shape[1]
         prices = np.concatenate([dearer * self._price + self._rarity, np.full(e, self._price)])
@@ -382,7 +397,7 @@ class Screening:
         support, left = stay, total
         for _ in range(2):
             support, value = best_subset(
-                gram / variance, moment / variance, prices, starts=[stay, support], locked=stay
+                gram / variance, moment / variance, prices, starts=[stay, support, *starts], locked=stay
             )
             left = max(total + variance * (value - float(prices[support].sum())), self._n * NOISE_FLOOR**2)
             variance = max(variance, left / max(self._n - len(support) - self._pieces, 1))
@@ -424,9 +439,9 @@ class Screening:
             return self._centred(a * total[i] + b * at[i] + c * total[i + 1] + d * at[i + 1])
 
     def _centred(self, values: FloatArray) -> FloatArray:
-        """Subtract the means (n, m) of pieces, each of which begins anywhere."""
-        means = np.add.reduceat(values, self._first, axis=0) / self._per_piece
-        return values - np.repeat(means, self._per_piece[:, 0], axis=0)
+        """Subtract the means (n, m) of pieces, each of which begins anywhere, and divide by the samples' errors."""
+        means = np.add.reduceat(values * self._precision**2, self._first, axis=0) / self._weight
+        return (values - np.repeat(means, self._per_piece[:, 0], axis=0)) * self._precision
 
 
 def _cost(proposal: Proposal) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from mechscreen.discovery.collocation import BlowUp, Collocation, Columns, Fit, Quadratic
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
+from mechscreen.discovery.screening import Path, Screening
 from mechscreen.discovery.selection import best_subset, neighbour_costs
 
 RIDGE = 1e-4
@@ -18,6 +20,8 @@ RIDGE = 1e-4
 DENSE_LIMIT = 60
 """Largest number of free coefficients for which the full library is a start of its own."""
 
+_EXCHANGES = 3
+"""Rounds in which the terms of each equation are exchanged for what matched integrals propose."""
 _LOOSE = 0.1
 """Looseness at which the states of a proposed support begin to follow it."""
 
@@ -133,6 +137,8 @@ class SupportSearch:
             best = self._run(None, early=True)
             if best is not None and sum(i < self.problem.linear for i in best.support) == len(self.begin):
                 best = self._run(best, early=False)
+            if best is not None and not self.problem.hidden.any() and not self.problem.exact_starts:
+                best = self._exchanged(best)
             if best is not None and self.problem.exact_starts:
                 best = self._shake(self._try_single_moves(best))
             return best
@@ -146,9 +152,7 @@ class SupportSearch:
         """
         with np.errstate(all="ignore"):
             try:
-                levels = np.geomspace(_LOOSE, self.tight(self.noise), 5)[:-1]
-                fit = self._descend(states, beta, support, levels, self.noise, reselect=False)
-                candidate = None if fit is None else self._finish(fit, self.noise)
+                candidate = self._from_near(states, beta, support)
                 nodes = None if candidate is None else self._adapt(candidate)
                 if candidate is not None and nodes is not None:
                     (candidate,) = self._move_to(nodes, [candidate])
@@ -166,9 +170,9 @@ class SupportSearch:
         """
         agreeing = 0
         thinned: set[tuple[int, ...]] = set()
-        for guess, support in self._starts():
+        for fit_start in self._fits_of_starts(early=early):
             try:
-                candidate = self._from_start(self.guesses[guess], support, early=early)
+                candidate = fit_start()
                 if candidate is None:
                     continue
                 nodes = self._adapt(candidate)
@@ -273,6 +277,80 @@ class SupportSearch:
             except BlowUp:
                 continue
         return candidate
+
+    def _fits_of_starts(self, *, early: bool) -> Iterator[Callable[[], Candidate | None]]:
+        """Yield what fits each start; those of matched integrals first, which are near where smoothing is good."""
+        if early and not self.problem.hidden.any() and not self.problem.exact_starts:
+            together = zip(*self._matched(self.guesses[0], self.noise), strict=True)
+            unlike = {tuple(np.flatnonzero(beta)): beta for beta in (np.sum(own, axis=0) for own in together)}
+            for beta in unlike.values():
+                start = self.problem.start(beta)
+                support = np.union1d(np.flatnonzero(beta), self.begin)
+                yield functools.partial(self._from_near, self.guesses[0], start, support)
+        for guess, support in self._starts():
+            yield functools.partial(self._from_start, self.guesses[guess], support, early=early)
+
+    def _from_near(self, states: FloatArray, beta: FloatArray, support: IntArray) -> Candidate | None:
+        """Fit coefficients (P + I,) and states (N, d + 2 s) that are near."""
+        levels = np.geomspace(_LOOSE, self.tight(self.noise), 5)[:-1]
+        fit = self._descend(states, beta, support, levels, self.noise, reselect=False)
+        return None if fit is None else self._finish(fit, self.noise)
+
+    def _matched(self, states: FloatArray, noise: FloatArray) -> list[list[FloatArray]]:
+        """Return coefficients (P,) of each equation, zero for others, by matched integrals: many terms and few."""
+        problem, columns = self.problem, self.problem.columns
+        path, grid = Path.along(problem, states, units=False), problem.grid
+        of_equations = []
+        for k in range(len(problem.library.states)):
+            allowed = np.unique(columns.term[columns.equation == k])
+            screening = Screening(
+                path,
+                [(t, y[:, k], own[:, k]) for (t, y), own in zip(grid.trajectories, grid.errors, strict=True)],
+                1.0,
+                noise=noise[k],
+                allowed=allowed,
+                known=columns.offset[k],
+                price=self.price,
+                rarity=problem.library.rarity[allowed],
+            )
+            found = []
+            for proposal in screening.without_forms():
+                beta = np.zeros(problem.linear)
+                for m, coefficient in zip(proposal.terms, proposal.coefficients, strict=True):
+                    for entry in np.flatnonzero((columns.equation == k) & (columns.term == m)):
+                        beta[columns.column[entry]] = coefficient / columns.weight[entry]
+                found.append(beta)
+            of_equations.append(found)
+        return of_equations
+
+    def _exchanged(self, best: Candidate) -> Candidate:
+        """Exchange the terms of one equation after the other for what matched integrals propose along the solution.
+
+        Two terms at once, for example, which no single move leads to.
+        """
+        of_equation = [self.problem.columns.equation == k for k in range(len(self.problem.library.states))]
+        for _ in range(_EXCHANGES):
+            before = best
+            for k, proposals in enumerate(self._matched(best.fit.x, best.noise)):
+                own = np.unique(self.problem.columns.column[of_equation[k]])
+                for proposal in proposals:
+                    beta = best.fit.beta.copy()
+                    beta[own] = proposal[own]
+                    support = np.union1d(np.flatnonzero(beta[: self.problem.linear]), self.begin)
+                    if tuple(map(int, support)) in self.fitted:
+                        continue
+                    try:
+                        moved = self._from_near(best.fit.x, beta, support)
+                        if moved is not None and moved.criterion < best.criterion + self.price:
+                            moved = self._climb(moved)
+                    except BlowUp:
+                        continue
+                    if self._is_better(moved, best):
+                        assert moved is not None
+                        best = moved
+            if best is before:
+                break
+        return best
 
     def _starts(self) -> list[tuple[int, IntArray]]:
         """Pairs of a guess's index and a support: the full library if it is small, and thresholded regressions."""

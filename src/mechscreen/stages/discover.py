@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.errors import InputError, nearest
@@ -36,6 +38,7 @@ def discover(
     inputs: Sequence[str] = (),
     forms: Sequence[str] = (),
     unknowns: Mapping[str, tuple[float, float] | None] = {},
+    noise: Sequence[str] = (),
     exact_start: bool = False,
     knowledge: Path | None = None,
     method: str = "collocation",
@@ -65,6 +68,9 @@ def discover(
         Kinds of terms with unknowns inside, of `mechscreen.discovery.forms.KINDS`.
     unknowns
         Numbers in `functions` that are to be found, as for `mechscreen.discovery.Polynomial`.
+    noise
+        How large the noise is: a kind, of `mechscreen.discovery.noise.KINDS`, for all variables, or ``x=kind``, or
+        ``x=column`` of the standard deviations of x's samples; whichever kind suits the data unless given.
     exact_start, method
         As for `mechscreen.discovery.discover`.
     knowledge
@@ -80,17 +86,21 @@ def discover(
     from mechscreen.discovery import Polynomial
     from mechscreen.discovery import discover as find
 
+    kinds, columns_of_errors = _noise(noise)
     series = read_time_series(
         table,
         time=time,
         trajectory=trajectory,
-        columns=columns,
+        columns=[*columns, *columns_of_errors.values()] if columns else (),
         hidden=hidden,
         split_at_restart=split_at_restart,
     )
     log.info("%s: read as %s", table, series.read_as)
     storage.check_writable(out / "model.json")
     called = dict(zip(series.shown, series.names, strict=True))
+    series, errors = _without_errors(
+        series, {called.get(name, name): called.get(column, column) for name, column in columns_of_errors.items()}
+    )
     model = find(
         list(series.t),
         list(series.y),
@@ -99,6 +109,8 @@ def discover(
         hidden=series.hidden,
         inputs=[called.get(name, name) for name in inputs],
         knowledge=None if knowledge is None else read_knowledge(knowledge),
+        noise=kinds if isinstance(kinds, str) else {called.get(name, name): kind for name, kind in kinds.items()},
+        errors=errors,
         exact_start=exact_start,
         method=method,
     )
@@ -114,6 +126,7 @@ def discover(
         "inputs": list(inputs),
         "forms": list(forms),
         "unknowns": dict(unknowns),
+        "noise": list(noise),
         "exact_start": exact_start,
         "knowledge": None if knowledge is None else str(knowledge),
         "method": method,
@@ -125,6 +138,50 @@ def discover(
         temporary.write_bytes(picture)
     storage.write_text(out / "report.html", _report(model, series, record, picture))
     return model
+
+
+def _noise(given: Sequence[str]) -> tuple[str | dict[str, str], dict[str, str]]:
+    """Return kinds of noise, for all variables or some, and columns of errors (``kind``, ``x=kind``, ``x=column``)."""
+    from mechscreen.discovery.noise import KINDS
+
+    kinds: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    for one in given:
+        name, stated, what = (part.strip() for part in one.partition("="))
+        if not stated:
+            if len(given) > 1:
+                raise InputError(f"--noise {one}: one kind for all variables, or name=kind for each; not both")
+            return one, {}
+        (kinds if what in ("auto", *KINDS) else columns)[name] = what
+    return kinds or "auto", columns
+
+
+def _without_errors(
+    series: TimeSeries, columns: Mapping[str, str]
+) -> tuple[TimeSeries, list[NDArray[np.float64]] | None]:
+    """Return time series without columns of errors, and these (n, d) in each trajectory, NaN for other variables."""
+    if not columns:
+        return series, None
+    for name in (*columns, *columns.values()):
+        if name not in series.names:
+            raise InputError(
+                f"--noise: no column '{name}'{nearest(name, series.names)} (there are: {', '.join(series.shown)})"
+            )
+    kept = [j for j, name in enumerate(series.names) if name not in columns.values()]
+    errors = []
+    for y in series.y:
+        own = np.full((len(y), len(kept)), np.nan)
+        for place, j in enumerate(kept):
+            if series.names[j] in columns:
+                own[:, place] = y[:, series.names.index(columns[series.names[j]])]
+        errors.append(own)
+    bare = replace(
+        series,
+        names=tuple(series.names[j] for j in kept),
+        shown=tuple(series.shown[j] for j in kept),
+        y=tuple(y[:, kept] for y in series.y),
+    )
+    return bare, errors
 
 
 def read_knowledge(path: Path) -> Knowledge:
@@ -229,7 +286,7 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
     if series.shown != series.names:
         called = [list(pair) for pair in zip(series.names, series.shown, strict=True)]
         tables.append(Table("Names", ["in equations", "in the table"], called))
-    noise = [[name, _rounded(value)] for name, value in zip(model.names, found["noise"], strict=True)]
+    noise = [list(pair) for pair in model.noise_in_words()]
     tables.append(Table("Noise of the samples", ["variable", "standard deviation"], noise))
     settings = record["settings"]
     return render(
