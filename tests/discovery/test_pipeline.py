@@ -255,7 +255,7 @@ T, Y = get_case("cycle").observe(0, step=0.5)
         (np.repeat(T[:32], 2), Y, {}, "row 1 .* is repeated"),
         (np.where(T[5] == T, np.nan, T), Y, {}, "time in row 5 is nan"),
         (T, np.where(Y[7, 1] == Y, np.inf, Y), {}, "row 7, variable 1 is infinite"),
-        (T, np.column_stack([Y, np.ones(len(T))]), {}, "'z' is constant"),
+        (T, np.ones((len(T), 2)), {}, "x, y: constant throughout"),
         (T, np.column_stack([Y, np.full(len(T), np.nan)]), {}, "'z' has 0 values.*hidden"),
         (T[:-1], Y, {}, "shape"),
         (T, Y, {"names": ["a"]}, "1 names"),

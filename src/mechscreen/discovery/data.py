@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Grid
@@ -48,6 +48,8 @@ class Trajectories:
     noise, errors
         Kind of each variable's noise, of `mechscreen.discovery.noise.KINDS`, ``"auto"`` where that is to be found out,
         or ``"given"``; and standard deviations as of `y` for the latter, but for a factor.
+    constants
+        Variables that never change, which were left out.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Trajectories:
     courses: tuple[Course, ...] = ()
     noise: tuple[str, ...] = ()
     errors: tuple[FloatArray, ...] = ()
+    constants: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t)
@@ -97,6 +100,19 @@ class Trajectories:
             errors=tuple(own[:, [k]] for own in self.errors),
             sampled=(*(self.names[j] for j in others), *self.sampled),
             samples=tuple(np.concatenate([y[:, others], u], axis=1) for y, u in zip(self.y, known, strict=True)),
+        )
+
+    def without(self, constant: NDArray[np.bool_]) -> Trajectories:
+        """Return all but some variables (d,), which are constants."""
+        kept = np.flatnonzero(~constant)
+        return replace(
+            self,
+            names=tuple(self.names[k] for k in kept),
+            y=tuple(y[:, kept] for y in self.y),
+            hidden=self.hidden[kept],
+            noise=tuple(self.noise[k] for k in kept),
+            errors=tuple(own[:, kept] for own in self.errors),
+            constants=tuple(self.names[k] for k in np.flatnonzero(constant)),
         )
 
 
@@ -145,6 +161,7 @@ def check_trajectories(
     data = _with_noise(data, labels, checked_t, checked_y, noise, errors)
     is_hidden = np.array([label in hidden for label in data.names])
     pooled = data.pooled
+    constant = np.zeros(len(data.names), dtype=bool)
     for k, label in enumerate(data.names):
         present = pooled[np.isfinite(pooled[:, k]), k]
         if is_hidden[k]:
@@ -159,10 +176,12 @@ def check_trajectories(
                 "(a variable that was never measured must be named as hidden)"
             )
         if np.ptp(present) <= 1e-14 * np.abs(present).max():
-            raise InputError(f"discover: '{label}' is constant ({present[0]:g}); leave it out")
+            constant[k] = True
     if is_hidden.all():
         raise InputError("discover: all variables are hidden")
-    return replace(data, hidden=is_hidden)
+    if (constant | is_hidden).all():
+        raise InputError(f"discover: {', '.join(data.names)}: constant throughout; there is nothing to be explained")
+    return replace(data, hidden=is_hidden).without(constant)
 
 
 def _with_noise(

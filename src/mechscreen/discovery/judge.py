@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
+from mechscreen.discovery.columns import turning
 from mechscreen.discovery.data import Trajectories
 from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray
@@ -60,12 +63,20 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
 
 
 def judge(
-    model: DiscoveredModel, data: Trajectories, *, converged: bool, gain: float, misfit: Misfit | None = None
+    model: DiscoveredModel,
+    data: Trajectories,
+    *,
+    smoothed: FloatArray,
+    converged: bool,
+    gain: float,
+    misfit: Misfit | None = None,
 ) -> list[str]:
     """Return what limits the model, in words.
 
     Parameters
     ----------
+    smoothed
+        (d,) noise as smoothing found it, without any equation.
     gain
         How much better its criterion is than that of constants.
     misfit
@@ -78,26 +89,29 @@ def judge(
     """
     names = model.names
     seen = np.flatnonzero(np.isfinite(model.noise))
-    if not model.support.any():
-        raise Undetermined(
-            "discover: no term is significant: the data look like noise around a constant state; "
-            "measure a transient, more often or more precisely"
-        )
     pooled = data.pooled
     residuals = [y - x for y, x in zip(data.y, model.denoised, strict=True)]
     spread = np.array([np.nanstd(pooled[:, k]) for k in seen])
     rms = np.array([np.sqrt(np.nanmean(np.concatenate([r[:, k] for r in residuals]) ** 2)) for k in seen])
     unexplained = (rms / spread) ** 2
+    unusual = dict(_unusual(misfit, rms / spread, seen))
+    turned = list(turning(data, smoothed)) if len(names) == 1 and not model.inputs else []
+    if not model.support.any():
+        raise Undetermined(_why_no_term(names, turned, unusual))
     if gain <= 0:
         raise Undetermined(
-            "discover: no model explains the data better than constants do, for what its terms cost; "
+            f"discover: {_turns(turned[0])}"
+            if turned
+            else "discover: no model explains the data better than constants do, for what its terms cost; "
             "the library may miss the terms that matter, or the data are too few or too noisy"
         )
     caveats = []
     if not converged:
         caveats.append("the fit did not converge; treat the coefficients as rough")
     for k, share in zip(seen, unexplained, strict=True):
-        if share > 0.5:
+        if share > 0.5 and not model.support[k].any() and k not in unusual and misfit is not None:
+            caveats.append(f"{names[k]} does not change but for noise, and may as well be left out")
+        elif share > 0.5:
             caveats.append(f"the model explains {100 * (1 - share):.0f} % of the variance of {names[k]}")
     gaps = np.concatenate(reintegrate(model)) - np.concatenate(model.denoised)
     for k in seen:
@@ -108,8 +122,9 @@ def judge(
     caveats += [
         f"what the equations leave of {names[k]} {_NOT_NOISE} (probability {probability:.2g}): the library misses a "
         "term, an input or a variable, or the noise is not white"
-        for k, probability in _unusual(misfit, rms / spread, seen)
+        for k, probability in unusual.items()
     ]
+    caveats += [_turns(name) for name in turned]
     for k in seen:
         together, n = 0.0, 0
         for r in residuals:
@@ -130,6 +145,30 @@ def judge(
                 f"the coefficient of {model.term_names[m]} in d{names[k]}/dt is known to {100 * ratio:.0f} % only"
             )
     return caveats
+
+
+def _turns(name: str) -> str:
+    """Return what is to be said of a single variable that turns."""
+    return (
+        f"{name} rises and falls, which no equation d{name}/dt = f({name}) says: where it comes by again, it would go "
+        "on as before; a further variable is missing, or an input"
+    )
+
+
+def _why_no_term(names: Sequence[str], turned: Sequence[str], unusual: Mapping[int, float]) -> str:
+    """Return why no term was found: there is nothing to be explained, or nothing that these variables explain."""
+    if turned:
+        return f"discover: {_turns(turned[0])}"
+    if unusual:
+        moving = " and ".join(names[k] for k in unusual)
+        return (
+            f"discover: no term is significant, but what {moving} does is not noise around a constant: terms, an input "
+            "or a variable are missing, or the samples are too few for what their terms cost"
+        )
+    return (
+        "discover: no term is significant: the data look like noise around a constant state; measure a transient, more "
+        "often or more precisely"
+    )
 
 
 def _unusual(misfit: Misfit | None, size: FloatArray, seen: IntArray) -> list[tuple[int, float]]:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -167,16 +168,36 @@ class DiscoveredModel:
         return float(student.ppf(0.5 + level / 2, max(self.freedom, 1)))
 
     def equations(self, precision: int = 4) -> list[str]:
-        """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``; a blank is a product, ``^`` and ``**`` a power."""
+        """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``; a blank is a product, ``^`` and ``**`` a power.
+
+        Coefficients have so many digits, and more where terms nearly cancel.
+        """
         lines = []
-        for name, row in zip(self.names, self.coefficients, strict=True):
+        for k, (name, row) in enumerate(zip(self.names, self.coefficients, strict=True)):
             text = ""
+            digits = precision + self._cancelled[k]
             for m in np.flatnonzero(row):
                 sign = "-" if row[m] < 0 else "+" if text else ""
-                product = _product(f"{abs(row[m]):.{precision}g}", self.term_names[m])
+                product = _product(f"{abs(row[m]):.{digits[m]}g}", self.term_names[m])
                 text += f"{' ' if text else ''}{sign}{' ' if text else ''}{product}"
             lines.append(f"d{name}/dt = {text or '0'}")
         return lines
+
+    @cached_property
+    def _cancelled(self) -> IntArray:
+        """(d, n_terms), decimal digits by which each term is larger than the rate that it is part of, as fitted."""
+        used = np.flatnonzero(self.support.any(axis=0))
+        digits = np.zeros(self.coefficients.shape, dtype=np.int64)
+        x = np.concatenate(self.denoised) if self.denoised else np.zeros((0, len(self.names)))
+        if self.courses:
+            x = np.concatenate([x, np.concatenate([u(t) for u, t in zip(self.courses, self.t, strict=True)])], axis=1)
+        if len(x) and len(used):
+            parts = self.coefficients[:, used] * self.library.values(x, used)[:, None, :]
+            size, whole = (np.sqrt(np.mean(own**2, axis=0)) for own in (parts, parts.sum(axis=2)))
+            with np.errstate(all="ignore"):
+                larger = np.log10(size / whole[:, None])
+            digits[:, used] = np.clip(np.floor(np.where(np.isfinite(larger), larger, 0.0)), 0, 12)
+        return digits
 
     def rates(self, x: ArrayLike) -> FloatArray:
         """Time derivatives (n, d) at states and inputs x (n, d + q)."""
@@ -252,7 +273,14 @@ class DiscoveredModel:
                     interval = "known"
                 elif np.isnan(errors[k, m]):
                     interval = "no interval"
-                cells.append((f"d{name}/dt", self.term_names[m], f"{self.coefficients[k, m]:+.5g}", interval))
+                cells.append(
+                    (
+                        f"d{name}/dt",
+                        self.term_names[m],
+                        f"{self.coefficients[k, m]:+.{5 + self._cancelled[k, m]}g}",
+                        interval,
+                    )
+                )
         for term, name, value, low, high in self.unknowns():
             cells.append(("", f"{name} of {term}", f"{value:+.5g}", f"95 %: {low:+.5g} … {high:+.5g}"))
         widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]

@@ -69,5 +69,6 @@ def by_network(posed: Posed) -> DiscoveredModel:
     )
     scaled = data.pooled[:, seen] / scales.state[seen]
     constants = float(grid.counts[seen] @ np.log(np.nanvar(scaled, axis=0)))
-    caveats = judge(model, data, converged=trained.mismatch < 0.1, gain=constants - criterion)
+    smoothing = posed.noise * scales.state
+    caveats = judge(model, data, smoothed=smoothing, converged=trained.mismatch < 0.1, gain=constants - criterion)
     return replace(model, caveats=tuple(caveats))

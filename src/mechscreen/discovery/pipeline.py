@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mechscreen.discovery.columns import questions
 from mechscreen.discovery.data import Trajectories, check_trajectories
 from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
@@ -17,9 +19,14 @@ from mechscreen.discovery.library import Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.network import by_network
 from mechscreen.discovery.noise import choose
+from mechscreen.discovery.offsets import CERTAIN, POSSIBLE, Offsets, cost
 from mechscreen.discovery.posing import Posed, alone, check_size, pose, split_anchors
 from mechscreen.discovery.reporting import finish
+from mechscreen.discovery.shapes import Shape
 from mechscreen.errors import InputError, nearest
+
+_AS_GOOD = 2.0
+"""By how much the criterion of a model of differences from an offset is to be better than that of one without."""
 
 
 def discover(
@@ -79,32 +86,65 @@ def discover(
     if method == "odenet" and noise == "auto":
         noise = "constant"
     data = check_trajectories(t, y, names, hidden, inputs, noise, errors)
-    bound = library.bind(data.names, data.inputs)
     shapes = library.shapes([*data.names, *data.inputs], data.with_inputs)
-    if shapes and (hidden or exact_start or method != "collocation"):
+    by_default = method == "collocation" and not hidden and not exact_start
+    if shapes and not by_default:
         raise InputError(
             "discover: terms with unknowns inside are sought along measured variables, by the default method; leave "
             "hidden variables, exact starts and other methods out"
         )
-    check_size(data, bound)
+    check_size(data, library.bind(data.names, data.inputs))
     data, anchors = split_anchors(data) if exact_start else (data, None)
     statements = knowledge or Knowledge()
 
-    def search(data: Trajectories) -> DiscoveredModel:
+    def search(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
+        bound = library.bind(data.names, data.inputs)
         if shapes:
             return search_forms(data, bound, statements, shapes)
         return METHODS[method](pose(data, bound, statements, anchors))
 
-    model = search(data)
-    kinds = _kinds_of_noise(model, data)
-    if kinds != model.noise_kinds:
-        model = search(replace(data, noise=kinds))
-    return replace(model, method=method, elapsed=time.process_time() - began)
+    def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
+        model = search(data, library, shapes)
+        kinds = _kinds_of_noise(model, data)
+        return model if kinds == model.noise_kinds else search(replace(data, noise=kinds), library, shapes)
+
+    def of(offsets: Offsets | None) -> tuple[float, DiscoveredModel]:
+        if offsets is None:
+            model = found(data, library, shapes)
+            return cost(model, data) - _AS_GOOD, model
+        own, polynomial = offsets.taken(data), Polynomial(library.degree)
+        model = found(own, polynomial)
+        return cost(model, own), offsets.restored(model, polynomial.bind(data.names, data.inputs))
+
+    plain = by_default and statements == Knowledge() and library.constant and not library.functions
+    certain, possible = (Offsets.of(data, least) if plain else None for least in (CERTAIN, POSSIBLE))
+    same = possible is None or (certain is not None and np.array_equal(certain.values, possible.values))
+    rivals = [functools.partial(of, offsets) for offsets in ((certain,) if same else (certain, possible))]
+    model = _best(rivals)
+    caveats = (*model.caveats, *questions(data))
+    return replace(model, caveats=caveats, method=method, elapsed=time.process_time() - began)
+
+
+def _best(rivals: Sequence[Callable[[], tuple[float, DiscoveredModel]]]) -> DiscoveredModel:
+    """Return the model at the least cost of those that can be found."""
+    found: list[tuple[float, DiscoveredModel]] = []
+    failed: list[Undetermined] = []
+    for rival in rivals:
+        try:
+            found.append(rival())
+        except Undetermined as error:
+            failed.append(error)
+    if not found:
+        raise failed[0]
+    return min(found, key=lambda one: one[0])[1]
 
 
 def _kinds_of_noise(model: DiscoveredModel, data: Trajectories) -> tuple[str, ...]:
     """Return the kinds of noise that residuals of a model tell, where these were to be found out."""
     kinds = list(model.noise_kinds)
+    if not fits(model):
+        # What a wrong model leaves is no noise.
+        return tuple(kinds)
     for k, wanted in enumerate(data.noise):
         if wanted == "auto" and not data.hidden[k]:
             known = [np.isfinite(y[:, k]) for y in data.y]
@@ -137,9 +177,11 @@ def _of_each_equation(model: DiscoveredModel, posed: Posed) -> list[str]:
     for k, name in enumerate(model.names):
         try:
             own = _search(alone(posed.data, posed.problem.library, k), judge_equations=False)
+        except Undetermined:
+            own = None
         except InputError:
             continue
-        if not fits(own):
+        if own is None or not fits(own):
             wrong.append(f"d{name}/dt")
         else:
             right.append(own.equations()[0])

@@ -127,7 +127,14 @@ def _report(
     )
     constants = float(problem.grid.counts[:d][seen] @ np.log(_variance(problem.grid)[:d][seen]))
     misfit = examine(problem, fit, best.noise)
-    caveats = judge(model, data, converged=fit.converged, gain=constants - best.criterion, misfit=misfit)
+    caveats = judge(
+        model,
+        data,
+        smoothed=posed.noise[:d] * scales.state,
+        converged=fit.converged,
+        gain=constants - best.criterion,
+        misfit=misfit,
+    )
     if confidence < UNDECIDED:
         caveats.append(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
