@@ -415,6 +415,7 @@ WELL_FORMED = [
         "predict --ensemble results/tiny/emulators/dense --parameters sets.csv --normalised --out new.h5 --threads 1",
         "discover sets.csv --time a --trajectory b --degree 2 --out found",
         "discover sets.csv --time a --term b/(K+b) --unknown K=0.1:9 --library hill --out found",
+        "discover sets.csv --time a --group b --varies c:1 --constant d --out found",
         "discover sets.csv --time a --out found --as-model new",
         "check campaign.yaml",
         "check-model campaign.yaml --sets 2",

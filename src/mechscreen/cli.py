@@ -100,6 +100,11 @@ class _Form(click.ParamType):
         return f"[{'|'.join(KINDS)}]"
 
 
+def _names(text: str | None) -> list[str]:
+    """Return names that are separated by commas."""
+    return [] if text is None else [name.strip() for name in text.split(",")]
+
+
 def _unknown(text: str) -> tuple[str, tuple[float, float] | None]:
     """Return the name of an unknown, and between what values it is, of ``NAME`` or ``NAME=LOW:HIGH``."""
     name, given, ends = text.partition("=")
@@ -650,6 +655,21 @@ def predict(
     "--input", "inputs", metavar="NAMES", help="Columns that act on others and have no equation, comma-separated."
 )
 @click.option(
+    "--constant",
+    "constants",
+    metavar="NAMES",
+    help="Columns of numbers that stay the same in a trajectory and that terms may have, comma-separated.",
+)
+@click.option(
+    "--group", metavar="NAME", help="Column of conditions: all have the same terms, and coefficients may vary by it."
+)
+@click.option(
+    "--varies",
+    multiple=True,
+    metavar="'EQUATION: TERM'",
+    help="Coefficient with a value for each condition, such as 'x: x*y'; may be repeated; found out unless given.",
+)
+@click.option(
     "--noise",
     multiple=True,
     metavar="[NAME=]KIND",
@@ -684,6 +704,9 @@ def discover(
     unknowns: tuple[str, ...],
     hidden: tuple[str, ...],
     inputs: str | None,
+    constants: str | None,
+    group: str | None,
+    varies: tuple[str, ...],
     noise: tuple[str, ...],
     split_at_restart: bool,
     exact_start: bool,
@@ -710,12 +733,15 @@ def discover(
         out,
         time=time,
         trajectory=trajectory,
-        columns=[] if columns is None else [name.strip() for name in columns.split(",")],
+        columns=_names(columns),
         degree=degree or (3 if "auto" in forms else 2),
         functions=terms,
         unknowns=dict(map(_unknown, unknowns)),
         hidden=hidden,
-        inputs=[] if inputs is None else [name.strip() for name in inputs.split(",")],
+        inputs=_names(inputs),
+        constants=_names(constants),
+        group=group,
+        varies=varies or None,
         forms=forms,
         noise=noise,
         split_at_restart=split_at_restart,

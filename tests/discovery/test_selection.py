@@ -62,5 +62,5 @@ def test_costs_of_all_neighbours_equal_their_direct_values(seed):
     assert [m[2] for m in moves] == sorted(m[2] for m in moves)
     assert moves[0][2] >= -1e-6
     for dropped, added, change in moves:
-        other = set(support.tolist()) - {dropped} | ({added} if added >= 0 else set())
+        other = (set(support.tolist()) - set(dropped)) | set(added)
         assert base + change == pytest.approx(_value(hessian, target, sorted(other)), rel=1e-6, abs=1e-6)

@@ -259,3 +259,79 @@ def test_hares_and_lynxes_of_the_hudson_bay_company_with_noise_in_proportion(tmp
     assert -found["hare"][both] == pytest.approx(0.028, abs=0.001)
     assert 0.8 < -found["lynx"][place["lynx"]] < 0.84
     assert 0.024 < found["lynx"][both] < 0.026
+
+
+def _doses(path, rows_with_labels=1):
+    """x' = k dose − x under two conditions, k = 1 and 2, two doses each; labels stand in some rows alone."""
+    rng = np.random.default_rng(0)
+    t = np.linspace(0, 4, 20)
+    rows = []
+    for run, (condition, k, dose) in enumerate([("rich", 1, 1), ("poor", 2, 1), ("rich", 1, 3), ("poor", 2, 2.5)]):
+        x = k * dose * (1 - np.exp(-t)) + 0.02 * rng.standard_normal(20)
+        for i in range(20):
+            labels = [condition, dose] if i < rows_with_labels else ["", ""]
+            rows.append([run, *labels, t[i], x[i]])
+    return _write(path, ["trajectory", "the medium", "dose [mg]", "t", "x"], rows)
+
+
+@pytest.mark.parametrize(("varies", "rows"), [(["x: dose"], 1), (None, 20)])
+def test_conditions_and_constants_are_columns_of_the_table(tmp_path, varies, rows):
+    table = _doses(tmp_path / "doses.csv", rows)
+    options = {"degree": 1, "group": "the medium", "constants": ["dose"], "noise": ["constant"], "varies": varies}
+    model = discover(table, tmp_path / "out", **options)
+    assert [model.term_names[m] for m in np.flatnonzero(model.varying[0])] == ["dose"]
+    for label, k in (("rich", 1), ("poor", 2)):
+        np.testing.assert_allclose(model.of_group(label).coefficients[0], [0, -1, k], atol=0.05)
+    record = json.loads((tmp_path / "out/model.json").read_text())
+    assert record["settings"] | {"group": "the medium", "constants": ["dose"], "varies": varies} == record["settings"]
+    assert record["settings"]["variables"] == {"x": "x"}
+    (entry,) = [one for one in record["model"]["coefficients"] if one["term"] == "dose"]
+    assert [own["group"] for own in entry["groups"]] == ["rich", "poor"]
+    assert record["model"]["groups"][1]["trajectories"] == [1, 3]
+    page = (tmp_path / "out/report.html").read_text()
+    assert "dose (rich)" in page
+    assert "rich, poor; by them varies dose in dx/dt." in page
+
+
+def test_a_long_table_has_conditions_too(tmp_path):
+    lines = ["trajectory,t,variable,value,strain"]
+    for run, strain in enumerate(["1", "2", "1.0"]):
+        lines += [f"{run},{i},a,{i + run},{strain}" for i in range(5)]
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(lines))
+    series = read_time_series(path, group="strain")
+    assert (series.names, series.groups) == (("a",), ("1", "2", "1"))
+    series = read_time_series(path, constants=["strain"])
+    assert (series.groups, series.constants) == ((), {"strain": (1.0, 2.0, 1.0)})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"group": "medium"}, "no column 'medium'; did you mean 'the_medium'"),
+        ({"group": "x"}, r"line 3, column 'x': is .* here and .* in line 2 of the same trajectory.*--trajectory"),
+        ({"constants": ["x"]}, "line 3, column 'x': is .* it must be the same throughout one"),
+        ({"constants": ["temperature"]}, "no column 'temperature'"),
+        ({"constants": ["dose", "dose"]}, "the constant 'dose .mg.' is named twice"),
+        ({"group": "t"}, "the column 't' has the times"),
+        ({"constants": ["the medium"]}, "line 2, column 'the medium': 'rich' is not a finite number"),
+        ({"group": "empty"}, "line 2, column 'empty': says nothing, as in all rows of this trajectory"),
+        ({"group": "alike"}, "all trajectories are of one group, 'a'"),
+        ({"constants": ["one"]}, "constant 'one' is 1 in all trajectories"),
+        (
+            {"varies": ["x: x"]},
+            "--varies: coefficients vary by condition; name the column that tells these with --group",
+        ),
+        ({"group": "the medium", "varies": ["x"]}, "--varies 'x': write a coefficient as equation: term"),
+        ({"group": "the medium", "varies": ["x: y"]}, "varies: library: no term 'y'"),
+        ({"group": "the medium", "varies": ["z: x"]}, "varies: no variable 'z'"),
+    ],
+)
+def test_conditions_and_constants_that_make_no_sense_are_refused(tmp_path, options, message):
+    header, *rows = csv.reader(_doses(tmp_path / "doses.csv").open())
+    rows = [[*row, "", "a", 1] for row in rows]
+    table = _write(tmp_path / "more.csv", [*header, "empty", "alike", "one"], rows)
+    kept = {"degree": 1, "columns": ["x"]}
+    with pytest.raises(InputError, match=message):
+        discover(table, tmp_path / "out", **kept, **options)
+    assert not (tmp_path / "out").exists()

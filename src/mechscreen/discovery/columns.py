@@ -21,15 +21,15 @@ _TURNED = 4.0
 
 def questions(data: Trajectories) -> list[str]:
     """Return what is to be asked about variables that have an equation, in words: whether they should have one."""
-    asked = [f"{name} is constant throughout, and left out" for name in data.constants]
+    asked = [f"{name} is constant throughout, and left out" for name in data.unchanging]
     for k, name in enumerate(data.names):
         if data.hidden[k]:
             continue
         own = [y[np.isfinite(y[:, k]), k] for y in data.y]
         if all(len(values) < 2 or np.ptp(values) == 0 for values in own):
             asked.append(
-                f"{name} is a constant of each trajectory, as a dose is or a number of the trajectory: name it as an "
-                "input if it acts on the others, or leave it out"
+                f"{name} is a constant of each trajectory, as a dose is or a number of the trajectory: name it as a "
+                "constant if it acts on the others, or leave it out"
             )
         elif _in_steps(own):
             asked.append(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Grid
 from mechscreen.discovery.hermite import hermite, hermite_slopes
-from mechscreen.discovery.inputs import Course, goes_in_steps, steps
+from mechscreen.discovery.inputs import Course, constant, goes_in_steps, steps
 from mechscreen.discovery.library import FloatArray
 from mechscreen.discovery.noise import KINDS, choose
 from mechscreen.errors import InputError, nearest
@@ -48,7 +48,7 @@ class Trajectories:
     noise, errors
         Kind of each variable's noise, of `mechscreen.discovery.noise.KINDS`, ``"auto"`` where that is to be found out,
         or ``"given"``; and standard deviations as of `y` for the latter, but for a factor.
-    constants
+    unchanging
         Variables that never change, which were left out.
     """
 
@@ -62,7 +62,7 @@ class Trajectories:
     courses: tuple[Course, ...] = ()
     noise: tuple[str, ...] = ()
     errors: tuple[FloatArray, ...] = ()
-    constants: tuple[str, ...] = ()
+    unchanging: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t)
@@ -112,7 +112,7 @@ class Trajectories:
             hidden=self.hidden[kept],
             noise=tuple(self.noise[k] for k in kept),
             errors=tuple(own[:, kept] for own in self.errors),
-            constants=tuple(self.names[k] for k in np.flatnonzero(constant)),
+            unchanging=tuple(self.names[k] for k in np.flatnonzero(constant)),
         )
 
 
@@ -124,8 +124,9 @@ def check_trajectories(
     inputs: Sequence[str] = (),
     noise: str | Mapping[str, str] = "auto",
     errors: ArrayLike | Sequence[ArrayLike] | None = None,
+    constants: Mapping[str, Sequence[float]] | None = None,
 ) -> Trajectories:
-    """Check and copy what the user gave; columns of `inputs` become courses.
+    """Check and copy what the user gave; columns of `inputs`, and constants of each trajectory, become courses.
 
     Raises
     ------
@@ -158,6 +159,7 @@ def check_trajectories(
         if label not in labels:
             raise InputError(f"discover: hidden variable '{label}' is not among the variables {', '.join(labels)}")
     data = _split_inputs(checked_t, checked_y, labels, inputs)
+    data = _with_constants(data, constants or {})
     data = _with_noise(data, labels, checked_t, checked_y, noise, errors)
     is_hidden = np.array([label in hidden for label in data.names])
     pooled = data.pooled
@@ -263,6 +265,32 @@ def _split_inputs(
     return Trajectories(
         names, tuple(begun_t), tuple(begun_y), hidden, tuple(sampled), tuple(samples), tuple(in_steps), tuple(courses)
     )
+
+
+def _with_constants(data: Trajectories, constants: Mapping[str, Sequence[float]]) -> Trajectories:
+    """Add inputs that never change in a trajectory."""
+    for name, values in constants.items():
+        if name in (*data.names, *data.inputs):
+            raise InputError(f"discover: '{name}' is a constant and a column of the values; give it as one of them")
+        if not name.isidentifier():
+            raise InputError(f"discover: the constant's name '{name}' is not an identifier (letters, digits, _)")
+        try:
+            numbers = np.array(values, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(f"discover: constant '{name}': not numbers") from None
+        if numbers.shape != (len(data),) or not np.isfinite(numbers).all():
+            raise InputError(
+                f"discover: constant '{name}': give one finite number for each of {len(data)} trajectories"
+            )
+        if np.ptp(numbers) == 0:
+            raise InputError(
+                f"discover: constant '{name}' is {numbers[0]:g} in all trajectories, so that terms of it cannot be "
+                "told from others; leave it out"
+            )
+        own = [constant(numbers[i : i + 1]) for i in range(len(data))]
+        known = [course.beside(one) for course, one in zip(data.courses, own, strict=True)] if data.courses else own
+        data = replace(data, in_steps=(*data.in_steps, name), courses=tuple(known))
+    return data
 
 
 def _check_one(t: ArrayLike, y: ArrayLike, where: str) -> tuple[FloatArray, FloatArray]:

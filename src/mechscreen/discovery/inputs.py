@@ -97,6 +97,11 @@ def steps(t: FloatArray, values: FloatArray) -> Course:
     return Course(knots, levels[:, None], np.zeros((len(knots), 1)), ends)
 
 
+def constant(values: FloatArray) -> Course:
+    """Return the course of inputs (q,) that never change."""
+    return Course(np.zeros(1), values[None], np.zeros((1, len(values))), np.zeros(0))
+
+
 def smooth(knots: FloatArray, values: FloatArray, slopes: FloatArray) -> Course:
     """Return the course of inputs (K, q) that go smoothly from knot to knot."""
     return Course(knots, values, slopes, np.zeros(0))

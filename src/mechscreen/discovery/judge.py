@@ -37,9 +37,12 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
     out = []
     for i, (t, x) in enumerate(zip(model.t, model.denoised, strict=True)):
         course = model.courses[i] if model.courses else None
+        own = model.of_trajectory(i) if model.groups else model
 
-        def rate(x: FloatArray, now: FloatArray, course: Course | None = course) -> FloatArray:
-            return model.rates(x if course is None else np.concatenate([x, course(now)], axis=1))
+        def rate(
+            x: FloatArray, now: FloatArray, course: Course | None = course, own: DiscoveredModel = own
+        ) -> FloatArray:
+            return own.rates(x if course is None else np.concatenate([x, course(now)], axis=1))
 
         predicted = np.full_like(x, np.nan)
         starts = np.arange(0, len(t) - 1, WINDOW_SAMPLES)
@@ -137,13 +140,11 @@ def judge(
                 f"the residuals of {names[k]} are correlated ({correlation:.2f} from sample to sample): the library "
                 "misses something, or the noise is not white"
             )
-    errors = model.standard_errors
-    for k, m in np.argwhere(model.support & (errors > 0)):
-        ratio = errors[k, m] / abs(model.coefficients[k, m])
+    for equation, m, label, own in model.each_coefficient():
+        ratio = own.standard_errors[equation, m] / abs(own.coefficients[equation, m])
         if ratio > 0.5:
-            caveats.append(
-                f"the coefficient of {model.term_names[m]} in d{names[k]}/dt is known to {100 * ratio:.0f} % only"
-            )
+            where = f"d{names[equation]}/dt ({label})" if label else f"d{names[equation]}/dt"
+            caveats.append(f"the coefficient of {model.term_names[m]} in {where} is known to {100 * ratio:.0f} % only")
     return caveats
 
 

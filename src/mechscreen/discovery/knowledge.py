@@ -9,6 +9,7 @@ import numpy as np
 
 from mechscreen.discovery.collocation import Columns
 from mechscreen.discovery.library import FloatArray, Library
+from mechscreen.discovery.selection import Blocks
 from mechscreen.errors import InputError, nearest
 
 Entry = tuple[str, str]
@@ -141,10 +142,11 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Structure:
-    """Columns of free coefficients, and those that must stay."""
+    """Columns of free coefficients, those that must stay, and those that go together, unless each is for itself."""
 
     columns: Columns
     locked: np.ndarray
+    blocks: Blocks | None = None
 
 
 def _variable(name: str, library: Library) -> int:

@@ -6,7 +6,7 @@ import ast
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from scipy.stats import t as student
 
 from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray, Library
-from mechscreen.errors import InputError
+from mechscreen.errors import InputError, nearest
 
 
 class Undetermined(InputError):  # noqa: N818 - reads as what it says
@@ -42,6 +42,26 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class Group:
+    """What holds under one condition.
+
+    Attributes
+    ----------
+    label
+        Of the condition.
+    trajectories
+        Indices of those that have it.
+    coefficients, covariance
+        As of `DiscoveredModel`.
+    """
+
+    label: str
+    trajectories: tuple[int, ...]
+    coefficients: FloatArray
+    covariance: FloatArray
+
+
+@dataclass(frozen=True)
 class DiscoveredModel:
     """Equations ``dx/dt = coefficients · library(x)`` with their uncertainty.
 
@@ -50,10 +70,10 @@ class DiscoveredModel:
     library
         Candidate terms; see `term_names` and `terms`.
     coefficients
-        (d, n_terms), in the data's units; zero where a term is not part of the model.
+        (d, n_terms), in the data's units; zero where a term is not part of the model, NaN where it varies by group.
     covariance
-        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed, NaN from a method
-        that gives none.
+        (d · n_terms, d · n_terms) of ``coefficients.ravel()``; zero where a term is absent or fixed, NaN where one
+        varies by group, and from a method that gives none.
     noise
         (d,) standard deviation of the samples' noise, root mean square; NaN for a hidden variable.
     noise_kinds, noise_factors
@@ -79,6 +99,8 @@ class DiscoveredModel:
         What limits the result, in words; empty if nothing was found.
     knowledge
         Statements that the user made beforehand.
+    groups
+        Conditions, with coefficients of their own; none where none were given. See `of_group`.
     method
         Name of the method that found it.
     elapsed
@@ -102,6 +124,7 @@ class DiscoveredModel:
     alternatives: tuple[Alternative, ...] = ()
     caveats: tuple[str, ...] = ()
     knowledge: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
     method: str = ""
     elapsed: float = math.nan
 
@@ -138,6 +161,48 @@ class DiscoveredModel:
         return self.coefficients != 0
 
     @property
+    def varying(self) -> np.ndarray:
+        """(d, n_terms), True where a coefficient has a value for each group."""
+        return np.isnan(self.coefficients)
+
+    def of_group(self, label: str) -> DiscoveredModel:
+        """Return the model of one condition, with its trajectories alone.
+
+        Raises
+        ------
+        InputError
+            If there is no such condition.
+        """
+        for group in self.groups:
+            if group.label == str(label):
+                return self._of(group, group.trajectories)
+        labels = [group.label for group in self.groups]
+        raise InputError(
+            f"discover: no group '{label}'{nearest(str(label), labels)} (groups: {', '.join(labels) or 'none'})"
+        )
+
+    def of_trajectory(self, i: int) -> DiscoveredModel:
+        """Return the model that holds for one trajectory, with it alone."""
+        return self._of(next((group for group in self.groups if i in group.trajectories), None), (i,))
+
+    def _of(self, group: Group | None, trajectories: Sequence[int]) -> DiscoveredModel:
+        return replace(
+            self,
+            coefficients=self.coefficients if group is None else group.coefficients,
+            covariance=self.covariance if group is None else group.covariance,
+            groups=(),
+            t=tuple(self.t[i] for i in trajectories),
+            denoised=tuple(self.denoised[i] for i in trajectories),
+            initial=self.initial[list(trajectories)],
+            courses=tuple(self.courses[i] for i in trajectories) if self.courses else (),
+        )
+
+    @property
+    def of_each_group(self) -> list[tuple[str, DiscoveredModel]]:
+        """Labels of conditions and what holds there; the model itself, called "", where there are none."""
+        return [(group.label, self._of(group, group.trajectories)) for group in self.groups] or [("", self)]
+
+    @property
     def standard_errors(self) -> FloatArray:
         """(d, n_terms); zero where a term is absent or fixed."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0)).reshape(self.coefficients.shape)
@@ -170,7 +235,8 @@ class DiscoveredModel:
     def equations(self, precision: int = 4) -> list[str]:
         """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``; a blank is a product, ``^`` and ``**`` a power.
 
-        Coefficients have so many digits, and more where terms nearly cancel.
+        Coefficients have so many digits, and more where terms nearly cancel. One that varies is ``[A: 0.5, B: 1]``, with
+        the groups' labels.
         """
         lines = []
         for k, (name, row) in enumerate(zip(self.names, self.coefficients, strict=True)):
@@ -178,7 +244,11 @@ class DiscoveredModel:
             digits = precision + self._cancelled[k]
             for m in np.flatnonzero(row):
                 sign = "-" if row[m] < 0 else "+" if text else ""
-                product = _product(f"{abs(row[m]):.{digits[m]}g}", self.term_names[m])
+                factor = f"{abs(row[m]):.{digits[m]}g}"
+                if np.isnan(row[m]):
+                    values = (f"{group.label}: {group.coefficients[k, m]:.{precision}g}" for group in self.groups)
+                    factor = f"[{', '.join(values)}]"
+                product = _product(factor, self.term_names[m])
                 text += f"{' ' if text else ''}{sign}{' ' if text else ''}{product}"
             lines.append(f"d{name}/dt = {text or '0'}")
         return lines
@@ -200,7 +270,7 @@ class DiscoveredModel:
         return digits
 
     def rates(self, x: ArrayLike) -> FloatArray:
-        """Time derivatives (n, d) at states and inputs x (n, d + q)."""
+        """Time derivatives (n, d) at states and inputs x (n, d + q); NaN where coefficients vary (`of_group`)."""
         terms = np.flatnonzero(self.support.any(axis=0))
         values = self.library.values(np.atleast_2d(np.asarray(x, dtype=float)), terms)
         return values @ self.coefficients[:, terms].T
@@ -210,6 +280,7 @@ class DiscoveredModel:
         x0: ArrayLike,
         t: ArrayLike,
         *,
+        group: str | None = None,
         inputs: Callable[[FloatArray], FloatArray] | None = None,
         tolerance: float = 1e-9,
     ) -> FloatArray:
@@ -217,14 +288,19 @@ class DiscoveredModel:
 
         Parameters
         ----------
+        group
+            Condition under which; to be given where coefficients vary.
         inputs
-            What they are at times (n,), (n, q); those of the first trajectory unless given.
+            What they are at times (n,), (n, q); those of the first trajectory, of that condition, unless given.
 
         Raises
         ------
         InputError
-            If the shapes do not fit or the times do not increase.
+            If the shapes do not fit, the times do not increase, or the condition is not known.
         """
+        if group is not None:
+            return self.of_group(group).simulate(x0, t, inputs=inputs, tolerance=tolerance)
+        self.check_single("simulate")
         course = inputs or (self.courses[0] if self.courses else None)
         start, times = np.asarray(x0, dtype=float), np.asarray(t, dtype=float)
         d = len(self.names)
@@ -260,27 +336,27 @@ class DiscoveredModel:
                 done = reached
         return out
 
+    def check_single(self, what: str) -> None:
+        """Refuse what needs a value of each coefficient where some have several, by group."""
+        if self.varying.any():
+            labels = ", ".join(group.label for group in self.groups)
+            raise InputError(f"{what}: coefficients vary by condition; say which one (group: one of {labels})")
+
     def summary(self) -> str:
         """Return equations, intervals, certainty of the support and caveats as text."""
         lines = [*self.equations(), ""]
-        intervals = self.intervals()
-        errors = self.standard_errors
         cells = []
-        for k, name in enumerate(self.names):
-            for m in np.flatnonzero(self.support[k]):
-                interval = f"95 %: {intervals[k, m, 0]:+.5g} … {intervals[k, m, 1]:+.5g}"
-                if errors[k, m] == 0.0:
-                    interval = "known"
-                elif np.isnan(errors[k, m]):
-                    interval = "no interval"
-                cells.append(
-                    (
-                        f"d{name}/dt",
-                        self.term_names[m],
-                        f"{self.coefficients[k, m]:+.{5 + self._cancelled[k, m]}g}",
-                        interval,
-                    )
-                )
+        for k, m, label, own in self.each_coefficient():
+            ends = own.intervals()[k, m]
+            interval = f"95 %: {ends[0]:+.5g} … {ends[1]:+.5g}"
+            if own.standard_errors[k, m] == 0.0:
+                interval = "known"
+            elif np.isnan(own.standard_errors[k, m]):
+                interval = "no interval"
+            term = f"{self.term_names[m]} ({label})" if label else self.term_names[m]
+            cells.append(
+                (f"d{self.names[k]}/dt", term, f"{own.coefficients[k, m]:+.{5 + self._cancelled[k, m]}g}", interval)
+            )
         for term, name, value, low, high in self.unknowns():
             cells.append(("", f"{name} of {term}", f"{value:+.5g}", f"95 %: {low:+.5g} … {high:+.5g}"))
         widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
@@ -292,8 +368,25 @@ class DiscoveredModel:
             )
             lines += [f"  next: {a.change} (criterion {a.price:+.1f})" for a in self.alternatives[:3]]
         lines += [f"known beforehand: {line}" for line in self.knowledge]
+        if self.groups:
+            lines.append(f"conditions: {self.conditions_in_words()}")
         lines += [f"caution: {line}" for line in self.caveats]
         return "\n".join(lines)
+
+    def each_coefficient(self) -> list[tuple[int, int, str, DiscoveredModel]]:
+        """Return equation, term, condition and what holds there of all coefficients; "" for those that are shared."""
+        models = self.of_each_group
+        return [
+            (int(k), int(m), label if self.varying[k, m] else "", own)
+            for k, m in np.argwhere(self.support)
+            for label, own in (models if self.varying[k, m] else models[:1])
+        ]
+
+    def conditions_in_words(self) -> str:
+        """Return which conditions there are, and what varies by them."""
+        labels = ", ".join(group.label for group in self.groups)
+        varies = describe_coefficients(self.library, [(int(k), int(m)) for k, m in np.argwhere(self.varying)])
+        return f"{labels}; by them {f'varies {varies}' if varies else 'no coefficient varies'}"
 
     def noise_in_words(self) -> list[tuple[str, str]]:
         """Return each measured variable, and the standard deviation of its samples."""
@@ -312,8 +405,6 @@ class DiscoveredModel:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        intervals = self.intervals()
-        errors = self.standard_errors
         return {
             "method": self.method,
             "variables": list(self.names),
@@ -322,17 +413,16 @@ class DiscoveredModel:
             "terms": self.terms.tolist(),
             "equations": self.equations(),
             "coefficients": [
-                {
-                    "equation": name,
-                    "term": self.term_names[m],
-                    "value": float(self.coefficients[k, m]),
-                    "standard_error": _number(errors[k, m]),
-                    "low": _number(intervals[k, m, 0]),
-                    "high": _number(intervals[k, m, 1]),
-                }
-                for k, name in enumerate(self.names)
-                for m in np.flatnonzero(self.support[k])
+                {"equation": self.names[k], "term": self.term_names[m]}
+                | self._told(k, m)
+                | (
+                    {"groups": [{"group": label} | own._told(k, m) for label, own in self.of_each_group]}
+                    if self.varying[k, m]
+                    else {}
+                )
+                for k, m in np.argwhere(self.support)
             ],
+            "groups": [{"group": group.label, "trajectories": list(group.trajectories)} for group in self.groups],
             "unknowns": [
                 {"term": term, "unknown": name, "value": value, "low": low, "high": high}
                 for term, name, value, low, high in self.unknowns()
@@ -347,6 +437,16 @@ class DiscoveredModel:
             "caveats": list(self.caveats),
             "knowledge": list(self.knowledge),
             "seconds": _number(self.elapsed),
+        }
+
+    def _told(self, k: int, m: int) -> dict[str, float | None]:
+        """Return value, error and interval of a coefficient; nothing where it varies by group."""
+        low, high = self.intervals()[k, m]
+        return {
+            "value": _number(self.coefficients[k, m]),
+            "standard_error": _number(self.standard_errors[k, m]),
+            "low": _number(low),
+            "high": _number(high),
         }
 
 

@@ -97,19 +97,22 @@ class ModelFile:
         return ", ".join(f"{own} for '{name}'" for name, own in self.called.items() if own != name)
 
 
-def as_model(model: DiscoveredModel, name: str = "equations") -> ModelFile:
+def as_model(model: DiscoveredModel, name: str = "equations", *, group: str | None = None) -> ModelFile:
     """Return discovered equations as a model in Antimony and SBML; time 0 is the first one of the first trajectory.
 
     Each coefficient is a parameter ``k_<variable>_<number>``: its size, with the sign in the equation, unless its
     interval contains zero. Coefficients in a known proportion share one. An unknown inside of a term is a parameter of
-    its name and a number. What is fixed beforehand does not vary.
+    its name and a number. What is fixed beforehand does not vary. Where coefficients vary by condition, `group` says
+    which one's they are.
 
     Raises
     ------
     InputError
-        If a term is a function that was not given as an expression, an input has too many pieces, or a state has no
-        finite value.
+        If it is not said under which condition, a term is a function that was not given as an expression, an input has
+        too many pieces, or a state has no finite value.
     """
+    model = model if group is None else model.of_group(group)
+    model.check_single("as a model")
     names = _Names()
     library = model.library
     called = {own: names.new(own) for own in (*library.states, *library.inputs)}

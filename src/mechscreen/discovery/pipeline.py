@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mechscreen.discovery.columns import questions
+from mechscreen.discovery.conditions import check_conditions
 from mechscreen.discovery.data import Trajectories, check_trajectories
 from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
-from mechscreen.discovery.knowledge import Knowledge
+from mechscreen.discovery.knowledge import Entry, Knowledge
 from mechscreen.discovery.library import Polynomial
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.network import by_network
@@ -37,6 +38,9 @@ def discover(
     names: Sequence[str] | None = None,
     hidden: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    constants: Mapping[str, Sequence[float]] | None = None,
+    groups: Sequence[Hashable] | None = None,
+    varies: Sequence[Entry] | None = None,
     knowledge: Knowledge | None = None,
     noise: str | Mapping[str, str] = "auto",
     errors: ArrayLike | Sequence[ArrayLike] | None = None,
@@ -59,6 +63,12 @@ def discover(
     inputs
         Variables that act on the others and have no equation: an input that repeats its values keeps each until the
         sample with the next one, others go smoothly. Samples before an input's first value are left out.
+    constants
+        Numbers that each trajectory has and that terms may have, such as a dose: a value for each, by name.
+    groups
+        The condition of each trajectory. All have the same terms, and some coefficients a value for each condition.
+    varies
+        Which coefficients these are, ``[("x", "x*y")]``; found out unless given.
     knowledge
         What is known about the coefficients beforehand.
     noise
@@ -85,13 +95,19 @@ def discover(
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
     if method == "odenet" and noise == "auto":
         noise = "constant"
-    data = check_trajectories(t, y, names, hidden, inputs, noise, errors)
+    data = check_trajectories(t, y, names, hidden, inputs, noise, errors, constants)
+    conditions = check_conditions(groups, varies, len(data))
     shapes = library.shapes([*data.names, *data.inputs], data.with_inputs)
     by_default = method == "collocation" and not hidden and not exact_start
     if shapes and not by_default:
         raise InputError(
             "discover: terms with unknowns inside are sought along measured variables, by the default method; leave "
             "hidden variables, exact starts and other methods out"
+        )
+    if conditions is not None and (shapes or method != "collocation"):
+        raise InputError(
+            "discover: with groups, terms have no unknowns inside, and the method is the default one; leave the kinds "
+            "of terms, unknowns and other methods out"
         )
     check_size(data, library.bind(data.names, data.inputs))
     data, anchors = split_anchors(data) if exact_start else (data, None)
@@ -101,7 +117,7 @@ def discover(
         bound = library.bind(data.names, data.inputs)
         if shapes:
             return search_forms(data, bound, statements, shapes)
-        return METHODS[method](pose(data, bound, statements, anchors))
+        return METHODS[method](pose(data, bound, statements, anchors, conditions=conditions))
 
     def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
         model = search(data, library, shapes)
@@ -116,7 +132,8 @@ def discover(
         model = found(own, polynomial)
         return cost(model, own), offsets.restored(model, polynomial.bind(data.names, data.inputs))
 
-    plain = by_default and statements == Knowledge() and library.constant and not library.functions
+    plain = by_default and conditions is None and statements == Knowledge()
+    plain = plain and library.constant and not library.functions
     certain, possible = (Offsets.of(data, least) if plain else None for least in (CERTAIN, POSSIBLE))
     same = possible is None or (certain is not None and np.array_equal(certain.values, possible.values))
     rivals = [functools.partial(of, offsets) for offsets in ((certain,) if same else (certain, possible))]
@@ -176,7 +193,7 @@ def _of_each_equation(model: DiscoveredModel, posed: Posed) -> list[str]:
     wrong, right = [], []
     for k, name in enumerate(model.names):
         try:
-            own = _search(alone(posed.data, posed.problem.library, k), judge_equations=False)
+            own = _search(alone(posed, k), judge_equations=False)
         except Undetermined:
             own = None
         except InputError:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechscreen.discovery.collocation import Collocation, Grid
+from mechscreen.discovery.collocation import Collocation, Columns, Grid
+from mechscreen.discovery.conditions import Conditions, courses, extend
 from mechscreen.discovery.data import Scales, Smoothed, Trajectories, scale_and_smooth
 from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, Library
@@ -22,9 +23,21 @@ HIDDEN_SIZES = (1.0, 0.1, 0.01)
 
 @dataclass(frozen=True)
 class Posed:
-    """What is asked of a method, dimensionless, and what brings its answer into the data's units."""
+    """What is asked of a method, dimensionless, and what brings its answer into the data's units.
+
+    Attributes
+    ----------
+    library, units
+        Terms, and what dimensionless coefficients (d, M) of them are to be divided by.
+    columns
+        Of each condition, over these terms; one where there are no conditions.
+    problem, structure
+        What is fitted: with conditions, over more terms (`mechscreen.discovery.conditions`).
+    """
 
     problem: Collocation
+    library: Library
+    columns: tuple[Columns, ...]
     guesses: list[FloatArray]
     noise: FloatArray
     structure: Structure
@@ -35,10 +48,12 @@ class Posed:
     knowledge: Knowledge
     kinds: tuple[str, ...]
     factors: FloatArray
+    conditions: Conditions | None
 
     def search(self, candidates: int | None = None) -> SupportSearch:
         """Return what searches for its terms; `candidates` as there."""
-        return SupportSearch(self.problem, self.guesses, self.noise, self.structure.locked, candidates)
+        blocks = self.structure.blocks
+        return SupportSearch(self.problem, self.guesses, self.noise, self.structure.locked, candidates, blocks)
 
 
 def pose(
@@ -47,6 +62,7 @@ def pose(
     knowledge: Knowledge,
     anchors: FloatArray | None = None,
     *,
+    conditions: Conditions | None = None,
     smoothed: Smoothed | None = None,
 ) -> Posed:
     """Make what is asked dimensionless; `smoothed` are the data where that was done before."""
@@ -55,16 +71,25 @@ def pose(
     term_scales = _term_scales(library, data, scales)
     units = scales.time * term_scales / scales.state[:, None]
     structure = knowledge.bind(library, units)
+    asked, both, known = library, scales.both, scales.courses(data)
+    columns: tuple[Columns, ...] = (structure.columns,)
+    if conditions is not None:
+        extended = extend(conditions, library, structure)
+        asked, structure = extended.library, extended.structure
+        known = courses(conditions, known)
+        further = len(conditions.labels) - 1
+        both, term_scales = np.concatenate([both, np.ones(further)]), term_scales[extended.base]
+        columns = tuple(extended.columns(g) for g in range(further + 1))
     scaled = None
     if anchors is not None:
         free = np.full((len(anchors), 2 * len(smoothed.walks)), np.nan)
         scaled = np.concatenate([anchors / scales.state, free], axis=1)
-    problem = Collocation(
-        grid, library, term_scales, scales.both, structure.columns, scaled, scales.courses(data), smoothed.walks
-    )
+    problem = Collocation(grid, asked, term_scales, both, structure.columns, scaled, known, smoothed.walks)
     guesses = _guess_hidden(states, grid, data, scales, scaled, knowledge)
     return Posed(
         problem,
+        library,
+        columns,
         guesses,
         smoothed.noise,
         structure,
@@ -75,6 +100,7 @@ def pose(
         knowledge,
         smoothed.kinds,
         smoothed.factors,
+        conditions,
     )
 
 
@@ -100,9 +126,11 @@ def split_anchors(data: Trajectories) -> tuple[Trajectories, FloatArray]:
     return replace(data, y=tuple(values)), anchors
 
 
-def alone(data: Trajectories, library: Library, k: int) -> Posed:
+def alone(posed: Posed, k: int) -> Posed:
     """Return the problem of one equation, with the other variables as inputs."""
-    return pose(data.of_equation(k), library.of_equation(k), Knowledge())
+    data, conditions = posed.data, posed.conditions
+    own = None if conditions is None else conditions.of_equation(data.names[k])
+    return pose(data.of_equation(k), posed.library.of_equation(k), Knowledge(), conditions=own)
 
 
 def _guess_hidden(

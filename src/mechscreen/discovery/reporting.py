@@ -15,11 +15,10 @@ from mechscreen.discovery.inputs import Course, smooth
 from mechscreen.discovery.judge import judge
 from mechscreen.discovery.knowledge import Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library
-from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined, describe_coefficients
+from mechscreen.discovery.model import Alternative, DiscoveredModel, Group, Undetermined, describe_coefficients
 from mechscreen.discovery.posing import Posed
 from mechscreen.discovery.residuals import examine
 from mechscreen.discovery.search import Candidate, SupportSearch
-from mechscreen.discovery.selection import neighbour_costs
 
 UNDECIDED = 0.75
 """Share of the probability of its neighbours and its own, below which a support is not decided."""
@@ -76,8 +75,8 @@ def _report(
     problem: Collocation, best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequence[Alternative]
 ) -> DiscoveredModel:
     """Bring the result into the data's units and judge it."""
-    structure, data, scales, units = posed.structure, posed.data, posed.scales, posed.units
-    fit, columns = best.fit, structure.columns
+    structure, data, scales = posed.structure, posed.data, posed.scales
+    fit = best.fit
     library = problem.library.at(best.fit.beta[problem.linear :]).told()
     tight = search.tight(best.noise)
     quadratic = problem.quadratic(fit.x, fit.beta, search.everything, tight, best.noise)
@@ -85,11 +84,8 @@ def _report(
     covariance = np.zeros((len(fit.beta), len(fit.beta)))
     block = quadratic.hessian[np.ix_(active, active)]
     covariance[np.ix_(active, active)] = np.linalg.pinv(block, rcond=1e-14, hermitian=True)
-    spread = np.zeros((units.size, problem.count))
-    spread[columns.equation * len(library) + columns.term, columns.column] = (
-        columns.weight / units[columns.equation, columns.term]
-    )
-    theta = columns.theta(fit.beta) / units
+    groups = _groups(posed, fit.beta, covariance)
+    theta, uncertainty = _of_all(groups)
     denoised, initial, courses = [], [], []
     d, s = len(data.names), len(data.sampled)
     parts = (data.t, scales.origins, problem.grid.nodes, problem.grid.split(fit.x), problem.grid.split(fit.rates.f))
@@ -108,9 +104,9 @@ def _report(
     n_observed = search.n_samples
     freedom = max(n_observed - len(active) - int(seen.sum()) * len(data), 1)
     model = DiscoveredModel(
-        library=library,
+        library=library if posed.conditions is None else posed.library,
         coefficients=theta,
-        covariance=spread @ covariance @ spread.T,
+        covariance=uncertainty,
         unknown_errors=np.sqrt(np.diag(covariance)[problem.linear :]),
         noise=noise,
         noise_kinds=posed.kinds,
@@ -123,7 +119,8 @@ def _report(
         criterion=best.criterion,
         confidence=confidence,
         alternatives=alternatives,
-        knowledge=tuple(posed.knowledge.describe()),
+        knowledge=tuple(posed.knowledge.describe()) + (tuple(posed.conditions.describe()) if posed.conditions else ()),
+        groups=groups if posed.conditions else (),
     )
     constants = float(problem.grid.counts[:d][seen] @ np.log(_variance(problem.grid)[:d][seen]))
     misfit = examine(problem, fit, best.noise)
@@ -141,6 +138,31 @@ def _report(
         )
     caveats += _degenerate_directions(block, active, structure, library)
     return replace(model, caveats=tuple(caveats))
+
+
+def _groups(posed: Posed, beta: FloatArray, covariance: FloatArray) -> tuple[Group, ...]:
+    """Return coefficients and their covariance under each condition, in the data's units; one where there are none."""
+    conditions = posed.conditions
+    labels = ("",) if conditions is None else conditions.labels
+    of = np.zeros(len(posed.data), dtype=np.int64) if conditions is None else conditions.of
+    groups = []
+    for g, (label, columns) in enumerate(zip(labels, posed.columns, strict=True)):
+        spread = np.zeros((posed.units.size, len(beta)))
+        spread[columns.equation * posed.units.shape[1] + columns.term, columns.column] = (
+            columns.weight / posed.units[columns.equation, columns.term]
+        )
+        theta = columns.theta(beta) / posed.units
+        trajectories = tuple(np.flatnonzero(of == g).tolist())
+        groups.append(Group(label, trajectories, theta, spread @ covariance @ spread.T))
+    return tuple(groups)
+
+
+def _of_all(groups: Sequence[Group]) -> tuple[FloatArray, FloatArray]:
+    """Return coefficients and their covariance that hold under all conditions, NaN where they differ."""
+    first = groups[0]
+    differ = np.any([group.coefficients != first.coefficients for group in groups], axis=0)
+    either = differ.ravel()[:, None] | differ.ravel()
+    return np.where(differ, np.nan, first.coefficients), np.where(either, np.nan, first.covariance)
 
 
 def _variance(grid: Grid) -> FloatArray:
@@ -162,18 +184,28 @@ def _neighbours(
     rivals: Sequence[Alternative],
 ) -> tuple[tuple[Alternative, ...], float]:
     """Rivals and supports one move away, by the quadratic model, and the chosen one's share of the probability."""
-    target = quadratic.hessian @ best.fit.beta - quadratic.gradient
-    moves = neighbour_costs(quadratic.hessian, target, best.fit.active, search.prices, search.locked)
+    moves = search.neighbours(quadratic, best.fit)
     names = [describe_coefficients(library, entries) for entries in _entries(structure)]
     alternatives = list(rivals)
     for dropped, added, change in moves[:10]:
-        words = [f"without {names[dropped]}"] if dropped >= 0 else []
-        words += [f"with {names[added]}"] if added >= 0 else []
+        words = _told("without", dropped, names, structure) + _told("with", added, names, structure)
         alternatives.append(Alternative(", ".join(words), change))
     changes = [*(change for _, _, change in moves), *(rival.price for rival in rivals)]
     odds = np.exp(-0.5 * np.maximum(changes, 0.0))
     closest = sorted(alternatives, key=lambda one: one.price)[:10]
     return tuple(closest), float(1.0 / (1.0 + odds.sum()))
+
+
+def _told(what: str, moved: Sequence[int], names: Sequence[str], structure: Structure) -> list[str]:
+    """Return what a move adds or drops, in words: whole coefficients, or that they vary by condition."""
+    if structure.blocks is None:
+        return [f"{what} {names[p]}" for p in moved]
+    blocks = structure.blocks
+    whole = [p for p in moved if not blocks.further[p]]
+    varying = {int(blocks.needs[blocks.of[p]]) for p in moved if blocks.further[p]} - {-1}
+    words = [f"{what} {names[p]}{' by condition' if what == 'with' and p in varying else ''}" for p in whole]
+    how = "by condition" if what == "with" else "shared by conditions"
+    return words + [f"{names[p]} {how}" for p in sorted(varying - set(whole))]
 
 
 def _entries(structure: Structure) -> list[list[tuple[int, int]]]:

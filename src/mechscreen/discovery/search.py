@@ -12,7 +12,7 @@ from mechscreen.discovery.collocation import BlowUp, Collocation, Columns, Fit, 
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.screening import Path, Screening
-from mechscreen.discovery.selection import best_subset, neighbour_costs
+from mechscreen.discovery.selection import Blocks, Move, best_subset, neighbour_costs, neighbours_by_blocks
 
 RIDGE = 1e-4
 """Prior precision of dimensionless coefficients while annealing; none in the final fits."""
@@ -73,6 +73,8 @@ class SupportSearch:
         Columns that must stay.
     candidates
         Of how many coefficients they are chosen; all of the problem's unless given.
+    blocks
+        Columns that enter and leave together, where some are values of a coefficient under further conditions.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class SupportSearch:
         noise: FloatArray,
         locked: IntArray,
         candidates: int | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         grid = problem.grid
+        self.blocks = blocks
         self.problem = problem
         self.guesses = list(guesses)
         self.begin = locked
@@ -94,7 +98,7 @@ class SupportSearch:
         # Smoothing can take a coarsely sampled or spiky variable for noise-free, which would make the fit chase it.
         self.noise = self._floored(noise, 0.2)
         self.n_samples = int(grid.counts[self.observed].sum())
-        count = candidates or problem.linear
+        count = candidates or (problem.linear if blocks is None else int((~blocks.further).sum()))
         self.everything = np.arange(problem.count)
         self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
         """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
@@ -107,7 +111,32 @@ class SupportSearch:
         self.prices[problem.columns.column] = rarity + self.price * (
             1 + inside[problem.columns.term] / len(problem.library.states)
         )
+        if blocks is not None:
+            self._price_conditions(blocks)
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
+
+    def _price_conditions(self, blocks: Blocks) -> None:
+        """Let each further value of a coefficient cost ln n, and that it varies as much as to have chosen a term.
+
+        Of coefficients that are said to vary the latter is left out: they stand in one block with their first value.
+        """
+        sought = blocks.needs[blocks.of] >= 0
+        value = np.log(self.n_samples)
+        chosen = (self.price - value) / np.bincount(blocks.of)[blocks.of]
+        price = np.where(sought, value + chosen, value)[blocks.further]
+        self.prices[np.flatnonzero(blocks.further)] = price
+        self._rarity[np.flatnonzero(blocks.further)] = price - self.price
+
+    def neighbours(self, quadratic: Quadratic, fit: Fit) -> list[Move]:
+        """Return the moves away from a fit's support, by a quadratic model around it, cheapest first."""
+        target = quadratic.hessian @ fit.beta - quadratic.gradient
+        if self.blocks is not None:
+            return neighbours_by_blocks(quadratic.hessian, target, fit.active, self.prices, self.locked, self.blocks)
+        return neighbour_costs(quadratic.hessian, target, fit.active, self.prices, self.locked)
+
+    def _closed(self, support: IntArray) -> IntArray:
+        """Return a support with all columns that go together with one of it."""
+        return support if self.blocks is None else self.blocks.closed(support)
 
     def _floored(self, noise: FloatArray, share: float) -> FloatArray:
         """Return the noise (d + 2 s,): of observed variables at least a share of the largest, of inputs as it is.
@@ -220,12 +249,10 @@ class SupportSearch:
         while current is not None:
             fit, noise = current.fit, current.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
-            target = quadratic.hessian @ fit.beta - quadratic.gradient
-            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.prices, self.locked)
-            cheapest = next((dropped for dropped, added, _ in moves if added < 0), None)
+            cheapest = next((dropped for dropped, added, _ in self.neighbours(quadratic, fit) if not added), None)
             if cheapest is None:
                 break
-            current = self.settle(self.problem, fit.x, fit.beta, fit.active[fit.active != cheapest], noise)
+            current = self.settle(self.problem, fit.x, fit.beta, np.setdiff1d(fit.active, cheapest), noise)
             if best is not None and self._is_better(current, best):
                 best = current
         return None if best is None else self._climb(best)
@@ -240,9 +267,8 @@ class SupportSearch:
             fit, noise = candidate.fit, candidate.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
             target = quadratic.hessian @ fit.beta - quadratic.gradient
-            moves = neighbour_costs(quadratic.hessian, target, fit.active, self.prices, self.locked)
-            for dropped, added, change in moves:
-                support = np.setdiff1d(np.append(fit.active, added), [dropped, -1])
+            for dropped, added, change in self.neighbours(quadratic, fit):
+                support = np.setdiff1d(np.append(fit.active, np.array(added, dtype=np.int64)), dropped)
                 key = tuple(int(i) for i in support)
                 if change >= 0 or key in refused:
                     continue
@@ -285,7 +311,7 @@ class SupportSearch:
             unlike = {tuple(np.flatnonzero(beta)): beta for beta in (np.sum(own, axis=0) for own in together)}
             for beta in unlike.values():
                 start = self.problem.start(beta)
-                support = np.union1d(np.flatnonzero(beta), self.begin)
+                support = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
                 yield functools.partial(self._from_near, self.guesses[0], start, support)
         for guess, support in self._starts():
             yield functools.partial(self._from_start, self.guesses[guess], support, early=early)
@@ -336,7 +362,7 @@ class SupportSearch:
                 for proposal in proposals:
                     beta = best.fit.beta.copy()
                     beta[own] = proposal[own]
-                    support = np.union1d(np.flatnonzero(beta[: self.problem.linear]), self.begin)
+                    support = self._closed(np.union1d(np.flatnonzero(beta[: self.problem.linear]), self.begin))
                     if tuple(map(int, support)) in self.fitted:
                         continue
                     try:
@@ -360,7 +386,7 @@ class SupportSearch:
             if dense:
                 starts.append((i, self.everything))
             if not (self.problem.hidden.any() and dense):
-                starts += [(i, support) for support in threshold_supports(self.problem, states)]
+                starts += [(i, self._closed(support)) for support in threshold_supports(self.problem, states)]
         return starts
 
     def _from_start(self, states: FloatArray, support: IntArray, *, early: bool) -> Candidate | None:
@@ -433,7 +459,9 @@ class SupportSearch:
     ) -> tuple[IntArray, FloatArray]:
         """Best support of a quadratic model around beta, and the coefficients it gives there."""
         target = quadratic.hessian @ beta - quadratic.gradient
-        chosen, _ = best_subset(quadratic.hessian, target, self.prices, starts=list(supports), locked=self.locked)
+        chosen, _ = best_subset(
+            quadratic.hessian, target, self.prices, starts=list(supports), locked=self.locked, blocks=self.blocks
+        )
         solution = self._solution(quadratic, target, chosen, beta)
         return self.problem.with_unknowns(chosen), solution
 

@@ -2,10 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numba import njit
 
 from mechscreen.discovery.library import FloatArray, IntArray
+
+_DEPENDENT = 1e-10
+"""Share of a column outside of the others' span, below which it cannot enter."""
+
+Move = tuple[tuple[int, ...], tuple[int, ...], float]
+"""Columns dropped and added by a move away from a support, and by how much it changes the criterion."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Columns that enter and leave together.
+
+    Attributes
+    ----------
+    of
+        (P,) block of each column: its own number, unless it is a further value.
+    needs
+        (B,) the block without which another is not there, −1 where there is none.
+    further
+        (P,) True for columns that are further values of a coefficient, by condition.
+    """
+
+    of: IntArray
+    needs: IntArray
+    further: np.ndarray
+
+    @cached_property
+    def _columns(self) -> list[tuple[int, ...]]:
+        return [tuple(np.flatnonzero(self.of == b).tolist()) for b in range(len(self.needs))]
+
+    def closed(self, support: IntArray) -> IntArray:
+        """Return the columns (k,) of all blocks that a support has some of, and of those that these need."""
+        there = np.unique(self.of[support])
+        needed = self.needs[there]
+        return np.flatnonzero(np.isin(self.of, np.union1d(there, needed[needed >= 0])))
+
+    def moves(self, active: np.ndarray, locked: np.ndarray) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Yield what may be dropped and added, columns each: a block, or one for another; (P,) True for columns."""
+        columns, needs = self._columns, self.needs.tolist()
+        inside = [bool(active[own[0]]) for own in columns]
+        needing = {b: other for other, b in enumerate(needs) if b >= 0 and inside[other]}
+        drops = [
+            (b, (*own, *(columns[needing[b]] if b in needing else ())))
+            for b, own in enumerate(columns)
+            if inside[b] and not any(locked[list(own)])
+        ]
+        adds = [
+            (b, needs[b], (*(columns[needs[b]] if needs[b] >= 0 and not inside[needs[b]] else ()), *own))
+            for b, own in enumerate(columns)
+            if not inside[b]
+        ]
+        yield from (((), own) for _, _, own in adds)
+        for dropped, gone in drops:
+            yield gone, ()
+            yield from ((gone, own) for _, needed, own in adds if needed != dropped)
 
 
 @njit(cache=True)
@@ -29,6 +88,24 @@ def _sweep(table, k, sign):  # type: ignore[no-untyped-def]
             table[k, j] *= sign / pivot
             table[j, k] = table[k, j]
     table[k, k] = -1.0 / pivot
+
+
+@njit(cache=True)
+def _corner(table, columns, n_dropped, tolerance):  # type: ignore[no-untyped-def]
+    """Return the last entry of a table after some rows are swept, of which the first leave; infinite if one cannot."""
+    q = len(columns)
+    last = table.shape[0] - 1
+    own = np.empty((q + 1, q + 1))
+    for i in range(q + 1):
+        a = columns[i] if i < q else last
+        for j in range(q + 1):
+            b = columns[j] if j < q else last
+            own[i, j] = table[a, b]
+    for i in range(q):
+        if i >= n_dropped and own[i, i] <= tolerance:
+            return np.inf
+        _sweep(own, i, -1.0 if i < n_dropped else 1.0)
+    return own[q, q]
 
 
 @njit(cache=True)
@@ -95,7 +172,8 @@ def best_subset(
     *,
     starts: list[IntArray],
     locked: IntArray | None = None,
-    tolerance: float = 1e-10,
+    blocks: Blocks | None = None,
+    tolerance: float = _DEPENDENT,
 ) -> tuple[IntArray, float]:
     """Minimise ``(b − b*)·H·(b − b*) + Σ prices`` over supports, by local search from several supports.
 
@@ -109,6 +187,8 @@ def best_subset(
         (P,), cost of each term, or of any, in the units of the misfit (twice a log likelihood).
     locked
         Columns that must stay.
+    blocks
+        Which columns enter and leave together; each for itself unless given. The starts are closed under them.
 
     Returns
     -------
@@ -117,11 +197,7 @@ def best_subset(
     """
     p = len(target)
     prices = np.ones(p) * prices
-    scale = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    allowed = scale > 1e-150
-    safe = np.where(allowed, scale, 1.0)
-    gram = hessian / np.outer(safe, safe)
-    moment = target / safe
+    allowed, gram, moment = _scaled(hessian, target)
     keep = np.zeros(p, dtype=bool)
     if locked is not None:
         keep[locked] = True
@@ -129,12 +205,103 @@ def best_subset(
     for start in starts:
         chosen = keep.copy()
         chosen[start] = True
-        active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
+        if blocks is None:
+            active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
+        else:
+            active, value = _search_blocks(gram, moment, chosen, keep, prices, blocks, tolerance)
         value += prices[active].sum()
         if best is None or value < best[1] - 1e-9:
             best = np.flatnonzero(active), float(value)
     assert best is not None
     return best
+
+
+def _scaled(hessian: FloatArray, target: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
+    """Return which columns have a size, and Gram matrix and moments of all columns scaled to size 1."""
+    scale = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+    allowed = scale > 1e-150
+    safe = np.where(allowed, scale, 1.0)
+    return allowed, hessian / np.outer(safe, safe), target / safe
+
+
+def _table(gram: FloatArray, moment: FloatArray) -> FloatArray:
+    """Return the table that is swept, (P + 1, P + 1)."""
+    return np.block([[gram, moment[:, None]], [moment[None], np.zeros((1, 1))]])
+
+
+def _search_blocks(
+    gram: FloatArray,
+    moment: FloatArray,
+    chosen: np.ndarray,
+    locked: np.ndarray,
+    prices: FloatArray,
+    blocks: Blocks,
+    tolerance: float,
+) -> tuple[np.ndarray, float]:
+    """Return the best support (P,) near the chosen one, and its misfit, by moves of whole blocks."""
+    table, active = _swept(gram, moment, chosen, blocks, tolerance)
+    for _ in range(4 * len(blocks.needs) + 20):
+        best, move = -1e-9, None
+        for dropped, added in blocks.moves(active, locked):
+            change = _change(table, dropped, added, prices, tolerance)
+            if change < best:
+                best, move = change, (dropped, added)
+        if move is None:
+            break
+        for columns, sign in zip(move, (-1.0, 1.0), strict=True):
+            for k in columns:
+                _sweep(table, k, sign)
+                active[k] = sign > 0
+    return active, float(table[-1, -1])
+
+
+def _swept(
+    gram: FloatArray, moment: FloatArray, chosen: np.ndarray, blocks: Blocks, tolerance: float
+) -> tuple[FloatArray, np.ndarray]:
+    """Return the table with the chosen columns swept in, and which are: no block of which a column cannot enter."""
+    table, active = _table(gram, moment), np.zeros(len(moment), dtype=bool)
+    for b, needed in sorted(enumerate(blocks.needs.tolist()), key=lambda one: one[1] >= 0):
+        columns = np.flatnonzero((blocks.of == b) & chosen)
+        there = needed < 0 or active[blocks.of == needed].any()
+        if len(columns) and there and np.isfinite(_corner(table, columns, 0, tolerance)):
+            for k in columns:
+                _sweep(table, int(k), 1.0)
+            active[columns] = True
+    return table, active
+
+
+def _change(
+    table: FloatArray, dropped: tuple[int, ...], added: tuple[int, ...], prices: FloatArray, tolerance: float
+) -> float:
+    """Return by how much a move changes the criterion."""
+    corner = _corner(table, np.array(dropped + added, dtype=np.int64), len(dropped), tolerance)
+    paid = sum(prices[k] for k in added) - sum(prices[k] for k in dropped)
+    return float(corner - table[-1, -1] + paid)
+
+
+def neighbours_by_blocks(
+    hessian: FloatArray,
+    target: FloatArray,
+    support: IntArray,
+    prices: FloatArray,
+    locked: IntArray,
+    blocks: Blocks,
+) -> list[Move]:
+    """Change of the criterion by each move of blocks away from `support`, as `neighbour_costs`, cheapest first."""
+    _, gram, moment = _scaled(hessian, target)
+    chosen, keep = np.zeros(len(target), dtype=bool), np.zeros(len(target), dtype=bool)
+    chosen[support], keep[locked] = True, True
+    table, active = _swept(gram, moment, chosen, blocks, _DEPENDENT)
+    # What the others of the support express can go for nothing.
+    spare = [b for b in range(len(blocks.needs)) if (chosen & ~active & ~keep)[blocks.of == b].any()]
+    moves: list[Move] = []
+    for b in spare:
+        columns = np.flatnonzero(blocks.of == b)
+        moves.append((tuple(columns.tolist()), (), -float(prices[columns].sum())))
+    for dropped, added in blocks.moves(active, keep):
+        if not chosen[list(added)].any():
+            moves.append((dropped, added, _change(table, dropped, added, prices, _DEPENDENT)))
+    return sorted((move for move in moves if np.isfinite(move[2])), key=lambda move: move[2])
 
 
 def neighbour_costs(
@@ -143,11 +310,11 @@ def neighbour_costs(
     support: IntArray,
     prices: FloatArray | float,
     locked: IntArray,
-    tolerance: float = 1e-10,
-) -> list[tuple[int, int, float]]:
+    tolerance: float = _DEPENDENT,
+) -> list[Move]:
     """Change of the criterion by each move away from `support`, on the quadratic model of `best_subset`.
 
-    Returns triples (column dropped or −1, column added or −1, change), cheapest first.
+    Returns moves, cheapest first.
     """
     p = len(target)
     prices = np.ones(p) * prices
@@ -168,13 +335,13 @@ def neighbour_costs(
     outside = np.flatnonzero(~np.isin(np.arange(p), support) & (np.diag(table)[:p] > tolerance))
     inverse = -np.diag(table)[free]
     loss = table[free, p] ** 2 / inverse
-    moves = [(k, -1, -float(prices[k])) for k in spare]
-    moves += [(int(i), -1, float(c - prices[i])) for i, c in zip(free, loss, strict=True)]
+    moves: list[Move] = [((k,), (), -float(prices[k])) for k in spare]
+    moves += [((int(i),), (), float(c - prices[i])) for i, c in zip(free, loss, strict=True)]
     gain = table[outside, p] ** 2 / np.diag(table)[outside]
-    moves += [(-1, int(j), float(prices[j] - g)) for j, g in zip(outside, gain, strict=True)]
+    moves += [((), (int(j),), float(prices[j] - g)) for j, g in zip(outside, gain, strict=True)]
     cross = table[np.ix_(free, outside)]
     variance = np.diag(table)[outside] + cross**2 / inverse[:, None]
     residual = table[outside, p] + cross * (table[free, p] / inverse)[:, None]
     swap = loss[:, None] - residual**2 / variance + prices[outside] - prices[free][:, None]
-    moves += [(int(i), int(j), float(swap[a, b])) for a, i in enumerate(free) for b, j in enumerate(outside)]
+    moves += [((int(i),), (int(j),), float(swap[a, b])) for a, i in enumerate(free) for b, j in enumerate(outside)]
     return sorted(moves, key=lambda move: move[2])

@@ -15,13 +15,18 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 CAPTION = (
     "Dots: data. Black: the solution of the equations that fits them best. Orange, dashed: the equations integrated "
-    "beyond the data, from the solution's last state."
+    "beyond the data, from the solution's last state. Conditions, where there are such, have colours instead of black."
 )
 
 
 @style.styled
 def draw(
-    names: Sequence[str], time_name: str, data: Sequence[Curve], fits: Sequence[Curve], forecasts: Sequence[Curve]
+    names: Sequence[str],
+    time_name: str,
+    data: Sequence[Curve],
+    fits: Sequence[Curve],
+    forecasts: Sequence[Curve],
+    groups: Sequence[str] = (),
 ) -> Figure:
     """Draw a panel per variable with all trajectories.
 
@@ -31,14 +36,20 @@ def draw(
         (d,) variables.
     data, fits, forecasts
         Per trajectory; NaN where there is nothing to draw.
+    groups
+        Condition of each trajectory, whose fits and dots have a colour of their own; none where there are none.
     """
+    colours = {label: style.CYCLE[k % len(style.CYCLE)] for k, label in enumerate(dict.fromkeys(groups))}
     figure = Figure(figsize=(style.WIDTH, 0.7 + 1.6 * len(names)))
     axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for k, (ax, name) in enumerate(zip(axes, names, strict=True)):
         for i, ((t, y), (t_fit, x), (t_next, ahead)) in enumerate(zip(data, fits, forecasts, strict=True)):
-            first = i == 0
-            ax.plot(t, y[:, k], ".", ms=3, color=style.SKY, alpha=0.6, zorder=1, label="data" if first else None)
-            ax.plot(t_fit, x[:, k], zorder=2, label="fit" if first else None, **style.SIMULATED)
+            first, dots, fit, told = i == 0, style.SKY, dict(style.SIMULATED), "fit" if i == 0 else None
+            if groups:
+                dots = fit["color"] = colours[groups[i]]
+                told = groups[i] if groups.index(groups[i]) == i else None
+            ax.plot(t, y[:, k], ".", ms=3, color=dots, alpha=0.6, zorder=1, label="data" if first else None)
+            ax.plot(t_fit, x[:, k], zorder=2, label=told, **fit)
             ax.plot(t_next, ahead[:, k], zorder=3, label="forecast" if first else None, **style.EMULATED)
         seen = np.concatenate([y[:, k] for _, y in data] + [x[:, k] for _, x in fits])
         low, high = np.nanmin(seen), np.nanmax(seen)

@@ -41,7 +41,8 @@ def init_on_equations(folder: Path, table: Path, model: DiscoveredModel) -> str:
     """
     from mechscreen.discovery.model_file import as_model
 
-    written = as_model(model, _name(table))
+    condition = model.groups[0].label if model.groups else None
+    written = as_model(model, _name(table), group=condition)
     antimony, sbml = _files(table)
     texts: dict[str, str | bytes] = {
         **texts_for(Site()),
@@ -50,7 +51,8 @@ def init_on_equations(folder: Path, table: Path, model: DiscoveredModel) -> str:
         sbml: written.sbml,
     }
     renamed = f"In the model {written.renamed}.\n" if written.renamed else ""
-    return renamed + write_folder(folder, texts, Site())
+    told = f"The model is that of condition {condition}, the first in the table.\n" if condition is not None else ""
+    return told + renamed + write_folder(folder, texts, Site())
 
 
 def _name(table: Path) -> str:

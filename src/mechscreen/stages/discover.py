@@ -36,6 +36,9 @@ def discover(
     functions: Sequence[str] = (),
     hidden: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    constants: Sequence[str] = (),
+    group: str | None = None,
+    varies: Sequence[str] | None = None,
     forms: Sequence[str] = (),
     unknowns: Mapping[str, tuple[float, float] | None] = {},
     noise: Sequence[str] = (),
@@ -64,6 +67,11 @@ def discover(
         Variables that are not in the table, or are there with their exact initial value alone.
     inputs
         Columns that act on the variables and for which no equation is sought.
+    constants
+        Columns of numbers that are the same throughout each trajectory, and that terms may have.
+    group, varies
+        Column of labels of conditions, the same throughout each trajectory, and which coefficients have a value for
+        each condition, as ``equation: term``; found out unless given.
     forms
         Kinds of terms with unknowns inside, of `mechscreen.discovery.forms.KINDS`.
     unknowns
@@ -87,6 +95,9 @@ def discover(
     from mechscreen.discovery import discover as find
 
     kinds, columns_of_errors = _noise(noise)
+    entries = None if varies is None else [_entry(text) for text in varies]
+    if entries is not None and group is None:
+        raise InputError("--varies: coefficients vary by condition; name the column that tells these with --group")
     series = read_time_series(
         table,
         time=time,
@@ -94,6 +105,8 @@ def discover(
         columns=[*columns, *columns_of_errors.values()] if columns else (),
         hidden=hidden,
         split_at_restart=split_at_restart,
+        group=group,
+        constants=constants,
     )
     log.info("%s: read as %s", table, series.read_as)
     storage.check_writable(out / "model.json")
@@ -108,6 +121,9 @@ def discover(
         names=series.names,
         hidden=series.hidden,
         inputs=[called.get(name, name) for name in inputs],
+        constants=series.constants,
+        groups=series.groups or None,
+        varies=None if entries is None else [(called.get(name, name), term) for name, term in entries],
         knowledge=None if knowledge is None else read_knowledge(knowledge),
         noise=kinds if isinstance(kinds, str) else {called.get(name, name): kind for name, kind in kinds.items()},
         errors=errors,
@@ -124,6 +140,9 @@ def discover(
         "functions": list(functions),
         "hidden": list(series.hidden),
         "inputs": list(inputs),
+        "constants": list(constants),
+        "group": group,
+        "varies": None if varies is None else list(varies),
         "forms": list(forms),
         "unknowns": dict(unknowns),
         "noise": list(noise),
@@ -154,6 +173,14 @@ def _noise(given: Sequence[str]) -> tuple[str | dict[str, str], dict[str, str]]:
             return one, {}
         (kinds if what in ("auto", *KINDS) else columns)[name] = what
     return kinds or "auto", columns
+
+
+def _entry(text: str) -> tuple[str, str]:
+    """Return the equation and the term of a coefficient, ``equation: term`` as in files of knowledge."""
+    equation, colon, term = (part.strip() for part in text.partition(":"))
+    if not (equation and colon and term):
+        raise InputError(f"--varies '{text}': write a coefficient as equation: term, such as 'x: x*y' or 'x: 1'")
+    return equation, term
 
 
 def _without_errors(
@@ -232,16 +259,18 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
     from mechscreen.figures import discovery, style
 
     fits, forecasts = [], []
-    for t, x in zip(model.t, model.denoised, strict=True):
-        # What inputs will do is not known.
-        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200) if not model.inputs else t[-1:]
+    for i, (t, x) in enumerate(zip(model.t, model.denoised, strict=True)):
+        # What inputs will do is not known, unless they are constants.
+        stays = set(model.inputs) <= set(series.constants)
+        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200) if stays else t[-1:]
         fits.append((t, x))
-        forecasts.append((ahead, model.simulate(x[-1], ahead)))
+        forecasts.append((ahead, model.of_trajectory(i).simulate(x[-1], ahead)))
     own = [series.names.index(name) for name in model.names]
     data = [(t, y[:, own]) for t, y in zip(series.t, series.y, strict=True)]
     # Between two of these marks Matplotlib sees a formula.
     shown, time = [series.shown[k].replace("$", r"\$") for k in own], series.time.replace("$", r"\$")
-    figure = discovery.draw(shown, time, data, fits, forecasts)
+    groups = [label.replace("$", r"\$") for label in series.groups]
+    figure = discovery.draw(shown, time, data, fits, forecasts, groups)
     return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
 
 
@@ -263,8 +292,13 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
         "Coefficients",
         ["equation", "term", "value", "standard error", "95 % from", "to"],
         [
-            [f"d{c['equation']}/dt", c["term"], *(_rounded(c[k]) for k in ("value", "standard_error", "low", "high"))]
+            [
+                f"d{c['equation']}/dt",
+                f"{c['term']} ({own['group']})" if "group" in own else c["term"],
+                *(_rounded(own[k]) for k in ("value", "standard_error", "low", "high")),
+            ]
             for c in found["coefficients"]
+            for own in c.get("groups", [c])
         ]
         + [
             ["", f"{c['unknown']} of {c['term']}", _rounded(c["value"]), None, _rounded(c["low"]), _rounded(c["high"])]
@@ -272,6 +306,9 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
         ],
     )
     tables = [Table("Equations", ["equation"], [[line] for line in model.equations()]), coefficients]
+    if model.groups:
+        told = [[group.label, str(len(group.trajectories))] for group in model.groups]
+        tables.append(Table("Conditions", ["condition", "trajectories"], told, f"{model.conditions_in_words()}."))
     if found["caveats"]:
         tables.append(Table("Caveats", ["what limits the result"], [[line] for line in found["caveats"]]))
     if found["alternatives"]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from mechscreen.tables.names import is_time, listed, short_names, split_unit
 from mechscreen.tables.numbers import is_missing
 from mechscreen.tables.reader import counts_rows, read_table
 from mechscreen.tables.table import Table, shortened
+
+_T = TypeVar("_T", str, float)
 
 TIME = "t"
 """Column of the times, unless another is named."""
@@ -59,6 +61,10 @@ class TimeSeries:
         Per trajectory, times (n,) and values (n, d), NaN where missing.
     read_as
         How the table was read, for people.
+    groups
+        What the column of groups says of each trajectory; empty unless one was named.
+    constants
+        What columns that are the same throughout each trajectory say there, by short name.
     """
 
     time: str
@@ -69,6 +75,8 @@ class TimeSeries:
     t: tuple[NDArray[np.float64], ...]
     y: tuple[NDArray[np.float64], ...]
     read_as: str
+    groups: tuple[str, ...] = ()
+    constants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class _Variables(NamedTuple):
@@ -90,6 +98,8 @@ def read_time_series(
     columns: Sequence[str] = (),
     hidden: Sequence[str] = (),
     split_at_restart: bool = False,
+    group: str | None = None,
+    constants: Sequence[str] = (),
 ) -> TimeSeries:
     """Read time series from a table (`read_table`).
 
@@ -108,6 +118,9 @@ def read_time_series(
         Variables that may be without a column.
     split_at_restart
         Another trajectory begins where the time falls back; else that is refused.
+    group, constants
+        Columns that are the same throughout each trajectory, and no variables: of labels, and of numbers. Where a
+        trajectory has one in some rows, the others may be empty.
 
     Raises
     ------
@@ -123,16 +136,21 @@ def read_time_series(
     of_times = _column_of_times(table, time, of_trajectories)
     times, time_label, told = _times(table, of_times, time)
     trajectories = [""] * len(table) if of_trajectories is None else table.texts(of_trajectories)
-    places = _long(table, of_times, of_trajectories)
+    of_groups = None if group is None else table.column(group)
+    of_constants = [table.column(name) for name in constants]
+    _check_apart(table, of_times, of_groups, of_constants)
+    apart = {of_times, of_trajectories, of_groups, *of_constants}
+    places = _long(table, of_times, of_trajectories, apart)
     found = (
-        _wide(table, of_times, of_trajectories, columns, hidden, trajectories)
+        _wide(table, of_times, apart, columns, hidden, trajectories)
         if places is None
         else _melted(table, places, columns, hidden, trajectories)
     )
     pieces, restarts = _pieces(table, of_times, times, found.streams, split_at_restart)
     if restarts:
         told += [f"split where the time falls back ({'lines' if len(restarts) > 1 else 'line'} {listed(restarts, 6)})"]
-    labels, t, y = _grouped(trajectories, pieces, times, found.values)
+    rows = _rows(trajectories, pieces)
+    labels, t, y = _grouped(rows, times, found.values)
     told += found.told + [f"{name} for '{label}'" for name, label in _shortened(found)]
     return TimeSeries(
         time=time_label,
@@ -143,6 +161,10 @@ def read_time_series(
         t=t,
         y=y,
         read_as=", ".join([table.read_as, *told]),
+        groups=() if of_groups is None else _labels(table, of_groups, [*rows.values()]),
+        constants={
+            table.names[k]: _same(table, k, table.measured(k)[0].tolist(), [*rows.values()]) for k in of_constants
+        },
     )
 
 
@@ -223,7 +245,9 @@ def _with_unit(table: Table, column: int) -> str:
     return f"{label} [{unit}]" if unit and not split_unit(label)[1] else label
 
 
-def _long(table: Table, of_times: int, of_trajectories: int | None) -> tuple[int, int, int | None] | None:
+def _long(
+    table: Table, of_times: int, of_trajectories: int | None, apart: Set[int | None]
+) -> tuple[int, int, int | None] | None:
     """Return the columns of variables, values and units of a long table; None if it is a wide one.
 
     Raises
@@ -241,7 +265,7 @@ def _long(table: Table, of_times: int, of_trajectories: int | None) -> tuple[int
     plainly = (bases[variable[0]], bases[value[0]]) == (_VARIABLE[0], _VALUE[0])
     if not plainly and all(table.notation.parse(cell) is not None for cell in table.texts(variable[0])):
         return None
-    others = set(range(len(bases))) - {of_times, of_trajectories, *variable, *value, *unit[:1]}
+    others = set(range(len(bases))) - {*apart, *variable, *value, *unit[:1]}
     if others:
         told = listed([table.labels[k] for k in sorted(others)])
         raise InputError(
@@ -254,14 +278,14 @@ def _long(table: Table, of_times: int, of_trajectories: int | None) -> tuple[int
 def _wide(
     table: Table,
     of_times: int,
-    of_trajectories: int | None,
+    apart: Set[int | None],
     columns: Sequence[str],
     hidden: Sequence[str],
     trajectories: Sequence[str],
 ) -> _Variables:
-    """Return the variables of a table that has a column for each."""
+    """Return the variables of a table that has a column for each; those that stand apart are none."""
     places = [table.column(name) for name in columns]
-    places = places or [k for k in range(len(table.labels)) if k not in (of_times, of_trajectories)]
+    places = places or [k for k in range(len(table.labels)) if k not in apart]
     own = [table.find(name) for name in hidden]
     places += [k for k in own if k is not None and k not in places]
     absent = [name for name, k in zip(hidden, own, strict=True) if k is None]
@@ -399,13 +423,68 @@ def _pieces(
     return pieces, restarts
 
 
-def _grouped(
-    trajectories: Sequence[str], pieces: Sequence[int], times: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[tuple[str, ...], tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
-    """Return trajectories' labels, times and values; rows of one time, as long tables have them, become one."""
+def _check_apart(table: Table, of_times: int, of_groups: int | None, of_constants: Sequence[int]) -> None:
+    """See that what is the same throughout a trajectory is no column of times, and is named once."""
+    for k in (*([] if of_groups is None else [of_groups]), *of_constants):
+        if k == of_times:
+            raise InputError(
+                f"{table.path}: the column '{table.labels[k]}' has the times, and cannot be a group or constant"
+            )
+        if of_constants.count(k) > 1:
+            raise InputError(f"{table.path}: the constant '{table.labels[k]}' is named twice")
+
+
+def _rows(trajectories: Sequence[str], pieces: Sequence[int]) -> dict[tuple[str, int], list[int]]:
+    """Return the rows of each trajectory, by its label and how often the time fell back before."""
     groups: dict[tuple[str, int], list[int]] = {}
     for row, key in enumerate(zip(trajectories, pieces, strict=True)):
         groups.setdefault(key, []).append(row)
+    return groups
+
+
+def _labels(table: Table, column: int, rows: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Return the label of each trajectory; those that are the same number are written alike."""
+    cells = table.texts(column)
+    numbers = [None if is_missing(cell) else table.notation.parse(cell) for cell in cells]
+    known: dict[float, str] = {}
+    for cell, value in zip(cells, numbers, strict=True):
+        if value is not None:
+            known.setdefault(value, cell)
+    texts = [
+        "" if is_missing(c) else known.get(v, c) if v is not None else c for c, v in zip(cells, numbers, strict=True)
+    ]
+    return _same(table, column, texts, rows)
+
+
+def _same(table: Table, column: int, values: Sequence[_T], rows: Sequence[Sequence[int]]) -> tuple[_T, ...]:
+    """Return what a column says throughout each trajectory, of its values; empty texts and NaN say nothing.
+
+    Raises
+    ------
+    InputError
+        If it says two things in one of them, or nothing.
+    """
+    found = []
+    for own in rows:
+        said = [row for row in own if values[row] not in ("",) and values[row] == values[row]]
+        if not said:
+            raise InputError(f"{table.where(own[0], column)}: says nothing, as in all rows of this trajectory")
+        other = next((row for row in said if values[row] != values[said[0]]), None)
+        if other is not None:
+            cells = table.texts(column)
+            raise InputError(
+                f"{table.where(other, column)}: is {cells[other]} here and {cells[said[0]]} in line "
+                f"{table.lines[said[0]]} of the same trajectory; it must be the same throughout one: say what tells "
+                "trajectories apart with --trajectory"
+            )
+        found.append(values[said[0]])
+    return tuple(found)
+
+
+def _grouped(
+    groups: Mapping[tuple[str, int], Sequence[int]], times: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[tuple[str, ...], tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
+    """Return trajectories' labels, times and values; rows of one time, as long tables have them, become one."""
     several = any(piece for _, piece in groups)
     labels, t, y = [], [], []
     for (trajectory, piece), rows in groups.items():
