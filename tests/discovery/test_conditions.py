@@ -138,6 +138,27 @@ def test_what_is_tied_or_mirrored_varies_together_and_what_must_stay_stays():
         assert own.coefficients[0] == pytest.approx([0, -k, 0], abs=0.02)
 
 
+def test_a_hidden_variable_and_exact_starts_have_conditions_too():
+    rng = np.random.default_rng(0)
+    t = np.linspace(0, 4, 25)
+    y = []
+    for k in (0.5, 1.0):
+        m = 2 * np.exp(-k * t) + 0.01 * rng.standard_normal(25)
+        y.append(np.stack([np.append(2.0, m[1:]), np.append(0.0, np.full(24, np.nan))], axis=1))
+    known = Knowledge(mirrored={"M": ("m", -1.0)}, only={"m": ["m", "m*dose"]})
+    model = discover(
+        [t, t], y, names=["m", "M"], hidden=["M"], exact_start=True, groups="ab", knowledge=known,
+        constants={"dose": [1.0, -1.0]}, varies=[("m", "m")],
+    )  # fmt: skip
+    assert names(model, model.support) == names(model, model.varying) == ["m"]
+    for i, (label, k) in enumerate((("a", 0.5), ("b", 1.0))):
+        own = model.of_group(label)
+        rate = own.rates([[1.0, 0.0, 1.0 - 2 * i]])[0]
+        assert rate == pytest.approx([-k, k], abs=0.02)
+        solved = own.simulate([2.0, 0.0], t)
+        np.testing.assert_allclose(solved, model.denoised[i], atol=1e-4)
+
+
 def test_a_model_of_conditions_is_simulated_under_one_of_them():
     t, y, labels = logistic(2)
     model = discover(t, y, groups=labels, varies=BOTH)

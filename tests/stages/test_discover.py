@@ -10,6 +10,8 @@ import pytest
 
 from discovery_study.cases import get_case
 from mechscreen import InputError
+from mechscreen.discovery import as_model
+from mechscreen.runs.equations import init_on_equations
 from mechscreen.stages.discover import discover, read_time_series
 
 
@@ -291,6 +293,21 @@ def test_conditions_and_constants_are_columns_of_the_table(tmp_path, varies, row
     page = (tmp_path / "out/report.html").read_text()
     assert "dose (rich)" in page
     assert "rich, poor; by them varies dose in dx/dt." in page
+
+
+def test_trajectories_may_be_the_conditions_and_one_of_these_becomes_a_model(tmp_path):
+    pytest.importorskip("antimony")
+    table = _doses(tmp_path / "doses.csv", 20)
+    model = discover(table, tmp_path / "out", degree=1, trajectory="trajectory", group="trajectory",
+                     columns=["x"], varies=["x: 1"], noise=["constant"])  # fmt: skip
+    assert [group.label for group in model.groups] == ["0", "1", "2", "3"]
+    np.testing.assert_allclose([group.coefficients[0, 0] for group in model.groups], [1, 2, 3, 5], atol=0.1)
+    with pytest.raises(InputError, match="as a model: coefficients vary by condition; say which one"):
+        as_model(model)
+    (level,) = [own.value for own in as_model(model, group="3").constants if "coefficient of 1 " in own.meaning]
+    assert level == model.groups[3].coefficients[0, 0]
+    assert "condition 0, the first in the table" in init_on_equations(tmp_path / "folder", table, model)
+    assert "k_x_1" in (tmp_path / "folder/doses.ant").read_text()
 
 
 def test_a_long_table_has_conditions_too(tmp_path):

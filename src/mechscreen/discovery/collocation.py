@@ -376,8 +376,8 @@ class Collocation:
         grid = self.grid
         terms, library = self.used_terms(active), self._library(beta)
         theta = np.ascontiguousarray(self._theta(beta)[:, terms])
-        if not (self.library.functions or self._courses or len(self.walks)):
-            x = kernels.integrate(self._anchors, grid.starts, grid.h, self.library.exponents[terms], theta, 4)
+        if not (self.library.functions or len(self.walks)) and all(course.stays for course in self._courses):
+            x = self._integrate_monomials(theta, self.library.exponents[terms])
             return x if np.isfinite(x).all() else None
 
         x = np.empty((len(grid), theta.shape[0]))
@@ -400,6 +400,20 @@ class Collocation:
                         return None
                     x[node] = state
         return x
+
+    def _integrate_monomials(self, theta: FloatArray, exponents: IntArray) -> FloatArray:
+        """Solution (N, d) of equations in which inputs never change, from the exact starts; infinite from a blow-up."""
+        assert self._anchors is not None
+        grid, d = self.grid, theta.shape[0]
+        if not self._courses:
+            return kernels.integrate(self._anchors, grid.starts, grid.h, exponents, theta, 4)
+        parts = []
+        for start, nodes, course in zip(self._anchors, grid.nodes, self._courses, strict=True):
+            # What inputs are is a factor of each coefficient.
+            own = theta * np.prod(course(nodes[:1]) ** exponents[:, d:], axis=1)
+            ends = np.array([0, len(nodes)])
+            parts.append(kernels.integrate(start[None], ends, np.diff(nodes), exponents[:, :d].copy(), own, 4))
+        return np.concatenate(parts)
 
     def interpolate(self, fit: Fit, nodes: Sequence[FloatArray]) -> FloatArray:
         """States of a fit at other node times, (N', d)."""

@@ -41,6 +41,11 @@ class Course:
         inside = np.clip(t, self.knots[0], self.knots[-1])
         return hermite(self.knots, self.values, self.slopes, inside)
 
+    @property
+    def stays(self) -> bool:
+        """Whether no input ever changes."""
+        return bool((self.values == self.values[0]).all() and not self.slopes.any())
+
     def changes(self, t: FloatArray) -> FloatArray:
         """Return their rates of change at times (n,), (n, q)."""
         if len(self.knots) == 1:

@@ -122,4 +122,5 @@ class Offsets:
 def cost(model: DiscoveredModel, data: Trajectories) -> float:
     """Return the criterion with the noise in the data's units: comparable between offsets."""
     counts = np.isfinite(data.pooled).sum(axis=0)
-    return model.criterion + float(counts @ np.log(np.nanmean(data.pooled**2, axis=0)))
+    seen = counts > 0
+    return model.criterion + float(counts[seen] @ np.log(np.nanmean(data.pooled[:, seen] ** 2, axis=0)))
