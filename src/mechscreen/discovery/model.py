@@ -235,8 +235,8 @@ class DiscoveredModel:
     def equations(self, precision: int = 4) -> list[str]:
         """Return one line per equation: ``dx/dt = 1.5 x - 1 x*y``; a blank is a product, ``^`` and ``**`` a power.
 
-        Coefficients have so many digits, and more where terms nearly cancel. One that varies is ``[A: 0.5, B: 1]``, with
-        the groups' labels.
+        Coefficients have so many digits, and more where terms nearly cancel. One that varies is ``[A: 0.5, B: 1]``,
+        with the groups' labels.
         """
         lines = []
         for k, (name, row) in enumerate(zip(self.names, self.coefficients, strict=True)):
