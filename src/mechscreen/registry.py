@@ -295,6 +295,7 @@ FIGURES: Registry[Any] = Registry(
             "parameters",
             "hits",
             "again",
+            "corner",
             "planes",
             "plane",
             "marginals",

@@ -15,9 +15,10 @@ from matplotlib.image import imread
 from mechscreen.figures.pairs import pairs
 from mechscreen.models import Output, Parameter
 from mechscreen.reports import explorer
-from mechscreen.reports.page import Page, render
+from mechscreen.reports.page import Page, Section, render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FOUND = [Section("found", "What was found", has_explorer=True), Section("next", "Next")]
 PARAMETERS = [
     Parameter("rate", 0.0, 2.0, unit="1/h", symbol=r"$\alpha$"),
     Parameter("held", 3.0, 3.0, zero=0.0, one=6.0),
@@ -54,7 +55,7 @@ def page():
     ]
     densities = {"3 rings": random.random((1, 8, 8)) * 3}
     data = explorer.data(PARAMETERS, [0, 2], densities, shown(simulated, emulated), hits)
-    return Page("hits & more", "", [], [], [], explorer=data), hits
+    return Page("hits & more", "", FOUND, explorer=data), hits
 
 
 def browse(tmp_path, page, fragment="", then=""):
@@ -76,7 +77,7 @@ browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chr
 @browser
 def test_a_browser_shows_every_hit_and_the_profile_of_the_first(tmp_path, page):
     document, hits = browse(tmp_path, page[0]), page[1]
-    section = document[document.index('<section id="explorer"') : document.index("<h2>Pictures</h2>")]
+    section = document[document.index('<div id="explorer"') : document.index('<h2 id="next">')]
     assert "hidden" not in section[: section.index(">")], "the script did not run"
     assert section.count('class="stands"') == 5
     assert section.count('class="falls"') == 25
@@ -143,7 +144,7 @@ def test_the_shade_is_the_chosen_density_over_the_chosen_plane(tmp_path, then, n
     parameters = [Parameter(name, 0.0, 1.0) for name in "abcd"]
     profiles = random.random((1, 2, 301))
     data = explorer.data(parameters, [0, 1, 2, 3], densities, shown(profiles, profiles), [hit([0.5] * 4)])
-    document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data), then=CHOOSE + then)
+    document = browse(tmp_path, Page("hits", "", FOUND, explorer=data), then=CHOOSE + then)
     ((image, _),) = images(document)
     red = image[..., 0]
     top = np.quantile(densities[name], 0.995)
@@ -175,7 +176,7 @@ def of_outputs(outputs, simulated, emulated):
     both = pairs(outputs, (simulated, nothing), (emulated, nothing))
     hits = [hit([0.5, 0.5]) for _ in simulated]
     data = explorer.data(parameters, [0, 1], {"target": np.ones((1, 4, 4))}, both, hits)
-    return Page("hits", "", [], [], [], explorer=data)
+    return Page("hits", "", FOUND, explorer=data)
 
 
 @browser
@@ -240,7 +241,7 @@ def test_features_of_a_hit_are_told_both_ways_and_where_it_has_none(tmp_path):
     data = explorer.data(
         PARAMETERS, [0, 2], {"t": np.ones((1, 4, 4))}, shown(profiles, profiles), [hit([1.0, 3.0, 2.0])], features
     )
-    document = browse(tmp_path, Page("hits", "", [], [], [], explorer=data))
+    document = browse(tmp_path, Page("hits", "", FOUND, explorer=data))
     assert 'period(&lt;p53&gt;) [h]</th><td class="number">simulated 5.512, emulated not defined</td>' in document
 
 
@@ -264,4 +265,4 @@ def test_a_page_holds_a_thousand_hits_at_most_from_the_first_to_the_last():
 
 
 def test_a_page_without_hits_has_no_script():
-    assert "<script" not in render(Page("none", "", [], [], []))
+    assert "<script" not in render(Page("none", "", FOUND))

@@ -326,7 +326,7 @@ def test_a_campaign_by_the_model_has_no_jobs_of_emulators(noisy):
     made = [rule.name for rule in rules(noisy())]
     assert made == ["screen_block", "gather_screen", "validate_hits", "draw_figure", "write_report"]
     figures = next(rule for rule in rules(noisy()) if rule.name == "draw_figure").targets
-    assert list(figures) == ["again", "plane", "marginals"]
+    assert list(figures) == ["again", "corner", "plane", "marginals"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import os
 import re
@@ -15,7 +17,7 @@ from campaigns import EXAMPLE, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
-from mechscreen.figures import figure_names, get_figure
+from mechscreen.figures import SECTIONS, figure_names, get_figure
 from mechscreen.figures.style import read_metadata
 from mechscreen.registry import FIGURES
 from mechscreen.reports.results import Results
@@ -129,15 +131,43 @@ def test_the_report_says_what_the_files_say(finished):
     assert "block_size: 10000" in text
     # Two jobs of 1.5 minutes together; memory that was not measured does not hide the one that was.
     assert re.search(r"simulate\s+2\s+1 min 30 s\s+1 min 0 s\s+512", text)
-    assert html.count("data:image/png;base64,") == len(figure_names(finished))
+    assert html.count("data:image/webp;base64,") == len(figure_names(finished))
     shades = json.loads(re.search(r'id="explorer-data">(.*?)</script>', html)[1])["shades"]
     # The target, which is a class, and the other classes that the screen found.
     found = np.flatnonzero(storage.read(finished.paths.screen_summary, ScreenSummary.kind)["classes"])
     others = [f"{k} ring{'' if k == 1 else 's'}" for k in found if k != 2]
     assert [shade["name"] for shade in shades] == ["2 rings", *others]
     # Names that look like addresses, and pictures that may hold any text, load nothing.
+    for name, href in re.findall(r'href="(figures/([^"]*))"', html):
+        assert (finished.paths.root / name).stat().st_size > 0, href
     loads = re.sub(r'http-equiv="[^"]*"|http://www\.w3\.org/2000/svg|base64,[^"]*', "", html)
     assert "http" not in loads
+
+
+def test_the_report_tells_its_story_in_order(finished):
+    html = finished.paths.report.read_text(encoding="utf-8")
+    assert re.findall(r'<h2 id="([^"]*)">', html) == list(SECTIONS)
+    places = {name: html.index(f'<h3 id="{name}">') for name in figure_names(finished)}
+    ends = [html.index(f'<h2 id="{key}">') for key in SECTIONS] + [len(html)]
+    for name, place in places.items():
+        k = list(SECTIONS).index(get_figure(finished, name).section)
+        assert ends[k] < place < ends[k + 1]
+    text = text_of(finished.paths.report)
+    assert "Which parameter sets of the bumps-of-the-tests model give 2 rings?" in text
+    assert "is not known: all that was simulated after the screen are hits" in text
+    assert re.search(r"mechscreen hits \S+/bumps lists those to trust most", text)
+
+
+def test_a_figure_stands_as_svg_and_its_data_beside_the_picture(finished):
+    for name in figure_names(finished):
+        assert finished.paths.figure(name, "svg").read_text(encoding="utf-8").startswith("<?xml")
+        rows = list(csv.DictReader(io.StringIO(finished.paths.figure(name, "csv").read_text(encoding="utf-8"))))
+        assert rows, name
+    # What is drawn is what was stored: losses of the first member's training.
+    history = list(csv.DictReader(io.StringIO((finished.paths.member(0) / "history.csv").read_text())))
+    drawn = csv.DictReader(io.StringIO(finished.paths.figure("training", "csv").read_text(encoding="utf-8")))
+    loss = [float(row["y"]) for row in drawn if row["panel"] == "1" and row["series"] == "member 0"]
+    np.testing.assert_allclose(loss, [float(row["loss"]) for row in history], rtol=1e-5)
 
 
 def test_every_picture_is_small_and_holds_the_caption_of_the_report(finished):

@@ -80,6 +80,10 @@ class Paths:
         """File of a block of the screen."""
         return self.screen / f"block-{number:05d}.h5"
 
-    def figure(self, name: str) -> Path:
-        """Picture of the report."""
-        return self.figures / f"{name}.png"
+    def figure(self, name: str, kind: str = "png") -> Path:
+        """Picture of the report; as `kind` ``svg``, or what it draws as ``csv``."""
+        return self.figures / f"{name}.{kind}"
+
+    def comparison(self, other: str) -> Path:
+        """Page on this campaign beside another one."""
+        return self.report.with_name(f"compared-with-{other}.html")

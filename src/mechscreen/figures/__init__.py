@@ -6,7 +6,9 @@ This module is light (no Matplotlib): the workflow reads names and texts by it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from mechscreen.errors import InputError, nearest
@@ -17,6 +19,20 @@ if TYPE_CHECKING:
 
     from mechscreen.campaign import Campaign
     from mechscreen.reports.results import Results
+
+
+SECTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "asked": ("What was asked", "Asked"),
+        "found": ("What was found", "Found"),
+        "sure": ("How sure that is", "How sure"),
+        "missed": ("What was missed", "Missed"),
+        "fails": ("Where it fails", "Where it fails"),
+        "next": ("What to do next", "Next"),
+        "made": ("How it was made", "Made"),
+    }
+)
+"""Sections of the report in their order: key → title, and its short form."""
 
 
 class CampaignFigure(ABC):
@@ -30,10 +46,13 @@ class CampaignFigure(ABC):
     ----------
     title, text
         What it shows, whatever the run.
+    section
+        Where the report has it: of `SECTIONS`.
     """
 
     title: ClassVar[str]
     text: ClassVar[str]
+    section: ClassVar[str] = "found"
 
     @classmethod
     def suits(cls, campaign: Campaign) -> bool:
@@ -68,4 +87,6 @@ def get_figure(campaign: Campaign, name: str) -> type[CampaignFigure]:
     if name not in names:
         raise InputError(f"no figure '{name}'{nearest(name, names)} (valid: {', '.join(names)})")
     figure: type[CampaignFigure] = FIGURES.get(name)
+    if figure.section not in SECTIONS:
+        raise InputError(f"figure '{name}': section = '{figure.section}' (valid: {', '.join(SECTIONS)})")
     return figure

@@ -75,6 +75,40 @@ class Again(Hits):
         return campaign.by_model
 
 
+class Corner(CampaignFigure):
+    """Hits over the parameters that matter most."""
+
+    title = "Hits over the parameters that matter most"
+    text = (
+        "Diagonal: the share of the hits in each step along a parameter (blue), and of all screened sets (dashed). "
+        "Below: the hits over every two parameters, dark where there are many. Above: how two parameters go together "
+        "among the hits (Spearman's rank correlation; blue is negative, red positive). Parameters over decades have "
+        "logarithmic axes. First stands what matters most: along which the hits differ most from all that was "
+        "screened, or that is tied most to another parameter."
+    )
+
+    @classmethod
+    def suits(cls, campaign: Campaign) -> bool:
+        """Return whether there are parameters that can go together."""
+        return len(campaign.screen_space.varied) > 1
+
+    @classmethod
+    def inputs(cls, campaign: Campaign) -> dict[str, Path | list[Path]]:
+        """Return the hits of the screen, and its summary, which has where all samples lie."""
+        return {"hits": campaign.paths.screen_hits, "summary": campaign.paths.screen_summary}
+
+    @classmethod
+    def draw(cls, results: Results) -> tuple[Figure, str]:
+        """Return picture and caption."""
+        from mechscreen.figures import corner, planes
+
+        some, varied = results.sampled, results.varied
+        values = some.parameters[:, list(results.campaign.screen_space.varied)]
+        priors = planes.along(results.target_planes[1], len(varied))
+        figure = corner.draw(varied, values, priors)
+        return figure, corner.caption(varied, values, priors, some.found)
+
+
 class Planes(CampaignFigure):
     """Where the target lies in parameter space."""
 
@@ -202,6 +236,7 @@ class Features(_OfEmulators):
 class FeatureAccuracy(_OfEmulators):
     """Features of the hits, emulated against simulated."""
 
+    section = "sure"
     title = "Features of the hits, emulated against simulated"
     text = (
         "Every validated hit that has the feature both ways: blue where the model confirms it with the class that was "
@@ -231,6 +266,7 @@ class FeatureAccuracy(_OfEmulators):
 class Accuracy(_OfEmulators):
     """Emulated against simulated values."""
 
+    section = "sure"
     title = "Emulated against simulated values"
     text = (
         "Test split, which no network has seen. Of profiles, left: every point of every profile, each profile divided"
@@ -261,6 +297,7 @@ class Accuracy(_OfEmulators):
 class Profiles(_OfEmulators):
     """Example profiles of the test split."""
 
+    section = "sure"
     title = "Example profiles of the test split"
     text = (
         "Simulations (black), their emulations (orange, dashed) and, where they are drawn, bands that hold 90 % of all "
@@ -325,6 +362,7 @@ class Patterns(_OfEmulators):
 class Disagreement(_OfEmulators):
     """Disagreement of the members against error."""
 
+    section = "fails"
     title = "Disagreement of the members against error"
     text = (
         "Disagreement of the ensemble's members, which the screen knows, against the error of the ensemble, which "
@@ -351,6 +389,7 @@ class Disagreement(_OfEmulators):
 class Calibration(_OfEmulators):
     """How reliable probabilities are."""
 
+    section = "sure"
     title = "Are probabilities what they say?"
     text = (
         "How often parameter sets are of a class, by simulations that no network has seen, over the probability that "
@@ -382,6 +421,7 @@ class Calibration(_OfEmulators):
 class Confidence(_OfEmulators):
     """What another confidence would keep."""
 
+    section = "missed"
     title = "What another confidence would keep"
     text = (
         "How many of the hits are right over how many of the target they are, if sets were kept from one probability "
@@ -414,6 +454,7 @@ class Confidence(_OfEmulators):
 class Rounds(_OfEmulators):
     """What each round of learning brought."""
 
+    section = "made"
     title = "What each round of learning brought"
     text = (
         "Mean RMSE of the ensemble on the test split, which is the same random sample in all rounds, and mean "
@@ -602,6 +643,7 @@ class Novelty(_OfEmulators):
 class Training(_OfEmulators):
     """Training."""
 
+    section = "made"
     title = "Training"
     text = (
         "Loss on the training split while the weights change, and errors on the validation split at the end of each"

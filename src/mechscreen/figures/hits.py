@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def draw(
     has_disc = [shown[place % len(shown)].output.view == "disc" for place in range(columns)]
     widths = [width for disc in has_disc for width in ((1.55, 1.0) if disc else (2.0,))]
     places = np.cumsum([0, *(2 if disc else 1 for disc in has_disc)])
-    figure = Figure(figsize=(min(style.WIDTH, 0.6 + 0.95 * sum(widths)), 0.6 + 1.45 * rows))
+    figure = Figure(figsize=(min(style.WIDTH, 0.6 + 1.4 * sum(widths)), 0.6 + 1.45 * rows))
     grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
     for place, (i, k) in enumerate(cells):
         row, column = divmod(place, columns)
@@ -68,15 +68,13 @@ def draw(
             # Over the narrow panel of an image or a number, a title in one piece would run into the next.
             title = f"{sign} RMSE {number(rmse[hit])}\n{verdict}"
             ax.set_title(title, loc="left", fontsize=8, color=colour, pad=14 if output.view == "image" else None)
-        if output.view == "image":
-            ax.text(0.5, -0.02, pairs.image_label(pair, i), transform=ax.transAxes, ha="center", va="top", fontsize=7)
-        elif output.view == "number":
+        if output.view == "number":
             ax.set_xlabel(pair.label)
         else:
             if column == 0 or len(shown) > 1:
-                ax.set_ylabel(pair.label)
+                ax.set_ylabel(output.axes[0] if output.view == "image" else pair.label)
             if place + columns >= len(cells):
-                ax.set_xlabel(output.axes[0])
+                ax.set_xlabel(output.axes[-1])
         if output.view == "disc":
             _disc(figure.add_subplot(grid[row, places[column] + 1]), pair.take([i]))
     pairs.legend(figure, shown)
@@ -114,6 +112,7 @@ def _disc(ax: Axes, pair: Pair) -> None:
     half = image.shape[1] // 2
     image[:, :half] = rotate(pair.emulated[0])[:, :half]
     low, high = pair.limits
-    ax.imshow(image, vmin=min(low, 0), vmax=high, interpolation="bilinear")
+    about: Mapping[str, Any] = {"interpolation": "bilinear", "label": style.SHOWN_ELSEWHERE}
+    ax.imshow(image, vmin=min(low, 0), vmax=high, **about)
     ax.axvline(half, color="white", lw=0.6, alpha=0.8)
     ax.set_axis_off()

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.emulators.conformal import LEVEL
 from mechscreen.figures import style
+from mechscreen.figures.text import number
 from mechscreen.models import Output, Outputs
 
 
@@ -135,18 +138,19 @@ def legend(figure: Figure, shown: Sequence[Pair]) -> None:
     """Say above the panels which of `draw` is which."""
     marks: list[Any] = []
     first, second = shown[0].ways.simulation, shown[0].ways.emulator
-    if any(pair.output.view in ("line", "disc") for pair in shown):
-        marks += [Line2D([], [], label=first, **style.SIMULATED)]
-        marks += [Line2D([], [], label=second, **style.EMULATED)]
+    as_line: Mapping[str, Any] = {**style.SIMULATED, "label": first}
+    as_dashes: Mapping[str, Any] = {**style.EMULATED, "label": second}
+    if any(pair.output.view in ("line", "disc", "density") for pair in shown):
+        marks += [Line2D([], [], **as_line), Line2D([], [], **as_dashes)]
         if any(pair.low is not None for pair in shown):
             marks += [Patch(label=f"{100 * LEVEL:g} % band", **style.BAND)]
     if any(pair.output.view == "number" for pair in shown):
-        marks += [Line2D([], [], label=first, **_DOT), Line2D([], [], label=second, **_RING)]
+        marks += [Line2D([], [], **{**_DOT, "label": first}), Line2D([], [], **{**_RING, "label": second})]
     if marks:
         figure.legend(handles=marks, loc="outside upper right", ncols=len(marks))
 
 
-_DOT: Mapping[str, Any] = {"marker": "o", "markersize": 5, "color": "black", "linestyle": "none"}
+_DOT: Mapping[str, Any] = {"marker": "o", "markersize": 5, "color": "black", "linestyle": "none", "label": "simulated"}
 _RING: Mapping[str, Any] = {
     "marker": "o",
     "markersize": 9,
@@ -154,6 +158,7 @@ _RING: Mapping[str, Any] = {
     "markeredgecolor": style.ORANGE,
     "markeredgewidth": 1.6,
     "linestyle": "none",
+    "label": "emulated",
 }
 
 
@@ -173,20 +178,35 @@ def _images(ax: Axes, pair: Pair, i: int) -> None:
     """Draw the simulated field and, to its right, the emulated one, in the same colours."""
     two = np.stack([pair.simulated[i], pair.emulated[i]])
     known = two[np.isfinite(two)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    scale = Normalize(*((float(known.min()), float(known.max())) if known.size else (0.0, 1.0)))
     rows, columns = pair.output.grids
     ways = pair.ways.simulated, pair.ways.emulated
     width, height = float(np.ptp(columns)) or 1.0, float(np.ptp(rows)) or 1.0
     for place, image in enumerate(two):
         left = place * (1 + _GAP) * width
-        ax.imshow(image, extent=(left, left + width, 0, height), origin="lower", vmin=low, vmax=high, aspect="auto")
+        about: Mapping[str, Any] = {"origin": "lower", "norm": scale, "aspect": "auto", "label": ways[place]}
+        shown = ax.imshow(image, extent=(left, left + width, 0, height), **about)
+        style.MOVED[shown] = left - float(columns[0]), -float(rows[0])
         ax.text(left + width / 2, 1.02 * height, ways[place], ha="center", va="bottom", fontsize=7)
     ax.set_xlim(0, (2 + _GAP) * width)
     ax.set_ylim(0, height)
     ax.set_aspect("equal" if 0.2 < width / height < 5 else "auto")
-    ax.set(xticks=[], yticks=[])
+    # The right one stands on the same axes as the left one, which has their ends.
+    ax.set_xticks([0, width], [f"{columns[0]:g}", f"{columns[-1]:g}"], fontsize=7)
+    ax.set_yticks([0, height], [f"{rows[0]:g}", f"{rows[-1]:g}"], fontsize=7)
     for spine in ax.spines.values():
         spine.set_visible(False)
+    colour_key(ax, shown, pair.label)
+
+
+def colour_key(ax: Axes, image: AxesImage, label: str) -> None:
+    """Say beside a small panel what its colours stand for."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    bar = figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.035, 1)))
+    bar.set_ticks(list(image.get_clim()))
+    bar.ax.set_yticklabels([number(end) for end in image.get_clim()], fontsize=7)
+    bar.set_label(label, fontsize=7, labelpad=1)
 
 
 def about_fields(shown: Sequence[Pair]) -> str:
@@ -200,12 +220,3 @@ def about_fields(shown: Sequence[Pair]) -> str:
                 f"{rows[-1]:g} up"
             )
     return f" Fields: {'; '.join(told)}." if told else ""
-
-
-def image_label(pair: Pair, i: int) -> str:
-    """Return what the colours of sample i stand for, which its panel has no room for."""
-    two = np.stack([pair.simulated[i], pair.emulated[i]])
-    known = two[np.isfinite(two)]
-    if not known.size:
-        return pair.label
-    return f"{pair.label}\ndark {known.min():.3g}, bright {known.max():.3g}"

@@ -64,9 +64,12 @@ def draw(shown: Shown) -> Figure:
         for k, ax in enumerate(axes.flat[:n]):
             _draw(ax, shown, 0, k)
             ax.set_title(wrap(_called(shown, k), style.WIDTH / _ACROSS - 0.2, 2), fontsize=8)
-            if k + _ACROSS >= n and shown.outputs[0].view != "image":
-                ax.set_xlabel(shown.outputs[0].axes[0] if shown.outputs[0].grids else _label(shown.outputs[0]))
-        if shown.outputs[0].grids:
+            if k + _ACROSS >= n:
+                ax.set_xlabel(shown.outputs[0].axes[-1] if shown.outputs[0].grids else _label(shown.outputs[0]))
+        if shown.outputs[0].view == "image":
+            figure.supylabel(shown.outputs[0].axes[0], fontsize=9)
+            figure.colorbar(axes[0, 0].images[0], ax=axes, label=_label(shown.outputs[0]), fraction=0.03)
+        elif shown.outputs[0].grids:
             figure.supylabel(_label(shown.outputs[0]), fontsize=9)
         return figure
     figure = Figure(figsize=(style.WIDTH, 0.95 * n + 0.5))
@@ -80,6 +83,10 @@ def draw(shown: Shown) -> Figure:
             if k == n - 1 and output.grids and output.view != "image":
                 ax.set_xlabel(output.axes[0])
         axes[k, 0].set_ylabel(wrap(_called(shown, k), 0.95), rotation=0, ha="right", va="center", fontsize=8)
+    for column in outputs:
+        if shown.outputs[column].view == "image":
+            about: Mapping[str, Any] = {"location": "bottom", "fraction": 0.02, "label": _label(shown.outputs[column])}
+            figure.colorbar(axes[0, column].images[0], ax=axes[:, column], **about)
     return figure
 
 
@@ -94,8 +101,12 @@ def _draw(ax: Axes, shown: Shown, column: int, k: int) -> None:
     others = others[np.isfinite(others.reshape(len(others), -1)).all(axis=1)]
     if output.view == "image":
         low, high = _limits(shown, column)
-        ax.imshow(value, origin="lower", aspect="auto", vmin=low, vmax=high)
-        ax.set(xticks=[], yticks=[])
+        rows, columns = output.grids
+        about: Mapping[str, Any] = {"origin": "lower", "aspect": "auto", "vmin": low, "vmax": high}
+        ax.imshow(value, extent=(columns[0], columns[-1], rows[0], rows[-1]), **about)
+        ax.set(xticks=[columns[0], columns[-1]], yticks=[rows[0], rows[-1]])
+        if 0.2 < np.ptp(columns) / (np.ptp(rows) or 1.0) < 5:
+            ax.set_aspect("equal")
     elif output.view == "number":
         style.along_numbers(ax, output, *_limits(shown, column))
         ax.plot(others.ravel(), np.zeros(others.size), ".", color="0.7", ms=4)
@@ -104,6 +115,8 @@ def _draw(ax: Axes, shown: Shown, column: int, k: int) -> None:
         first, last = style.shown_points(output, np.concatenate([value[None], others]))
         for one in others:
             ax.plot(output.grid, one, **_OTHER)
+        if output.view == "density":
+            ax.fill_between(output.grid, value, color="black", label=style.SHOWN_ELSEWHERE, **style.FILLED)
         ax.plot(output.grid, value, color="black", lw=1.5)
         style.along_grid(ax, output, first, last)
         low, high = _limits(shown, column)

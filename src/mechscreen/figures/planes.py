@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, NullFormatter
 from numpy.typing import NDArray
 
 from mechscreen.figures import scales, style
@@ -153,11 +153,16 @@ def draw_marginals(
         return style.message("No curves to show: no parameter varies.")
     if not drawn:
         return style.message("No class has enough samples to be drawn along the parameters.")
-    columns = min(4, len(parameters))
-    room = 0.85 * (style.WIDTH - 0.6) / columns
     names = [class_names[k] for k in drawn]
+
+    def room_of(columns: int) -> float:
+        return 0.85 * (style.WIDTH - 0.6) / columns
+
     # The legend stands in a free panel, or below where its lines would be too long for one.
-    inside = all(wrap(name, room - _HANDLE) == name for name in names)
+    columns = min(4, len(parameters) + 1)
+    inside = all(wrap(name, room_of(columns) - _HANDLE) == name for name in names)
+    columns = columns if inside else min(4, len(parameters))
+    room = room_of(columns)
     names = [wrap(name, style.WIDTH - 2 * _HANDLE) for name in names]
     below = 0 if inside else 0.5 + 0.15 * "\n".join(names).count("\n")
     rows = -(-(len(parameters) + inside) // columns)
@@ -229,6 +234,11 @@ def shifts(target: NDArray[Any], total: NDArray[Any], d: int) -> NDArray[Any]:
     )
 
 
+def along(total: NDArray[Any], d: int) -> NDArray[np.int64]:
+    """Return counts along each of d parameters alone, (d, bins), of histograms over their planes."""
+    return np.array([samples for _, samples in _along(total, total, d)])
+
+
 def _along(target: NDArray[Any], total: NDArray[Any], d: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Return both counts along each parameter alone, from a plane that it spans."""
     pairs = plane_pairs(d)
@@ -284,7 +294,7 @@ def _cells(ax: Axes, x: Parameter, y: Parameter, ratio: NDArray[Any], scale: Nor
 
 def _curve(ax: Axes, parameter: Parameter, relative: NDArray[Any], top: float) -> None:
     edges = scales.edges(parameter, len(relative))
-    ax.stairs(relative, edges, fill=True, color="0.75")
+    ax.stairs(relative, edges, fill=True, color="0.75", label=style.SHOWN_ELSEWHERE)
     ax.stairs(relative, edges, color="black", lw=0.9)
     ax.axhline(1, color=style.VERMILION, lw=0.8, ls=(0, (3, 2)))
     ax.set(xlim=scales.limits(parameter), ylim=(0, top))
@@ -305,6 +315,8 @@ def _outer(
     if diagonal:
         # Its height is frequency, not the parameter.
         ax.yaxis.set_major_locator(FixedLocator([]))
+        ax.yaxis.set_major_formatter(NullFormatter())
+        ax.set_label("frequency relative to all samples")
     if bottom:
         ax.set_xlabel(wrap(_on_two_lines(x) if many else x.label, room, _MOST_LINES))
         _align(ax.get_xticklabels(), "ha", ("left", "right"), rotation=90 if many else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from mechscreen.figures.pairs import Pair
 from mechscreen.figures.text import count, number
 from mechscreen.figures.wrapping import wrap
 
-_QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_HEADINGS = ("least error", "1st quartile", "median", "3rd quartile", "largest error")
+_COLUMNS = {0.0: "least error", 0.25: "1st quartile", 0.5: "median", 0.75: "3rd quartile", 1.0: "largest error"}
+_OF_FIELDS = (0.0, 0.5, 1.0)
+"""Columns of fields, which need more room."""
 _ROW, _ROOM = 1.15, 1.1
 """Inches: of a row, and for what stands beside it."""
 
@@ -41,12 +42,14 @@ def draw(
     rows = _rows(len(labels), labels, class_names, shown)
     if not rows:
         return style.message("No profiles to show: the test split is empty.")
-    figure = Figure(figsize=(style.WIDTH, 0.75 + _ROW * len(rows)))
-    axes = figure.subplots(len(rows), len(_QUANTILES), sharey="row", squeeze=False)
+    fields = any(pair.output.view == "image" for pair in shown)
+    columns = _OF_FIELDS if fields else tuple(_COLUMNS)
+    figure = Figure(figsize=(style.WIDTH, 0.75 + _ROW * len(rows) * (1.4 if fields else 1)))
+    axes = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
     same_grid = len({pair.output.axes for pair in shown}) == 1
     for row, (heading, members, k) in enumerate(rows):
         pair, of_row = shown[k].take(members), errors[members, k]
-        places = _placed(style.spread(of_row, _QUANTILES))
+        places = _placed(style.spread(of_row, columns), len(columns))
         for ax, i in zip(axes[row], places, strict=True):
             if i is None:
                 ax.set_axis_off()
@@ -54,13 +57,10 @@ def draw(
             pairs.draw(ax, pair, i)
             image = pair.output.view == "image"
             ax.set_title(f"RMSE {number(of_row[i])}", fontsize=8, pad=12 if image else None)
-            if image:
-                about: Mapping[str, Any] = {"transform": ax.transAxes, "ha": "center", "va": "top", "fontsize": 6}
-                ax.text(0.5, -0.02, pairs.image_label(pair, i), **about)
-            elif row == len(rows) - 1 or not same_grid:
-                ax.set_xlabel(pair.output.axes[0])
+            if row == len(rows) - 1 or not same_grid:
+                ax.set_xlabel(pair.output.axes[-1])
         axes[row, 0].set_ylabel(heading)
-    for ax, heading in zip(axes[0], _HEADINGS, strict=True):
+    for ax, heading in zip(axes[0], (_COLUMNS[column] for column in columns), strict=True):
         above = 32 if shown[rows[0][2]].output.view == "image" else 18
         ax.annotate(heading, (0.5, 1.0), (0, above), "axes fraction", "offset points", ha="center", va="bottom")
     labels_of_values = {"value / max" if pair.output.compare == "shape" else "value" for pair in shown}
@@ -94,10 +94,10 @@ def _heading(pair: Pair) -> str:
     return wrap(pair.output.name if pair.output.compare == "shape" else pair.label, _ROOM)
 
 
-def _placed(chosen: NDArray[Any]) -> list[int | None]:
-    """Put fewer than five examples where they belong: the best at the left, the worst at the right."""
-    places: list[int | None] = [None] * len(_QUANTILES)
-    slots = np.round(np.linspace(0, len(_QUANTILES) - 1, len(chosen))).astype(int)
+def _placed(chosen: NDArray[Any], columns: int) -> list[int | None]:
+    """Put fewer examples than columns where they belong: the best at the left, the worst at the right."""
+    places: list[int | None] = [None] * columns
+    slots = np.round(np.linspace(0, columns - 1, len(chosen))).astype(int)
     for slot, i in zip(slots, chosen, strict=True):
         places[slot] = int(i)
     return places

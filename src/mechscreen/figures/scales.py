@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mechscreen.figures.text import number
 from mechscreen.spaces import Parameter
@@ -43,19 +44,19 @@ def extent(x: Parameter, y: Parameter) -> tuple[float, float, float, float]:
 def mark(axis: Axis, parameter: Parameter, most: int = _MOST_MARKS) -> None:
     """Set the ticks of an axis: decades on a log scale, the values where they are few; else Matplotlib's own."""
     if parameter.marks:
-        _fix(axis, *_thinned(list(parameter.marks), list(parameter.marks.values()), most))
+        _fix(axis, parameter, *_thinned(list(parameter.marks), list(parameter.marks.values()), most))
     elif parameter.scale == "log":
         values = _decades(*parameter.ends, most)
-        _fix(axis, [math.log10(value) for value in values], [_power(value) for value in values])
+        _fix(axis, parameter, [math.log10(value) for value in values], [_power(value) for value in values])
 
 
 def mark_ends(axis: Axis, parameter: Parameter) -> None:
     """Set two ticks, at the ends of the range, or at the first and last of a few values."""
     if parameter.marks:
         places, names = list(parameter.marks), list(parameter.marks.values())
-        _fix(axis, [places[0], places[-1]], [names[0], names[-1]])
+        _fix(axis, parameter, [places[0], places[-1]], [names[0], names[-1]])
     else:
-        _fix(axis, limits(parameter), [f"{parameter.low:g}", f"{parameter.high:g}"])
+        _fix(axis, parameter, limits(parameter), [f"{parameter.low:g}", f"{parameter.high:g}"])
 
 
 def frame(ax: Axes, x: Parameter, y: Parameter) -> None:
@@ -65,9 +66,31 @@ def frame(ax: Axes, x: Parameter, y: Parameter) -> None:
     mark(ax.yaxis, y)
 
 
-def _fix(axis: Axis, places: Sequence[float], names: Sequence[str]) -> None:
+def in_values(axis: Axis, coordinates: ArrayLike) -> NDArray[Any]:
+    """Return what lies at coordinates along an axis: of a parameter its values, or the names of its few values."""
+    formatter, given = axis.get_major_formatter(), np.asarray(coordinates, dtype=float)
+    return formatter.values(given) if isinstance(formatter, _Names) else given
+
+
+class _Names(FixedFormatter):
+    """Names of ticks, on the axis of a parameter."""
+
+    def __init__(self, parameter: Parameter, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self._parameter = parameter
+
+    def values(self, coordinates: NDArray[np.float64]) -> NDArray[Any]:
+        """Return what lies at coordinates along the axis."""
+        marks = self._parameter.marks
+        if marks:
+            places = np.abs(np.subtract.outer(coordinates, list(marks))).argmin(axis=-1)
+            return np.array(list(marks.values()), dtype=object)[places]
+        return 10.0**coordinates if self._parameter.scale == "log" else coordinates
+
+
+def _fix(axis: Axis, parameter: Parameter, places: Sequence[float], names: Sequence[str]) -> None:
     axis.set_major_locator(FixedLocator(places))
-    axis.set_major_formatter(FixedFormatter(names))
+    axis.set_major_formatter(_Names(parameter, names))
 
 
 def _thinned(places: list[float], names: list[str], most: int) -> tuple[list[float], list[str]]:

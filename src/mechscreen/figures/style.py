@@ -7,12 +7,15 @@ import io
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
+from weakref import WeakKeyDictionary
 
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
@@ -36,19 +39,26 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "black")
 MAP = "cividis"
 
-SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8}
-EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5))}
+SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8, "label": "simulated"}
+EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5)), "label": "emulated"}
+FILLED: Mapping[str, Any] = {"alpha": 0.15, "linewidth": 0}
+MOVED: WeakKeyDictionary[Artist, tuple[float, float]] = WeakKeyDictionary()
+"""How far along and up artists are drawn from where their values are, for want of a panel of their own."""
+SHOWN_ELSEWHERE = "_shown elsewhere"
+"""Label of what shows numbers of its figure in another way: no data of its own (`mechscreen.figures.data`)."""
 BAND: Mapping[str, Any] = {"color": ORANGE, "alpha": 0.3, "linewidth": 0}
 LIMIT: Mapping[str, Any] = {"color": VERMILION, "linewidth": 1.2, "linestyle": (0, (5, 2))}
 
 _NEAR_ZERO, _MARGIN = 0.01, 0.15
 """Share of a profile's maximum that is near zero; share of what is shown that is left free at either end."""
 
-WIDTH = 7.2
-"""Inches; what a report's column holds."""
-DPI = 200
+WIDTH = 9.0
+"""Inches; what a report's page holds."""
+DPI = 160
 _PAD = 0.05
 """Inches left free beside what stands out of a figure."""
+_MANY_POINTS = 3000
+"""As which they are drawn in an SVG, at most."""
 
 _SETTINGS = {
     "font.size": 9,
@@ -112,6 +122,21 @@ def to_png(figure: Figure, metadata: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+def to_svg(figure: Figure, metadata: Mapping[str, str]) -> bytes:
+    """Return an SVG, whose texts stay texts; the same figure gives the same bytes.
+
+    Many points, which would make it large, are a picture inside it.
+    """
+    for artist in figure.findobj(Collection):
+        if isinstance(artist, Collection) and len(np.asarray(artist.get_offsets())) > _MANY_POINTS:
+            artist.set_rasterized(True)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mechscreen"}):
+        about = {"Date": None, **{key: value for key, value in metadata.items() if key in ("Title", "Description")}}
+        figure.savefig(buffer, format="svg", dpi=DPI, bbox_inches=_whole(figure), metadata=about)
+    return buffer.getvalue()
+
+
 def _whole(figure: Figure) -> Bbox | None:
     """Return the box in inches that holds all of a figure; None where its own does."""
     figure.draw_without_rendering()
@@ -159,8 +184,10 @@ def profiles(
     first, last = shown_points(output, np.stack([simulated, emulated]))
     if ends is not None:
         ax.fill_between(output.grid, *ends, **BAND)
-    ax.plot(output.grid, simulated, **SIMULATED)
-    ax.plot(output.grid, emulated, **EMULATED)
+    for values, about in ((simulated, SIMULATED), (emulated, EMULATED)):
+        if output.view == "density":
+            ax.fill_between(output.grid, values, color=about["color"], label=SHOWN_ELSEWHERE, **FILLED)
+        ax.plot(output.grid, values, **about)
     along_grid(ax, output, first, last)
     if output.compare == "shape":
         ax.set_ylim(-0.05, 1.12)
@@ -169,6 +196,8 @@ def profiles(
         ax.set_yscale("log")
     else:
         ax.locator_params(axis="y", nbins=3)
+        if output.view == "density":
+            ax.set_ylim(bottom=0)
 
 
 def along_grid(ax: Axes, output: Output, first: int, last: int) -> None:
@@ -189,9 +218,10 @@ def along_numbers(ax: Axes, output: Output, low: float, high: float) -> None:
         ax.set_xlim(low - margin, high + margin)
         ax.locator_params(axis="x", nbins=3)
     else:
+        factor = max(1.2, (high / low) ** 0.08)
         ax.set_xscale("log")
-        ax.set_xlim(low / 1.2, high * 1.2)
-        log_axis_in_short(ax.xaxis, low / 1.2, high * 1.2)
+        ax.set_xlim(low / factor, high * factor)
+        log_axis_in_short(ax.xaxis, low / factor, high * factor)
     ax.set_ylim(-1, 1)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)

@@ -117,7 +117,14 @@ class MycE2FModel(Model):
     stochastic = True
     outputs = tuple(
         Output(
-            f"p({name})", density_grid(end), unit="1/µM", grid_name=label, grid_unit="µM", crop=True, compare="shape"
+            f"p({name})",
+            density_grid(end),
+            unit="1/µM",
+            grid_name=label,
+            grid_unit="µM",
+            crop=True,
+            compare="shape",
+            view="density",
         )
         for name, (label, end) in VARIABLES.items()
     )

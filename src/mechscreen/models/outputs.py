@@ -17,7 +17,7 @@ from mechscreen.errors import ModelError
 FloatArray = NDArray[np.float64]
 
 Scale = Literal["peak", "linear", "log"]
-View = Literal["number", "line", "disc", "image"]
+View = Literal["number", "line", "disc", "density", "image"]
 
 UNDERSHOOT = 1e-6
 """Share of a profile's peak by which it may fall below zero, as solvers do that keep to a tolerance; it is set to
@@ -26,7 +26,7 @@ zero."""
 HALF = 0.5
 """From here on a network's answer to "is there a value?" is yes."""
 
-_VIEWS: Mapping[int, tuple[View, ...]] = {0: ("number",), 1: ("line", "disc"), 2: ("image",)}
+_VIEWS: Mapping[int, tuple[View, ...]] = {0: ("number",), 1: ("line", "disc", "density"), 2: ("image",)}
 """How outputs of so many axes can be shown."""
 
 
@@ -53,7 +53,8 @@ class Output:
         in Wang et al. (2019); with the scale ``peak`` alone. ``nothing``: it is learnt and shown, and counts for
         nothing, as what tells how sure the others are.
     view
-        How figures show it: ``number``; ``line`` or ``disc`` (a profile along a radius); ``image``.
+        How figures show it: ``number``; ``line``, ``disc`` (a profile along a radius) or ``density`` (filled down to
+        zero); ``image``.
     crop
         It is near zero over much of its grid; figures show the rest.
     given

@@ -438,6 +438,7 @@ class SBMLModel(Model):
             grid_unit=unit,
             scale=about.get("scale"),
             floor=float(about.get("floor", 0.0)),
+            view="density",
         )
 
 

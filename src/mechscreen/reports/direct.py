@@ -10,7 +10,7 @@ from mechscreen.models.outputs import Status
 from mechscreen.reasons import Reasons
 from mechscreen.reports import best
 from mechscreen.reports.findings import chosen, parameter_table, relation_table, time_table, title, with_interval
-from mechscreen.reports.page import Cell, KeyNumber, Table
+from mechscreen.reports.page import Cell, KeyNumber, Table, placed
 from mechscreen.reports.results import Results
 from mechscreen.schemas.validation import Share
 
@@ -69,18 +69,20 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     screen, totals, validation = results.screen, results.screen.totals, results.validation
     failed = int(screen.classes[-1])
     numbers = [
-        KeyNumber("Parameter sets simulated", f"{screen.samples:,}", "by the model itself; there are no emulators"),
+        KeyNumber(
+            "Parameter sets simulated", f"{screen.samples:,}", "by the model itself; there are no emulators", "asked"
+        ),
         KeyNumber(
             f"Hits ({results.target})",
             f"{totals.hits_found:,}",
             with_interval(Share.of(totals.hits_found, screen.samples)),
         ),
-        KeyNumber("Could not be simulated", f"{failed:,}", percent(failed / screen.samples)),
+        KeyNumber("Could not be simulated", f"{failed:,}", percent(failed / screen.samples), "fails"),
     ]
     if validation.validated:
         note = f"{validation.same_class.count:,} of {count(validation.validated, 'hit')}; "
         note += "all the same numbers" if _same_numbers(results) else with_interval(validation.same_class)
-        numbers.append(KeyNumber("Same class with other seeds", percent(validation.same_class.share), note))
+        numbers.append(KeyNumber("Same class with other seeds", percent(validation.same_class.share), note, "sure"))
     return numbers + best.key_numbers(results)
 
 
@@ -110,16 +112,14 @@ def summary(results: Results) -> str:
 
 def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
     """Return the tables of the results, without those that would be empty; `verbs` are the stages in their order."""
-    found = [
-        _class_table(results),
-        parameter_table(results),
-        relation_table(results),
-        best.table(results),
-        _hit_table(results),
-        _failure_table(results),
-        time_table(results.campaign, verbs),
-    ]
-    return [table for table in found if table.rows]
+    return placed(
+        {
+            "asked": [parameter_table(results)],
+            "found": [_class_table(results), relation_table(results), best.table(results), _hit_table(results)],
+            "fails": [_failure_table(results)],
+            "made": [time_table(results.campaign, verbs)],
+        }
+    )
 
 
 def _class_table(results: Results) -> Table:

@@ -28,8 +28,8 @@ from mechscreen.tally import plane_pairs
 MOST = 1000
 """Hits that a page holds, at most."""
 
-_BYTES = 4_000_000
-"""What their outputs may take of a page."""
+_BYTES = 600_000
+"""What their outputs may take of a page, and densities, too."""
 
 _POINTS, _PIXELS = 128, 32
 """Points of a profile, and of an axis of a field, that a page holds, at most."""
@@ -64,7 +64,7 @@ def data(
         Places of those that vary, at least one.
     densities
         (planes, bins, bins), of the samples of each name relative to all samples: of the target first, whose plane with
-        the most structure is shown first.
+        the most structure is shown first; as many as there is room for.
     hits
         What is shown of each: sample, parameters (d,), rmse (None where the simulation failed), disagreement (None
         where nobody could disagree), emulated, simulated (both in words), confirmed, stands (confirmed with the class
@@ -75,6 +75,7 @@ def data(
         Numbers of these hits by what they are called, (hits, 2): simulated and emulated, NaN where there is none.
     """
     target = next(iter(densities.values()))
+    most = max(1, _BYTES // target.size)
     values = {
         "parameters": [
             {
@@ -90,7 +91,7 @@ def data(
         "varied": list(varied),
         "first": _first(varied, target),
         "bins": target.shape[-1],
-        "shades": [_shade(name, density) for name, density in densities.items()],
+        "shades": [_shade(name, density) for name, density in list(densities.items())[:most]],
         "outputs": [_output(pair) for pair in shown],
         "ways": asdict(shown[0].ways),
         "features": [{"label": label, "values": _listed(values)} for label, values in features.items()],

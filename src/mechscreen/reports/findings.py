@@ -20,7 +20,7 @@ from mechscreen.figures.planes import shifts
 from mechscreen.figures.text import correlation, count, duration, number, percent, plain
 from mechscreen.models import Output
 from mechscreen.reports import best, surveyed
-from mechscreen.reports.page import Cell, KeyNumber, Table
+from mechscreen.reports.page import Cell, KeyNumber, Table, placed
 from mechscreen.reports.results import Results
 from mechscreen.schemas.dataset import Manifest
 from mechscreen.schemas.evaluation import Coverage, Indices, Metrics
@@ -126,13 +126,15 @@ def key_numbers(results: Results) -> list[KeyNumber]:
             f"{manifest.simulations:,}",
             f"{_selected(manifest)}{manifest.dropped.count:,} dropped; {samples['train']:,} train, "
             f"{samples['validation']:,} validate, {samples['test']:,} test{_imported(manifest)}",
+            "asked",
         ),
-        KeyNumber("Test RMSE", number(ensemble.rmse), f"one network: {number(single)} (mean)"),
+        KeyNumber("Test RMSE", number(ensemble.rmse), f"one network: {number(single)} (mean)", "sure"),
         _quality(results),
         KeyNumber(
             "Parameter sets screened",
             f"{screen.samples:,}",
             discarded,
+            "asked",
         ),
         KeyNumber(
             f"Hits ({results.target})",
@@ -154,6 +156,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
                 percent(share.share),
                 f"95 % interval {percent(low)} to {percent(high)}, of {tried:,} sets drawn by the "
                 f"priors alone: {', '.join(screened.constraints)}",
+                "asked",
             )
         )
     if totals.recall is not None:
@@ -164,6 +167,7 @@ def key_numbers(results: Results) -> list[KeyNumber]:
                 f"95 % interval {percent(totals.recall_low)} to {percent(totals.recall_high)}, by "
                 f"{count(int(screen.audit[0]), 'audited sample')}; the whole ensemble looked at "
                 f"{percent(int(screen.disagreement_levels.sum()) / screen.samples)} of all",
+                "missed",
             )
         )
     if not validation.validated:
@@ -172,11 +176,14 @@ def key_numbers(results: Results) -> list[KeyNumber]:
     total = f"of {count(validation.validated, 'simulated hit')}"
     both = "" if other is not validation.same_class else f"; both: {validation.confirmed_and_same_class.count:,}"
     numbers += [
-        KeyNumber(f"Confirmed: {what}", percent(near.share), f"{near.count:,} {total}; {_share(near, validation)}"),
+        KeyNumber(
+            f"Confirmed: {what}", percent(near.share), f"{near.count:,} {total}; {_share(near, validation)}", "sure"
+        ),
         KeyNumber(
             beside[0].upper() + beside[1:],
             percent(other.share),
             f"{other.count:,} {total}; {_share(other, validation)}{both}",
+            "sure",
         ),
     ]
     distance = validation.nearest_training_distance.median
@@ -191,9 +198,9 @@ def _quality(results: Results) -> KeyNumber:
     ensemble = results.metrics.ensemble
     if ensemble.r2_shape is not None:
         return KeyNumber(
-            "Test R²", f"{correlation(ensemble.r2_shape)} profiles", f"{correlation(ensemble.r2_peak)} ln(peak)"
+            "Test R²", f"{correlation(ensemble.r2_shape)} profiles", f"{correlation(ensemble.r2_peak)} ln(peak)", "sure"
         )
-    return KeyNumber("Test R²", *_least_known(results))
+    return KeyNumber("Test R²", *_least_known(results), "sure")
 
 
 def _least_known(results: Results) -> tuple[str, str]:
@@ -270,29 +277,27 @@ def _single(metrics: Metrics) -> float:
 
 def tables(results: Results, verbs: Iterable[str]) -> list[Table]:
     """Return the tables of the results, without those that would be empty; `verbs` are the stages in their order."""
-    found = [
-        _class_table(results),
-        _confusion_table(results),
-        _output_table(results),
-        _band_table(results),
-        parameter_table(results),
-        relation_table(results),
-        best.table(results),
-        _pattern_table(results),
-        surveyed.table(results.surveyed, results.validation.population),
-        _verdict_table(results),
-        _robustness_table(results),
-        _robust_hit_table(results),
-        _novel_table(results),
-        _hit_table(results),
-        _feature_table(results),
-        _feature_importance_table(results),
-        _round_table(results),
-        _member_table(results),
-        _dropped_table(results),
-        time_table(results.campaign, verbs),
-    ]
-    return [table for table in found if table.rows]
+    return placed(
+        {
+            "asked": [parameter_table(results)],
+            "found": [
+                _class_table(results),
+                relation_table(results),
+                best.table(results),
+                _hit_table(results),
+                _feature_table(results),
+                _feature_importance_table(results),
+                _pattern_table(results),
+                _robustness_table(results),
+                _robust_hit_table(results),
+                _novel_table(results),
+            ],
+            "sure": [_verdict_table(results), _output_table(results), _band_table(results)],
+            "missed": [surveyed.table(results.surveyed, results.validation.population)],
+            "fails": [_confusion_table(results), _dropped_table(results)],
+            "made": [_round_table(results), _member_table(results), time_table(results.campaign, verbs)],
+        }
+    )
 
 
 def _pattern_table(results: Results) -> Table:
@@ -867,9 +872,7 @@ def time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
     """Add up Snakemake's benchmark files, one per job, in a folder per stage."""
     rows: list[list[Cell]] = []
     for verb in verbs:
-        folders = [view.paths.root / "benchmarks" / verb for view in campaign.in_rounds]
-        paths = [path for folder in folders for path in sorted(folder.glob("*.tsv"))]
-        jobs = [row for path in paths for row in _read_benchmark(path)]
+        jobs = measured_jobs(campaign, verb)
         if jobs:
             seconds, memory = zip(*jobs, strict=True)
             largest = max((value for value in memory if value is not None), default=None)
@@ -881,6 +884,12 @@ def time_table(campaign: Campaign, verbs: Iterable[str]) -> Table:
         "As Snakemake measured them; jobs may have run at the same time. Memory: the largest of a job's processes "
         "together.",
     )
+
+
+def measured_jobs(campaign: Campaign, verb: str) -> list[tuple[float, float | None]]:
+    """Return seconds and peak memory (MB) of each job of a stage; none where nothing was measured."""
+    folders = [view.paths.root / "benchmarks" / verb for view in campaign.in_rounds]
+    return [row for folder in folders for path in sorted(folder.glob("*.tsv")) for row in _read_benchmark(path)]
 
 
 def _read_benchmark(path: Path) -> list[tuple[float, float | None]]:

@@ -45,8 +45,12 @@ def key_numbers(population: Population, target: str, whole: bool) -> list[KeyNum
             percent(population.prevalence.value),
             _both(population.prevalence),
         ),
-        KeyNumber("Of these, the screen finds", percent(population.recall.value), _both(population.recall)),
-        KeyNumber("Of its hits are right", percent(population.precision.value), _both(population.precision)),
+        KeyNumber(
+            f"Of all {target}, the screen finds", percent(population.recall.value), _both(population.recall), "missed"
+        ),
+        KeyNumber(
+            "Of the screen's hits are right", percent(population.precision.value), _both(population.precision), "sure"
+        ),
     ]
 
 

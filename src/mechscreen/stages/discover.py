@@ -277,7 +277,7 @@ def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
 def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any], picture: bytes) -> str:
     """Return the report as HTML."""
     from mechscreen.figures import discovery
-    from mechscreen.reports.page import KeyNumber, Page, Picture, Table, render
+    from mechscreen.reports.page import KeyNumber, Page, Picture, Section, Table, render
 
     found = model.to_dict()
     n_samples = int(sum(np.isfinite(y).sum() for y in series.y))
@@ -326,21 +326,22 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
     noise = [list(pair) for pair in model.noise_in_words()]
     tables.append(Table("Noise of the samples", ["variable", "standard deviation"], noise))
     settings = record["settings"]
+    origin = Table(
+        "Made by",
+        ["what", "value"],
+        [["mechscreen", record["software_version"]], ["SHA-256 of the table", record["table_sha256"]]],
+    )
+    shown = Picture("discovery", "Data, fit and forecast", discovery.CAPTION, picture)
+    stated = ("Settings", "\n".join(f"{key}: {value}" for key, value in settings.items()))
     return render(
         Page(
             title=f"Equations of {Path(settings['table']).name}",
             headline="; ".join(model.equations()),
-            numbers=numbers,
-            pictures=[Picture("discovery", "Data, fit and forecast", discovery.CAPTION, picture)],
-            tables=tables,
-            origin=[
-                Table(
-                    "Made by",
-                    ["what", "value"],
-                    [["mechscreen", record["software_version"]], ["SHA-256 of the table", record["table_sha256"]]],
-                )
+            sections=[
+                Section("found", "What was found", numbers=numbers, pictures=[shown]),
+                Section("tables", "Tables", tables=tables),
+                Section("made", "How it was made", tables=[origin], code=stated),
             ],
-            configuration="\n".join(f"{key}: {value}" for key, value in settings.items()),
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_KINDS: Mapping[str, str] = {"png": "PNG", "svg": "SVG", "csv": "its data (CSV)"}
+"""Files of a figure, and what the page calls them."""
+
 
 def draw(campaign: Campaign, name: str) -> Path:
-    """Draw a figure of the report; return the path of the PNG, which holds its caption, too.
+    """Draw a figure of the report; return the path of the PNG, which holds its texts, too.
+
+    Beside it stand the same as SVG, and what it draws as a table.
 
     Raises
     ------
@@ -31,20 +36,23 @@ def draw(campaign: Campaign, name: str) -> Path:
         If there is no such figure, or a file that it needs is missing, wrong or of another campaign.
     """
     about = get_figure(campaign, name)
-    from mechscreen.figures.style import to_png
+    from mechscreen.figures.data import describe, to_csv
+    from mechscreen.figures.style import to_png, to_svg
     from mechscreen.reports.results import Results
 
     figure, numbers = about.draw(Results(campaign))
     metadata = {
         "Title": about.title,
         "Description": f"{about.text} {numbers}",
+        "Alternative": f"{about.title}. {describe(figure)}".strip(),
         "Source": f"campaign {campaign.name}, mechscreen {__version__}",
     }
-    path = campaign.paths.figure(name)
-    png = to_png(figure, metadata)
-    with storage.replacing(path) as temporary:
-        temporary.write_bytes(png)
-    return path
+    # The PNG last: where it is, the others are.
+    made = {"csv": to_csv(figure).encode(), "svg": to_svg(figure, metadata), "png": to_png(figure, metadata)}
+    for kind, content in made.items():
+        with storage.replacing(campaign.paths.figure(name, kind)) as temporary:
+            temporary.write_bytes(content)
+    return campaign.paths.figure(name)
 
 
 def report(campaign: Campaign) -> Path:
@@ -59,23 +67,20 @@ def report(campaign: Campaign) -> Path:
     from mechscreen.reports.hits import to_csv
     from mechscreen.reports.page import Page, render
     from mechscreen.reports.results import Results
+    from mechscreen.reports.story import tell
 
     results = Results(campaign)
     said = direct if campaign.by_model else findings
-    pictures = []
-    for name in figure_names(campaign):
-        path = campaign.paths.figure(name)
-        if not _up_to_date(path, get_figure(campaign, name).inputs(campaign)):
-            draw(campaign, name)
-        pictures.append(_picture(name, path))
     page = Page(
         title=findings.title(results),
         headline=said.headline(results),
-        numbers=said.key_numbers(results),
-        pictures=pictures,
-        tables=said.tables(results, VERBS),
-        origin=findings.origin(campaign),
-        configuration=campaign.to_yaml(),
+        sections=tell(
+            results,
+            said.key_numbers(results),
+            [(get_figure(campaign, name).section, picture) for name, picture in pictures_of(campaign).items()],
+            said.tables(results, VERBS),
+            findings.origin(campaign),
+        ),
         explorer=_explorer(results),
     )
     storage.write_text(campaign.paths.report, render(page))
@@ -136,17 +141,32 @@ def _explorer(results: Results) -> str:
     return explorer.data(list(space), list(space.varied), densities, results.hit_pairs(rows), hits, features)
 
 
-def _up_to_date(path: Path, inputs: Mapping[str, Path | list[Path]]) -> bool:
-    files = [file for item in inputs.values() for file in (item if isinstance(item, list) else [item])]
-    if not (storage.exists(path) and all(storage.exists(file) for file in files)):
-        return False
-    return path.stat().st_mtime >= max(file.stat().st_mtime for file in files)
+def pictures_of(campaign: Campaign) -> dict[str, Picture]:
+    """Return the pictures of a campaign's report by name, drawing those that are missing or older than their files.
 
-
-def _picture(name: str, path: Path) -> Picture:
+    Raises
+    ------
+    InputError
+        If a file that one is drawn from is missing, wrong or of another campaign.
+    """
     from mechscreen.figures.style import read_metadata
     from mechscreen.reports.page import Picture
 
-    png = path.read_bytes()
-    texts = read_metadata(png)
-    return Picture(name, texts.get("Title", name), texts.get("Description", ""), png)
+    pictures = {}
+    for name in figure_names(campaign):
+        files = {kind: campaign.paths.figure(name, kind) for kind in _KINDS}
+        if not _up_to_date(list(files.values()), get_figure(campaign, name).inputs(campaign)):
+            draw(campaign, name)
+        png = files["png"].read_bytes()
+        texts = read_metadata(png)
+        beside = {_KINDS[kind]: path.relative_to(campaign.paths.root).as_posix() for kind, path in files.items()}
+        title, caption = texts.get("Title", name), texts.get("Description", "")
+        pictures[name] = Picture(name, title, caption, png, texts.get("Alternative", ""), beside)
+    return pictures
+
+
+def _up_to_date(paths: Sequence[Path], inputs: Mapping[str, Path | list[Path]]) -> bool:
+    files = [file for item in inputs.values() for file in (item if isinstance(item, list) else [item])]
+    if not all(storage.exists(file) for file in (*paths, *files)):
+        return False
+    return min(path.stat().st_mtime for path in paths) >= max(file.stat().st_mtime for file in files)
