@@ -558,14 +558,17 @@ def export(what: str, folder: Path, to: Path | None, failed: bool, number: int |
 @click.argument("results", required=False, type=_PATH)
 @click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
-def report(results: Path | None, config: Path | None, figure: str | None) -> None:
+@click.option("--compare", type=_PATH, help="Folder of results of another campaign: write a page on both instead.")
+def report(results: Path | None, config: Path | None, figure: str | None, compare: Path | None) -> None:
     """Draw the figures, or write the report of a campaign; a folder of results is enough, and runs no code of a user's.
 
     \b
     Examples:
       mechscreen report results/demo
       mechscreen report --config config/demo.yaml --figure planes
+      mechscreen report results/demo --compare results/wider
     """
+    from mechscreen.stages.compare import compare as write_comparison
     from mechscreen.stages.report import draw
     from mechscreen.stages.report import report as write_report
 
@@ -575,6 +578,11 @@ def report(results: Path | None, config: Path | None, figure: str | None) -> Non
         campaign = Campaign.load(config)
     else:
         raise click.UsageError("give either a folder of results, or --config")
+    if figure is not None and compare is not None:
+        raise click.UsageError("give --figure or --compare, not both")
+    if compare is not None:
+        click.echo(write_comparison(campaign, Campaign.open(compare)))
+        return
     with _job(campaign, "report", figure or "report"):
         if figure is not None:
             draw(campaign, figure)

@@ -12,10 +12,12 @@ from html import unescape
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from campaigns import EXAMPLE, ROOT
 from mechscreen import storage
 from mechscreen.campaign import Campaign
+from mechscreen.cli import cli
 from mechscreen.errors import FileError, InputError
 from mechscreen.figures import SECTIONS, figure_names, get_figure
 from mechscreen.figures.style import read_metadata
@@ -275,6 +277,7 @@ def test_the_report_draws_only_what_is_missing_or_older_than_its_files(finished)
     paths["training"].unlink()
     report(finished)
     assert {name for name, path in paths.items() if path.stat().st_mtime > now - 5} == {
+        "corner",
         "planes",
         "marginals",
         "training",
@@ -377,3 +380,31 @@ def test_only_classes_of_an_objective_that_counts_are_called_by_what_it_counts()
     named = Results(Campaign.from_dict(values))
     assert named.classes == ["20 to 40 min", "1", "steady"]
     assert named.target == "20 to 40 min"
+
+
+def test_two_campaigns_are_compared_on_one_page(finished):
+    finished.record()
+    screen = finished.screen.model_dump(mode="json") | {"count": 20_000}
+    other = changed(finished, name="fewer", base="bumps", screen=screen)
+    findings_of(other)
+    other.record()
+    done = CliRunner().invoke(cli, ["report", str(finished.paths.root), "--compare", str(other.paths.root)])
+    assert done.exit_code == 0, done.output
+    path = finished.paths.root / "compared-with-fewer.html"
+    assert done.output.split() == [str(path)]
+    html, text = path.read_text(encoding="utf-8"), text_of(path)
+    assert re.search(r"screen\.count\s+30000\s+20000", text)
+    found = [storage.read(one.paths.screen_summary, ScreenSummary.kind).attributes for one in (finished, other)]
+    assert re.search(rf"hits\s+{found[0]['hits_found']:,}\s+{found[1]['hits_found']:,}", text)
+    assert html.count("data:image/webp") == len(figure_names(finished)) + len(figure_names(other))
+    for href in re.findall(r'href="([^"#][^"]*)"', html):
+        assert (path.parent / href).is_file()
+
+
+def test_a_campaign_is_not_compared_with_itself(finished):
+    finished.record()
+    root = str(finished.paths.root)
+    done = CliRunner().invoke(cli, ["report", root, "--compare", root])
+    assert done.exit_code == 2
+    assert "is the campaign itself" in done.output
+    assert not list(finished.paths.root.glob("compared-with-*"))

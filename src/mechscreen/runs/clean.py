@@ -97,7 +97,7 @@ _RECORDS = {
     "logs/run.json",
     "logs/failures.jsonl",
 }
-_REPORT = {"report.html", "summary.txt"}
+_REPORT = re.compile(r"report\.html|summary\.txt|compared-with-[^/]+\.html")
 _MOVED_ASIDE = re.compile(r".+\.bad(\.\d+)?")
 _ROUND = re.compile(r"round-(\d+)")
 _BLOCK = re.compile(r"block-\d+\.h5")
@@ -257,7 +257,7 @@ def _kind_of(root: Path, path: Path, stopped: Collection[Path], rounds: int) -> 
         return "records"
     if first == ".snakemake":
         return "snakemake"
-    if first not in KINDS and relative.as_posix() not in _REPORT:
+    if first not in KINDS and not _REPORT.fullmatch(relative.as_posix()):
         return "other"
     if storage.is_temporary(path):
         return "leftovers" if storage.is_stale(path) else "partial"
@@ -277,7 +277,7 @@ def _completed(path: Path) -> Path | None:
 
 def _by_place(relative: PurePath, stopped: Collection[Path], path: Path) -> str:
     first, name = relative.parts[0], relative.name
-    if relative.as_posix() in _REPORT:
+    if _REPORT.fullmatch(relative.as_posix()):
         return "report"
     if first == "screen" and _BLOCK.fullmatch(name):
         return "blocks"
