@@ -175,7 +175,7 @@ def test_outputs_written_down_by_earlier_versions_are_compared_by_their_shapes()
         (Output("y", scale="peak"), "a number has no shape beside its peak"),
         (Output("y", scale="cubic"), "no scale 'cubic'"),
         (Output("y", GRID, scale="linear", compare="shape"), "compare must be 'values'"),
-        (Output("y", GRID, view="image"), "cannot be shown as 'image' (valid: line, disc)"),
+        (Output("y", GRID, view="image"), "cannot be shown as 'image' (valid: line, disc, density)"),
         (Output("y", GRID, floor=-1.0), "its floor is -1.0"),
         (Output("y", GRID, grid_name=("y", "x")), "names 2 axes, and its grid has 1"),
     ],

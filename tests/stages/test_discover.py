@@ -43,7 +43,7 @@ def test_a_table_becomes_a_model_a_figure_and_a_report(table, tmp_path):
     png = (tmp_path / "out" / "discovery.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     page = (tmp_path / "out" / "report.html").read_text()
-    for text in ("hares.csv", "prey*predator", "standard error", "data:image/png;base64,"):
+    for text in ("hares.csv", "prey*predator", "standard error", "data:image/webp;base64,"):
         assert text in page
 
 

@@ -154,7 +154,7 @@ def test_the_report_says_first_how_many_there_are_and_what_is_missed(surveyed):
         said,
     )
     numbers = {number.label: number for number in findings.key_numbers(results)}
-    assert "if the calibration holds" in numbers["Of these, the screen finds"].note
+    assert "if the calibration holds" in numbers["Of all 2 rings, the screen finds"].note
     found, _ = read(campaign)
     (table,) = [t for t in findings.tables(results, ()) if t.title == "What a survey of all screened sets finds"]
     assert [row[3] for row in table.rows] == found.looked.tolist()
