@@ -24,6 +24,7 @@ from mechscreen.figures.style import read_metadata
 from mechscreen.registry import FIGURES
 from mechscreen.reports.results import Results
 from mechscreen.schemas.screen import ScreenHits, ScreenSummary
+from mechscreen.stages.compare import compare
 from mechscreen.stages.evaluate import evaluate
 from mechscreen.stages.report import draw, report
 from mechscreen.stages.screen import gather_screen, screen_block
@@ -403,8 +404,6 @@ def test_two_campaigns_are_compared_on_one_page(finished):
 
 def test_a_campaign_is_not_compared_with_itself(finished):
     finished.record()
-    root = str(finished.paths.root)
-    done = CliRunner().invoke(cli, ["report", root, "--compare", root])
-    assert done.exit_code == 2
-    assert "is the campaign itself" in done.output
+    with pytest.raises(InputError, match="is the campaign itself; give the folder of another one"):
+        compare(finished, Campaign.open(finished.paths.root))
     assert not list(finished.paths.root.glob("compared-with-*"))

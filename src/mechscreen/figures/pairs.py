@@ -138,10 +138,8 @@ def legend(figure: Figure, shown: Sequence[Pair]) -> None:
     """Say above the panels which of `draw` is which."""
     marks: list[Any] = []
     first, second = shown[0].ways.simulation, shown[0].ways.emulator
-    as_line: Mapping[str, Any] = {**style.SIMULATED, "label": first}
-    as_dashes: Mapping[str, Any] = {**style.EMULATED, "label": second}
     if any(pair.output.view in ("line", "disc", "density") for pair in shown):
-        marks += [Line2D([], [], **as_line), Line2D([], [], **as_dashes)]
+        marks += [Line2D([], [], label=first, **style.SIMULATED), Line2D([], [], label=second, **style.EMULATED)]
         if any(pair.low is not None for pair in shown):
             marks += [Patch(label=f"{100 * LEVEL:g} % band", **style.BAND)]
     if any(pair.output.view == "number" for pair in shown):

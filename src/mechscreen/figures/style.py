@@ -39,8 +39,8 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "black")
 MAP = "cividis"
 
-SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8, "label": "simulated"}
-EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5)), "label": "emulated"}
+SIMULATED: Mapping[str, Any] = {"color": "black", "linewidth": 1.8}
+EMULATED: Mapping[str, Any] = {"color": ORANGE, "linewidth": 1.4, "linestyle": (0, (3.5, 1.5))}
 FILLED: Mapping[str, Any] = {"alpha": 0.15, "linewidth": 0}
 MOVED: WeakKeyDictionary[Artist, tuple[float, float]] = WeakKeyDictionary()
 """How far along and up artists are drawn from where their values are, for want of a panel of their own."""
@@ -184,10 +184,10 @@ def profiles(
     first, last = shown_points(output, np.stack([simulated, emulated]))
     if ends is not None:
         ax.fill_between(output.grid, *ends, **BAND)
-    for values, about in ((simulated, SIMULATED), (emulated, EMULATED)):
+    for way, values, about in (("simulated", simulated, SIMULATED), ("emulated", emulated, EMULATED)):
         if output.view == "density":
             ax.fill_between(output.grid, values, color=about["color"], label=SHOWN_ELSEWHERE, **FILLED)
-        ax.plot(output.grid, values, **about)
+        ax.plot(output.grid, values, label=way, **about)
     along_grid(ax, output, first, last)
     if output.compare == "shape":
         ax.set_ylim(-0.05, 1.12)
