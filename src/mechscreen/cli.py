@@ -937,7 +937,7 @@ def clean(results: Path, remove: tuple[str, ...]) -> None:
 @click.argument("results", type=_PATH)
 @click.option("--snakefile", type=_PATH, help="That the campaign is run with; the one in this folder unless given.")
 def migrate(results: Path, snakefile: Path | None) -> None:
-    """Convert results of mechscreen 0.1.0 to the format of today; call it where you call Snakemake.
+    """Convert results of before 0.1.0 (format 1) to the format of today; call it where you call Snakemake.
 
     \b
     Example:

@@ -92,6 +92,8 @@ class OutOfMemoryError(MechscreenError):
         super().__init__(f"out of memory: {reason or 'there was not enough of it'}; give the job more memory")
 
 
+_REMOTE_IO: int = getattr(errno, "EREMOTEIO", errno.EIO)  # Linux alone has it
+
 ADVICE = {
     errno.ENOSPC: "no space left on the disk; free some and run again, or use another results folder",
     errno.EDQUOT: "the disk quota is used up; free some and run again, or use another results folder",
@@ -100,7 +102,7 @@ ADVICE = {
     errno.EACCES: "permission denied; change the permissions of file and folder, or use others",
     errno.EPERM: "operation not permitted; change the permissions of file and folder, or use others",
     errno.EIO: "the disk reports an input/output error; run again, and tell the administrator if it comes again",
-    errno.EREMOTEIO: "the disk reports an input/output error; run again, and tell the administrator if it comes again",
+    _REMOTE_IO: "the disk reports an input/output error; run again, and tell the administrator if it comes again",
     errno.ESTALE: "the network file system lost it; run again",
     errno.ENOTCONN: "the file system is not connected; run again when it is",
     errno.EHOSTDOWN: "the file server does not answer; run again when it does",

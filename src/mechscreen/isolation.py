@@ -6,13 +6,8 @@ program's main module again: under MPI that would start MPI a second time with t
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import io
 import math
 import os
-import pickle
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,23 +15,18 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from socket import gethostname, socketpair
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
-from mechscreen.errors import InputError, ModelError, StorageError, by_environment
+from mechscreen import system
+from mechscreen.errors import InputError, ModelError, StorageError
 
-_NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-"""What clusters and terminals send to all processes of a job. The caller heeds them; the calls in work go on."""
-
-_OWN_FAULT = frozenset(
-    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP}
-)
+_OWN_FAULT = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS", "SIGTRAP")
 """Signals that a process brings on itself. All others come from outside and say nothing about the call."""
 
 _MPI_VARIABLES = ("PMI_", "PMIX_", "OMPI_", "MPI_LOCAL")
@@ -54,11 +44,8 @@ _FRESH_SECONDS = 600.0
 _SHOWN = 2**14
 """Bytes of what is printed that are shown as they come, and of the last ones, which are shown in the end."""
 
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
-
 _START = (
-    "import sys; sys.path[:] = {path!r}; from mechscreen.isolation import _serve; "
-    "_serve({descriptor}, {parent}, {folder!r})"
+    "import sys; sys.path[:] = {path!r}; from mechscreen.served import serve; serve({descriptor}, {parent}, {folder!r})"
 )
 
 STARTED_IN = "MECHSCREEN_FOLDER"
@@ -143,7 +130,7 @@ class Isolated:
         ModelError
             If the object cannot be made in another process.
         InputError
-            If there can be no folder for it.
+            If there can be no folder for it, and on Windows.
         """
         try:
             if self._child is None:
@@ -185,6 +172,7 @@ class _Child:
     """The caller's side of the process."""
 
     def __init__(self, what: str, printed: _Printed) -> None:
+        system.check_processes(what)
         self._what = what
         try:
             self._folder = _Folder()
@@ -195,29 +183,22 @@ class _Child:
             ) from None
         ours, theirs = socketpair()
         reading, writing = os.pipe()
-        with theirs, os.fdopen(writing, "wb") as output:
-            # Blocked signals stay blocked in the new process until it has handlers for them; here they wait.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
-            try:
-                # Modules may be imported after the process has changed its folder.
-                path = [os.path.abspath(part) for part in sys.path]  # noqa: PTH100 - "" is the folder, too
-                start = _START.format(
-                    path=path, descriptor=theirs.fileno(), parent=os.getpid(), folder=self._folder.path
-                )
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", start],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[theirs.fileno()],
-                    process_group=0,
-                    env=_environment(),
-                )
-                self._ended = threading.Event()
-                self._reader = threading.Thread(target=printed.read, args=(reading, self._ended), daemon=True)
-                self._reader.start()  # with signals blocked, too: they are the main thread's
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with theirs, os.fdopen(writing, "wb") as output, system.notices_held_back():
+            # Modules may be imported after the process has changed its folder.
+            path = [os.path.abspath(part) for part in sys.path]  # noqa: PTH100 - "" is the folder, too
+            start = _START.format(path=path, descriptor=theirs.fileno(), parent=os.getpid(), folder=self._folder.path)
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", start],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+                env=_environment(),
+            )
+            self._ended = threading.Event()
+            self._reader = threading.Thread(target=printed.read, args=(reading, self._ended), daemon=True)
+            self._reader.start()  # with notices held back, too: they are the main thread's
         self._connection = Connection(ours.detach())
 
     def ask(self, message: Any, seconds: float, give_up: Callable[[], bool]) -> Any:
@@ -256,15 +237,14 @@ class _Child:
         if code >= 0:
             return Crashed(f"the process ended with exit code {code}")
         name = {number.value: number.name for number in signal.Signals}.get(-code, f"signal {-code}")
-        if -code in _OWN_FAULT:
+        if name in _OWN_FAULT:
             return Crashed(f"the process was ended by {name}")
-        hint = ", most probably because the memory was used up" if -code == signal.SIGKILL else ""
+        hint = ", most probably because the memory was used up" if name == "SIGKILL" else ""
         return MemoryError(f"a process was ended from outside by {name}{hint}")
 
     def end(self) -> None:
         """End the process and what it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        system.end_group(self._process)
         # Where a file system hangs, a process that waits for it cannot be killed.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
@@ -337,7 +317,7 @@ class _Folder:
         self.path = self._made.name
         self._lock = os.open(self.path, os.O_RDONLY)
         with suppress(OSError):  # where locks do nothing, what is left behind stays
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(self._lock)
             for other in Path(self.path).parent.glob(f"{prefix}*"):
                 _remove_if_left_behind(other)
 
@@ -353,7 +333,7 @@ def _remove_if_left_behind(folder: Path) -> None:
             return
         lock = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(lock)
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(lock)
@@ -366,94 +346,3 @@ def _environment() -> dict[str, str]:
     if modules := kept.get("PYTHONPATH"):  # of interpreters that it starts in its turn
         kept["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in modules.split(os.pathsep))
     return kept
-
-
-class _Notices:
-    """What became of notices to end, in the process.
-
-    They are handled by doing nothing. Ignored, they would be ignored by all that the process starts, and
-    `multiprocessing.Pool`, for one, ends its workers by SIGTERM and waits for them; handlers end at the start of
-    another program, and are taken back in forks of this one. A fork begins with notices blocked, since one that came
-    before they are taken back would be lost.
-    """
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self._forking = threading.local()
-        for number in _NOTICES:
-            signal.signal(number, self._note)
-            signal.siginterrupt(number, False)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOTICES)
-        os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._heed)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.seen += 1
-
-    def _block(self) -> None:
-        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
-
-    def _unblock(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
-
-    def _heed(self) -> None:
-        for number in _NOTICES:
-            # SIGINT, too: while a fork is made, Python ignores exceptions, a KeyboardInterrupt among them.
-            signal.signal(number, signal.SIG_DFL)
-        self._unblock()
-
-
-def _told(error: BaseException) -> tuple[str, str, str | int]:
-    """Return how the caller is told what a call raised."""
-    if failed := by_environment(error):
-        return "storage", str(failed.path), failed.errno
-    return "raised", f"{type(error).__name__}: {error}", traceback.format_exc()
-
-
-def _has_children() -> bool:
-    """Return whether a process that this one started is still there."""
-    try:
-        return any(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
-    except OSError:  # a kernel that does not say, or a thread that has just ended
-        return True
-
-
-def _serve(descriptor: int, parent: int, folder: str) -> None:
-    """Answer what comes through a socket, in the process that `parent` started; the first call makes the object."""
-    notices = _Notices()
-    # The kernel's watch over the parent; a thread of Python's would not run while a call holds the interpreter.
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        return
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what waits in a buffer is lost when the process is killed
-    os.set_inheritable(descriptor, False)
-    connection = Connection(descriptor)
-    made: list[Any] = []
-
-    def answer(message: Any) -> Any:
-        if not made:
-            made.append(message())
-            os.chdir(folder)
-            return None
-        method, arguments, named = message
-        return getattr(made[0], method)(*arguments, **named)
-
-    while True:
-        try:
-            received = connection.recv_bytes()
-        except EOFError:
-            return
-        before, used = notices.seen, resource.getrusage(resource.RUSAGE_CHILDREN)
-        try:
-            reply = pickle.dumps(("returned", answer(pickle.loads(received))))
-            doubtful = False
-        except MemoryError as error:
-            reply, doubtful = pickle.dumps(("memory", str(error))), False
-        except BaseException as error:
-            reply, doubtful = pickle.dumps(_told(error)), True
-        if notices.seen > before:
-            # What it started may have been ended by the notice, whatever the call made of that.
-            helped = _has_children() or resource.getrusage(resource.RUSAGE_CHILDREN) != used
-            if doubtful or helped:
-                reply = pickle.dumps(("abandoned",))
-        connection.send_bytes(reply)

@@ -950,6 +950,6 @@ def _refuse_format_1(root: Path, values: Mapping[str, Any]) -> None:
     # The first releases wrote no edition.
     if "edition" not in values:
         raise InputError(
-            f"{root}: holds results of mechscreen 0.1.0 (format 1); convert them, which loses nothing: "
+            f"{root}: holds results of before mechscreen 0.1.0 (format 1); convert them, which loses nothing: "
             f"mechscreen migrate {root}"
         )

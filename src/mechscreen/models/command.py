@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import re
-import select
 import shlex
 import shutil
 import signal
@@ -23,7 +22,6 @@ import time
 import zipfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -31,6 +29,7 @@ from typing import Any, ClassVar, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mechscreen import system
 from mechscreen.errors import InputError, check_keys, nearest, unreadable
 from mechscreen.models.base import Model, Solution
 from mechscreen.models.options import mapping_of, parameter_of, points_of
@@ -151,7 +150,7 @@ class CommandModel(Model):
         for name, text in self._templates.items():
             path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_filled(text, told))
+            path.write_text(_filled(text, told), encoding="utf-8")
         words = [_filled(word, told) for word in self._words]
         own = {name: _filled(text, told) for name, text in self._environment.items()}
         with (scratch / _PRINTED).open("wb") as printed, (scratch / _SAID).open("wb") as said:
@@ -171,9 +170,7 @@ class CommandModel(Model):
             try:
                 self._wait(process, (printed.fileno(), said.fileno()), scratch)
             finally:
-                # Those that it left behind, too.
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                system.end_group(process)  # with those that it left behind
                 code = process.wait()
         if code != 0:
             how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
@@ -183,15 +180,12 @@ class CommandModel(Model):
         """Wait until the program ends; raise `Unusable` where it takes too long, or prints without end."""
         end = time.monotonic() + self._time_limit
         # `Popen.wait` with a time limit looks again after up to 0.05 s, which is long beside a short program.
-        watch = os.pidfd_open(process.pid)
-        try:
-            while not select.select([watch], [], [], min(_LOOK_EVERY, max(0.0, end - time.monotonic())))[0]:
+        with system.watching(process) as ended:
+            while not ended(min(_LOOK_EVERY, max(0.0, end - time.monotonic()))):
                 if time.monotonic() >= end:
                     raise Unusable(f"took longer than {self._time_limit:g} s; {_last_lines(scratch / _SAID)}")
                 if max(os.fstat(stream).st_size for stream in streams) > _MOST_BYTES:
                     raise Unusable(f"printed more than is kept ({_MOST_BYTES / 1e6:.0f} MB), and was ended")
-        finally:
-            os.close(watch)
 
     def _program(self, command: str) -> list[str]:
         """Return the words of the command, the program's with its whole path."""

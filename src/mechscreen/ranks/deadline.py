@@ -9,6 +9,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from mechscreen import system
 from mechscreen.errors import InputError
 
 _JOB_BEGAN = "MECHSCREEN_JOB_BEGAN"
@@ -52,7 +53,6 @@ class Deadline:
         Seconds kept back for finishing the blocks in work and writing them; at most a tenth of the time allowed.
     """
 
-    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     _SAME_KEYSTROKE = 1.0
     """Seconds: a terminal and mpiexec both pass Ctrl-C on, so that it arrives twice."""
 
@@ -94,7 +94,7 @@ class Deadline:
         return told or now >= self._end + min(_LAST_SECONDS, 0.5 * self._margin)
 
     def __enter__(self) -> Self:
-        for number in self._SIGNALS:
+        for number in system.NOTICES:
             self._previous[number] = signal.signal(number, self._note)
         return self
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from mechscreen import shipped, storage
+from mechscreen import shipped, storage, system
 from mechscreen.errors import InputError
 from mechscreen.runs import doctor_probe, doctor_slurm, places
 from mechscreen.runs.findings import Finding
@@ -147,11 +147,11 @@ def _space(results: Path) -> Finding:
 
 
 def _inodes(results: Path) -> Finding:
-    at = os.statvfs(results)
-    if not at.f_files:
+    free = system.free_inodes(results)
+    if free is None:
         return Finding("inodes", f"{results} counts none")
-    advice = "" if at.f_favail >= LEAST_INODES else "use larger shards and blocks, or another --results"
-    return Finding("inodes", f"{at.f_favail:,} free in {results}", advice)
+    advice = "" if free >= LEAST_INODES else "use larger shards and blocks, or another --results"
+    return Finding("inodes", f"{free:,} free in {results}", advice)
 
 
 def _locks(results: Path) -> Finding:

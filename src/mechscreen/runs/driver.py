@@ -322,7 +322,7 @@ def processes(run: Run) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             of_run = process.environ().get(RUN_VARIABLE) == run.number
-            ours = of_run and process.uids().real == os.getuid()
+            ours = of_run and process.username() == asking.username()
             if ours and process.status() != psutil.STATUS_ZOMBIE and process not in family:
                 found.append(process)
     return found

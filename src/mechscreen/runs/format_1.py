@@ -1,4 +1,4 @@
-"""How mechscreen 0.1.0 told what its files depend on; for `mechscreen.runs.migrate` alone."""
+"""How mechscreen before 0.1.0 told what its files depend on; for `mechscreen.runs.migrate` alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of mechscreen 0.1.0 (format 1) → the same results in the format of today."""
+"""Results of before mechscreen 0.1.0 (format 1) → the same results in the format of today."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from mechscreen import system
 from mechscreen.errors import FileError, StorageError
 from mechscreen.progress import printable
 from mechscreen.storage import Record, first_problem
@@ -84,8 +85,7 @@ def read_plain(path: Path, most_bytes: int) -> bytes:
         If it cannot be read.
     """
     try:
-        # Opening a pipe would wait for who writes to it.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        with os.fdopen(system.open_at_once(path), "rb") as stream:
             about = os.fstat(stream.fileno())
             if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
                 return stream.read(most_bytes)

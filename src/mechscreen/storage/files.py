@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mechscreen import system
 from mechscreen.errors import ADVICE, FileError, InputError, StorageError, says_absent
 
 _STALE_AFTER = 24 * 3600.0
@@ -164,9 +165,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = _make_temporary(path)
         try:
             yield temporary
-            _flush(temporary)
+            system.flush(temporary)
             temporary.replace(path)
-            _flush(path.parent)
+            system.flush(path.parent)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -278,8 +279,8 @@ def is_stale(path: Path) -> bool:
     """
     match = _TEMPORARY.fullmatch(path.name)
     assert match is not None
-    if match["host"] == _host():
-        return not _runs(int(match["pid"]))
+    if match["host"] == _host() and (running := system.is_running(int(match["pid"]))) is not None:
+        return not running
     return time.time() - path.stat().st_mtime > _STALE_AFTER
 
 
@@ -292,26 +293,3 @@ def _remove_stale(path: Path) -> None:
         with suppress(OSError):
             if is_stale(candidate):
                 candidate.unlink()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot flush folders.
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(descriptor)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from pathlib import Path
 from typing import TextIO
 
+from mechscreen import system
 from mechscreen.errors import StorageError
 from mechscreen.storage.files import exists, explaining, reading
 
@@ -31,7 +31,7 @@ def hold(path: Path) -> TextIO | None:
     end = time.monotonic() + _LOOK_SECONDS
     while True:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(stream.fileno())
         except BlockingIOError:
             # Someone may only be looking.
             if time.monotonic() < end:
@@ -56,10 +56,9 @@ def is_held(path: Path) -> bool | None:
     """
     if not exists(path):
         return False
-    # Opening a pipe would wait for who writes to it.
-    with reading(path), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as stream:
+    with reading(path), os.fdopen(system.open_at_once(path), "rb") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            system.lock(stream.fileno(), shared=True)
         except BlockingIOError:
             return True
         except OSError as error:
