@@ -1,11 +1,12 @@
 # The two commands of the README, and what developers use. Everything is installed in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-slurm wheel soak soak-slurm fuzz faults lint lock schema site install
+.PHONY: help demo test test-long test-slurm test-least coverage wheel soak soak-slurm fuzz faults lint lock schema site install
 .PHONY: bench-simulate bench-emulate bench-screen bench-discover bench-gpu
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
+TESTS ?= tests
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 AUTOEMULATE := .venv-autoemulate/.installed
@@ -26,6 +27,15 @@ test-long: $(INSTALLED) ## Install and run the tests that take minutes each: who
 test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-server, slurm-wlm, slurmdbd) and run its tests
 	$(BIN)/python -m pytest tests/slurm
 
+test-least: $(INSTALLED) ## Run a part of the tests with the oldest packages that pyproject.toml allows, in .venv-least
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-least
+	$(BIN)/uv pip install --quiet --python .venv-least/bin/python --resolution lowest-direct -e '.[all]' pytest==8.3.0 pytest-timeout==2.3.1 hypothesis==6.120.0
+	.venv-least/bin/python -m pytest tests/storage tests/reading/test_folder.py tests/spaces tests/models/test_base.py tests/discovery/test_pipeline.py
+
+coverage: $(INSTALLED) ## Say which lines the tests of TESTS (tests) run, those on SLURM and long ones left out
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/slurm -m "not long" --cov --cov-report=term:skip-covered $(TESTS)
+
 wheel: ## Build the wheel, install it into a new environment, and run a small campaign there
 	$(PYTHON) tests/try_wheel.py
 
@@ -42,6 +52,8 @@ lint: $(INSTALLED) ## Check style, types, who imports whom, and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows src/mechscreen
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/macos src/mechscreen
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow benchmarks
 

@@ -1,5 +1,7 @@
 """What is installed is the same by pip, by conda and by the lock file."""
 
+import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from mechscreen.extras import EXTRAS
@@ -288,3 +291,30 @@ def test_the_container_copies_all_that_the_package_is_built_from():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {"pyproject.toml", "README.md", "LICENSE", "requirements.lock", "src", *wheel["force-include"]}
     assert needed <= copied.keys()
+
+
+def test_all_checks_call_the_same_make_targets():
+    run = re.findall(r"^make (\S+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    assert job["strategy"]["matrix"]["target"] == run
+    assert job["steps"][-1]["run"].endswith("make ${{ matrix.target }}")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(run) == 5
+    assert set(run) <= set(targets)
+
+
+def test_the_release_is_called_the_same_everywhere():
+    version = importlib.metadata.version("mechscreen")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
+    assert version == citation["version"] == zenodo["version"]
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    (author,) = PROJECT["authors"]
+    assert citation["authors"] == zenodo["creators"] == [author]
+    assert f"Copyright (c) 2026 {author['name']}" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_versions_of_python_that_are_named_are_those_that_are_allowed():
+    named = {c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.fullmatch(r"Programming.* 3\.\d+", c)}
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    assert named == {f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in allowed}
