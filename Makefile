@@ -30,7 +30,7 @@ test-slurm: $(INSTALLED) ## Start a SLURM on this machine (root; munge, mariadb-
 test-least: $(INSTALLED) ## Run a part of the tests with the oldest packages that pyproject.toml allows, in .venv-least
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-least
-	$(BIN)/uv pip install --quiet --python .venv-least/bin/python --resolution lowest-direct -e '.[all]' pytest==8.3.0 pytest-timeout==2.3.1 hypothesis==6.120.0
+	$(BIN)/uv pip install --quiet --python .venv-least/bin/python --resolution lowest-direct -e '.[all]' pytest==8.4.0 pytest-timeout==2.3.1 hypothesis==6.120.0
 	.venv-least/bin/python -m pytest tests/storage tests/reading/test_folder.py tests/spaces tests/models/test_base.py tests/discovery/test_pipeline.py
 
 coverage: $(INSTALLED) ## Say which lines the tests of TESTS (tests) run, those on SLURM and long ones left out
