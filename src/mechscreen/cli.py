@@ -728,6 +728,7 @@ def discover(
     \b
     Examples:
       mechscreen discover data.csv --time t --degree 2 --out discovered
+      mechscreen discover growth.csv --group strain --varies "x: x"
       mechscreen discover data.csv --as-model ponds
     """
     from mechscreen.stages.discover import discover as discover_equations
