@@ -313,6 +313,21 @@ def test_costs_of_moves_of_blocks_equal_their_direct_values(seed, support):
     assert len(reached) == len(moves)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_of_nearly_dependent_columns_are_chosen_without_failing(seed):
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((40, 9))
+    for j, scale in ((1, 1e-4), (4, 1e-5), (5, 1e-5), (8, 0.0)):
+        a[:, j] = a[:, 0] + scale * rng.standard_normal(40)
+    b = a[:, 0] + 0.5 * rng.standard_normal(40)
+    starts = [NONE, np.arange(9)]
+    hessian, target = a.T @ a, a.T @ b
+    support, value = best_subset(hessian, target, 2.0, starts=starts, locked=NONE, blocks=BLOCKS)
+    np.testing.assert_array_equal(support, BLOCKS.closed(support))
+    assert np.isfinite(value)
+    assert value <= 2.0 - target[0] ** 2 / hessian[0, 0] + 1e-6
+
+
 def test_what_is_locked_is_not_dropped():
     hessian, target, prices = _problem(0)
     support, _ = best_subset(hessian, target, 1e6 * prices, starts=[NONE], locked=np.array([3, 8]), blocks=BLOCKS)
