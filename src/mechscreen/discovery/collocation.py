@@ -98,6 +98,15 @@ class Grid:
         """Total time covered by all trajectories."""
         return float(self.h.sum())
 
+    @property
+    def variance(self) -> FloatArray:
+        """What constants leave of the samples, mean squares (d,) in units of their errors."""
+        values, errors = np.concatenate([y for _, y in self.trajectories]), np.concatenate(self.errors)
+        weights = np.where(np.isfinite(values), errors**-2, 0.0)
+        mean = np.nansum(values * weights, axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
+        left = np.nansum((values - mean) ** 2 * weights, axis=0)
+        return np.asarray(left / np.maximum(self.counts, 1))
+
     def with_nodes(self, nodes: Sequence[FloatArray]) -> Grid:
         """Return the same samples on other nodes."""
         return Grid(self.trajectories, nodes, self.errors)

@@ -98,7 +98,8 @@ def judge(
     rms = np.array([np.sqrt(np.nanmean(np.concatenate([r[:, k] for r in residuals]) ** 2)) for k in seen])
     unexplained = (rms / spread) ** 2
     unusual = dict(_unusual(misfit, rms / spread, seen))
-    turned = list(turning(data, smoothed)) if len(names) == 1 and not model.inputs else []
+    alone = len(names) == 1 and not model.inputs
+    turned = list(turning(data, smoothed)) if alone and (unusual or misfit is None) else []
     if not model.support.any():
         raise Undetermined(_why_no_term(names, turned, unusual))
     if gain <= 0:

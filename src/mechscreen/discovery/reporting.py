@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mechscreen.discovery.collocation import BlowUp, Collocation, Grid, Quadratic
+from mechscreen.discovery.collocation import BlowUp, Collocation, Quadratic
 from mechscreen.discovery.data import MAX_NODES
 from mechscreen.discovery.hermite import hermite
 from mechscreen.discovery.inputs import Course, smooth
@@ -122,14 +122,13 @@ def _report(
         knowledge=tuple(posed.knowledge.describe()) + (tuple(posed.conditions.describe()) if posed.conditions else ()),
         groups=groups if posed.conditions else (),
     )
-    constants = float(problem.grid.counts[:d][seen] @ np.log(_variance(problem.grid)[:d][seen]))
     misfit = examine(problem, fit, best.noise)
     caveats = judge(
         model,
         data,
         smoothed=posed.noise[:d] * scales.state,
         converged=fit.converged,
-        gain=constants - best.criterion,
+        gain=search.constants - best.criterion,
         misfit=misfit,
     )
     if confidence < UNDECIDED:
@@ -163,16 +162,6 @@ def _of_all(groups: Sequence[Group]) -> tuple[FloatArray, FloatArray]:
     differ = np.any([group.coefficients != first.coefficients for group in groups], axis=0)
     either = differ.ravel()[:, None] | differ.ravel()
     return np.where(differ, np.nan, first.coefficients), np.where(either, np.nan, first.covariance)
-
-
-def _variance(grid: Grid) -> FloatArray:
-    """Return what constants leave of the samples, (d,) mean squares in units of their errors."""
-    values = np.concatenate([y for _, y in grid.trajectories])
-    errors = np.concatenate(grid.errors)
-    weights = np.where(np.isfinite(values), errors**-2, 0.0)
-    mean = np.nansum(values * weights, axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
-    left = np.nansum((values - mean) ** 2 * weights, axis=0)
-    return left / np.maximum(np.isfinite(values).sum(axis=0), 1)
 
 
 def _neighbours(

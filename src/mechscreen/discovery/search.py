@@ -20,6 +20,9 @@ RIDGE = 1e-4
 DENSE_LIMIT = 60
 """Largest number of free coefficients for which the full library is a start of its own."""
 
+_REFINED = 3
+"""How often nodes are halved where no start does better than constants: spikes fall between them."""
+
 _EXCHANGES = 3
 """Rounds in which the terms of each equation are exchanged for what matched integrals propose."""
 _LOOSE = 0.1
@@ -113,6 +116,8 @@ class SupportSearch:
         )
         if blocks is not None:
             self._price_conditions(blocks)
+        self.constants = float(grid.counts[self.observed] @ np.log(grid.variance[self.observed]))
+        """Criterion of what never changes."""
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
 
     def _price_conditions(self, blocks: Blocks) -> None:
@@ -155,6 +160,11 @@ class SupportSearch:
         smallest = float(noise[self.observed].min())
         return max(0.1 * smallest / float(np.sqrt(self.problem.grid.duration * per_variable)), 1e-8)
 
+    @property
+    def _plain(self) -> bool:
+        """Whether all variables were measured, and starts are as uncertain as any sample."""
+        return not self.problem.hidden.any() and not self.problem.exact_starts
+
     def run(self) -> Candidate | None:
         """Fit and improve from several supports; return the best candidate, None if none could be fitted.
 
@@ -164,9 +174,13 @@ class SupportSearch:
         # Candidates that blow up are met on the way, and left.
         with np.errstate(all="ignore"):
             best = self._run(None, early=True)
+            for _ in range(_REFINED):
+                if best is None and self._plain and 2 * len(self.problem.grid) < MAX_NODES:
+                    self._move_to([np.sort(np.append(n, 0.5 * (n[1:] + n[:-1]))) for n in self.problem.grid.nodes], [])
+                    best = self._run(None, early=True)
             if best is not None and sum(i < self.problem.linear for i in best.support) == len(self.begin):
                 best = self._run(best, early=False)
-            if best is not None and not self.problem.hidden.any() and not self.problem.exact_starts:
+            if best is not None and self._plain:
                 best = self._exchanged(best)
             if best is not None and self.problem.exact_starts:
                 best = self._shake(self._try_single_moves(best))
@@ -202,7 +216,8 @@ class SupportSearch:
         for fit_start in self._fits_of_starts(early=early):
             try:
                 candidate = fit_start()
-                if candidate is None:
+                # What follows the samples less than constants do would ask for any number of nodes.
+                if candidate is None or (self._plain and candidate.criterion > self.constants):
                     continue
                 nodes = self._adapt(candidate)
                 if nodes is not None:
@@ -305,16 +320,27 @@ class SupportSearch:
         return candidate
 
     def _fits_of_starts(self, *, early: bool) -> Iterator[Callable[[], Candidate | None]]:
-        """Yield what fits each start; those of matched integrals first, which are near where smoothing is good."""
-        if early and not self.problem.hidden.any() and not self.problem.exact_starts:
-            together = zip(*self._matched(self.guesses[0], self.noise), strict=True)
-            unlike = {tuple(np.flatnonzero(beta)): beta for beta in (np.sum(own, axis=0) for own in together)}
-            for beta in unlike.values():
-                start = self.problem.start(beta)
-                support = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
-                yield functools.partial(self._from_near, self.guesses[0], start, support)
+        """Yield what fits each start; those of matched integrals are near where smoothing is good.
+
+        One such is the first; the others come last, for problems whose starts do not agree.
+        """
+        of_equations: list[list[FloatArray]] = []
+        if early and self._plain:
+            of_equations = self._matched(self.guesses[0], self.noise, 2 * self.price)
+            yield self._from_proposals([own[0] for own in of_equations])
         for guess, support in self._starts():
+            # Nodes, and guesses with them, may have changed since the last.
             yield functools.partial(self._from_start, self.guesses[guess], support, early=early)
+        best = [own[0] for own in of_equations]
+        for k, own in enumerate(of_equations):
+            for other in own[1:]:
+                yield self._from_proposals([*best[:k], other, *best[k + 1 :]])
+
+    def _from_proposals(self, of_equations: Sequence[FloatArray]) -> Callable[[], Candidate | None]:
+        """Return what fits coefficients (P,) of each equation, zero for others, from the smoothed states."""
+        beta = np.sum(of_equations, axis=0)
+        support = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
+        return functools.partial(self._from_near, self.guesses[0], self.problem.start(beta), support)
 
     def _from_near(self, states: FloatArray, beta: FloatArray, support: IntArray) -> Candidate | None:
         """Fit coefficients (P + I,) and states (N, d + 2 s) that are near."""
@@ -322,8 +348,11 @@ class SupportSearch:
         fit = self._descend(states, beta, support, levels, self.noise, reselect=False)
         return None if fit is None else self._finish(fit, self.noise)
 
-    def _matched(self, states: FloatArray, noise: FloatArray) -> list[list[FloatArray]]:
-        """Return coefficients (P,) of each equation, zero for others, by matched integrals: many terms and few."""
+    def _matched(self, states: FloatArray, noise: FloatArray, margin: float) -> list[list[FloatArray]]:
+        """Return coefficients (P,) of each equation, zero for others, by matched integrals: many terms and few.
+
+        Best first, as long as they cost no more than that and a margin.
+        """
         problem, columns = self.problem, self.problem.columns
         path, grid = Path.along(problem, states, units=False), problem.grid
         of_equations = []
@@ -340,7 +369,10 @@ class SupportSearch:
                 rarity=problem.library.rarity[allowed],
             )
             found = []
-            for proposal in screening.without_forms():
+            proposals = sorted(screening.without_forms(), key=lambda proposal: proposal.cost)
+            for proposal in proposals:
+                if proposal.cost > proposals[0].cost + margin:
+                    break
                 beta = np.zeros(problem.linear)
                 for m, coefficient in zip(proposal.terms, proposal.coefficients, strict=True):
                     for entry in np.flatnonzero((columns.equation == k) & (columns.term == m)):
@@ -357,7 +389,7 @@ class SupportSearch:
         of_equation = [self.problem.columns.equation == k for k in range(len(self.problem.library.states))]
         for _ in range(_EXCHANGES):
             before = best
-            for k, proposals in enumerate(self._matched(best.fit.x, best.noise)):
+            for k, proposals in enumerate(self._matched(best.fit.x, best.noise, self.price / 2)):
                 own = np.unique(self.problem.columns.column[of_equation[k]])
                 for proposal in proposals:
                     beta = best.fit.beta.copy()
