@@ -1,5 +1,6 @@
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_every_verb_has_a_help_with_an_example_that_parses(verb):
     assert "Example" in text
     assert lines
     for line in lines:
-        words = line.split(f"mechscreen {verb}")[1].split(">")[0].split()
+        words = shlex.split(line.split(f"mechscreen {verb}")[1].split(">")[0])
         command.make_context(verb, words)
 
 

@@ -54,6 +54,8 @@ NOT_RUN = {
     "mechscreen export series": "as above",
     "mechscreen discover series.csv": "as above",
     "mechscreen discover lake.csv": "equations as a model: tests/runs/test_equations.py, tests/test_from_equations.py",
+    "mechscreen discover growth.csv": "strains under conditions: tests/stages/test_discover.py",
+    "mechscreen report results/demo --compare": "wants two campaigns: tests/stages/test_report.py",
     "mechscreen import config/demo.yaml": "wants tables: tests/stages/test_imported.py",
 }
 """Commands that are not run, by how they begin, and why; their verbs, options, targets and files are looked up."""
