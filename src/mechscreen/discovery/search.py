@@ -23,6 +23,8 @@ DENSE_LIMIT = 60
 _REFINED = 3
 """How often nodes are halved where no start does better than constants: spikes fall between them."""
 
+_AS_SMOOTH = 1.2
+"""How many times the noise that smoothing leaves, a solution may leave that is not doubted."""
 _EXCHANGES = 3
 """Rounds in which the terms of each equation are exchanged for what matched integrals propose."""
 _LOOSE = 0.1
@@ -233,6 +235,8 @@ class SupportSearch:
                     candidate = self._thin(candidate)
             except BlowUp:
                 continue
+            if self._is_confirmed(candidate):
+                return candidate
             if best is not None and candidate.support == best.support:
                 agreeing += 1
             elif best is None or candidate.criterion < best.criterion:
@@ -335,6 +339,17 @@ class SupportSearch:
         for k, own in enumerate(of_equations):
             for other in own[1:]:
                 yield self._from_proposals([*best[:k], other, *best[k + 1 :]])
+
+    def _is_confirmed(self, candidate: Candidate) -> bool:
+        """Return whether matched integrals along a solution propose its own terms, and it leaves as little as smoothing.
+
+        Then other starts, which cost far more, are left.
+        """
+        if not self._plain or (candidate.noise > _AS_SMOOTH * self.noise)[self.observed].any():
+            return False
+        beta = np.sum([own[0] for own in self._matched(candidate.fit.x, candidate.noise, 0.0)], axis=0)
+        proposed = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
+        return tuple(map(int, proposed)) == candidate.support
 
     def _from_proposals(self, of_equations: Sequence[FloatArray]) -> Callable[[], Candidate | None]:
         """Return what fits coefficients (P,) of each equation, zero for others, from the smoothed states."""
