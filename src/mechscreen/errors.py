@@ -177,3 +177,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the valid name most like `name`, or an empty string."""
     close = get_close_matches(name, list(valid), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def at_most(lines: Sequence[str], most: int = 3, what: str = "") -> list[str]:
+    """Return lines; of more than `most` the first ones, and how many more there are of `what`."""
+    return list(lines) if len(lines) <= most else [*lines[: most - 1], f"… and {len(lines) - most + 1} more{what}"]

@@ -230,12 +230,32 @@ def test_constants_and_conditions_go_together_and_with_inputs():
         assert model.of_group(label).coefficients[0] == pytest.approx([0, -k, 2, 1], abs=0.04)
 
 
+def test_conditions_and_constants_follow_the_trajectories_that_are_used():
+    """One row says nothing: neither its condition nor its constant counts, and the others keep theirs."""
+    t, y, labels = logistic(0, {"A": 0.5, "B": 2.0})
+    doses_given = [np.nan, 1.0, 2.0]
+    for more in ({}, {"constants": {"dose": doses_given}}):
+        model = discover(
+            [t[0][:1], *t], [y[0][:1], *y], groups=["Z", *labels], varies=BOTH, noise="constant", knowledge=TRUE, **more
+        )
+        assert (model.kept, model.left_out) == ((1, 2), ("trajectory 1: one row",))
+        assert [(group.label, group.trajectories) for group in model.groups] == [("A", (0,)), ("B", (1,))]
+        assert model.of_group("A").coefficients[0, 1] == pytest.approx(0.5, abs=0.1)
+        own = model.of_group("B")
+        assert own.kept == (2,)
+        assert len(own.curves) == 1
+        np.testing.assert_array_equal(own.curves[0][1], model.curves[1][1])
+    np.testing.assert_array_equal([course(np.zeros(1))[0, 0] for course in model.courses], doses_given[1:])
+    with pytest.raises(InputError, match="all 2 trajectories that can be used are of one group, 'A'"):
+        discover([t[0][:1], *t], [y[0][:1], *y], groups="ZAA")
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         ({"groups": ["A", "B"]}, "2 groups for 3 trajectories"),
         ({"groups": ["A", "A", "A"]}, "all trajectories are of one group, 'A'"),
-        ({"groups": ["A", "", "B"]}, "the group of trajectory 1 has no name"),
+        ({"groups": ["A", "", "B"]}, "the group of trajectory 2 has no name"),
         ({"varies": BOTH}, r"say which one each trajectory has \(groups\)"),
         ({"groups": "ABC", "varies": [("z", "x")]}, r"varies: no variable 'z' \(variables: x\)"),
         ({"groups": "ABC", "varies": [("x", "x^3")]}, r"varies: library: no term 'x\^3'; did you mean 'x\^2'"),

@@ -101,7 +101,7 @@ def test_samples_before_an_inputs_first_value_are_left_out():
     [
         (["v"], None, "no variable 'v' for an input"),
         (["x", "u"], None, "all columns are inputs"),
-        (["u"], np.nan, "the input 'u' has no value in trajectory 0"),
+        (["u"], np.nan, "data: no value of the input 'u'"),
     ],
 )
 def test_what_is_no_input_is_refused(inputs, change, message):

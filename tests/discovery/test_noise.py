@@ -121,7 +121,7 @@ def test_spreads_have_a_floor(kind):
         ({"errors": np.ones((3, 2))}, "errors have shapes"),
         (
             {"errors": np.zeros_like(STATES) + np.where(T[7] == T, -1, 1)[:, None]},
-            "the error of 'x' in trajectory 0, row 7",
+            "data: the error of 'x' in row 8",
         ),
         ({"noise": "poisson", "method": "odenet"}, "takes noise to be constant"),
     ],

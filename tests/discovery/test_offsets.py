@@ -49,6 +49,8 @@ def test_products_keep_the_differences_and_all_that_is_printed_says_the_same(off
     path = model.simulate(model.initial[0], T)
     assert np.abs(path - predation(offset)).max() < 0.06
     assert np.abs(model.denoised[0] - predation(offset)).max() < 0.05
+    ((times, drawn),) = model.curves
+    assert np.abs(np.interp(T, times, drawn[:, 0]) - model.denoised[0][:, 0]).max() < 0.01
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e5])

@@ -141,6 +141,51 @@ def test_a_table_as_it_comes_is_read_told_and_kept_with_the_results(pond, tmp_pa
     assert "Algen (10^6 Zellen/ml)" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_patients_with_few_visits_are_used_or_left_out_by_name_and_line(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for patient, start in enumerate(rng.uniform(1, 5, 30)):
+        t = np.arange(1 if patient in (4, 8) else 3) * 0.7
+        rows += [[f"p{patient}", time, start * np.exp(-time) * (1 + 0.01 * rng.standard_normal())] for time in t]
+    # One visit stands there twice.
+    rows[-1][1] = rows[-2][1]
+    path = _write(tmp_path / "visits.csv", ["patient", "t", "dose"], rows)
+    model = discover(path, tmp_path / "out", trajectory="patient", degree=1)
+    assert model.equations()[0].endswith("dose")
+    settings = json.loads((tmp_path / "out" / "model.json").read_text())["settings"]
+    assert len(settings["trajectories"]) == len(model.t) == 27
+    assert model.left_out == (
+        "patient p29 (lines 85 to 87): 0.7 stands there twice",
+        "patient p4 (line 14): one row",
+        "patient p8 (line 24): one row",
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "patient p4 (line 14): one row" in page
+    assert "8 of 27 trajectories, at equal distances in the table." in page
+
+
+def test_where_a_time_stands_twice_in_the_only_trajectory_it_is_refused(tmp_path):
+    path = _write(tmp_path / "twice.csv", ["t", "x"], [[0, 1], [1, 2], [1, 3], [2, 4]])
+    with pytest.raises(InputError, match=r"line 4, column 't': 1 stands there twice .line 3."):
+        discover(path, tmp_path / "out")
+
+
+def test_the_fit_is_drawn_between_samples_as_the_equations_go(tmp_path):
+    """Four samples of growth, lines between which would miss how it bends."""
+    t = np.linspace(0, 6, 4)
+    rng = np.random.default_rng(0)
+    rows = []
+    for run, start in enumerate(rng.uniform(0.01, 0.1, 20)):
+        exact = start * np.exp(t) / (1 + start * (np.exp(t) - 1))
+        rows += [[f"r{run}", *row] for row in zip(t, exact + 0.002 * rng.standard_normal(4), strict=True)]
+    model = discover(_write(tmp_path / "few.csv", ["trajectory", "t", "x"], rows), tmp_path / "out")
+    for (times, x), start in zip(model.curves, model.initial[:, 0], strict=True):
+        assert len(times) >= 200
+        closed = start * np.exp(times) / (1 + start * (np.exp(times) - 1))
+        np.testing.assert_allclose(x[:, 0], closed, atol=0.02)
+        assert np.abs(np.interp(times, t, np.interp(t, times, closed)) - closed).max() > 0.03
+
+
 def test_marks_of_formulas_in_names_are_drawn_as_they_stand(tmp_path):
     t, y = get_case("cycle").observe(0, step=0.1)
     path = _write(tmp_path / "odd.csv", ["t", "cost ($)", "$x_"], np.column_stack([t, y]).tolist())
@@ -236,7 +281,7 @@ def test_noise_is_of_a_kind_or_in_a_column_of_errors(tmp_path):
         (["gaussian"], "no kind of noise 'gaussian'"),
         (["prey=sd"], "no column 'sd'"),
         (["hare=predator"], "no column 'hare'"),
-        (["prey=predator"], "the error of 'prey' in trajectory 0, row"),
+        (["prey=predator"], "the error of 'prey' in row"),
     ],
 )
 def test_noise_that_makes_no_sense_is_refused(noise, message, table, tmp_path):
@@ -293,6 +338,21 @@ def test_conditions_and_constants_are_columns_of_the_table(tmp_path, varies, row
     page = (tmp_path / "out/report.html").read_text()
     assert "dose (rich)" in page
     assert "rich, poor; by them varies dose in dx/dt." in page
+
+
+def test_conditions_and_constants_of_trajectories_that_are_left_out_do_not_count(tmp_path):
+    header, *rows = csv.reader(_doses(tmp_path / "doses.csv", 20).open())
+    rows = [["one row", "pure", 9, 0, 0], ["twice", "", "", 0, 1], ["twice", "", "", 0, 2], *rows]
+    table = _write(tmp_path / "more.csv", header, rows)
+    model = discover(table, tmp_path / "out", degree=1, group="the medium", constants=["dose"], varies=["x: dose"])
+    assert model.left_out == (
+        "trajectory twice (lines 3 to 4): 0 stands there twice", "trajectory one row (line 2): one row",
+    )  # fmt: skip
+    assert [(group.label, group.trajectories) for group in model.groups] == [("rich", (0, 2)), ("poor", (1, 3))]
+    assert [float(course(np.zeros(1))[0, 0]) for course in model.courses] == [1, 1, 3, 2.5]
+    record = json.loads((tmp_path / "out/model.json").read_text())
+    assert record["settings"]["trajectories"] == ["0", "1", "2", "3"]
+    assert "Left out" in (tmp_path / "out/report.html").read_text()
 
 
 def test_trajectories_may_be_the_conditions_and_one_of_these_becomes_a_model(tmp_path):

@@ -51,9 +51,11 @@ class Conditions:
 
 
 def check_conditions(
-    groups: Sequence[Hashable] | None, varies: Sequence[Entry] | None, n_trajectories: int
+    groups: Sequence[Hashable] | None, varies: Sequence[Entry] | None, n_trajectories: int, kept: Sequence[int]
 ) -> Conditions | None:
     """Check the labels of trajectories' conditions; None where none are given.
+
+    Labels are of all trajectories that were given; only those that are `kept` have conditions.
 
     Raises
     ------
@@ -64,16 +66,18 @@ def check_conditions(
         if varies is not None:
             raise InputError("discover: coefficients vary by condition; say which one each trajectory has (groups)")
         return None
-    labels = [str(label) for label in groups]
-    if len(labels) != n_trajectories:
-        raise InputError(f"discover: {len(labels)} groups for {n_trajectories} trajectories; give one label for each")
+    every = [str(label) for label in groups]
+    if len(every) != n_trajectories:
+        raise InputError(f"discover: {len(every)} groups for {n_trajectories} trajectories; give one label for each")
+    labels = [every[i] for i in kept]
     if "" in labels:
-        raise InputError(f"discover: the group of trajectory {labels.index('')} has no name; give one")
+        raise InputError(f"discover: the group of trajectory {kept[labels.index('')] + 1} has no name; give one")
     unlike = tuple(dict.fromkeys(labels))
     if len(unlike) < 2:
+        which = "all trajectories" if len(kept) == n_trajectories else f"all {len(kept)} trajectories that can be used"
         raise InputError(
-            f"discover: all trajectories are of one group, '{unlike[0]}'; nothing can vary: leave the groups out, or "
-            "give trajectories of another one"
+            f"discover: {which} are of one group, '{unlike[0]}'; nothing can vary: leave the groups out, or give "
+            "trajectories of another one"
         )
     of = np.array([unlike.index(label) for label in labels], dtype=np.int64)
     return Conditions(unlike, of, None if varies is None else tuple((str(k), str(m)) for k, m in varies))

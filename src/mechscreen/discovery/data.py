@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,17 +17,23 @@ from mechscreen.discovery.hermite import hermite, hermite_slopes
 from mechscreen.discovery.inputs import Course, constant, goes_in_steps, steps
 from mechscreen.discovery.library import FloatArray
 from mechscreen.discovery.noise import KINDS, choose
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, at_most, nearest
 
 MIN_SAMPLES = 8
 """Samples that a variable must have in all: fewer cannot tell a noise level from a law."""
 
 MIN_OF_TRAJECTORY = 3
+"""Rows that the only trajectory must have; of several, each must have more values than it has unknown starts."""
 
 NOISE_FLOOR = 1e-5
 """Smallest noise assumed, relative to a variable's root mean square: below it, rounding and discretisation show."""
 
 MAX_NODES = 20_000
+
+_PROPORTIONAL = 1e-9
+"""Deviation, in shares of the largest value, up to which two variables are in a fixed proportion."""
+_CROWDED = 0.1
+"""Unknown starts for each sample, from which on these take much of what samples tell."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class Trajectories:
         or ``"given"``; and standard deviations as of `y` for the latter, but for a factor.
     unchanging
         Variables that never change, which were left out.
+    alike
+        Which variables are the same, or in a fixed proportion, in all samples, for people.
+    kept, left_out
+        Which of the trajectories that were given these are, and what kept out each of the others, for people.
     """
 
     names: tuple[str, ...]
@@ -63,6 +74,9 @@ class Trajectories:
     noise: tuple[str, ...] = ()
     errors: tuple[FloatArray, ...] = ()
     unchanging: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    kept: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t)
@@ -86,6 +100,11 @@ class Trajectories:
         if self.courses:
             parts.append(np.concatenate([course(t) for course, t in zip(self.courses, self.t, strict=True)]))
         return np.concatenate(parts, axis=1)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether trajectories are so short that their starts take much of what the samples tell."""
+        return len(self) > 1 and len(self) * len(self.names) > _CROWDED * np.isfinite(self.pooled).sum()
 
     def of_equation(self, k: int) -> Trajectories:
         """Return the samples of variable k, with all others as inputs, before those there are."""
@@ -125,8 +144,20 @@ def check_trajectories(
     noise: str | Mapping[str, str] = "auto",
     errors: ArrayLike | Sequence[ArrayLike] | None = None,
     constants: Mapping[str, Sequence[float]] | None = None,
+    *,
+    called: Sequence[str] | None = None,
+    exact_start: bool = False,
 ) -> Trajectories:
     """Check and copy what the user gave; columns of `inputs`, and constants of each trajectory, become courses.
+
+    Of several trajectories, those that tell nothing are left out, and `Trajectories.left_out` says why.
+
+    Parameters
+    ----------
+    called
+        What people call the trajectories; by number, from 1, unless given.
+    exact_start
+        Whether first rows are exact initial values.
 
     Raises
     ------
@@ -138,16 +169,12 @@ def check_trajectories(
     values: Any = y if several else [y]
     if len(times) != len(values):
         raise InputError(f"discover: {len(times)} arrays of times for {len(values)} trajectories")
-    checked_t, checked_y = [], []
-    for i, (own_t, own_y) in enumerate(zip(times, values, strict=True)):
-        where = f"trajectory {i}" if several else "data"
-        a, b = _check_one(own_t, own_y, where)
-        checked_t.append(a)
-        checked_y.append(b)
-    d = checked_y[0].shape[1]
-    if any(b.shape[1] != d for b in checked_y):
+    wheres = called or ([f"trajectory {i + 1}" for i in range(len(values))] if several else ["data"])
+    checked = [_check_one(a, b, where) for a, b, where in zip(times, values, wheres, strict=True)]
+    d = checked[0][1].shape[1]
+    if any(b.shape[1] != d for _, b in checked):
         raise InputError(
-            f"discover: the trajectories have {sorted({b.shape[1] for b in checked_y})} variables; all need the same"
+            f"discover: the trajectories have {sorted({b.shape[1] for _, b in checked})} variables; all need the same"
         )
     labels = tuple(names) if names is not None else _default_names(d)
     if len(labels) != d or len(set(labels)) != d:
@@ -158,9 +185,21 @@ def check_trajectories(
     for label in hidden:
         if label not in labels:
             raise InputError(f"discover: hidden variable '{label}' is not among the variables {', '.join(labels)}")
+    for name in inputs:
+        if name not in labels:
+            raise InputError(f"discover: no variable '{name}' for an input{nearest(name, labels)}")
+    if len(inputs) == d:
+        raise InputError("discover: all columns are inputs; an equation needs a variable")
+    faults = [_fault(*own, labels, hidden, inputs, exact_start=exact_start, only=len(checked) == 1) for own in checked]
+    kept = tuple(i for i, fault in enumerate(faults) if not fault)
+    if not kept:
+        raise InputError(f"discover, {wheres[0]}: {faults[0]}" + (", and no other is better" if several else ""))
+    checked_t, checked_y = [checked[i][0] for i in kept], [checked[i][1] for i in kept]
+    left_out = tuple(f"{where}: {fault}" for where, fault in zip(wheres, faults, strict=True) if fault)
     data = _split_inputs(checked_t, checked_y, labels, inputs)
-    data = _with_constants(data, constants or {})
-    data = _with_noise(data, labels, checked_t, checked_y, noise, errors)
+    data = replace(data, kept=kept, left_out=left_out)
+    data = _with_constants(data, constants or {}, len(checked))
+    data = _with_noise(data, labels, [b for _, b in checked], noise, errors, wheres)
     is_hidden = np.array([label in hidden for label in data.names])
     pooled = data.pooled
     constant = np.zeros(len(data.names), dtype=bool)
@@ -174,7 +213,7 @@ def check_trajectories(
             continue
         if len(present) < MIN_SAMPLES:
             raise InputError(
-                f"discover: '{label}' has {len(present)} values; at least {MIN_SAMPLES} are needed "
+                f"discover: '{label}' has {len(present)} values{_beside(data)}; at least {MIN_SAMPLES} are needed "
                 "(a variable that was never measured must be named as hidden)"
             )
         if np.ptp(present) <= 1e-14 * np.abs(present).max():
@@ -183,18 +222,43 @@ def check_trajectories(
         raise InputError("discover: all variables are hidden")
     if (constant | is_hidden).all():
         raise InputError(f"discover: {', '.join(data.names)}: constant throughout; there is nothing to be explained")
-    return replace(data, hidden=is_hidden).without(constant)
+    data = replace(data, hidden=is_hidden).without(constant)
+    return replace(data, alike=tuple(_alike(data)))
+
+
+def _alike(data: Trajectories) -> list[str]:
+    """Say which variables and inputs are proportional in all samples, so that their terms cannot be told apart."""
+    names, values = (*data.names, *data.inputs), data.with_inputs
+    lines = []
+    for j, k in itertools.combinations(range(len(names)), 2):
+        a, b = values[np.isfinite(values[:, [j, k]]).all(axis=1)][:, [j, k]].T
+        if len(a) < 2 or not a.any():
+            continue
+        factor = float(a @ b / (a @ a))
+        if factor and np.abs(b - factor * a).max() <= _PROPORTIONAL * np.abs(b).max():
+            one, other = names[j], names[k]
+            lines.append(
+                f"{other} is the same as {one} in all samples"
+                if factor == 1
+                else f"{other} is {factor:.6g} {one} in all samples"
+            )
+            sign = "+" if factor > 0 else "-"
+            lines[-1] += (
+                f"; of coefficients k of the two in an equation, the data determine only k_{one} {sign} "
+                f"{abs(factor):.6g} k_{other}; leave one of them out (--columns)"
+            )
+    return at_most(lines, what=" such pairs of variables")
 
 
 def _with_noise(
     data: Trajectories,
     labels: tuple[str, ...],
-    t: Sequence[FloatArray],
     y: Sequence[FloatArray],
     noise: str | Mapping[str, str],
     errors: ArrayLike | Sequence[ArrayLike] | None,
+    wheres: Sequence[str],
 ) -> Trajectories:
-    """Say of which kind the noise is, and how large where it was given; of `t` and `y` as they were given."""
+    """Say of which kind the noise is, and how large where it was given; `y` and `errors` of all that were given."""
     kinds = dict.fromkeys(labels, noise) if isinstance(noise, str) else dict.fromkeys(labels, "auto") | dict(noise)
     for name, kind in kinds.items():
         if name not in labels:
@@ -212,7 +276,7 @@ def _with_noise(
                 "give one error for each value"
             )
         columns = [labels.index(name) for name in data.names]
-        for i, (one, own) in enumerate(zip(arrays, y, strict=True)):
+        for where, one, own in zip(wheres, arrays, y, strict=True):
             for k in columns:
                 stated = np.isfinite(one[:, k])
                 if not stated.any():
@@ -220,12 +284,12 @@ def _with_noise(
                 wrong = np.flatnonzero(np.isfinite(own[:, k]) & ~(stated & (one[:, k] > 0)))
                 if wrong.size:
                     raise InputError(
-                        f"discover: the error of '{labels[k]}' in trajectory {i}, row {wrong[0]}, is "
+                        f"discover, {where}: the error of '{labels[k]}' in row {wrong[0] + 1} is "
                         f"{one[wrong[0], k]:g}; give one above 0 for each value, or none for the variable"
                     )
                 kinds[labels[k]] = "given"
         # Samples before an input's first value were left out.
-        given = tuple(one[len(one) - len(own_t) :][:, columns] for one, own_t in zip(arrays, data.t, strict=True))
+        given = tuple(arrays[i][-len(own_t) :][:, columns] for i, own_t in zip(data.kept, data.t, strict=True))
     return replace(data, noise=tuple(kinds[name] for name in data.names), errors=given)
 
 
@@ -233,28 +297,13 @@ def _split_inputs(
     t: Sequence[FloatArray], y: Sequence[FloatArray], labels: tuple[str, ...], inputs: Sequence[str]
 ) -> Trajectories:
     """Take inputs out of the values; what is left begins where all inputs are known."""
-    for name in inputs:
-        if name not in labels:
-            raise InputError(f"discover: no variable '{name}' for an input{nearest(name, labels)}")
     column = {name: labels.index(name) for name in inputs}
     in_steps = [name for name in inputs if goes_in_steps([own[:, column[name]] for own in y])]
     sampled = [name for name in inputs if name not in in_steps]
     others = [k for k, name in enumerate(labels) if name not in inputs]
-    if not others:
-        raise InputError("discover: all columns are inputs; an equation needs a variable")
     begun_t, begun_y, samples, courses = [], [], [], []
-    for i, (own_t, own_y) in enumerate(zip(t, y, strict=True)):
-        first = 0
-        for name in inputs:
-            known = np.isfinite(own_y[:, column[name]])
-            if not known.any():
-                raise InputError(f"discover: the input '{name}' has no value in trajectory {i}")
-            first = max(first, int(known.argmax()))
-        if len(own_t) - first < MIN_OF_TRAJECTORY:
-            raise InputError(
-                f"discover: the inputs of trajectory {i} begin at {own_t[first]:g}, with {len(own_t) - first} samples "
-                f"left; at least {MIN_OF_TRAJECTORY} are needed"
-            )
+    for own_t, own_y in zip(t, y, strict=True):
+        first = _begin(own_y[:, [column[name] for name in inputs]])
         begun_t.append(own_t[first:])
         begun_y.append(own_y[first:][:, others])
         samples.append(own_y[first:][:, [column[name] for name in sampled]])
@@ -267,8 +316,8 @@ def _split_inputs(
     )
 
 
-def _with_constants(data: Trajectories, constants: Mapping[str, Sequence[float]]) -> Trajectories:
-    """Add inputs that never change in a trajectory."""
+def _with_constants(data: Trajectories, constants: Mapping[str, Sequence[float]], count: int) -> Trajectories:
+    """Add inputs that never change in a trajectory; `constants` have values of all `count` that were given."""
     for name, values in constants.items():
         if name in (*data.names, *data.inputs):
             raise InputError(f"discover: '{name}' is a constant and a column of the values; give it as one of them")
@@ -278,10 +327,9 @@ def _with_constants(data: Trajectories, constants: Mapping[str, Sequence[float]]
             numbers = np.array(values, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"discover: constant '{name}': not numbers") from None
-        if numbers.shape != (len(data),) or not np.isfinite(numbers).all():
-            raise InputError(
-                f"discover: constant '{name}': give one finite number for each of {len(data)} trajectories"
-            )
+        if numbers.shape != (count,) or not np.isfinite(numbers[list(data.kept)]).all():
+            raise InputError(f"discover: constant '{name}': give one finite number for each of {count} trajectories")
+        numbers = numbers[list(data.kept)]
         if np.ptp(numbers) == 0:
             raise InputError(
                 f"discover: constant '{name}' is {numbers[0]:g} in all trajectories, so that terms of it cannot be "
@@ -293,7 +341,14 @@ def _with_constants(data: Trajectories, constants: Mapping[str, Sequence[float]]
     return data
 
 
+def _begin(inputs: FloatArray) -> int:
+    """Return the first row in which all inputs (n, q) are known."""
+    known = np.isfinite(inputs)
+    return int(known.argmax(axis=0).max(initial=0))
+
+
 def _check_one(t: ArrayLike, y: ArrayLike, where: str) -> tuple[FloatArray, FloatArray]:
+    """Return times (n,) and values (n, d) as arrays, which is all that must hold of each trajectory."""
     try:
         times, values = np.array(t, dtype=float), np.array(y, dtype=float)
     except (TypeError, ValueError) as error:
@@ -304,24 +359,69 @@ def _check_one(t: ArrayLike, y: ArrayLike, where: str) -> tuple[FloatArray, Floa
         raise InputError(
             f"discover, {where}: times have shape {times.shape}, values {values.shape}; need (n,) and (n, d)"
         )
-    if len(times) < MIN_OF_TRAJECTORY:
-        raise InputError(f"discover, {where}: {len(times)} samples; a trajectory needs at least {MIN_OF_TRAJECTORY}")
-    bad = np.flatnonzero(~np.isfinite(times))
-    if bad.size:
-        raise InputError(f"discover, {where}: time in row {bad[0]} is {times[bad[0]]}")
-    steps = np.diff(times)
-    if (steps <= 0).any():
-        i = int(np.flatnonzero(steps <= 0)[0])
-        what = "is repeated" if steps[i] == 0 else f"comes after {times[i]:g}"
-        raise InputError(
-            f"discover, {where}: times must increase, but row {i + 1} ({times[i + 1]:g}) {what}; "
-            "sort the rows, merge repeats, or mark separate trajectories"
-        )
     infinite = np.argwhere(np.isinf(values))
     if infinite.size:
         i, k = infinite[0]
-        raise InputError(f"discover, {where}: row {i}, variable {k} is infinite; use NaN for a missing value")
+        raise InputError(f"discover, {where}: row {i + 1}, variable {k + 1} is infinite; use NaN for a missing value")
     return times, values
+
+
+def _fault(
+    t: FloatArray,
+    y: FloatArray,
+    names: Sequence[str],
+    hidden: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    exact_start: bool,
+    only: bool,
+) -> str:
+    """Return why a trajectory, times (n,) and values (n, d), cannot be used; ``""`` if it can.
+
+    Each variable has a start that is unknown, which takes a value; what more there are tell of the equations.
+    """
+    if only and len(t) < MIN_OF_TRAJECTORY:
+        return f"{len(t)} samples; a trajectory needs at least {MIN_OF_TRAJECTORY}"
+    if len(t) < 2:
+        return "one row" if len(t) else "no rows"
+    bad = np.flatnonzero(~np.isfinite(t))
+    if bad.size:
+        return f"time in row {bad[0] + 1} is {t[bad[0]]}"
+    steps = np.diff(t)
+    if (steps <= 0).any():
+        i = int(np.flatnonzero(steps <= 0)[0])
+        what = "is repeated" if steps[i] == 0 else f"comes after {t[i]:g}"
+        return (
+            f"times must increase, but row {i + 2} ({t[i + 1]:g}) {what}; sort the rows, merge repeats, or mark "
+            "separate trajectories"
+        )
+    known = np.isfinite(y)
+    for k, name in enumerate(names):
+        if name in inputs and not known[:, k].any():
+            return f"no value of the input '{name}'"
+    first = _begin(y[:, [k for k, name in enumerate(names) if name in inputs]])
+    if len(t) - first < (MIN_OF_TRAJECTORY if only else 2):
+        return f"its inputs begin at {t[first]:g}, with {len(t) - first} samples left"
+    if only:
+        # What its variables lack is said of all samples.
+        return ""
+    own = [k for k, name in enumerate(names) if name not in (*hidden, *inputs)]
+    counts = known[first:][:, own].sum(axis=0)
+    if not counts.any():
+        return "no values"
+    for k, count in zip(own, counts, strict=True):
+        if not count:
+            return f"no value of '{names[k]}'"
+    if counts.sum() <= len(own):
+        return "one value of each variable"
+    if exact_start and not known[first + 1 :][:, own].any():
+        return "no values after its start"
+    return ""
+
+
+def _beside(data: Trajectories) -> str:
+    """Return what was left out, for a message on what is missing."""
+    return f" (left out: {'; '.join(at_most(data.left_out))})" if data.left_out else ""
 
 
 def _default_names(d: int) -> tuple[str, ...]:
@@ -409,6 +509,10 @@ def smooth_samples(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray, Floa
             best = min((best - step, best, best + step), key=deviance)
         ratio = 10.0**best / spacing**3
         states[:, k], rates[:, k], variance, _ = kernels.smooth(*data, ratio)
+        values = [y[np.isfinite(y[:, k]), k] for _, y in grid.trajectories]
+        for own, first, last in zip(values, grid.starts[:-1], grid.starts[1:], strict=True):
+            if len(own) == 0:
+                states[first:last, k] = np.mean(np.concatenate(values))
         noise[k] = max(np.sqrt(variance), NOISE_FLOOR)
         walks[k] = np.sqrt(ratio) * noise[k]
     return states, rates, noise, walks
@@ -503,7 +607,9 @@ def _errors(
             times = [t[there] for (t, _), there in zip(grid.trajectories, known, strict=True)]
             smoothed = [hermite(n, x[:, [k]], f[:, [k]], t)[:, 0] for (n, x, f), t in zip(curves, times, strict=True)]
             left = [y[there, k] - x for (_, y), there, x in zip(grid.trajectories, known, smoothed, strict=True)]
-            spread = choose(left, smoothed, KINDS if kind == "auto" else (kind,), smoothed=True)
+            # What smoothing leaves of a few samples tells of their bends, not of their noise.
+            kinds_of_auto = KINDS if not data.crowded else ("constant",)
+            spread = choose(left, smoothed, kinds_of_auto if kind == "auto" else (kind,), smoothed=True)
             kinds[k] = spread.kind
             if spread.kind == "constant":
                 continue

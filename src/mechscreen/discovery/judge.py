@@ -8,11 +8,11 @@ import numpy as np
 
 from mechscreen.discovery.columns import turning
 from mechscreen.discovery.data import Trajectories
-from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.residuals import Misfit
 from mechscreen.discovery.runge_kutta import rk4_step
+from mechscreen.errors import at_most
 
 CHANCE = 0.02
 """Probability of residuals of noise, below which they are said to be none: so many right models get the caveat."""
@@ -34,35 +34,39 @@ def reintegrate(model: DiscoveredModel, steps_per_sample: int = 8) -> list[Float
 
     Returns, per trajectory, predictions (n, d) at the sample times; NaN at the windows' starts.
     """
-    out = []
-    for i, (t, x) in enumerate(zip(model.t, model.denoised, strict=True)):
-        course = model.courses[i] if model.courses else None
-        own = model.of_trajectory(i) if model.groups else model
+    times, x = np.concatenate(model.t), np.concatenate(model.denoised)
+    ends = np.cumsum([len(t) for t in model.t])
+    starts = np.concatenate(
+        [np.arange(end - len(t), end - 1, WINDOW_SAMPLES) for t, end in zip(model.t, ends, strict=True)]
+    )
+    own = np.searchsorted(ends, starts, side="right")
+    of_trajectories = [model.of_trajectory(i) for i in range(len(model.t))] if model.groups else []
 
-        def rate(
-            x: FloatArray, now: FloatArray, course: Course | None = course, own: DiscoveredModel = own
-        ) -> FloatArray:
-            return own.rates(x if course is None else np.concatenate([x, course(now)], axis=1))
+    def rate(x: FloatArray, now: FloatArray) -> FloatArray:
+        if model.courses:
+            inputs = np.concatenate([model.courses[i](now[own == i]) for i in np.unique(own)])
+            x = np.concatenate([x, inputs], axis=1)
+        if not model.groups:
+            return model.rates(x)
+        return np.concatenate([of_trajectories[i].rates(x[own == i]) for i in np.unique(own)])
 
-        predicted = np.full_like(x, np.nan)
-        starts = np.arange(0, len(t) - 1, WINDOW_SAMPLES)
-        state = x[starts].copy()
-        for k in range(WINDOW_SAMPLES):
-            alive = starts + k + 1 < len(t)
-            starts, state = starts[alive], state[alive]
-            if len(starts) == 0:
-                break
-            begin = t[starts + k]
-            h = (t[starts + k + 1] - begin) / steps_per_sample
-            with np.errstate(all="ignore"):
-                for part in range(steps_per_sample):
-                    now = begin + part * h
-                    # Inputs that jump at the next sample have not done so yet.
-                    end = np.minimum(now + h, begin + (steps_per_sample - BEFORE) * h)
-                    state = rk4_step(rate, state, h[:, None], (now, now + 0.5 * h, end))
-            predicted[starts + k + 1] = state
-        out.append(predicted)
-    return out
+    predicted = np.full_like(x, np.nan)
+    state = x[starts].copy()
+    for k in range(WINDOW_SAMPLES):
+        alive = starts + k + 1 < ends[own]
+        starts, state, own = starts[alive], state[alive], own[alive]
+        if len(starts) == 0:
+            break
+        begin = times[starts + k]
+        h = (times[starts + k + 1] - begin) / steps_per_sample
+        with np.errstate(all="ignore"):
+            for part in range(steps_per_sample):
+                now = begin + part * h
+                # Inputs that jump at the next sample have not done so yet.
+                end = np.minimum(now + h, begin + (steps_per_sample - BEFORE) * h)
+                state = rk4_step(rate, state, h[:, None], (now, now + 0.5 * h, end))
+        predicted[starts + k + 1] = state
+    return np.split(predicted, ends[:-1])
 
 
 def judge(
@@ -141,12 +145,13 @@ def judge(
                 f"the residuals of {names[k]} are correlated ({correlation:.2f} from sample to sample): the library "
                 "misses something, or the noise is not white"
             )
-    for equation, m, label, own in model.each_coefficient():
-        ratio = own.standard_errors[equation, m] / abs(own.coefficients[equation, m])
+    rough = []
+    for equation, m, label, one in model.each_coefficient():
+        ratio = one.standard_errors[equation, m] / abs(one.coefficients[equation, m])
         if ratio > 0.5:
             where = f"d{names[equation]}/dt ({label})" if label else f"d{names[equation]}/dt"
-            caveats.append(f"the coefficient of {model.term_names[m]} in {where} is known to {100 * ratio:.0f} % only")
-    return caveats
+            rough.append(f"the coefficient of {model.term_names[m]} in {where} is known to {100 * ratio:.0f} % only")
+    return [*caveats, *at_most(rough, what=" coefficients, each of which is known to 50 % only or worse")]
 
 
 def _turns(name: str) -> str:

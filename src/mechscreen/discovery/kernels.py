@@ -437,7 +437,8 @@ def smooth(rows, factor, target, rest, count, h, ratio):  # type: ignore[no-unty
     """Cubic smoothing spline of one variable on the nodes, and the evidence for its stiffness.
 
     The prior is a once-integrated Wiener process of intensity `ratio` times the noise variance (Wahba 1978); data
-    as in `compress`, for one variable: rows (N − 1,), factor (N − 1, 4, 4), target (N − 1, 4).
+    as in `compress`, for one variable: rows (N − 1,), factor (N − 1, 4, 4), target (N − 1, 4). A trajectory with one
+    sample says nothing of slopes: there the spline is that value; without any sample, zero.
 
     Returns values (N,), slopes (N,), the noise variance and minus twice the log evidence at that variance.
     """
@@ -449,15 +450,31 @@ def smooth(rows, factor, target, rest, count, h, ratio):  # type: ignore[no-unty
     right = np.empty(2)
     log_prior = 0.0
     total = rest
-    chains = 1
+    chains = 0
+    level = np.full(n, np.nan)
+    first = 0
+    for last in range(n):
+        if last < n - 1 and h[last] > 0.0:
+            continue
+        seen = 0
+        for i in range(first, last):
+            seen += rows[i]
+        if seen >= 2:
+            chains += 1
+        else:
+            level[first : last + 1] = 0.0
+            count -= seen
+            for i in range(first, last):
+                if rows[i]:
+                    level[first : last + 1] = target[i, 0] / (factor[i, 0, 0] + factor[i, 0, 2])
+        first = last + 1
     for i in range(n):
-        # A diffuse start, so that a chain with fewer than two samples stays solvable.
-        diagonal[i, 0, 0] = 1e-12
-        diagonal[i, 1, 1] = 1e-12
+        tiny = 1e-12 if np.isnan(level[i]) else 1.0
+        diagonal[i, 0, 0] = tiny
+        diagonal[i, 1, 1] = tiny
     for i in range(n - 1):
         w = h[i]
-        if w <= 0.0:
-            chains += 1
+        if w <= 0.0 or not np.isnan(level[i]):
             continue
         # Whitened increments: (x1 − x0 − w v0, v1 − v0) ~ N(0, ratio [[w³/3, w²/2], [w²/2, w]]).
         root = np.sqrt(ratio * w)
@@ -502,6 +519,9 @@ def smooth(rows, factor, target, rest, count, h, ratio):  # type: ignore[no-unty
     variance = max(total, 1e-300) / freedom
     evidence = freedom * np.log(variance) + log_posterior + log_prior
     states = back_substitute(lower, upper, border, np.zeros(0))
+    for i in range(n):
+        if not np.isnan(level[i]):
+            states[i, 0] = level[i]
     return states[:, 0], states[:, 1], variance, evidence
 
 

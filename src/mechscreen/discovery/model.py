@@ -17,7 +17,7 @@ from scipy.stats import t as student
 
 from mechscreen.discovery.inputs import Course
 from mechscreen.discovery.library import FloatArray, IntArray, Library
-from mechscreen.errors import InputError, nearest
+from mechscreen.errors import InputError, at_most, nearest
 
 
 class Undetermined(InputError):  # noqa: N818 - reads as what it says
@@ -50,7 +50,7 @@ class Group:
     label
         Of the condition.
     trajectories
-        Indices of those that have it.
+        Indices of those that have it, among those that were used.
     coefficients, covariance
         As of `DiscoveredModel`.
     """
@@ -81,6 +81,10 @@ class DiscoveredModel:
         values, of their square roots, or of the errors that were given.
     t, denoised
         Per trajectory, the sample times (n,) and the fitted solution there (n, d).
+    leverage
+        Per trajectory, the share (n, d) by which the fit makes a residual's variance smaller; none where that is small.
+    curves
+        Per trajectory, the same solution at times (N,) as close as it takes to draw it, and there (N, d).
     unknown_errors
         (I,) standard errors of the unknowns inside of terms, on the scales that they were sought on.
     courses
@@ -103,6 +107,8 @@ class DiscoveredModel:
         Conditions, with coefficients of their own; none where none were given. See `of_group`.
     method
         Name of the method that found it.
+    kept, left_out
+        Places of the trajectories that were used among those that were given, and why each of the others was not.
     elapsed
         Process time of the search in seconds.
     """
@@ -119,6 +125,8 @@ class DiscoveredModel:
     noise_kinds: tuple[str, ...] = ()
     noise_factors: FloatArray = field(default_factory=lambda: np.zeros(0))
     unknown_errors: FloatArray = field(default_factory=lambda: np.zeros(0))
+    curves: tuple[tuple[FloatArray, FloatArray], ...] = ()
+    leverage: tuple[FloatArray, ...] = ()
     criterion: float = math.nan
     confidence: float = math.nan
     alternatives: tuple[Alternative, ...] = ()
@@ -126,6 +134,8 @@ class DiscoveredModel:
     knowledge: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     method: str = ""
+    kept: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
     elapsed: float = math.nan
 
     @property
@@ -193,6 +203,9 @@ class DiscoveredModel:
             groups=(),
             t=tuple(self.t[i] for i in trajectories),
             denoised=tuple(self.denoised[i] for i in trajectories),
+            curves=tuple(self.curves[i] for i in trajectories) if self.curves else (),
+            leverage=tuple(self.leverage[i] for i in trajectories) if self.leverage else (),
+            kept=tuple(self.kept[i] for i in trajectories) if self.kept else (),
             initial=self.initial[list(trajectories)],
             courses=tuple(self.courses[i] for i in trajectories) if self.courses else (),
         )
@@ -370,6 +383,7 @@ class DiscoveredModel:
         lines += [f"known beforehand: {line}" for line in self.knowledge]
         if self.groups:
             lines.append(f"conditions: {self.conditions_in_words()}")
+        lines += [f"left out: {line}" for line in at_most(self.left_out)]
         lines += [f"caution: {line}" for line in self.caveats]
         return "\n".join(lines)
 
@@ -435,6 +449,7 @@ class DiscoveredModel:
             "support_confidence": _number(self.confidence),
             "alternatives": [{"change": a.change, "price": a.price} for a in self.alternatives],
             "caveats": list(self.caveats),
+            "left_out": list(self.left_out),
             "knowledge": list(self.knowledge),
             "seconds": _number(self.elapsed),
         }

@@ -100,6 +100,7 @@ class Offsets:
             coefficients=model.coefficients @ expansion.T,
             covariance=every @ model.covariance @ every.T,
             denoised=tuple(x + self.values[:d] for x in model.denoised),
+            curves=tuple((t, x + self.values[:d]) for t, x in model.curves),
             initial=model.initial + self.values[:d],
             courses=tuple(replace(course, values=course.values + self.values[d : d + q]) for course in model.courses),
             alternatives=tuple(Alternative(self._told(a.change), a.price) for a in model.alternatives),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -26,8 +27,12 @@ from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.shapes import Shape
 from mechscreen.errors import InputError, nearest
 
+log = logging.getLogger(__name__)
+
 _AS_GOOD = 2.0
 """By how much the criterion of a model of differences from an offset is to be better than that of one without."""
+_LEAST = 0.05
+"""Share of a residual's variance that the fit leaves, at least, as far as the kind of noise is concerned."""
 
 
 def discover(
@@ -46,6 +51,7 @@ def discover(
     errors: ArrayLike | Sequence[ArrayLike] | None = None,
     exact_start: bool = False,
     method: str = "collocation",
+    called: Sequence[str] | None = None,
 ) -> DiscoveredModel:
     """Find sparse ordinary differential equations that explain noisy time series.
 
@@ -81,6 +87,9 @@ def discover(
         Whether the first row of each trajectory holds exact initial values (NaN where unknown) instead of samples.
     method
         One of `METHODS`: ``"collocation"``, or ``"odenet"`` for that of Hu et al. (2021), which gives no intervals.
+    called
+        What people call the trajectories; by number, from 1, unless given. Of several, those that tell nothing are left
+        out, and the model says which and why.
 
     Raises
     ------
@@ -95,8 +104,12 @@ def discover(
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
     if method == "odenet" and noise == "auto":
         noise = "constant"
-    data = check_trajectories(t, y, names, hidden, inputs, noise, errors, constants)
-    conditions = check_conditions(groups, varies, len(data))
+    data = check_trajectories(
+        t, y, names, hidden, inputs, noise, errors, constants, called=called, exact_start=exact_start
+    )
+    for line in data.alike:
+        log.warning("discover: %s", line)
+    conditions = check_conditions(groups, varies, len(data.kept) + len(data.left_out), data.kept)
     shapes = library.shapes([*data.names, *data.inputs], data.with_inputs)
     by_default = method == "collocation" and not hidden and not exact_start
     if shapes and not by_default:
@@ -138,8 +151,14 @@ def discover(
     same = possible is None or (certain is not None and np.array_equal(certain.values, possible.values))
     rivals = [functools.partial(of, offsets) for offsets in ((certain,) if same else (certain, possible))]
     model = _best(rivals)
-    caveats = (*model.caveats, *questions(data))
-    return replace(model, caveats=caveats, method=method, elapsed=time.process_time() - began)
+    return replace(
+        model,
+        caveats=(*model.caveats, *questions(data)),
+        method=method,
+        kept=data.kept,
+        left_out=data.left_out,
+        elapsed=time.process_time() - began,
+    )
 
 
 def _best(rivals: Sequence[Callable[[], tuple[float, DiscoveredModel]]]) -> DiscoveredModel:
@@ -167,6 +186,9 @@ def _kinds_of_noise(model: DiscoveredModel, data: Trajectories) -> tuple[str, ..
             known = [np.isfinite(y[:, k]) for y in data.y]
             values = [x[there, k] for x, there in zip(model.denoised, known, strict=True)]
             left = [y[there, k] - x for y, x, there in zip(data.y, values, known, strict=True)]
+            if model.leverage:
+                shares = [own[there, k] for own, there in zip(model.leverage, known, strict=True)]
+                left = [own / np.sqrt(np.maximum(1 - share, _LEAST)) for own, share in zip(left, shares, strict=True)]
             kinds[k] = choose(left, values).kind
     return tuple(kinds)
 

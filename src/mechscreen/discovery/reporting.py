@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from mechscreen.discovery.collocation import BlowUp, Collocation, Quadratic
-from mechscreen.discovery.data import MAX_NODES
+from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.hermite import hermite
 from mechscreen.discovery.inputs import Course, smooth
 from mechscreen.discovery.judge import judge
@@ -17,8 +17,17 @@ from mechscreen.discovery.knowledge import Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Group, Undetermined, describe_coefficients
 from mechscreen.discovery.posing import Posed
-from mechscreen.discovery.residuals import examine
+from mechscreen.discovery.residuals import examine, leverages
 from mechscreen.discovery.search import Candidate, SupportSearch
+from mechscreen.errors import at_most
+
+_LEFT = 0.1
+"""Share of its samples by which the noise of a variable is told, at least."""
+
+_DEGENERATE = 1e-5
+"""Curvature of the misfit, of coefficients without units, below which the data do not determine a combination."""
+_DRAWN = 200
+"""Points of the solution that a trajectory has at least."""
 
 UNDECIDED = 0.75
 """Share of the probability of its neighbours and its own, below which a support is not decided."""
@@ -39,7 +48,12 @@ def finish(best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequenc
     """
     try:
         problem, best = _refine(best, search)
-        return _report(problem, best, search, posed, rivals)
+        if not posed.data.crowded or problem.exact_starts:
+            return _report(problem, best, search, posed, rivals)
+        shares = leverages(problem, best.fit, best.noise)
+        if shares is not None:
+            best = replace(best, noise=_noise_of(problem, best, shares))
+        return replace(_report(problem, best, search, posed, rivals), leverage=tuple(shares or ()))
     except BlowUp:
         raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
 
@@ -71,6 +85,20 @@ def _refine(best: Candidate, search: SupportSearch) -> tuple[Collocation, Candid
     return problem, best
 
 
+def _noise_of(problem: Collocation, best: Candidate, shares: Sequence[FloatArray]) -> FloatArray:
+    """Return the noise (d + 2 s,) of samples of which a fit follows some more closely than others.
+
+    `shares` as from `leverages`: starts of one variable may be told by samples of another.
+    """
+    taken = np.nansum(np.concatenate(shares), axis=0)
+    counts = problem.grid.counts
+    noise = best.noise.copy()
+    for k in np.flatnonzero(counts[: len(problem.library.states)] > 0):
+        freedom = max(counts[k] - taken[k], _LEFT * counts[k])
+        noise[k] = max(float(np.sqrt(best.fit.rates.data[k] / freedom)), NOISE_FLOOR)
+    return noise
+
+
 def _report(
     problem: Collocation, best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequence[Alternative]
 ) -> DiscoveredModel:
@@ -86,12 +114,17 @@ def _report(
     covariance[np.ix_(active, active)] = np.linalg.pinv(block, rcond=1e-14, hermitian=True)
     groups = _groups(posed, fit.beta, covariance)
     theta, uncertainty = _of_all(groups)
-    denoised, initial, courses = [], [], []
+    denoised, initial, courses, curves = [], [], [], []
     d, s = len(data.names), len(data.sampled)
     parts = (data.t, scales.origins, problem.grid.nodes, problem.grid.split(fit.x), problem.grid.split(fit.rates.f))
     for i, (t, origin, nodes, x, f) in enumerate(zip(*parts, strict=True)):
         denoised.append(hermite(nodes, x[:, :d], f[:, :d], (t - origin) / scales.time) * scales.state)
         initial.append(x[0, :d] * scales.state)
+        parts_of_interval = -(-_DRAWN // len(nodes))
+        dense = np.interp(
+            np.arange(parts_of_interval * (len(nodes) - 1) + 1) / parts_of_interval, np.arange(len(nodes)), nodes
+        )
+        curves.append((origin + scales.time * dense, hermite(nodes, x[:, :d], f[:, :d], dense) * scales.state))
         own = [data.courses[i]] if data.courses else []
         if s:
             course = smooth(nodes, x[:, d : d + s], x[:, d + s :])
@@ -115,6 +148,7 @@ def _report(
         denoised=tuple(denoised),
         initial=np.array(initial),
         courses=tuple(courses),
+        curves=tuple(curves),
         freedom=freedom,
         criterion=best.criterion,
         confidence=confidence,
@@ -123,19 +157,22 @@ def _report(
         groups=groups if posed.conditions else (),
     )
     misfit = examine(problem, fit, best.noise)
-    caveats = judge(
-        model,
-        data,
-        smoothed=posed.noise[:d] * scales.state,
-        converged=fit.converged,
-        gain=search.constants - best.criterion,
-        misfit=misfit,
-    )
+    caveats = [
+        *data.alike,
+        *judge(
+            model,
+            data,
+            smoothed=posed.noise[:d] * scales.state,
+            converged=fit.converged,
+            gain=search.constants - best.criterion,
+            misfit=misfit,
+        ),
+    ]
     if confidence < UNDECIDED:
         caveats.append(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
         )
-    caveats += _degenerate_directions(block, active, structure, library)
+    caveats += _degenerate_directions(block, active, structure, library, _sizes(posed))
     return replace(model, caveats=tuple(caveats))
 
 
@@ -206,9 +243,27 @@ def _entries(structure: Structure) -> list[list[tuple[int, int]]]:
     return entries
 
 
-def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Structure, library: Library) -> list[str]:
-    """Name combinations of coefficients that the data hardly determine."""
-    names = [describe_coefficients(library, entries[:1]) for entries in _entries(structure)]
+def _sizes(posed: Posed) -> FloatArray:
+    """Return what each column (P,) is to be multiplied by for the coefficient of its first entry, in the data's units.
+
+    1 for what only further conditions have.
+    """
+    columns = posed.columns[0]
+    sizes = np.ones(columns.count)
+    own, first = np.unique(columns.column, return_index=True)
+    sizes[own] = columns.weight[first] / posed.units[columns.equation[first], columns.term[first]]
+    return sizes
+
+
+def _degenerate_directions(
+    hessian: FloatArray, active: IntArray, structure: Structure, library: Library, sizes: FloatArray
+) -> list[str]:
+    """Name combinations of coefficients that the data hardly determine, in a few lines.
+
+    `sizes` as from `_sizes`.
+    """
+    entries = _entries(structure)
+    names = [describe_coefficients(library, own[:1]) for own in entries]
     names += [
         f"{unknown.name} of {library.names[m]}"
         for (m, _), unknown in zip(library.unknowns, library.inside, strict=True)
@@ -219,7 +274,18 @@ def _degenerate_directions(hessian: FloatArray, active: IntArray, structure: Str
     scale = np.sqrt(np.diag(hessian))
     values, vectors = np.linalg.eigh(hessian / scale / scale[:, None])
     for value, vector in zip(values, vectors.T, strict=True):
-        if value < 1e-5:
-            involved = [names[active[i]] for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.3]
-            lines.append(f"nearly degenerate: {' and '.join(involved)} can change together without changing the fit")
-    return lines
+        if value < _DEGENERATE:
+            order = [i for i in np.argsort(-np.abs(vector)) if abs(vector[i]) > 0.3]
+            line = f"nearly degenerate: {' and '.join(names[active[i]] for i in order)} can change together"
+            line += " without changing the fit"
+            pair = sorted(int(active[i]) for i in order)
+            others = np.delete(vector, order)
+            single = len(pair) == 2 and max(pair) < len(entries) and np.abs(others).max(initial=0.0) < 0.05
+            # Those of further conditions are differences.
+            if single and (structure.blocks is None or not structure.blocks.further[pair].any()):
+                moves = {int(active[i]): vector[i] / scale[i] * sizes[active[i]] for i in order}
+                ratio = -moves[pair[0]] / moves[pair[1]]
+                sign = "+" if ratio > 0 else "-"
+                line += f"; the data determine only ({names[pair[0]]}) {sign} {abs(ratio):.3g} ({names[pair[1]]})"
+            lines.append(line)
+    return at_most(lines, what=" nearly degenerate combinations")

@@ -10,6 +10,7 @@ sample to sample, how far their sums wander, and how much of them a slowly varyi
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,8 @@ from mechscreen.discovery.library import IntArray
 
 MOST_RESIDUALS = 3000
 """Of all variables and trajectories together, up to which the distribution is drawn."""
-_BINS = 60
-"""Residuals of a variable; of more samples, neighbours are added up."""
+_BINS, _BINS_OF_TRAJECTORY = 60, 8
+"""Residuals of a variable, and of one trajectory at least; of more samples, neighbours are added up."""
 _MOST_DRAWS, _NUMBERS = 4000, 4_000_000
 """Of residuals under noise: as many as that, or fewer, so that these are all numbers in them."""
 _FEW_DRAWS, _LIKELY = 400, 0.05
@@ -31,8 +32,8 @@ _WAVES = 6
 """Components of a slowly varying addition to a rate: a constant and half waves over the trajectory."""
 _WALK_WAVES, _LARGER = 30, 10.0
 """Components of the random walk of an input's rate of change, and how much larger than in the mean they may be."""
-_NEW = 1e-4
-"""Share of a column that must lie outside of the others' span to count."""
+_NEW, _LOST = 1e-4, 1e-7
+"""Share of a column that must lie outside of the others' span to count, and outside of that of the starts."""
 _FEWEST = 4
 """Samples of a variable that can be correlated."""
 
@@ -72,28 +73,31 @@ def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
     """
     every = _Samples.of(problem)
     d = len(problem.library.states)
-    predicted, unknowns, waves, walks = _linearised(problem, fit, every)
     samples, begins = every.binned()
+    if len(begins) + len(problem.walks) * len(problem.grid.nodes) * _WALK_WAVES > MOST_RESIDUALS:
+        return None
+    known = _linearised(problem, fit, every)
     weight = 1 / (noise[samples.variable] * np.sqrt(np.diff(begins, append=len(every.value))))
     own = 1 / every.error
-    residuals = np.add.reduceat((every.value - predicted) * own, begins) * weight
-    unknowns = np.add.reduceat(unknowns * own[:, None], begins) * weight[:, None]
-    waves = np.add.reduceat(waves * own[:, None, None], begins) * weight[:, None, None]
-    walks = np.add.reduceat(walks * own[:, None], begins) * weight[:, None]
-    if len(residuals) + walks.shape[1] > MOST_RESIDUALS or not (
-        np.isfinite(unknowns).all() and np.isfinite(waves).all()
-    ):
+
+    def binned(values: FloatArray) -> FloatArray:
+        return (np.add.reduceat((values.T * own).T, begins).T * weight).T
+
+    residuals = binned(every.value - known.predicted)
+    starts, coefficients, waves, walks = map(binned, (known.starts, known.coefficients, known.waves, known.walks))
+    if not all(np.isfinite(part).all() for part in (starts, coefficients, waves)):
         return None
     # What inputs do is unknown, too, but a walk, whose components are more residuals. One that swings is no such walk:
     # it has larger components than most.
     n, w = walks.shape
     without_walks = residuals + walks @ (walks.T @ residuals)
-    explained = _orthonormal(np.block([[unknowns, _LARGER * walks], [np.zeros((w, unknowns.shape[1])), np.eye(w)]]))
+    explained = _Explained.by(
+        starts, known.trajectory[begins],
+        np.block([[coefficients, _LARGER * walks], [np.zeros((w, coefficients.shape[1])), np.eye(w)]]),
+    )  # fmt: skip
+    remove = explained.remove
 
-    def remove(values: FloatArray) -> FloatArray:
-        return values - explained @ (explained.T @ values)
-
-    found = remove(np.concatenate([without_walks, np.zeros(w)]))
+    found = remove(np.concatenate([without_walks, np.zeros(w)])[:, None])[:, 0]
     of_each: list[_Statistic | None] = []
     for k in range(d):
         chosen = np.flatnonzero(samples.variable == k)
@@ -112,6 +116,60 @@ def examine(problem: Collocation, fit: Fit, noise: FloatArray) -> Misfit | None:
         if not (probabilities <= _LIKELY).any():
             break
     return Misfit(probabilities[:d], probabilities[d:])
+
+
+def leverages(problem: Collocation, fit: Fit, noise: FloatArray) -> list[FloatArray] | None:
+    """Return by which share the starts and coefficients make each residual's variance smaller, (n, d) in a trajectory.
+
+    NaN where there is no sample; None where the solution is too unstable to tell. `noise` as for `examine`.
+    """
+    samples = _Samples.of(problem)
+    known = _linearised(problem, fit, samples)
+    weight = 1 / (noise[samples.variable] * samples.error)
+    starts, coefficients = known.starts * weight[:, None], known.coefficients * weight[:, None]
+    if not (np.isfinite(starts).all() and np.isfinite(coefficients).all()):
+        return None
+    taken = _Explained.by(starts, known.trajectory, coefficients).shares()
+    out, begin = [], 0
+    for _, y in problem.grid.trajectories:
+        own = np.full(y.shape[::-1], np.nan)
+        there = np.isfinite(y.T)
+        own[there] = taken[begin : begin + int(there.sum())]
+        begin += int(there.sum())
+        out.append(own.T)
+    return out
+
+
+class _Explained:
+    """What starts and other unknowns can explain of residuals; each trajectory has starts of its own."""
+
+    def __init__(self, rows: Sequence[slice], of_starts: Sequence[FloatArray], of_others: FloatArray) -> None:
+        self._rows, self._of_starts, self._of_others = rows, of_starts, of_others
+
+    @classmethod
+    def by(cls, starts: FloatArray, trajectory: IntArray, others: FloatArray) -> _Explained:
+        """Return what is explained by starts (n, d), of a trajectory (n,), and by others (n or more, c)."""
+        edges = np.flatnonzero(np.diff(trajectory, prepend=-1, append=-1))
+        rows = [slice(a, b) for a, b in itertools.pairwise(edges)] if starts.shape[1] else []
+        explained = cls(rows, [_orthonormal(starts[own]) for own in rows], np.zeros((len(others), 0)))
+        left = explained.remove(others)
+        size = np.linalg.norm(others, axis=0)
+        left = left[:, np.linalg.norm(left, axis=0) > _LOST * size]
+        return cls(rows, explained._of_starts, _orthonormal(left))
+
+    def remove(self, values: FloatArray) -> FloatArray:
+        """Return what is left of values (n or more, draws)."""
+        left = values.copy()
+        for own, basis_of_starts in zip(self._rows, self._of_starts, strict=True):
+            left[own] -= basis_of_starts @ (basis_of_starts.T @ left[own])
+        return np.asarray(left - self._of_others @ (self._of_others.T @ left))
+
+    def shares(self) -> FloatArray:
+        """Return by which share each residual's variance is smaller, (n or more,)."""
+        share = np.square(self._of_others).sum(axis=1)
+        for own, basis_of_starts in zip(self._rows, self._of_starts, strict=True):
+            share[own] += np.square(basis_of_starts).sum(axis=1)
+        return share
 
 
 @dataclass(frozen=True)
@@ -150,21 +208,41 @@ class _Samples:
 
     def binned(self) -> tuple[_Samples, IntArray]:
         """Return samples that each stand for some neighbours of a trajectory, and where these begin."""
-        size = -(-np.bincount(self.variable) // _BINS)[self.variable]
         begin = np.flatnonzero(self.first)
-        number = np.arange(len(self.first)) - begin[np.cumsum(self.first) - 1]
+        series = np.cumsum(self.first) - 1
+        size = -(-np.bincount(self.variable) // _BINS)[self.variable]
+        size = np.minimum(size, np.maximum(np.bincount(series) // _BINS_OF_TRAJECTORY, 1)[series])
+        number = np.arange(len(self.first)) - begin[series]
         chosen = np.flatnonzero(number % size == 0)
         return _Samples(*(of_all[chosen] for of_all in vars(self).values())), chosen
 
 
-def _linearised(
-    problem: Collocation, fit: Fit, samples: _Samples
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return what is predicted for the samples (n,), and how that changes with the unknowns, waves, and walks.
+@dataclass(frozen=True)
+class _Linearised:
+    """What is predicted for n samples, and how that changes with what is unknown, or might be added.
 
-    The unknowns, (n, u), are the starts and the active coefficients; waves, (n, d, w), are added to the rate of each
-    equation; walks, (n, …), are parts of those of the inputs' rates, each as large as it is in the mean.
+    Attributes
+    ----------
+    predicted, trajectory
+        (n,), and which one a sample is of.
+    starts, coefficients
+        (n, d + 2 s) of its own trajectory, none where they are exact, and (n, P) active ones.
+    waves
+        (n, d, w), added to the rate of each equation.
+    walks
+        (n, …), parts of those of the inputs' rates, each as large as it is in the mean.
     """
+
+    predicted: FloatArray
+    trajectory: IntArray
+    starts: FloatArray
+    coefficients: FloatArray
+    waves: FloatArray
+    walks: FloatArray
+
+
+def _linearised(problem: Collocation, fit: Fit, samples: _Samples) -> _Linearised:
+    """Linearise the solution of a fit."""
     grid, rates = problem.grid, fit.rates
     n, width = fit.x.shape
     d, s, trajectories = len(problem.library.states), len(problem.walks), len(grid.nodes)
@@ -201,16 +279,15 @@ def _linearised(
         return np.sum([(part * end.T).T for part, end in zip(parts, ends, strict=True)], axis=0)
 
     predicted, moved = between(fit.x, rates.f), between(states, slopes)
-    # Each trajectory has starts of its own.
-    trajectory = np.searchsorted(grid.starts, i, side="right") - 1
-    starts = np.zeros((len(i), trajectories * width))
-    for j in range(width):
-        starts[np.arange(len(i)), trajectory * width + j] = moved[:, j]
-    if problem.exact_starts:
-        starts = starts[:, :0]
     by_quantity = moved[:, width:]
-    waves = by_quantity[:, p:begin_walks].reshape(len(i), d, _WAVES)
-    return predicted, np.concatenate([starts, by_quantity[:, :p]], axis=1), waves, by_quantity[:, begin_walks:]
+    return _Linearised(
+        predicted=predicted,
+        trajectory=np.searchsorted(grid.starts, i, side="right") - 1,
+        starts=moved[:, : 0 if problem.exact_starts else width],
+        coefficients=by_quantity[:, :p],
+        waves=by_quantity[:, p:begin_walks].reshape(len(i), d, _WAVES),
+        walks=by_quantity[:, begin_walks:],
+    )
 
 
 def _propagate(problem: Collocation, fit: Fit, forced: FloatArray, forced_mid: FloatArray) -> FloatArray:

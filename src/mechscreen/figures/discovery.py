@@ -13,10 +13,15 @@ from mechscreen.figures import style
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Times (n,) and values (n, d)."""
 
-CAPTION = (
-    "Dots: data. Black: the solution of the equations that fits them best. Orange, dashed: the equations integrated "
-    "beyond the data, from the solution's last state. Conditions, where there are such, have colours instead of black."
-)
+
+def caption(drawn: int, total: int) -> str:
+    """Return what is to be seen, of how many trajectories."""
+    chosen = f"{drawn} of {total} trajectories, at equal distances in the table. " if drawn < total else ""
+    return (
+        f"{chosen}Dots: data. Black: the solution of the equations that fits them best, between the samples, too. "
+        "Orange, dashed: the equations integrated beyond the data, from the solution's last state. Conditions, where "
+        "there are such, have colours instead of black."
+    )
 
 
 @style.styled
@@ -28,7 +33,7 @@ def draw(
     forecasts: Sequence[Curve],
     groups: Sequence[str] = (),
 ) -> Figure:
-    """Draw a panel per variable with all trajectories.
+    """Draw a panel per variable with some trajectories.
 
     Parameters
     ----------

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 FORECAST = 0.25
 """Length of the forecast, as a share of a trajectory's duration."""
+MOST_DRAWN = 8
+"""Trajectories in the figure; more cannot be told apart."""
 
 
 def discover(
@@ -129,13 +131,16 @@ def discover(
         errors=errors,
         exact_start=exact_start,
         method=method,
+        called=series.called,
     )
+    model = replace(model, left_out=(*series.left_out, *model.left_out))
+    used = _chosen(series, model.kept)
     settings = {
         "table": str(table),
         "read_as": series.read_as,
         "time": series.time,
         "variables": dict(zip(series.names, series.shown, strict=True)),
-        "trajectories": list(series.labels),
+        "trajectories": list(used.labels),
         "degree": degree,
         "functions": list(functions),
         "hidden": list(series.hidden),
@@ -151,11 +156,11 @@ def discover(
         "method": method,
     }
     record = {"software_version": __version__, "table_sha256": storage.sha256(table), "settings": settings}
-    picture = _draw(model, series)
+    picture = _draw(model, used)
     storage.write_json(out / "model.json", record | {"model": model.to_dict()})
     with storage.replacing(out / "discovery.png") as temporary:
         temporary.write_bytes(picture)
-    storage.write_text(out / "report.html", _report(model, series, record, picture))
+    storage.write_text(out / "report.html", _report(model, used, record, picture))
     return model
 
 
@@ -211,6 +216,19 @@ def _without_errors(
     return bare, errors
 
 
+def _chosen(series: TimeSeries, kept: Sequence[int]) -> TimeSeries:
+    """Return time series with some trajectories alone."""
+    return replace(
+        series,
+        labels=tuple(series.labels[i] for i in kept),
+        t=tuple(series.t[i] for i in kept),
+        y=tuple(series.y[i] for i in kept),
+        called=tuple(series.called[i] for i in kept),
+        groups=tuple(series.groups[i] for i in kept) if series.groups else (),
+        constants={name: tuple(values[i] for i in kept) for name, values in series.constants.items()},
+    )
+
+
 def read_knowledge(path: Path) -> Knowledge:
     """Read statements about coefficients from a YAML file; keys as the arguments of `mechscreen.discovery.Knowledge`.
 
@@ -254,24 +272,32 @@ def read_knowledge(path: Path) -> Knowledge:
         raise InputError(f"{path}: a statement has the wrong form ({error}); see docs/discovery.md") from None
 
 
+def _drawn(count: int) -> list[int]:
+    """Return which of `count` trajectories are drawn: of many, some at equal distances in the table."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, MOST_DRAWN))})
+
+
 def _draw(model: DiscoveredModel, series: TimeSeries) -> bytes:
     """Return the figure of data, fit and forecast as PNG."""
     from mechscreen.figures import discovery, style
 
-    fits, forecasts = [], []
-    for i, (t, x) in enumerate(zip(model.t, model.denoised, strict=True)):
-        # What inputs will do is not known, unless they are constants.
-        stays = set(model.inputs) <= set(series.constants)
-        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200) if stays else t[-1:]
-        fits.append((t, x))
-        forecasts.append((ahead, model.of_trajectory(i).simulate(x[-1], ahead)))
     own = [series.names.index(name) for name in model.names]
-    data = [(t, y[:, own]) for t, y in zip(series.t, series.y, strict=True)]
+    # What inputs will do is not known, unless they are constants.
+    stays = set(model.inputs) <= set(series.constants)
+    drawn = _drawn(len(series.t))
+    data, fits, forecasts = [], [], []
+    for i in drawn:
+        t, last = model.t[i], model.denoised[i][-1]
+        ahead = np.linspace(t[-1], t[-1] + FORECAST * (t[-1] - t[0]), 200) if stays else t[-1:]
+        data.append((series.t[i], series.y[i][:, own]))
+        fits.append(model.curves[i])
+        forecasts.append((ahead, model.of_trajectory(i).simulate(last, ahead)))
     # Between two of these marks Matplotlib sees a formula.
     shown, time = [series.shown[k].replace("$", r"\$") for k in own], series.time.replace("$", r"\$")
-    groups = [label.replace("$", r"\$") for label in series.groups]
+    groups = [series.groups[i].replace("$", r"\$") for i in drawn] if series.groups else []
     figure = discovery.draw(shown, time, data, fits, forecasts, groups)
-    return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": discovery.CAPTION})
+    caption = discovery.caption(len(drawn), len(series.t))
+    return style.to_png(figure, {"Title": "Data, fit and forecast", "Description": caption})
 
 
 def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any], picture: bytes) -> str:
@@ -280,6 +306,7 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
     from mechscreen.reports.page import KeyNumber, Page, Picture, Section, Table, render
 
     found = model.to_dict()
+    caption = discovery.caption(len(_drawn(len(series.t))), len(series.t))
     n_samples = int(sum(np.isfinite(y).sum() for y in series.y))
     confidence = found["support_confidence"]
     numbers = [
@@ -309,6 +336,8 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
     if model.groups:
         told = [[group.label, str(len(group.trajectories))] for group in model.groups]
         tables.append(Table("Conditions", ["condition", "trajectories"], told, f"{model.conditions_in_words()}."))
+    if found["left_out"]:
+        tables.append(Table("Left out", ["trajectory, and why"], [[line] for line in found["left_out"]]))
     if found["caveats"]:
         tables.append(Table("Caveats", ["what limits the result"], [[line] for line in found["caveats"]]))
     if found["alternatives"]:
@@ -331,7 +360,7 @@ def _report(model: DiscoveredModel, series: TimeSeries, record: Mapping[str, Any
         ["what", "value"],
         [["mechscreen", record["software_version"]], ["SHA-256 of the table", record["table_sha256"]]],
     )
-    shown = Picture("discovery", "Data, fit and forecast", discovery.CAPTION, picture)
+    shown = Picture("discovery", "Data, fit and forecast", caption, picture)
     stated = ("Settings", "\n".join(f"{key}: {value}" for key, value in settings.items()))
     return render(
         Page(

@@ -59,6 +59,10 @@ class TimeSeries:
         Of the trajectories.
     t, y
         Per trajectory, times (n,) and values (n, d), NaN where missing.
+    called
+        What people call the trajectories, with the lines of their rows: ``patient 12 (lines 45 to 47)``.
+    left_out
+        What people call those in which a time stands there twice, and where; they are not among the others.
     read_as
         How the table was read, for people.
     groups
@@ -74,6 +78,8 @@ class TimeSeries:
     labels: tuple[str, ...]
     t: tuple[NDArray[np.float64], ...]
     y: tuple[NDArray[np.float64], ...]
+    called: tuple[str, ...]
+    left_out: tuple[str, ...]
     read_as: str
     groups: tuple[str, ...] = ()
     constants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -104,7 +110,8 @@ def read_time_series(
     """Read time series from a table (`read_table`).
 
     What is missing or beyond detection becomes NaN; dates become numbers, since the first of them. Trajectories keep
-    the order in which they first appear; the times of each must increase.
+    the order in which they first appear; the times of each must increase. Of several, those in which a time stands
+    there twice are left out.
 
     Parameters
     ----------
@@ -146,25 +153,38 @@ def read_time_series(
         if places is None
         else _melted(table, places, columns, hidden, trajectories)
     )
-    pieces, restarts = _pieces(table, of_times, times, found.streams, split_at_restart)
+    pieces, restarts, twice = _pieces(table, of_times, times, found.streams, split_at_restart)
     if restarts:
         told += [f"split where the time falls back ({'lines' if len(restarts) > 1 else 'line'} {listed(restarts, 6)})"]
     rows = _rows(trajectories, pieces)
-    labels, t, y = _grouped(rows, times, found.values)
+    column = TRAJECTORY if of_trajectories is None else table.labels[of_trajectories]
+    called = [_called(column, label, [table.lines[row] for row in own]) for label, own in rows.items()]
+    faults = [next((twice[row] for row in own if row in twice), None) for own in rows.values()]
+    if all(faults):
+        row, (before, moment) = next(iter(twice.items()))
+        raise InputError(
+            f"{table.where(row, of_times)}: {moment} stands there twice (line {before}); times must increase, and what "
+            "was measured at once stands in one row, or in several trajectories"
+        )
+    kept = [i for i, fault in enumerate(faults) if fault is None]
+    labels, used = list(rows), [own for own, fault in zip(rows.values(), faults, strict=True) if not fault]
+    merged = [_merged(own, times, found.values) for own in used]
     told += found.told + [f"{name} for '{label}'" for name, label in _shortened(found)]
     return TimeSeries(
         time=time_label,
         names=tuple(found.names),
         shown=tuple(found.shown),
         hidden=tuple(_name_of(one, found) for one in hidden),
-        labels=labels,
-        t=t,
-        y=y,
+        labels=tuple(labels[i] for i in kept),
+        t=tuple(t for t, _ in merged),
+        y=tuple(y for _, y in merged),
+        called=tuple(called[i] for i in kept),
+        left_out=tuple(
+            f"{name}: {fault[1]} stands there twice" for name, fault in zip(called, faults, strict=True) if fault
+        ),
         read_as=", ".join([table.read_as, *told]),
-        groups=() if of_groups is None else _labels(table, of_groups, [*rows.values()]),
-        constants={
-            table.names[k]: _same(table, k, table.measured(k)[0].tolist(), [*rows.values()]) for k in of_constants
-        },
+        groups=() if of_groups is None else _labels(table, of_groups, used),
+        constants={table.names[k]: _same(table, k, table.measured(k)[0].tolist(), used) for k in of_constants},
     )
 
 
@@ -390,37 +410,38 @@ def _name_of(wanted: str, found: _Variables) -> str:
 
 def _pieces(
     table: Table, of_times: int, times: NDArray[np.float64], streams: Sequence[Hashable], split: bool
-) -> tuple[list[int], list[str]]:
+) -> tuple[list[int], list[str], dict[int, tuple[int, str]]]:
     """Return how often the time fell back before each row of a stream, (n,), and the lines where it does.
+
+    And the rows in which it stands still, with the line of that before and the time.
 
     Raises
     ------
     InputError
-        If it stands still, or falls back and is not to be split there.
+        If it falls back and is not to be split there.
     """
     cells = table.texts(of_times)
     last: dict[Hashable, tuple[int, int]] = {}
     pieces: list[int] = []
     restarts: list[str] = []
+    twice: dict[int, tuple[int, str]] = {}
     for row, (moment, stream) in enumerate(zip(times.tolist(), streams, strict=True)):
         before, piece = last.get(stream, (row, 0))
-        where, now, then = table.where(row, of_times), cells[row], cells[before]
+        now, then = cells[row], cells[before]
         if before < row and moment == times[before]:
-            raise InputError(
-                f"{where}: {now} stands there twice (line {table.lines[before]}); times must increase, and what was "
-                "measured at once stands in one row, or in several trajectories"
-            )
+            twice[row] = (table.lines[before], now)
         if moment < times[before]:
             if not split:
                 raise InputError(
-                    f"{where}: the time falls back from {then} to {now}; if another trajectory begins there, give "
-                    "--split-at-restart, or a column that tells trajectories apart (--trajectory); else sort the rows"
+                    f"{table.where(row, of_times)}: the time falls back from {then} to {now}; if another trajectory "
+                    "begins there, give --split-at-restart, or a column that tells trajectories apart (--trajectory); "
+                    "else sort the rows"
                 )
             piece += 1
             restarts.append(str(table.lines[row]))
         last[stream] = (row, piece)
         pieces.append(piece)
-    return pieces, restarts
+    return pieces, restarts, twice
 
 
 def _check_apart(table: Table, of_times: int, of_groups: int | None, of_constants: Sequence[int]) -> None:
@@ -434,12 +455,16 @@ def _check_apart(table: Table, of_times: int, of_groups: int | None, of_constant
             raise InputError(f"{table.path}: the constant '{table.labels[k]}' is named twice")
 
 
-def _rows(trajectories: Sequence[str], pieces: Sequence[int]) -> dict[tuple[str, int], list[int]]:
-    """Return the rows of each trajectory, by its label and how often the time fell back before."""
+def _rows(trajectories: Sequence[str], pieces: Sequence[int]) -> dict[str, list[int]]:
+    """Return the rows of each trajectory, by its label."""
     groups: dict[tuple[str, int], list[int]] = {}
     for row, key in enumerate(zip(trajectories, pieces, strict=True)):
         groups.setdefault(key, []).append(row)
-    return groups
+    several = any(piece for _, piece in groups)
+    return {
+        "-".join(filter(None, (trajectory, str(piece + 1)))) if several else trajectory: rows
+        for (trajectory, piece), rows in groups.items()
+    }
 
 
 def _labels(table: Table, column: int, rows: Sequence[Sequence[int]]) -> tuple[str, ...]:
@@ -481,19 +506,20 @@ def _same(table: Table, column: int, values: Sequence[_T], rows: Sequence[Sequen
     return tuple(found)
 
 
-def _grouped(
-    groups: Mapping[tuple[str, int], Sequence[int]], times: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[tuple[str, ...], tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
-    """Return trajectories' labels, times and values; rows of one time, as long tables have them, become one."""
-    several = any(piece for _, piece in groups)
-    labels, t, y = [], [], []
-    for (trajectory, piece), rows in groups.items():
-        own, place = np.unique(times[rows], return_inverse=True)
-        merged = np.full((len(own), values.shape[1]), math.nan)
-        for row, k in zip(rows, place.tolist(), strict=True):
-            here = ~np.isnan(values[row])
-            merged[k, here] = values[row, here]
-        labels.append("-".join(filter(None, (trajectory, str(piece + 1)))) if several else trajectory)
-        t.append(own)
-        y.append(merged)
-    return tuple(labels), tuple(t), tuple(y)
+def _merged(
+    rows: Sequence[int], times: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return times and values of a trajectory; rows of one time, as long tables have them, become one."""
+    own, place = np.unique(times[rows], return_inverse=True)
+    merged = np.full((len(own), values.shape[1]), math.nan)
+    for row, k in zip(rows, place.tolist(), strict=True):
+        here = ~np.isnan(values[row])
+        merged[k, here] = values[row, here]
+    return own, merged
+
+
+def _called(column: str, label: str, lines: Sequence[int]) -> str:
+    """Return what people call a trajectory, with its lines."""
+    first, last = min(lines), max(lines)
+    where = f"line {first}" if first == last else f"lines {first} to {last}"
+    return f"{f'{column} {label}' if label else 'the table'} ({where})"
