@@ -341,9 +341,9 @@ class SupportSearch:
                 yield self._from_proposals([*best[:k], other, *best[k + 1 :]])
 
     def _is_confirmed(self, candidate: Candidate) -> bool:
-        """Return whether matched integrals along a solution propose its own terms, and it leaves as little as smoothing.
+        """Return whether matched integrals along a solution propose its terms, and it leaves as little as smoothing.
 
-        Then other starts, which cost far more, are left.
+        Then other starts, which cost far more, need not be tried.
         """
         if not self._plain or (candidate.noise > _AS_SMOOTH * self.noise)[self.observed].any():
             return False
