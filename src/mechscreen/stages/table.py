@@ -47,7 +47,7 @@ COPIES_OF_WEIGHTS = 6
 """Saved network, and a checkpoint with the best weights, the latest ones and both moments of AdamW."""
 DISK_RATE = 1e8
 """Typical bytes a second that are read, checked and written again."""
-PICTURE, PAGE = 2e5, 2e6
+PICTURE, PAGE = 2e5, 3e6
 """Bytes of a figure and of the report."""
 
 _FLOAT, _DOUBLE = 4, 8
@@ -539,7 +539,8 @@ def _infer_cost(campaign: Campaign, speeds: Speeds) -> Cost:
 
 
 def _draw_cost(campaign: Campaign, speeds: Speeds) -> Cost:
-    return Cost(0, 3000, disk=len(figure_names(campaign)) * PICTURE)
+    # A figure as PNG and SVG, and what it draws as CSV.
+    return Cost(0, 3000, disk=3 * len(figure_names(campaign)) * PICTURE, files=3)
 
 
 def _write_cost(campaign: Campaign, speeds: Speeds) -> Cost:
