@@ -107,6 +107,16 @@ class Grid:
         left = np.nansum((values - mean) ** 2 * weights, axis=0)
         return np.asarray(left / np.maximum(self.counts, 1))
 
+    @property
+    def halved(self) -> list[FloatArray]:
+        """Nodes of each trajectory with others in the middles between them."""
+        return [np.sort(np.concatenate([n, 0.5 * (n[1:] + n[:-1])])) for n in self.nodes]
+
+    def samples_of(self, k: int) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return times, values and errors (n,) of one variable in each trajectory."""
+        pairs = zip(self.trajectories, self.errors, strict=True)
+        return [(t, y[:, k], errors[:, k]) for (t, y), errors in pairs]
+
     def with_nodes(self, nodes: Sequence[FloatArray]) -> Grid:
         """Return the same samples on other nodes."""
         return Grid(self.trajectories, nodes, self.errors)

@@ -157,7 +157,7 @@ class _FormSearch:
             allowed = np.unique(columns.term[columns.equation == k])
             screening = Screening(
                 path,
-                [(t, y[:, k], own[:, k]) for (t, y), own in zip(grid.trajectories, grid.errors, strict=True)],
+                grid.samples_of(k),
                 scales.time / scales.state[k],
                 noise=noise[k],
                 allowed=allowed,

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+_DRAWN = 200
+"""Points of a curve in a picture, at least."""
+
 
 def place(nodes: FloatArray, times: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
     """Return the interval of each time, (n,), and the share of it that lies before."""
@@ -27,6 +30,13 @@ def hermite(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) 
     i, h, z = _place(nodes, times)
     a, b, c, d = basis(z, h)
     return np.asarray(a * x[i] + b * f[i] + c * x[i + 1] + d * f[i + 1])
+
+
+def dense_curve(nodes: FloatArray, x: FloatArray, f: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return times (n,) that divide all intervals alike, enough of them for a picture, and values (n, d) there."""
+    parts = -(-_DRAWN // len(nodes))
+    times = np.interp(np.arange(parts * (len(nodes) - 1) + 1) / parts, np.arange(len(nodes)), nodes)
+    return times, hermite(nodes, x, f, times)
 
 
 def hermite_slopes(nodes: FloatArray, x: FloatArray, f: FloatArray, times: FloatArray) -> FloatArray:

@@ -6,17 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.hermite import dense_curve
 from mechscreen.discovery.judge import judge
-from mechscreen.discovery.library import FloatArray
 from mechscreen.discovery.model import DiscoveredModel
 from mechscreen.discovery.odenet import train
 from mechscreen.discovery.posing import Posed
 from mechscreen.discovery.search import regress
 from mechscreen.errors import InputError
-
-_DRAWN = 200
-"""Points of the solution that a trajectory has at least."""
 
 
 def by_network(posed: Posed) -> DiscoveredModel:
@@ -68,7 +64,9 @@ def by_network(posed: Posed) -> DiscoveredModel:
         t=data.t,
         denoised=tuple(denoised),
         initial=np.stack([x[0] for x in denoised]),
-        curves=tuple(_curve(t, x, problem.library.values(x) @ theta.T) for t, x in zip(data.t, denoised, strict=True)),
+        curves=tuple(
+            dense_curve(t, x, problem.library.values(x) @ theta.T) for t, x in zip(data.t, denoised, strict=True)
+        ),
         freedom=max(int(grid.counts.sum()) - len(active) - int(seen.sum()) * len(data), 1),
         criterion=criterion,
         knowledge=tuple(posed.knowledge.describe()),
@@ -78,10 +76,3 @@ def by_network(posed: Posed) -> DiscoveredModel:
     smoothing = posed.noise * scales.state
     caveats = judge(model, data, smoothed=smoothing, converged=trained.mismatch < 0.1, gain=constants - criterion)
     return replace(model, caveats=tuple(caveats))
-
-
-def _curve(t: FloatArray, x: FloatArray, rates: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return times and states between samples (n, d), which leave them with the rates that the equations have there."""
-    parts = -(-_DRAWN // len(t))
-    times = np.interp(np.arange(parts * (len(t) - 1) + 1) / parts, np.arange(len(t)), t)
-    return times, hermite(t, x, rates, times)

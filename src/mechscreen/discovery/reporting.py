@@ -10,7 +10,7 @@ import numpy as np
 
 from mechscreen.discovery.collocation import BlowUp, Collocation, Quadratic
 from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
-from mechscreen.discovery.hermite import hermite
+from mechscreen.discovery.hermite import dense_curve, hermite
 from mechscreen.discovery.inputs import Course, smooth
 from mechscreen.discovery.judge import judge
 from mechscreen.discovery.knowledge import Structure
@@ -26,8 +26,6 @@ _LEFT = 0.1
 
 _DEGENERATE = 1e-5
 """Curvature of the misfit, of coefficients without units, below which the data do not determine a combination."""
-_DRAWN = 200
-"""Points of the solution that a trajectory has at least."""
 
 UNDECIDED = 0.75
 """Share of the probability of its neighbours and its own, below which a support is not decided."""
@@ -64,7 +62,7 @@ def _refine(best: Candidate, search: SupportSearch) -> tuple[Collocation, Candid
     for _ in range(4):
         if len(problem.grid) * 2 > MAX_NODES:
             break
-        nodes = [np.sort(np.concatenate([n, 0.5 * (n[1:] + n[:-1])])) for n in problem.grid.nodes]
+        nodes = problem.grid.halved
         finer = problem.with_grid(problem.grid.with_nodes(nodes))
         states = problem.interpolate(best.fit, nodes)
         refined = search.settle(
@@ -120,11 +118,8 @@ def _report(
     for i, (t, origin, nodes, x, f) in enumerate(zip(*parts, strict=True)):
         denoised.append(hermite(nodes, x[:, :d], f[:, :d], (t - origin) / scales.time) * scales.state)
         initial.append(x[0, :d] * scales.state)
-        parts_of_interval = -(-_DRAWN // len(nodes))
-        dense = np.interp(
-            np.arange(parts_of_interval * (len(nodes) - 1) + 1) / parts_of_interval, np.arange(len(nodes)), nodes
-        )
-        curves.append((origin + scales.time * dense, hermite(nodes, x[:, :d], f[:, :d], dense) * scales.state))
+        times, curve = dense_curve(nodes, x[:, :d], f[:, :d])
+        curves.append((origin + scales.time * times, curve * scales.state))
         own = [data.courses[i]] if data.courses else []
         if s:
             course = smooth(nodes, x[:, d : d + s], x[:, d + s :])

@@ -178,7 +178,7 @@ class SupportSearch:
             best = self._run(None, early=True)
             for _ in range(_REFINED):
                 if best is None and self._plain and 2 * len(self.problem.grid) < MAX_NODES:
-                    self._move_to([np.sort(np.append(n, 0.5 * (n[1:] + n[:-1]))) for n in self.problem.grid.nodes], [])
+                    self._move_to(self.problem.grid.halved, [])
                     best = self._run(None, early=True)
             if best is not None and sum(i < self.problem.linear for i in best.support) == len(self.begin):
                 best = self._run(best, early=False)
@@ -375,7 +375,7 @@ class SupportSearch:
             allowed = np.unique(columns.term[columns.equation == k])
             screening = Screening(
                 path,
-                [(t, y[:, k], own[:, k]) for (t, y), own in zip(grid.trajectories, grid.errors, strict=True)],
+                grid.samples_of(k),
                 1.0,
                 noise=noise[k],
                 allowed=allowed,
