@@ -162,6 +162,10 @@ class SupportSearch:
         smallest = float(noise[self.observed].min())
         return max(0.1 * smallest / float(np.sqrt(self.problem.grid.duration * per_variable)), 1e-8)
 
+    def _support_of(self, beta: FloatArray) -> IntArray:
+        """Return the columns of coefficients (P,) that are not zero, with those that must be there."""
+        return self._closed(np.union1d(np.flatnonzero(beta), self.begin))
+
     @property
     def _plain(self) -> bool:
         """Whether all variables were measured, and starts are as uncertain as any sample."""
@@ -348,14 +352,12 @@ class SupportSearch:
         if not self._plain or (candidate.noise > _AS_SMOOTH * self.noise)[self.observed].any():
             return False
         beta = np.sum([own[0] for own in self._matched(candidate.fit.x, candidate.noise, 0.0)], axis=0)
-        proposed = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
-        return tuple(map(int, proposed)) == candidate.support
+        return tuple(map(int, self._support_of(beta))) == candidate.support
 
     def _from_proposals(self, of_equations: Sequence[FloatArray]) -> Callable[[], Candidate | None]:
         """Return what fits coefficients (P,) of each equation, zero for others, from the smoothed states."""
         beta = np.sum(of_equations, axis=0)
-        support = self._closed(np.union1d(np.flatnonzero(beta), self.begin))
-        return functools.partial(self._from_near, self.guesses[0], self.problem.start(beta), support)
+        return functools.partial(self._from_near, self.guesses[0], self.problem.start(beta), self._support_of(beta))
 
     def _from_near(self, states: FloatArray, beta: FloatArray, support: IntArray) -> Candidate | None:
         """Fit coefficients (P + I,) and states (N, d + 2 s) that are near."""
@@ -409,7 +411,7 @@ class SupportSearch:
                 for proposal in proposals:
                     beta = best.fit.beta.copy()
                     beta[own] = proposal[own]
-                    support = self._closed(np.union1d(np.flatnonzero(beta[: self.problem.linear]), self.begin))
+                    support = self._support_of(beta[: self.problem.linear])
                     if tuple(map(int, support)) in self.fitted:
                         continue
                     try:
