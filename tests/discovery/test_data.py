@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mechscreen import InputError
 from mechscreen.discovery import Polynomial, discover
-from mechscreen.discovery.data import check_trajectories
+from mechscreen.discovery.data import check_trajectories, scale_and_smooth
 
 T = np.arange(7) * 0.5
 GOOD = np.stack([np.exp(-T), 2 * np.exp(-0.3 * T)], axis=1)
@@ -47,6 +47,20 @@ def test_two_rows_and_a_variable_that_is_measured_once_are_used():
     start_alone = GOOD.copy()
     start_alone[1:, 0] = np.nan
     assert _kept([T[:2], T, T], [GOOD[:2], start_alone, GOOD]) == ((0, 1, 2), ())
+
+
+def test_curves_that_were_fitted_take_the_place_of_smoothed_ones():
+    rng = np.random.default_rng(0)
+    data = check_trajectories([T, T], [GOOD + 0.01 * rng.standard_normal(GOOD.shape)] * 2, ["x", "y"], ())
+    dense = np.linspace(T[0], T[-1], 400)
+    curve = np.stack([np.exp(-dense), 2 * np.exp(-0.3 * dense)], axis=1)
+    smoothed = scale_and_smooth(data, 0.2, [(dense, curve)] * 2)
+    at = smoothed.grid.t[: smoothed.grid.starts[1]] * smoothed.scales.time
+    states = smoothed.states * smoothed.scales.state
+    assert states[: len(at)] == pytest.approx(np.stack([np.exp(-at), 2 * np.exp(-0.3 * at)], axis=1), abs=1e-4)
+    assert states[len(at) :] == pytest.approx(states[: len(at)])
+    left = np.concatenate(data.y) - np.tile(GOOD, (2, 1))
+    assert smoothed.noise * smoothed.scales.state == pytest.approx(np.sqrt((left**2).mean(axis=0)), rel=1e-3)
 
 
 def test_where_no_trajectory_is_good_the_first_is_named():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from discovery_study.cases import get_case
 from mechscreen import InputError
@@ -111,6 +112,41 @@ def test_where_terms_chosen_early_all_vanish_they_are_chosen_at_the_end():
     case = get_case("cycle")
     model = discover(*case.observe(307, noise=0.1, step=0.5))
     assert np.array_equal(model.support, case.coefficients() != 0)
+
+
+def test_spikes_that_two_samples_catch_are_no_noise():
+    # Rössler's attractor, whose z is near zero but for a spike in each turn: a smoothing curve calls these noise.
+    t = np.linspace(0.0, 10.0, 150)
+    exact = _solved(
+        lambda _, x: [-5 * x[1] - 5 * x[2], 5 * x[0] + x[1], 5 * x[2] * (x[0] - 5.7) + 1], [2.3, 1.1, 0.8], t
+    )
+    y = exact * (1 + 0.01 * np.random.default_rng(0).standard_normal(exact.shape))
+    model = discover(t, y, Polynomial(3))
+    assert _terms(model) == {
+        "x": {"y", "z"}, "y": {"x", "y"}, "z": {"1", "z", "x*z"}
+    }  # fmt: skip
+    assert model.noise_kinds[2] == "proportional"
+
+
+def test_jumps_of_a_relaxation_oscillator_are_no_noise():
+    t = np.linspace(0.0, 100.0, 1000)
+    exact = _solved(lambda _, x: [x[1], 30 * (1 - x[0] ** 2) * x[1] - x[0]], [2.0, 0.0], t)
+    y = exact + 0.002 * exact.std(axis=0) * np.random.default_rng(0).standard_normal(exact.shape)
+    model = discover(t, y, Polynomial(3))
+    assert _terms(model) == {
+        "x": {"y"}, "y": {"x", "y", "x^2*y"}
+    }  # fmt: skip
+
+
+def _solved(rate, start, t):
+    return solve_ivp(rate, (t[0], t[-1]), start, "LSODA", t, rtol=1e-10, atol=1e-12).y.T
+
+
+def _terms(model):
+    return {
+        name: {model.term_names[m] for m in np.flatnonzero(row)}
+        for name, row in zip(model.names, model.support, strict=True)
+    }
 
 
 def test_missing_values_are_bridged():

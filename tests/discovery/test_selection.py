@@ -37,6 +37,27 @@ def test_local_search_from_two_starts_finds_the_best_of_all_subsets(seed):
     assert value == pytest.approx(_value(hessian, target, best), rel=1e-6)
 
 
+def test_two_columns_of_an_equation_are_exchanged_for_two_others_at_once():
+    rng = np.random.default_rng(0)
+    signal, first, second, own, other, noise = 8 * np.linalg.qr(rng.normal(size=(60, 6)))[0].T
+    # Each pair tells the signal by its difference, and either column alone hides it; the second pair less well.
+    design = np.column_stack(
+        [9 * first + signal, 9 * first - signal, 9 * second + signal + 0.2 * own, 9 * second - signal, other]
+    )
+    y = signal + 0.05 * noise
+    hessian, target = design.T @ design / 0.05**2, design.T @ y / 0.05**2
+    worse = np.array([2, 3])
+    stuck, value = best_subset(hessian, target, PRICE, starts=[worse])
+    assert list(stuck) == [2, 3]
+    support, better = best_subset(hessian, target, PRICE, starts=[worse], groups=np.zeros(5, dtype=np.int64))
+    assert list(support) == [0, 1]
+    assert better == pytest.approx(_value(hessian, target, (0, 1)), rel=1e-6)
+    assert better < value
+    # Of another equation, one of them is no candidate.
+    apart, _ = best_subset(hessian, target, PRICE, starts=[worse], groups=np.array([1, 0, 0, 0, 0]))
+    assert list(apart) == [2, 3]
+
+
 def test_locked_columns_stay():
     hessian, target = _problem(3)
     target = target.copy()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
 
 from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Grid
@@ -30,6 +31,8 @@ NOISE_FLOOR = 1e-5
 
 MAX_NODES = 20_000
 
+_MOSTLY_NOISE, _OF_SPIKES = 0.5, 0.1
+"""Share of the spread of a variable, above which what smoothing leaves may be spikes, and noise beside them at first."""
 _PROPORTIONAL = 1e-9
 """Deviation, in shares of the largest value, up to which two variables are in a fixed proportion."""
 _CROWDED = 0.1
@@ -523,10 +526,13 @@ def uniform_nodes(t: FloatArray, step: float) -> FloatArray:
     return np.linspace(t[0], t[-1], max(int(np.ceil((t[-1] - t[0]) / step)), 2) + 1)
 
 
-def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
+def scale_and_smooth(
+    data: Trajectories, step: float, fitted: Sequence[tuple[FloatArray, FloatArray]] | None = None
+) -> Smoothed:
     """Make the data dimensionless, choose nodes, and smooth.
 
     The time scale is the shortest over the variables of rms(x − mean)/rms(dx/dt); nodes are `step` of it apart.
+    `fitted` are curves of each trajectory, times (n,) and values (n, d), that are known better than by smoothing.
     """
     pooled = data.pooled
     scale = np.ones(len(data.names))
@@ -553,6 +559,15 @@ def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
         values = [np.concatenate([y, u / scales.inputs[:s]], axis=1) for y, u in zip(values, data.samples, strict=True)]
     grid = Grid(list(zip(spans, values, strict=True)), [uniform_nodes(t, step) for t in spans])
     states, rates, noise, walks = smooth_samples(grid)
+    _interpolate(grid, states, rates, noise)
+    if fitted is not None:
+        _follow(
+            grid,
+            [((t - begin) / time, x / scale) for (t, x), begin in zip(fitted, origins, strict=True)],
+            states,
+            rates,
+            noise,
+        )
     errors, kinds, factors = _errors(data, scales, grid, states, rates)
     if errors is not None:
         # Smoothed as before: with few samples, weights make a straight line of what repeats.
@@ -572,6 +587,44 @@ def scale_and_smooth(data: Trajectories, step: float) -> Smoothed:
         states = np.concatenate([states, rates[:, d:]], axis=1)
         noise = np.concatenate([noise, np.ones(s)])
     return Smoothed(grid, scales, states, noise, walks[d:], kinds, factors)
+
+
+def _interpolate(grid: Grid, states: FloatArray, rates: FloatArray, noise: FloatArray) -> None:
+    """Let states that smoothing takes for noise follow the samples: spikes of a sample or two look like it."""
+    for k in np.flatnonzero(grid.counts > 0):
+        samples = [(t[np.isfinite(y[:, k])], y[np.isfinite(y[:, k]), k]) for t, y in grid.trajectories]
+        spread = float(np.std(np.concatenate([y for _, y in samples])))
+        if noise[k] <= _MOSTLY_NOISE * spread:
+            continue
+        of_states, of_rates = grid.split(states), grid.split(rates)
+        for (t, y), nodes, own, slopes in zip(samples, grid.nodes, of_states, of_rates, strict=True):
+            if len(t) > 1:
+                curve = PchipInterpolator(t, y)
+                inside = np.clip(nodes, t[0], t[-1])
+                own[:, k], slopes[:, k] = curve(inside), curve(inside, 1)
+        noise[k] = _OF_SPIKES * spread
+
+
+def _follow(
+    grid: Grid,
+    curves: Sequence[tuple[FloatArray, FloatArray]],
+    states: FloatArray,
+    rates: FloatArray,
+    noise: FloatArray,
+) -> None:
+    """Put curves (n,), (n, d) in the place of smoothed states, of their rates and of the noise that they leave."""
+    left, d = [], curves[0][1].shape[1]
+    of_states, of_rates = grid.split(states), grid.split(rates)
+    for (times, x), (t, y), nodes, own, slopes in zip(
+        curves, grid.trajectories, grid.nodes, of_states, of_rates, strict=True
+    ):
+        changes = np.gradient(x, times, axis=0)
+        for k in range(d):
+            own[:, k] = np.interp(nodes, times, x[:, k])
+            slopes[:, k] = np.interp(nodes, times, changes[:, k])
+        left.append(y[:, :d] - hermite(times, x, changes, t))
+    for k in np.flatnonzero(grid.counts[:d] > 0):
+        noise[k] = max(float(np.sqrt(np.nanmean(np.concatenate(left)[:, k] ** 2))), NOISE_FLOOR)
 
 
 def _relative(grid: Grid, states: FloatArray, rates: FloatArray) -> FloatArray:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechscreen.discovery.data import Trajectories, scale_and_smooth
+from mechscreen.discovery.data import Smoothed, Trajectories
 from mechscreen.discovery.knowledge import Knowledge
 from mechscreen.discovery.library import IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined
-from mechscreen.discovery.posing import STEP, Posed, pose
+from mechscreen.discovery.posing import Posed, pose
 from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.screening import Path, Proposal, Screening
 from mechscreen.discovery.search import Candidate, SupportSearch
@@ -52,7 +52,7 @@ class _Fitted:
 
 
 def search_forms(
-    data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape]
+    data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape], smoothed: Smoothed
 ) -> DiscoveredModel:
     """Discover equations that may have terms with unknowns inside.
 
@@ -68,14 +68,16 @@ def search_forms(
     Undetermined
         If the data do not determine a model.
     """
-    search = _FormSearch(data, library, knowledge, shapes)
+    search = _FormSearch(data, library, knowledge, shapes, smoothed)
     return search.run()
 
 
 class _FormSearch:
-    def __init__(self, data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self, data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape], smoothed: Smoothed
+    ) -> None:
         self._data, self._library, self._knowledge = data, library, knowledge
-        self._smoothed = scale_and_smooth(data, STEP)
+        self._smoothed = smoothed
         self._plain = [shape for shape in shapes if not shape.unknowns]
         self._forms = [shape for shape in shapes if shape.unknowns]
         self._count = len(data.names) * (len(library) + len(shapes))
@@ -91,10 +93,11 @@ class _FormSearch:
             if better is best:
                 break
             best = better
-        if best is None or not any(proposal.shapes for proposal in self._as_proposals(best)):
-            # Monomials alone are chosen anew with each step of a fit, which finds them where states are hard to smooth.
-            plain = self._search_plain(best)
-            best = plain if best is None or (plain and _criterion(plain) < _criterion(best)) else best
+        # Monomials alone are chosen anew with each step of a fit, which finds them where states are hard to smooth.
+        plain = self._search_plain(best)
+        if plain is not None:
+            self._fitted.append(plain)
+            best = plain if best is None or _criterion(plain) < _criterion(best) else best
         if best is None:
             raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
         return finish(best.best, best.search, best.posed, self._rivals(best))

@@ -241,10 +241,15 @@ def assemble(  # type: ignore[no-untyped-def]
             left[k] -= scale
             right[k] += scale
             for q in range(p):
-                s = g0[k, q] + g1[k, q] + 4.0 * gm[k, q]
-                for u in range(d):
-                    s += 0.5 * w * jacobian_mid[i, k, u] * (g0[u, q] - g1[u, q])
-                tall[row, q] = -scale * w / 6.0 * s
+                tall[row, q] = g0[k, q] + g1[k, q] + 4.0 * gm[k, q]
+            for u in range(d):
+                # Of many variables, each acts on few.
+                c = 0.5 * w * jacobian_mid[i, k, u]
+                if c != 0.0:
+                    for q in range(p):
+                        tall[row, q] += c * (g0[u, q] - g1[u, q])
+            for q in range(p):
+                tall[row, q] *= -scale * w / 6.0
             tall[row, p] = scale * (x[i + 1, k] - x[i, k] - w / 6.0 * (f[i, k] + 4.0 * f_mid[i, k] + f[i + 1, k]))
             _add_row(diagonal, coupling, border, tall, i, row, left, right, d, p)
             row += 1
@@ -275,14 +280,18 @@ def _add_row(diagonal, coupling, border, tall, i, row, left, right, d, p):  # ty
     for j in range(d):
         lj = left[j]
         rj = right[j]
+        if lj == 0.0 and rj == 0.0:
+            continue
         for k in range(d):
             diagonal[i, j, k] += lj * left[k]
             diagonal[i + 1, j, k] += rj * right[k]
             coupling[i, j, k] += lj * right[k]
-        for q in range(p + 1):
-            t = tall[row, q]
-            border[i, j, q] += lj * t
-            border[i + 1, j, q] += rj * t
+        if lj != 0.0:
+            for q in range(p + 1):
+                border[i, j, q] += lj * tall[row, q]
+        if rj != 0.0:
+            for q in range(p + 1):
+                border[i + 1, j, q] += rj * tall[row, q]
 
 
 @njit(cache=True)

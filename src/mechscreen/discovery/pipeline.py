@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mechscreen.discovery.columns import questions
 from mechscreen.discovery.conditions import check_conditions
-from mechscreen.discovery.data import Trajectories, check_trajectories
+from mechscreen.discovery.data import Trajectories, check_trajectories, scale_and_smooth
 from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
 from mechscreen.discovery.knowledge import Entry, Knowledge
@@ -22,7 +22,7 @@ from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.network import by_network
 from mechscreen.discovery.noise import choose
 from mechscreen.discovery.offsets import CERTAIN, POSSIBLE, Offsets, cost
-from mechscreen.discovery.posing import Posed, alone, check_size, pose, split_anchors
+from mechscreen.discovery.posing import STEP, Posed, alone, check_size, pose, split_anchors
 from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.shapes import Shape
 from mechscreen.errors import InputError, nearest
@@ -126,16 +126,19 @@ def discover(
     data, anchors = split_anchors(data) if exact_start else (data, None)
     statements = knowledge or Knowledge()
 
-    def search(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
+    def search(
+        data: Trajectories, library: Polynomial, shapes: Sequence[Shape], before: DiscoveredModel | None = None
+    ) -> DiscoveredModel:
         bound = library.bind(data.names, data.inputs)
+        smoothed = scale_and_smooth(data, STEP, before.curves if before and by_default else None)
         if shapes:
-            return search_forms(data, bound, statements, shapes)
-        return METHODS[method](pose(data, bound, statements, anchors, conditions=conditions))
+            return search_forms(data, bound, statements, shapes, smoothed)
+        return METHODS[method](pose(data, bound, statements, anchors, conditions=conditions, smoothed=smoothed))
 
     def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
         model = search(data, library, shapes)
         kinds = _kinds_of_noise(model, data)
-        return model if kinds == model.noise_kinds else search(replace(data, noise=kinds), library, shapes)
+        return model if kinds == model.noise_kinds else search(replace(data, noise=kinds), library, shapes, model)
 
     def of(offsets: Offsets | None) -> tuple[float, DiscoveredModel]:
         if offsets is None:
@@ -196,7 +199,7 @@ def _kinds_of_noise(model: DiscoveredModel, data: Trajectories) -> tuple[str, ..
 def _search(posed: Posed, *, judge_equations: bool = True) -> DiscoveredModel:
     """Discover by collocation, over supports; judge each equation alone, too, where something does not fit."""
     search = posed.search()
-    best = search.run()
+    best = search.run(halve=judge_equations)
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
     model = finish(best, search, posed)

@@ -19,7 +19,7 @@ from mechscreen.discovery.data import NOISE_FLOOR
 from mechscreen.discovery.forms import POSITIVE
 from mechscreen.discovery.hermite import basis, place
 from mechscreen.discovery.library import FloatArray, IntArray
-from mechscreen.discovery.selection import best_subset
+from mechscreen.discovery.selection import best_subset, explained_by_pairs
 from mechscreen.discovery.shapes import Shape
 
 _LONGEST = 8.0
@@ -211,21 +211,15 @@ class Screening:
 
     def _one_or_two(self) -> list[IntArray]:
         """Return the term, and the two terms, that explain most by themselves: what a search by single moves misses."""
-        size = np.sqrt(np.maximum(np.diag(self._gram), 1e-300))
-        moment, cosine = self._moment / size, self._gram / np.outer(size, size)
         total = float(self._target @ self._target)
 
         def cost(explained: FloatArray, rarity: FloatArray) -> FloatArray:
             return np.asarray(self._n * np.log(np.maximum(total - explained, 1e-12 * total)) + rarity)
 
-        one = int(np.argmin(cost(moment**2, self._rarity)))
-        i, j = np.triu_indices(len(moment), 1)
-        if len(i) == 0:
-            return [np.array([one])]
-        apart = np.maximum(1 - cosine[i, j] ** 2, 1e-6)
-        explained = (moment[i] ** 2 + moment[j] ** 2 - 2 * cosine[i, j] * moment[i] * moment[j]) / apart
-        two = int(np.argmin(cost(explained, self._rarity[i] + self._rarity[j])))
-        return [np.array([one]), np.array([i[two], j[two]])]
+        one = np.argmin(cost(self._moment**2 / np.maximum(np.diag(self._gram), 1e-300), self._rarity))
+        pairs, explained = explained_by_pairs(self._gram, self._moment)
+        two = pairs[np.argmin(cost(explained, self._rarity[pairs].sum(axis=1)))] if len(pairs) else ()
+        return [np.array(own) for own in ([one], two) if len(own)]
 
     def _starts(
         self, bases: Sequence[Proposal], forms: Sequence[Shape], beside: Sequence[IntArray]

@@ -23,8 +23,8 @@ DENSE_LIMIT = 60
 _REFINED = 3
 """How often nodes are halved where no start does better than constants: spikes fall between them."""
 
-_AS_SMOOTH = 1.2
-"""How many times the noise that smoothing leaves, a solution may leave that is not doubted."""
+_AS_SMOOTH, _NOT_SMOOTH = 1.2, 1.5
+"""How many times the noise that smoothing leaves, a solution may leave that is not doubted: in the mean, and of one."""
 _EXCHANGES = 3
 """Rounds in which the terms of each equation are exchanged for what matched integrals propose."""
 _LOOSE = 0.1
@@ -108,6 +108,8 @@ class SupportSearch:
         self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
         """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
         inside = np.bincount([m for m, _ in problem.unknowns], minlength=len(problem.library))
+        self._equations = np.concatenate([_first_equation(problem.columns), np.full(len(problem.unknowns), -1)])
+        """(P + I,), of each column; of an unknown, which is locked, none."""
         self.prices = np.zeros(problem.count)
         """(P + I,), of coefficients; an unknown inside of a term, which all equations may share, costs as much."""
         rarity = problem.library.rarity[problem.columns.term]
@@ -171,8 +173,10 @@ class SupportSearch:
         """Whether all variables were measured, and starts are as uncertain as any sample."""
         return not self.problem.hidden.any() and not self.problem.exact_starts
 
-    def run(self) -> Candidate | None:
+    def run(self, *, halve: bool = True) -> Candidate | None:
         """Fit and improve from several supports; return the best candidate, None if none could be fitted.
+
+        `halve` is whether that may take more nodes where none does better than constants.
 
         The support is chosen anew at every level of the annealing. Where that ends with no term for all starts, the
         choice may have been too early, before the states are near a solution: then it is made at the end alone.
@@ -180,7 +184,7 @@ class SupportSearch:
         # Candidates that blow up are met on the way, and left.
         with np.errstate(all="ignore"):
             best = self._run(None, early=True)
-            for _ in range(_REFINED):
+            for _ in range(_REFINED if halve else 0):
                 if best is None and self._plain and 2 * len(self.problem.grid) < MAX_NODES:
                     self._move_to(self.problem.grid.halved, [])
                     best = self._run(None, early=True)
@@ -239,8 +243,11 @@ class SupportSearch:
                     candidate = self._thin(candidate)
             except BlowUp:
                 continue
-            if self._is_confirmed(candidate):
-                return candidate
+            if self._plain and self._is_as_smooth(candidate):
+                settled = self._exchanged(candidate)
+                if settled is candidate:
+                    return candidate
+                candidate = settled
             if best is not None and candidate.support == best.support:
                 agreeing += 1
             elif best is None or candidate.criterion < best.criterion:
@@ -344,15 +351,14 @@ class SupportSearch:
             for other in own[1:]:
                 yield self._from_proposals([*best[:k], other, *best[k + 1 :]])
 
-    def _is_confirmed(self, candidate: Candidate) -> bool:
-        """Return whether matched integrals along a solution propose its terms, and it leaves as little as smoothing.
+    def _is_as_smooth(self, candidate: Candidate) -> bool:
+        """Return whether a solution leaves about as little as smoothing does: of all variables, and of none much more.
 
-        Then other starts, which cost far more, need not be tried.
+        Where matched integrals along it propose nothing better either, other starts, which cost far more, need not be
+        tried.
         """
-        if not self._plain or (candidate.noise > _AS_SMOOTH * self.noise)[self.observed].any():
-            return False
-        beta = np.sum([own[0] for own in self._matched(candidate.fit.x, candidate.noise, 0.0)], axis=0)
-        return tuple(map(int, self._support_of(beta))) == candidate.support
+        ratio, weight = (own[self.observed] for own in (candidate.noise / self.noise, self.problem.grid.counts))
+        return bool(weight @ np.log(ratio) < weight.sum() * np.log(_AS_SMOOTH) and (ratio < _NOT_SMOOTH).all())
 
     def _from_proposals(self, of_equations: Sequence[FloatArray]) -> Callable[[], Candidate | None]:
         """Return what fits coefficients (P,) of each equation, zero for others, from the smoothed states."""
@@ -509,7 +515,13 @@ class SupportSearch:
         """Best support of a quadratic model around beta, and the coefficients it gives there."""
         target = quadratic.hessian @ beta - quadratic.gradient
         chosen, _ = best_subset(
-            quadratic.hessian, target, self.prices, starts=list(supports), locked=self.locked, blocks=self.blocks
+            quadratic.hessian,
+            target,
+            self.prices,
+            starts=list(supports),
+            locked=self.locked,
+            blocks=self.blocks,
+            groups=self._equations if self.blocks is None else None,
         )
         solution = self._solution(quadratic, target, chosen, beta)
         return self.problem.with_unknowns(chosen), solution

@@ -13,6 +13,10 @@ from mechscreen.discovery.library import FloatArray, IntArray
 
 _DEPENDENT = 1e-10
 """Share of a column outside of the others' span, below which it cannot enter."""
+_LEAST_APART = 1e-6
+"""Share of a column outside of another's span that counts at least: of what is less, rounding is a part."""
+_GAIN = 1e-6
+"""By which a pair must be better."""
 
 Move = tuple[tuple[int, ...], tuple[int, ...], float]
 """Columns dropped and added by a move away from a support, and by how much it changes the criterion."""
@@ -176,6 +180,7 @@ def best_subset(
     starts: list[IntArray],
     locked: IntArray | None = None,
     blocks: Blocks | None = None,
+    groups: IntArray | None = None,
     tolerance: float = _DEPENDENT,
 ) -> tuple[IntArray, float]:
     """Minimise ``(b − b*)·H·(b − b*) + Σ prices`` over supports, by local search from several supports.
@@ -192,6 +197,9 @@ def best_subset(
         Columns that must stay.
     blocks
         Which columns enter and leave together; each for itself unless given. The starts are closed under them.
+    groups
+        (P,) equation of each column: where no column need be added, dropped or swapped, those of one equation are
+        exchanged for the two that do best there. No such moves unless given.
 
     Returns
     -------
@@ -216,7 +224,62 @@ def best_subset(
         if best is None or value < best[1] - 1e-9:
             best = np.flatnonzero(active), float(value)
     assert best is not None
+    while groups is not None:
+        exchanged = _with_pairs(gram, moment, prices, best[0], keep, groups, tolerance)
+        if exchanged is None:
+            break
+        chosen = np.zeros(p, dtype=bool)
+        chosen[exchanged] = True
+        active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
+        value += prices[active].sum()
+        if value >= best[1] - 1e-9:
+            break
+        best = np.flatnonzero(active), float(value)
     return best
+
+
+def _with_pairs(
+    gram: FloatArray,
+    moment: FloatArray,
+    prices: FloatArray,
+    support: IntArray,
+    locked: np.ndarray,
+    groups: IntArray,
+    tolerance: float,
+) -> IntArray | None:
+    """Return a support with the columns of each group exchanged for two others where that is better; None if never."""
+    found = support
+    for group in np.unique(groups[support]):
+        own = np.flatnonzero((groups == group) & ~locked)
+        rest = found[~np.isin(found, own)]
+        # What the columns of the group explain beside the others.
+        beside = np.linalg.lstsq(
+            gram[np.ix_(rest, rest)], np.column_stack([gram[np.ix_(rest, own)], moment[rest]]), rcond=tolerance
+        )[0]
+        left = gram[np.ix_(own, own)] - gram[np.ix_(own, rest)] @ beside[:, :-1]
+        moments = moment[own] - gram[np.ix_(own, rest)] @ beside[:, -1]
+        usable = np.flatnonzero(np.diag(left) > tolerance)
+        if len(usable) < 2:
+            continue
+        pairs, explained = explained_by_pairs(left[np.ix_(usable, usable)], moments[usable])
+        pairs = own[usable[pairs]]
+        costs = prices[pairs].sum(axis=1) - explained
+        now = np.flatnonzero(np.isin(own, found))
+        there = np.linalg.lstsq(left[np.ix_(now, now)], moments[now], rcond=tolerance)[0]
+        best = int(np.argmin(costs))
+        if costs[best] < prices[own[now]].sum() - float(moments[now] @ there) - _GAIN:
+            found = np.union1d(rest, pairs[best])
+    return None if found is support else found
+
+
+def explained_by_pairs(gram: FloatArray, moment: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return the pairs (n, 2) of columns (P,), and which part (n,) of a sum of squares each explains by itself."""
+    size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    moments, cosine = moment / size, gram / np.outer(size, size)
+    i, j = np.triu_indices(len(moment), 1)
+    apart = np.maximum(1 - cosine[i, j] ** 2, _LEAST_APART)
+    explained = (moments[i] ** 2 + moments[j] ** 2 - 2 * cosine[i, j] * moments[i] * moments[j]) / apart
+    return np.column_stack([i, j]), explained
 
 
 def _scaled(hessian: FloatArray, target: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
