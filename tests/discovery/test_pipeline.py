@@ -194,7 +194,7 @@ class TestExactStarts:
         assert np.isnan(model.noise[1])
 
     def test_single_moves_alone_lead_from_the_full_library_to_the_true_terms(self, monkeypatch):
-        def run(search):
+        def run(search, *, halve):
             states = search.guesses[0]
             beta = regress(search.problem, states, search.everything)
             full = search.settle(search.problem, states, beta, search.everything, search.noise)

@@ -32,7 +32,7 @@ NOISE_FLOOR = 1e-5
 MAX_NODES = 20_000
 
 _MOSTLY_NOISE, _OF_SPIKES = 0.5, 0.1
-"""Share of the spread of a variable, above which what smoothing leaves may be spikes, and noise beside them at first."""
+"""Share of a variable's spread, above which what smoothing leaves may be spikes, and noise beside them at first."""
 _PROPORTIONAL = 1e-9
 """Deviation, in shares of the largest value, up to which two variables are in a fixed proportion."""
 _CROWDED = 0.1
@@ -623,7 +623,7 @@ def _follow(
             own[:, k] = np.interp(nodes, times, x[:, k])
             slopes[:, k] = np.interp(nodes, times, changes[:, k])
         left.append(y[:, :d] - hermite(times, x, changes, t))
-    for k in np.flatnonzero(grid.counts[:d] > 0):
+    for k in np.flatnonzero(grid.counts[:d] > 0).tolist():
         noise[k] = max(float(np.sqrt(np.nanmean(np.concatenate(left)[:, k] ** 2))), NOISE_FLOOR)
 
 
