@@ -42,6 +42,23 @@ def test_a_log_gets_a_line_at_most_every_ten_seconds_and_one_at_the_end(clock):
     ]
 
 
+def test_work_of_unknown_length_shows_what_was_done_once_it_is_long(clock):
+    log = io.StringIO()
+    with Progress(None, "discover", "models fitted", stream=log) as shown:
+        for _ in range(11):
+            clock.now += 1.0
+            shown.advance()
+    assert log.getvalue().splitlines() == ["discover: 10 models fitted, 10 s", "discover: 11 models fitted, 11 s"]
+
+
+def test_short_work_of_unknown_length_shows_nothing(clock):
+    log = io.StringIO()
+    with Progress(None, "discover", "models fitted", stream=log) as shown:
+        clock.now += 1.0
+        shown.advance()
+    assert log.getvalue() == ""
+
+
 def test_the_rate_counts_only_what_this_attempt_did(clock):
     log = io.StringIO()
     with Progress(1000, "shard-00003", "samples", initial=500, stream=log) as shown:

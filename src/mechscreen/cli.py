@@ -684,6 +684,12 @@ def predict(
     help="constant, proportional or poisson, or NAME=COLUMN of standard deviations; may be repeated; whichever suits "
     "the data unless given.",
 )
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="End the search after so many minutes, with the best equations that it has then, and say so.",
+)
 @click.option("--split-at-restart", is_flag=True, help="Another trajectory begins where the time falls back.")
 @click.option("--exact-start", is_flag=True, help="The first row of each trajectory holds exact initial values.")
 @click.option("--knowledge", type=_PATH, help="YAML file of what is known about the coefficients.")
@@ -716,6 +722,7 @@ def discover(
     group: str | None,
     varies: tuple[str, ...],
     noise: tuple[str, ...],
+    time_limit: float | None,
     split_at_restart: bool,
     exact_start: bool,
     knowledge: Path | None,
@@ -753,6 +760,7 @@ def discover(
         varies=varies or None,
         forms=forms,
         noise=noise,
+        time_limit=None if time_limit is None else 60 * time_limit,
         split_at_restart=split_at_restart,
         exact_start=exact_start,
         knowledge=knowledge,

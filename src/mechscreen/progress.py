@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 class Progress:
     """Counts finished units of work and shows count, rate and time left; a context manager.
 
-    On a terminal a bar; elsewhere a line such as ``shard-00003: 120/250 samples, 31/s, 4 s left``, at most one every
-    `interval` seconds, and one when the work ends.
+    On a terminal a bar, after `delay` seconds; elsewhere a line such as ``shard-00003: 120/250 samples, 31/s, 4 s
+    left``, at most one every `interval` seconds, and one when the work ends.
 
     Parameters
     ----------
     total, initial
-        Units in all, and units that were finished before.
+        Units in all, None where nobody knows, and units that were finished before.
     stream
         Where to show it; standard error unless given.
     """
 
     def __init__(
         self,
-        total: int,
+        total: int | None,
         label: str,
         unit: str,
         *,
         initial: int = 0,
         interval: float = 10.0,
+        delay: float = 0.0,
         stream: TextIO | None = None,
     ) -> None:
         self.total = total
@@ -48,7 +49,7 @@ class Progress:
         if self._stream.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, initial=initial, desc=label, unit=f" {unit}", file=self._stream)
+            self._bar = tqdm(total=total, initial=initial, desc=label, unit=f" {unit}", delay=delay, file=self._stream)
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more units as finished."""
@@ -62,7 +63,7 @@ class Progress:
         """Show the last state."""
         if self._bar is not None:
             self._bar.close()
-        elif self.count != self._shown_count:
+        elif self.count != self._shown_count and (self.total is not None or self._shown > self._start):
             self._show()
 
     def __enter__(self) -> Self:
@@ -78,6 +79,10 @@ class Progress:
         self._shown_count = self.count
         elapsed = self._shown - self._start
         done = self.count - self._initial
+        if self.total is None:
+            took = format_duration(elapsed)
+            print(f"{self.label}: {self.count} {self.unit}, {took}", file=self._stream, flush=True)
+            return
         parts = [f"{self.label}: {self.count}/{self.total} {self.unit}"]
         if done and elapsed > 0:
             rate = done / elapsed

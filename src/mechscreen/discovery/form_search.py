@@ -17,6 +17,7 @@ from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.screening import Path, Proposal, Screening
 from mechscreen.discovery.search import Candidate, SupportSearch
 from mechscreen.discovery.shapes import Shape
+from mechscreen.discovery.watch import Watch
 
 _PROPOSALS = 5
 """Of one equation that are fitted."""
@@ -52,7 +53,12 @@ class _Fitted:
 
 
 def search_forms(
-    data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape], smoothed: Smoothed
+    data: Trajectories,
+    library: Library,
+    knowledge: Knowledge,
+    shapes: Sequence[Shape],
+    smoothed: Smoothed,
+    watch: Watch,
 ) -> DiscoveredModel:
     """Discover equations that may have terms with unknowns inside.
 
@@ -68,16 +74,22 @@ def search_forms(
     Undetermined
         If the data do not determine a model.
     """
-    search = _FormSearch(data, library, knowledge, shapes, smoothed)
+    search = _FormSearch(data, library, knowledge, shapes, smoothed, watch)
     return search.run()
 
 
 class _FormSearch:
     def __init__(
-        self, data: Trajectories, library: Library, knowledge: Knowledge, shapes: Sequence[Shape], smoothed: Smoothed
+        self,
+        data: Trajectories,
+        library: Library,
+        knowledge: Knowledge,
+        shapes: Sequence[Shape],
+        smoothed: Smoothed,
+        watch: Watch,
     ) -> None:
         self._data, self._library, self._knowledge = data, library, knowledge
-        self._smoothed = smoothed
+        self._smoothed, self._watch = smoothed, watch
         self._plain = [shape for shape in shapes if not shape.unknowns]
         self._forms = [shape for shape in shapes if shape.unknowns]
         self._count = len(data.names) * (len(library) + len(shapes))
@@ -90,7 +102,7 @@ class _FormSearch:
         best = self._improved(None)
         for _ in range(_ROUNDS):
             better = self._improved(best)
-            if better is best:
+            if better is best or self._watch.late:
                 break
             best = better
         # Monomials alone are chosen anew with each step of a fit, which finds them where states are hard to smooth.
@@ -108,6 +120,8 @@ class _FormSearch:
         found = best
         for k, own in enumerate(every):
             for other in own:
+                if found is not None and self._watch.late:
+                    return found
                 base = self._as_proposals(found) if found else tuple(one[0] for one in every)
                 found = self._better(found, (*base[:k], other, *base[k + 1 :]))
         if found is best or found is None:
@@ -142,7 +156,9 @@ class _FormSearch:
 
     def _pose(self, extra: Sequence[Shape]) -> Posed:
         """Make the problem with some terms beside those of the given library dimensionless."""
-        return pose(self._data, self._library.with_functions(extra), self._knowledge, smoothed=self._smoothed)
+        return pose(
+            self._data, self._library.with_functions(extra), self._knowledge, smoothed=self._smoothed, watch=self._watch
+        )
 
     def _proposals(self, along: _Fitted | None) -> list[list[Proposal]]:
         """Return proposals for each equation, best first: along the states that were fitted, or the smoothed data."""

@@ -25,7 +25,9 @@ from mechscreen.discovery.offsets import CERTAIN, POSSIBLE, Offsets, cost
 from mechscreen.discovery.posing import STEP, Posed, alone, check_size, pose, split_anchors
 from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.shapes import Shape
+from mechscreen.discovery.watch import Watch
 from mechscreen.errors import InputError, nearest
+from mechscreen.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ def discover(
     exact_start: bool = False,
     method: str = "collocation",
     called: Sequence[str] | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
 ) -> DiscoveredModel:
     """Find sparse ordinary differential equations that explain noisy time series.
 
@@ -90,6 +94,11 @@ def discover(
     called
         What people call the trajectories; by number, from 1, unless given. Of several, those that tell nothing are left
         out, and the model says which and why.
+    time_limit
+        Seconds by the clock after which the search ends with the best model that it has then, which says so; or with
+        the first one that it finds. As long as it takes unless given.
+    progress
+        Shows how many models were fitted.
 
     Raises
     ------
@@ -102,6 +111,9 @@ def discover(
     library = library or Polynomial(2)
     if method not in METHODS:
         raise InputError(f"discover: no method '{method}'{nearest(method, METHODS)} (valid: {', '.join(METHODS)})")
+    if time_limit is not None and method != "collocation":
+        raise InputError("discover: a time limit goes with the default method; leave one of them out")
+    watch = Watch(time_limit, progress)
     if method == "odenet" and noise == "auto":
         noise = "constant"
     data = check_trajectories(
@@ -132,13 +144,18 @@ def discover(
         bound = library.bind(data.names, data.inputs)
         smoothed = scale_and_smooth(data, STEP, before.curves if before and by_default else None)
         if shapes:
-            return search_forms(data, bound, statements, shapes, smoothed)
-        return METHODS[method](pose(data, bound, statements, anchors, conditions=conditions, smoothed=smoothed))
+            return search_forms(data, bound, statements, shapes, smoothed, watch)
+        posed = pose(data, bound, statements, anchors, conditions=conditions, smoothed=smoothed, watch=watch)
+        return METHODS[method](posed)
 
     def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
         model = search(data, library, shapes)
         kinds = _kinds_of_noise(model, data)
-        return model if kinds == model.noise_kinds else search(replace(data, noise=kinds), library, shapes, model)
+        return (
+            model
+            if kinds == model.noise_kinds or watch.late
+            else search(replace(data, noise=kinds), library, shapes, model)
+        )
 
     def of(offsets: Offsets | None) -> tuple[float, DiscoveredModel]:
         if offsets is None:
@@ -153,10 +170,10 @@ def discover(
     certain, possible = (Offsets.of(data, least) if plain else None for least in (CERTAIN, POSSIBLE))
     same = possible is None or (certain is not None and np.array_equal(certain.values, possible.values))
     rivals = [functools.partial(of, offsets) for offsets in ((certain,) if same else (certain, possible))]
-    model = _best(rivals)
+    model = _best(rivals, watch)
     return replace(
         model,
-        caveats=(*model.caveats, *questions(data)),
+        caveats=(*model.caveats, *questions(data), *watch.caveats),
         method=method,
         kept=data.kept,
         left_out=data.left_out,
@@ -164,11 +181,13 @@ def discover(
     )
 
 
-def _best(rivals: Sequence[Callable[[], tuple[float, DiscoveredModel]]]) -> DiscoveredModel:
+def _best(rivals: Sequence[Callable[[], tuple[float, DiscoveredModel]]], watch: Watch) -> DiscoveredModel:
     """Return the model at the least cost of those that can be found."""
     found: list[tuple[float, DiscoveredModel]] = []
     failed: list[Undetermined] = []
     for rival in rivals:
+        if found and watch.late:
+            break
         try:
             found.append(rival())
         except Undetermined as error:
@@ -203,7 +222,7 @@ def _search(posed: Posed, *, judge_equations: bool = True) -> DiscoveredModel:
     if best is None:
         raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
     model = finish(best, search, posed)
-    if judge_equations and not fits(model):
+    if judge_equations and not fits(model) and not posed.watch.late:
         return replace(model, caveats=(*model.caveats, *_of_each_equation(model, posed)))
     return model
 
@@ -217,6 +236,8 @@ def _of_each_equation(model: DiscoveredModel, posed: Posed) -> list[str]:
         return []
     wrong, right = [], []
     for k, name in enumerate(model.names):
+        if posed.watch.late:
+            break
         try:
             own = _search(alone(posed, k), judge_equations=False)
         except Undetermined:

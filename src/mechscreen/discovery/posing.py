@@ -12,6 +12,7 @@ from mechscreen.discovery.data import Scales, Smoothed, Trajectories, scale_and_
 from mechscreen.discovery.knowledge import Knowledge, Structure
 from mechscreen.discovery.library import FloatArray, Library
 from mechscreen.discovery.search import SupportSearch
+from mechscreen.discovery.watch import Watch
 from mechscreen.errors import InputError
 
 STEP = 0.2
@@ -49,11 +50,19 @@ class Posed:
     kinds: tuple[str, ...]
     factors: FloatArray
     conditions: Conditions | None
+    watch: Watch
 
     def search(self, candidates: int | None = None) -> SupportSearch:
         """Return what searches for its terms; `candidates` as there."""
-        blocks = self.structure.blocks
-        return SupportSearch(self.problem, self.guesses, self.noise, self.structure.locked, candidates, blocks)
+        return SupportSearch(
+            self.problem,
+            self.guesses,
+            self.noise,
+            self.structure.locked,
+            candidates,
+            self.structure.blocks,
+            self.watch,
+        )
 
 
 def pose(
@@ -64,6 +73,7 @@ def pose(
     *,
     conditions: Conditions | None = None,
     smoothed: Smoothed | None = None,
+    watch: Watch | None = None,
 ) -> Posed:
     """Make what is asked dimensionless; `smoothed` are the data where that was done before."""
     smoothed = smoothed or scale_and_smooth(data, STEP)
@@ -101,6 +111,7 @@ def pose(
         smoothed.kinds,
         smoothed.factors,
         conditions,
+        watch or Watch(),
     )
 
 
@@ -130,7 +141,7 @@ def alone(posed: Posed, k: int) -> Posed:
     """Return the problem of one equation, with the other variables as inputs."""
     data, conditions = posed.data, posed.conditions
     own = None if conditions is None else conditions.of_equation(data.names[k])
-    return pose(data.of_equation(k), posed.library.of_equation(k), Knowledge(), conditions=own)
+    return pose(data.of_equation(k), posed.library.of_equation(k), Knowledge(), conditions=own, watch=posed.watch)
 
 
 def _guess_hidden(

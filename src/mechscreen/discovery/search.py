@@ -13,6 +13,7 @@ from mechscreen.discovery.data import MAX_NODES, NOISE_FLOOR
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.screening import Path, Screening
 from mechscreen.discovery.selection import Blocks, Move, best_subset, neighbour_costs, neighbours_by_blocks
+from mechscreen.discovery.watch import Watch
 
 RIDGE = 1e-4
 """Prior precision of dimensionless coefficients while annealing; none in the final fits."""
@@ -80,6 +81,8 @@ class SupportSearch:
         Of how many coefficients they are chosen; all of the problem's unless given.
     blocks
         Columns that enter and leave together, where some are values of a coefficient under further conditions.
+    watch
+        Ends the search with what it has then; no limit unless given.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class SupportSearch:
         locked: IntArray,
         candidates: int | None = None,
         blocks: Blocks | None = None,
+        watch: Watch | None = None,
     ) -> None:
         grid = problem.grid
+        self.watch = watch or Watch()
         self.blocks = blocks
         self.problem = problem
         self.guesses = list(guesses)
@@ -188,7 +193,9 @@ class SupportSearch:
                 if best is None and self._plain and 2 * len(self.problem.grid) < MAX_NODES:
                     self._move_to(self.problem.grid.halved, [])
                     best = self._run(None, early=True)
-            if best is not None and sum(i < self.problem.linear for i in best.support) == len(self.begin):
+            if best is None or self.watch.late:
+                return best
+            if sum(i < self.problem.linear for i in best.support) == len(self.begin):
                 best = self._run(best, early=False)
             if best is not None and self._plain:
                 best = self._exchanged(best)
@@ -224,6 +231,8 @@ class SupportSearch:
         agreeing = 0
         thinned: set[tuple[int, ...]] = set()
         for fit_start in self._fits_of_starts(early=early):
+            if best is not None and self.watch.late:
+                break
             try:
                 candidate = fit_start()
                 # What follows the samples less than constants do would ask for any number of nodes.
@@ -263,7 +272,7 @@ class SupportSearch:
         Affordable where the starts are exact, and needed there: with hidden variables, the quadratic model is too
         narrow for moves of many terms at once.
         """
-        while True:
+        while not self.watch.late:
             try:
                 thinned = self._drop_one_by_one(candidate)
             except BlowUp:
@@ -271,12 +280,13 @@ class SupportSearch:
             if thinned is None or not self._is_better(thinned, candidate):
                 return candidate
             candidate = thinned
+        return candidate
 
     def _drop_one_by_one(self, candidate: Candidate) -> Candidate | None:
         """Fit the full library from a candidate, drop the cheapest term time and again; return the best on the way."""
         fit = candidate.fit
         best = current = self.settle(self.problem, fit.x, fit.beta, self.everything, candidate.noise)
-        while current is not None:
+        while current is not None and not self.watch.late:
             fit, noise = current.fit, current.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
             cheapest = next((dropped for dropped, added, _ in self.neighbours(quadratic, fit) if not added), None)
@@ -293,7 +303,7 @@ class SupportSearch:
         Where it is wrong about many terms at once it may still be right about one.
         """
         refused: set[tuple[int, ...]] = set()
-        while True:
+        while not self.watch.late:
             fit, noise = candidate.fit, candidate.noise
             quadratic = self.problem.quadratic(fit.x, fit.beta, self.everything, self.tight(noise), noise)
             target = quadratic.hessian @ fit.beta - quadratic.gradient
@@ -314,6 +324,7 @@ class SupportSearch:
                 refused.add(key)
             else:
                 return candidate
+        return candidate
 
     def _shake(self, candidate: Candidate) -> Candidate:
         """Start again from the full library with shaken coefficients, some times; return the best.
@@ -323,6 +334,8 @@ class SupportSearch:
         """
         rng = np.random.default_rng(0)
         for _ in range(SHAKES):
+            if self.watch.late:
+                break
             fit = candidate.fit
             beta = fit.beta * np.exp(SHAKE * rng.standard_normal(len(fit.beta)))
             try:
@@ -420,6 +433,8 @@ class SupportSearch:
                     support = self._support_of(beta[: self.problem.linear])
                     if tuple(map(int, support)) in self.fitted:
                         continue
+                    if self.watch.late:
+                        return best
                     try:
                         moved = self._from_near(best.fit.x, beta, support)
                         if moved is not None and moved.criterion < best.criterion + self.price:
@@ -576,6 +591,7 @@ class SupportSearch:
 
         `noise_tolerance` is the relative change of the noise below which it stands.
         """
+        self.watch.count()
         seen = self.observed
         counts = problem.grid.counts[seen]
         n_trajectories = len(problem.grid.nodes)
@@ -618,6 +634,8 @@ class SupportSearch:
     def _climb(self, candidate: Candidate) -> Candidate:
         """Move to better supports, proposed by the quadratic model around the candidate, until none is better."""
         for _ in range(20):
+            if self.watch.late:
+                break
             for proposal in self._proposals(candidate):
                 if self._is_better(proposal, candidate):
                     candidate = proposal

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mechscreen import storage
 from mechscreen.errors import InputError, nearest
+from mechscreen.progress import Progress
 from mechscreen.tables import TimeSeries, read_time_series
 from mechscreen.version import __version__
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FORECAST = 0.25
 """Length of the forecast, as a share of a trajectory's duration."""
+_QUICK = 2.0
+"""Seconds that a search may take before it shows how far it is."""
 MOST_DRAWN = 8
 """Trajectories in the figure; more cannot be told apart."""
 
@@ -48,6 +51,7 @@ def discover(
     knowledge: Path | None = None,
     method: str = "collocation",
     split_at_restart: bool = False,
+    time_limit: float | None = None,
 ) -> DiscoveredModel:
     """Find equations for the time series of a table; write ``model.json``, ``discovery.png`` and ``report.html``.
 
@@ -87,6 +91,8 @@ def discover(
         YAML file; see `read_knowledge`.
     split_at_restart
         Another trajectory begins where the time falls back.
+    time_limit
+        Seconds after which the search ends with what it has found.
 
     Raises
     ------
@@ -116,23 +122,26 @@ def discover(
     series, errors = _without_errors(
         series, {called.get(name, name): called.get(column, column) for name, column in columns_of_errors.items()}
     )
-    model = find(
-        list(series.t),
-        list(series.y),
-        Polynomial(degree, tuple(functions), forms=tuple(forms), unknowns=unknowns),
-        names=series.names,
-        hidden=series.hidden,
-        inputs=[called.get(name, name) for name in inputs],
-        constants=series.constants,
-        groups=series.groups or None,
-        varies=None if entries is None else [(called.get(name, name), term) for name, term in entries],
-        knowledge=None if knowledge is None else read_knowledge(knowledge),
-        noise=kinds if isinstance(kinds, str) else {called.get(name, name): kind for name, kind in kinds.items()},
-        errors=errors,
-        exact_start=exact_start,
-        method=method,
-        called=series.called,
-    )
+    with Progress(None, "discover", "models fitted", delay=_QUICK) as progress:
+        model = find(
+            list(series.t),
+            list(series.y),
+            Polynomial(degree, tuple(functions), forms=tuple(forms), unknowns=unknowns),
+            names=series.names,
+            hidden=series.hidden,
+            inputs=[called.get(name, name) for name in inputs],
+            constants=series.constants,
+            groups=series.groups or None,
+            varies=None if entries is None else [(called.get(name, name), term) for name, term in entries],
+            knowledge=None if knowledge is None else read_knowledge(knowledge),
+            noise=kinds if isinstance(kinds, str) else {called.get(name, name): kind for name, kind in kinds.items()},
+            errors=errors,
+            exact_start=exact_start,
+            method=method,
+            called=series.called,
+            time_limit=time_limit,
+            progress=progress,
+        )
     model = replace(model, left_out=(*series.left_out, *model.left_out))
     used = _chosen(series, model.kept)
     settings = {
