@@ -413,6 +413,8 @@ WELL_FORMED = [
         "report --config campaign.yaml",
         "report --config campaign.yaml --figure planes",
         "predict --ensemble results/tiny/emulators/dense --parameters sets.csv --normalised --out new.h5 --threads 1",
+        "predict --ensemble binary --parameters sets.csv --out new.h5",
+        "pack results/tiny --output new.zip --dataset --license MIT",
         "discover sets.csv --time a --trajectory b --degree 2 --out found",
         "discover sets.csv --time a --term b/(K+b) --unknown K=0.1:9 --library hill --out found",
         "discover sets.csv --time a --group b --varies c:1 --constant d --out found",

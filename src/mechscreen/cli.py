@@ -555,6 +555,24 @@ def export(what: str, folder: Path, to: Path | None, failed: bool, number: int |
 
 
 @cli.command()
+@click.argument("results", type=_PATH)
+@click.option("--output", type=_PATH, help="Archive to write; the campaign's name with .zip unless given.")
+@click.option("--dataset", is_flag=True, help="Put the training set in, too, which may be large.")
+@click.option("--license", "licence", help="By which others may use it: as SPDX calls it (CC-BY-4.0), or an address.")
+def pack(results: Path, output: Path | None, dataset: bool, licence: str | None) -> None:
+    """Pack a campaign's emulator with all that tells of it as one archive (RO-Crate), which predict takes anywhere.
+
+    \b
+    Examples:
+      mechscreen pack results/demo
+      mechscreen pack results/demo --output rings.zip --dataset --license CC-BY-4.0
+    """
+    from mechscreen.reading.pack import pack as write_package
+
+    click.echo(write_package(Campaign.open(results), output, dataset=dataset, licence=licence))
+
+
+@cli.command()
 @click.argument("results", required=False, type=_PATH)
 @click.option("--config", type=_PATH, help="The campaign's YAML file, instead of its folder of results.")
 @click.option("--figure", help="Draw this figure only.")
@@ -591,7 +609,7 @@ def report(results: Path | None, config: Path | None, figure: str | None, compar
 
 
 @cli.command()
-@click.option("--ensemble", type=_PATH, required=True, help="Folder that holds the members.")
+@click.option("--ensemble", type=_PATH, required=True, help="Folder of the members, or an archive of pack.")
 @click.option("--parameters", type=_PATH, required=True, help="Table of parameter sets, such as CSV.")
 @click.option("--normalised", is_flag=True, help="The table holds normalised values, not physical ones.")
 @click.option("--out", type=_PATH, required=True, help="HDF5 file to write.")
@@ -618,8 +636,9 @@ def predict(
     """Predict a table of parameter sets with an ensemble.
 
     \b
-    Example:
+    Examples:
       mechscreen predict --ensemble results/demo/emulators/dense --parameters sets.csv --out predicted.h5
+      mechscreen predict --ensemble demo.zip --parameters sets.csv --out predicted.h5
     """
     from mechscreen.stages.predict import predict_table
 

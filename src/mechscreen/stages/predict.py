@@ -1,4 +1,4 @@
-"""Predict: an ensemble's folder and parameter sets → profiles. The folder is enough; no campaign is needed."""
+"""Predict: an ensemble's folder, or a data package, and parameter sets → profiles. No campaign is needed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from mechscreen.schemas.emulators import EnsembleBands, EnsembleRecord, MemberRe
 from mechscreen.schemas.model import ModelArrays
 from mechscreen.spaces import ParameterSpace
 from mechscreen.stages.bands import Around, around
+from mechscreen.stages.packed import Found, find_ensemble
 from mechscreen.stages.train import read_record
 from mechscreen.tables import read_parameters
 
@@ -47,11 +48,11 @@ class TrainedEnsemble:
         units.
     """
 
-    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Outputs, directory: Path) -> None:
+    def __init__(self, ensemble: Ensemble, space: ParameterSpace, outputs: Outputs, found: Found) -> None:
         self.ensemble = ensemble
         self.space = space
         self.outputs = outputs
-        self._directory = directory
+        self._found = found
 
     def predict(self, parameters: ArrayLike, *, normalised: bool = False) -> Prediction:
         """Predict n parameter sets.
@@ -95,7 +96,7 @@ class TrainedEnsemble:
             As `predict` does; if there are no bands of that level, or the ensemble was not evaluated as it is.
         """
         # Before the members predict, which takes longer.
-        bands = _bands_of(self._directory, self.ensemble.combine)
+        bands = _bands_of(self._found.folder, self.ensemble.combine)
         from mechscreen.emulators.ensemble import combine_members
 
         members = self.ensemble.predict_members(self._check(parameters, normalised))
@@ -119,10 +120,12 @@ class TrainedEnsemble:
 
 
 def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> TrainedEnsemble:
-    """Load all members of an ensemble from its folder, such as ``results/demo/emulators/dense``.
+    """Load all members of an ensemble from its folder, such as ``results/demo/emulators/dense``, or a data package.
 
     Parameters
     ----------
+    directory
+        The folder; or what ``mechscreen pack`` wrote, the archive or the folder that it was unpacked into.
     combine
         ``vote``: predict what the most agreeing member says (the paper). ``mean``: predict the mean of all. Unless
         given, what the campaign was evaluated with; before that the mean of two members, and the vote of more.
@@ -132,7 +135,11 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
     InputError
         If there is no whole member, a file is damaged or holds code, or the members are of different campaigns.
     """
-    folders = _member_folders(Path(directory))
+    return _load_found(find_ensemble(Path(directory)), combine)
+
+
+def _load_found(found: Found, combine: Combine | None) -> TrainedEnsemble:
+    folders = _member_folders(found.folder)
     records = [read_record(folder) for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record.campaign != records[0].campaign:
@@ -142,11 +149,11 @@ def load_ensemble(directory: str | Path, *, combine: Combine | None = None) -> T
                 f"{folder}: trained by another campaign than {folders[0].name} ({difference}); an ensemble is of one "
                 "campaign: remove the members of the other"
             )
-    settings = _evaluated_with(Path(directory), folders, records)
+    settings = _evaluated_with(found.folder, folders, records)
     distance = records[0].distance
     combine = combine or settings.combine
     ensemble = _load_members(folders, distance, combine, settings.precision, settings.backend)
-    return TrainedEnsemble(ensemble, records[0].space, distance.outputs, Path(directory))
+    return TrainedEnsemble(ensemble, records[0].space, distance.outputs, found)
 
 
 def write_ensemble_record(campaign: Campaign) -> list[str]:
@@ -167,17 +174,28 @@ def write_ensemble_record(campaign: Campaign) -> list[str]:
     return [*members.values()]
 
 
+def read_evaluated(path: Path) -> EnsembleRecord:
+    """Return how an ensemble was evaluated.
+
+    Raises
+    ------
+    FileError
+        If the file says something else.
+    """
+    try:
+        return EnsembleRecord.model_validate_json(storage.read_text(path))
+    except ValidationError as error:
+        problem = f"does not hold what evaluate writes ({storage.first_problem(error)})"
+        raise storage.FileError(path, problem, "evaluate the ensemble again") from None
+
+
 def _evaluated_with(directory: Path, folders: Sequence[Path], records: Sequence[MemberRecord]) -> EnsembleRecord:
     """Return how the members were evaluated; where they were not, what suits their number, and tell so."""
     path = _record_path(directory)
     members = _hashes(folders, records)
     reason = "was not evaluated yet"
     if storage.exists(path):
-        try:
-            record = EnsembleRecord.model_validate_json(storage.read_text(path))
-        except ValidationError as error:
-            problem = f"does not hold what evaluate writes ({storage.first_problem(error)})"
-            raise storage.FileError(path, problem, "evaluate the ensemble again") from None
+        record = read_evaluated(path)
         if record.members == members:
             return record
         reason = f"has other members than those that were evaluated ({path.name})"
@@ -272,7 +290,8 @@ def predict_table(
     InputError
         If the ensemble or the table is wrong, or `out` exists and is something else.
     """
-    folders = _member_folders(directory)
+    found = find_ensemble(directory)
+    folders = _member_folders(found.folder)
     record = read_record(folders[0])
     # The table is read before the networks, whose library takes seconds to load.
     parameters = read_parameters(table, record.space, normalised=normalised)
@@ -281,7 +300,7 @@ def predict_table(
             PredictedTable.verify(out)
         except storage.FileError as error:
             raise InputError(f"{error} (it would be overwritten; choose another --out)") from None
-    trained = load_ensemble(directory, combine=combine)
+    trained = _load_found(found, combine)
     if level is None:
         said, ends = trained.predict(parameters), {}
     else:

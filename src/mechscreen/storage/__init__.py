@@ -5,6 +5,7 @@ subclass of `ArrayFile` or `StageRecord` (`mechscreen.schemas`).
 """
 
 from mechscreen.errors import FileError, StorageError
+from mechscreen.storage.archives import open_archive, unpack, write_archive
 from mechscreen.storage.arrays import ArrayFile
 from mechscreen.storage.files import (
     check_writable,
@@ -13,6 +14,7 @@ from mechscreen.storage.files import (
     is_temporary,
     listing,
     move_aside,
+    parse_json,
     read_json,
     read_text,
     reading,
@@ -53,8 +55,10 @@ __all__ = [
     "listing",
     "map_rows",
     "move_aside",
+    "open_archive",
     "open_file",
     "open_unchecked",
+    "parse_json",
     "read",
     "read_json",
     "read_origin",
@@ -63,9 +67,11 @@ __all__ = [
     "remove",
     "replacing",
     "sha256",
+    "unpack",
     "update_text",
     "verify",
     "write",
+    "write_archive",
     "write_json",
     "write_text",
 ]
