@@ -424,6 +424,7 @@ WELL_FORMED = [
         "import campaign.yaml sets.csv",
         "export simulations results/tiny --to new.csv",
         "export series results/tiny --to new.csv",
+        "export emulator results/tiny --to new.onnx",
         "plan broken.yaml",
         "status results/tiny",
         "recover results/tiny",

@@ -62,7 +62,7 @@ def test_lock_file_pins_every_dependency_within_its_bounds():
 def test_the_base_is_light_and_what_it_lacks_names_its_extra():
     base = set(requirements(PROJECT["dependencies"]))
     imported = {"libroadrunner": "roadrunner", "python-libsbml": "libsbml"}
-    extras = ("bngl", "emulators", "fit", "jax", "petab", "read", "sbml", "workflow")
+    extras = ("bngl", "emulators", "fit", "jax", "onnx", "petab", "read", "sbml", "workflow")
     declared = {imported.get(package, package): name for name in extras for package in requirements(extra(name))}
     assert not base & {package for name in extras for package in requirements(extra(name))}
     # Nobody imports the plugin, Snakemake does.
@@ -132,6 +132,7 @@ def test_without_extras_a_model_runs_and_equations_are_found(tmp_path):
         (["discover", "data.csv", "--as-model", "new"], "antimony", "sbml"),
         (["plan", ROOT / "examples/campaign.yaml"], "keras", "emulators"),
         (["recover", "results/x"], "psutil", "workflow"),
+        (["export", "emulator", "results/x", "--to", "x.onnx"], "onnx", "onnx"),
     ],
 )
 def test_a_verb_that_needs_an_extra_says_so_in_one_line(tmp_path, arguments, package, name):

@@ -515,7 +515,7 @@ def hits(results: Path, top: int) -> None:
 
 
 @cli.command()
-@click.argument("what", type=click.Choice(["simulations", "series", "hits", "validated", "planes", "hit"]))
+@click.argument("what", type=click.Choice(["simulations", "series", "hits", "validated", "planes", "hit", "emulator"]))
 @click.argument("folder", type=_PATH)
 @click.option("--to", type=_PATH, help="File to write; its name's ending says of which kind (docs/howto/results.md).")
 @click.option("--failed", is_flag=True, help="Write simulations that failed, too, with status and reason.")
@@ -524,7 +524,8 @@ def hits(results: Path, top: int) -> None:
 def export(what: str, folder: Path, to: Path | None, failed: bool, number: int | None, sample: int | None) -> None:
     """Write results as files of other programs: .csv, .parquet, .npz, .nc, .sbi.npz; one hit as .xml, .sh, .yaml.
 
-    Series have a row for each point of time, as discover reads them; FOLDER may be a file that simulate wrote.
+    Series have a row for each point of time, as discover reads them; FOLDER may be a file that simulate wrote. An
+    emulator is written as .onnx; FOLDER may be the ensemble's own, or an archive of pack.
 
     \b
     Examples:
@@ -532,6 +533,7 @@ def export(what: str, folder: Path, to: Path | None, failed: bool, number: int |
       mechscreen export series sets.h5 --to series.csv
       mechscreen export simulations results/demo --to pairs.sbi.npz
       mechscreen export hit results/demo --number 1 --to hit.yaml
+      mechscreen export emulator results/demo --to demo.onnx
     """
     from mechscreen.reading import open_results
     from mechscreen.reading.export import export as write_results
@@ -544,6 +546,13 @@ def export(what: str, folder: Path, to: Path | None, failed: bool, number: int |
         return
     if to is None or number is not None or sample is not None:
         raise click.UsageError("give --to; --number and --sample are of one hit")
+    if what == "emulator":
+        from mechscreen.reading.emulator import export_emulator
+
+        if failed:
+            raise click.UsageError("an emulator has no simulations that failed; leave --failed out")
+        click.echo(export_emulator(folder, to))
+        return
     if what == "series":
         from mechscreen.reading.series import export_series
 

@@ -10,6 +10,7 @@ EXTRAS = {
     "jax": "jax",
     "keras": "emulators",
     "libsbml": "sbml",
+    "onnx": "onnx",
     "openvino": "emulators",
     "petab": "petab",
     "pyarrow": "read",
