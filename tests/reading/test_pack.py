@@ -1,11 +1,13 @@
 """Data packages: what is in them, and that their emulator says elsewhere what it said."""
 
+import gc
 import hashlib
 import io
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -94,6 +96,32 @@ def test_predict_takes_an_archive_where_neither_campaign_nor_model_are(campaign,
     assert model not in done.stderr
     found = mechscreen.storage.read(tmp_path / "out.h5", "predicted table")
     np.testing.assert_array_equal(found["profiles"], said_of(archive)[0])
+
+
+def test_what_is_unpacked_goes_with_the_ensemble_and_where_it_is_refused(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trained = mechscreen.load_ensemble(archive)
+    assert [path.name[:11] for path in tmp_path.iterdir()] == ["mechscreen-"]
+    trained.predict_bands(SETS)
+    del trained
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+    changed(archive, tmp_path / "x.zip", lambda c: c | {"emulators/dense/member-1/model.keras": b"x"})
+    with pytest.raises(FileError):
+        mechscreen.load_ensemble(tmp_path / "x.zip")
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_the_networks_of_a_base_are_packed_where_they_would_be_ones_own(stripe, archive, made, tmp_path):
+    shutil.copytree(stripe.paths.root, tmp_path / "results/small")
+    second = made(tmp_path, name="second", base="small")
+    second.record()
+    pack(Campaign.open(second.paths.root), tmp_path / "second.zip")
+    for ours, theirs in zip(said_of(tmp_path / "second.zip"), said_of(archive), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with zipfile.ZipFile(tmp_path / "second.zip") as opened:
+        assert not [name for name in opened.namelist() if name.startswith((".", "/", "small"))]
 
 
 def test_the_same_results_are_packed_to_the_same_bytes(campaign, archive, tmp_path):

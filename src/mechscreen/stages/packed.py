@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from tempfile import mkdtemp
+from typing import Any
 
 from mechscreen import storage
 from mechscreen.errors import FileError
@@ -14,11 +17,11 @@ METADATA = "ro-crate-metadata.json"
 _REMEDY = "give an archive that mechscreen pack wrote, or the folder of an ensemble"
 
 
-class Found(NamedTuple):
-    """The folder of an ensemble, which is there as long as `kept` is."""
+@dataclass(frozen=True)
+class Found:
+    """The folder of an ensemble; one that was unpacked goes when this object does."""
 
     folder: Path
-    kept: TemporaryDirectory[str] | None = None
 
 
 def find_ensemble(path: Path) -> Found:
@@ -41,14 +44,15 @@ def find_ensemble(path: Path) -> Found:
         if not storage.exists(description):
             return Found(path)
         return Found(path / _main_entity(description, storage.read_text(description)))
-    kept = TemporaryDirectory(prefix="mechscreen-")
-    folder = Path(kept.name)
     with storage.open_archive(path) as archive:
         if METADATA not in archive.namelist():
             raise FileError(path, f"is no data package of mechscreen (no {METADATA})", _REMEDY)
         below = _main_entity(path, archive.read(METADATA).decode(errors="replace"))
+        folder = Path(mkdtemp(prefix="mechscreen-"))
+        found = Found(folder / below)
+        weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
         storage.unpack(archive, f"{below}/", folder)
-    return Found(folder / below, kept)
+    return found
 
 
 def _main_entity(path: Path, text: str) -> PurePosixPath:
