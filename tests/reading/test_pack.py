@@ -21,8 +21,13 @@ from mechscreen import cli
 from mechscreen.campaign import Campaign
 from mechscreen.errors import FileError, InputError
 from mechscreen.reading.pack import pack
+from mechscreen.stages.evaluate import evaluate
+from mechscreen.stages.merge import merge
 from mechscreen.stages.packed import METADATA
 from mechscreen.stages.report import report
+from mechscreen.stages.select import select
+from mechscreen.stages.simulate import simulate
+from mechscreen.stages.train import train
 
 SETS = [[10, 100, 1, 50, 2], [20, 50, 0.5, 10, 1]]
 
@@ -122,6 +127,31 @@ def test_the_networks_of_a_base_are_packed_where_they_would_be_ones_own(stripe, 
         np.testing.assert_array_equal(ours, theirs)
     with zipfile.ZipFile(tmp_path / "second.zip") as opened:
         assert not [name for name in opened.namelist() if name.startswith((".", "/", "small"))]
+
+
+def test_of_rounds_the_networks_of_the_last_are_packed(made, tmp_path):
+    emulators = {
+        "members": 2,
+        "combine": "mean",
+        "architecture": {"network": "dense", "width": 8, "blocks": 1},
+        "training": {"epochs": 1},
+    }
+    simulations, selection = {"count": 100, "shard_size": 100}, {"count": 100, "candidates": 2}
+    campaign = made(tmp_path, rounds=2, simulations=simulations, selection=selection, emulators=emulators)
+    campaign.record()
+    for view in campaign.in_rounds:
+        if view.selector is not None:
+            select(view, 0)
+        simulate(view, 0)
+        merge(view)
+        for member in range(2):
+            train(view, member)
+        evaluate(view)
+    pack(Campaign.open(campaign.paths.root), tmp_path / "rounds.zip")
+    last, first = (campaign.of_round(number).paths.emulators for number in (2, 1))
+    ours, of_last, of_first = (said_of(path)[0] for path in (tmp_path / "rounds.zip", last, first))
+    np.testing.assert_array_equal(ours, of_last)
+    assert not np.array_equal(ours, of_first)
 
 
 def test_the_same_results_are_packed_to_the_same_bytes(campaign, archive, tmp_path):

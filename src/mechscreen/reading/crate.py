@@ -23,7 +23,7 @@ Entity = dict[str, Any]
 
 _SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 _SHA256 = {"sha256": "http://schema.org/sha256"}
-"""A word of schema.org that the context of RO-Crate 1.1 may not have yet."""
+"""A word of schema.org that the context of RO-Crate 1.1 does not have."""
 _FORMATS = {
     ".csv": "text/csv",
     ".h5": "application/x-hdf5",
