@@ -19,6 +19,7 @@ from mechscreen.discovery.model import Alternative, DiscoveredModel, Group, Unde
 from mechscreen.discovery.posing import Posed
 from mechscreen.discovery.residuals import examine, leverages
 from mechscreen.discovery.search import Candidate, SupportSearch
+from mechscreen.discovery.tangent import horizon
 from mechscreen.errors import at_most
 
 _LEFT = 0.1
@@ -168,6 +169,15 @@ def _report(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
         )
     caveats += _degenerate_directions(block, active, structure, library, _sizes(posed))
+    if not (problem.exact_starts or problem.hidden.any()):
+        parted = horizon(problem, fit, best.noise, covariance[np.ix_(active, active)])
+        if parted is not None:
+            k, time = parted
+            caveats.append(
+                f"solutions part after {scales.time * time:.3g}: from a start ten times as exact as a sample, "
+                f"and with coefficients as they are known, {data.names[k]} is not told for longer (chaos, or a state that "
+                "is left)"
+            )
     return replace(model, caveats=tuple(caveats))
 
 

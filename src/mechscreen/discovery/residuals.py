@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechscreen.discovery import kernels
 from mechscreen.discovery.collocation import Collocation, Fit
 from mechscreen.discovery.hermite import FloatArray, basis, place
 from mechscreen.discovery.library import IntArray
+from mechscreen.discovery.tangent import by_coefficients, propagate
 
 MOST_RESIDUALS = 3000
 """Of all variables and trajectories together, up to which the distribution is drawn."""
@@ -250,10 +250,7 @@ def _linearised(problem: Collocation, fit: Fit, samples: _Samples) -> _Linearise
     begin_walks = p + d * _WAVES
     total = begin_walks + s * trajectories * _WALK_WAVES
     forced, forced_mid = np.zeros((n, width, total)), np.zeros((n - 1, width, total))
-    entries = problem.entries(rates, fit.active, problem.used_terms(fit.active))
-    for column, k, m, weight in zip(*entries, strict=True):
-        forced[:, k, column] += weight * rates.values[:, m]
-        forced_mid[:, k, column] += weight * rates.values_mid[:, m]
+    forced[:, :, :p], forced_mid[:, :, :p] = by_coefficients(problem, fit)
     shape, shape_mid = _waves(grid.nodes, _WAVES)
     for k in range(d):
         own = slice(p + k * _WAVES, p + (k + 1) * _WAVES)
@@ -268,14 +265,14 @@ def _linearised(problem: Collocation, fit: Fit, samples: _Samples) -> _Linearise
                 forced[first:last, d + s + j, own] = walk * size * shape[first:last]
                 forced_mid[first : last - 1, d + s + j, own] = walk * size * shape_mid[first : last - 1]
     with np.errstate(all="ignore"):
-        states = _propagate(problem, fit, forced, forced_mid)
+        states = propagate(problem, fit, forced, forced_mid)
     slopes = rates.jacobian @ states
     slopes[:, :, width:] += forced
-    i, k, h = samples.interval, samples.variable, grid.h[samples.interval]
+    i, variable, h = samples.interval, samples.variable, grid.h[samples.interval]
     parts = basis(samples.position, h)
 
     def between(x: FloatArray, f: FloatArray) -> FloatArray:
-        ends = (x[i, k], f[i, k], x[i + 1, k], f[i + 1, k])
+        ends = (x[i, variable], f[i, variable], x[i + 1, variable], f[i + 1, variable])
         return np.sum([(part * end.T).T for part, end in zip(parts, ends, strict=True)], axis=0)
 
     predicted, moved = between(fit.x, rates.f), between(states, slopes)
@@ -288,22 +285,6 @@ def _linearised(problem: Collocation, fit: Fit, samples: _Samples) -> _Linearise
         waves=by_quantity[:, p:begin_walks].reshape(len(i), d, _WAVES),
         walks=by_quantity[:, begin_walks:],
     )
-
-
-def _propagate(problem: Collocation, fit: Fit, forced: FloatArray, forced_mid: FloatArray) -> FloatArray:
-    """Return how the states at the nodes change with the trajectory's start and with additions to the rates.
-
-    Of the linearised Hermite–Simpson equations; (N, d, d + P), for P additions (N, d, P) and (N − 1, d, P).
-    """
-    grid, rates = problem.grid, fit.rates
-    h = grid.h[:, None, None]
-    before, after, middle = rates.jacobian[:-1], rates.jacobian[1:], rates.jacobian_mid
-    eye = np.eye(forced.shape[1])
-    left = eye - h / 6 * (after + 4 * (0.5 * middle - 0.125 * h * (middle @ after)))
-    right = eye + h / 6 * (before + 4 * (0.5 * middle + 0.125 * h * (middle @ before)))
-    given = forced[:-1] + forced[1:] + 4 * forced_mid + 0.5 * h * (middle @ (forced[:-1] - forced[1:]))
-    step = np.linalg.solve(left, np.concatenate([right, h / 6 * given], axis=2))
-    return kernels.propagate(step, grid.starts[:-1])
 
 
 def _waves(nodes: Sequence[FloatArray], count: int) -> tuple[FloatArray, FloatArray]:
