@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-slurm test-least coverage wheel soak soak-slurm fuzz faults lint lock schema site install
-.PHONY: bench-simulate bench-emulate bench-screen bench-discover bench-gpu
+.PHONY: gallery bench-simulate bench-emulate bench-screen bench-discover bench-gpu
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
@@ -80,6 +80,9 @@ soak: $(INSTALLED) ## Put 100 random faults into a running campaign and compare 
 schema: $(INSTALLED) ## Generate the JSON Schema of campaigns, and the table of keys in config/README.md
 	$(BIN)/mechscreen schema > workflow/schemas/campaign.schema.json
 	$(BIN)/python -m mechscreen.campaign.table config/README.md
+
+gallery: $(INSTALLED) ## Run the gallery's campaigns, or ONLY some ("turing fit"), and write their pages (10 minutes each; continues)
+	$(BIN)/python docs/gallery.py $(ONLY)
 
 site: $(INSTALLED) ## Build the documentation in site/, to be opened at site/index.html; needs no network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

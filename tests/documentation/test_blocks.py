@@ -37,6 +37,7 @@ INSTALLS, HOURS = "installs packages, as tests/try_wheel.py does", "takes minute
 NOT_RUN = {
     "pip install": INSTALLS,
     "make bench-": HOURS,
+    "make gallery": "takes minutes to hours; tests/documentation/test_gallery.py remakes the quickest",
     "python benchmarks/": HOURS,
     "PYTHONPATH=benchmarks python": HOURS,
     "rsync -a cluster:": "there is no other machine",
