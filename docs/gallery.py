@@ -70,15 +70,26 @@ def machine() -> str:
 def found(name: str) -> str:
     """Return what a campaign said when it ended, and what it took, in Markdown."""
     piece = PIECES[name]
-    lines = (piece.results / "summary.txt").read_text(encoding="utf-8").splitlines()
-    told = "\n".join(line for line in lines if not line.startswith("  report "))
     took = json.loads((TIMES / f"{name}.json").read_text())
     return (
-        f"```\n{told}\n```\n\n"
+        f"\n{table((piece.results / 'summary.txt').read_text(encoding='utf-8'))}\n"
         f"It took {minutes(took['seconds'])}, and {minutes(took['processor'])} of processor time "
         f"({took['machine']}, {took['date']}).\n\n"
-        f"{textwrap.fill(piece.beside(piece.results), 118)}\n"
+        f"{wrapped(piece.beside(piece.results))}\n"
     )
+
+
+def table(summary: str) -> str:
+    """Return the lines that a campaign ends with as a table, without the place of its report."""
+    title, *lines = summary.splitlines()
+    rows = [f"| {line[2:14].strip()} | {line[15:]} |" for line in lines if not line.startswith("  report ")]
+    return "\n".join([f"**{title}**", "", "| | |", "|---|---|", *rows, ""])
+
+
+def wrapped(text: str) -> str:
+    """Return paragraphs in lines that are not too long; tables as they are."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(part if part.startswith("|") else textwrap.fill(part, 118) for part in paragraphs)
 
 
 def minutes(seconds: float) -> str:
