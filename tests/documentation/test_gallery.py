@@ -4,7 +4,6 @@ import re
 import shlex
 import subprocess
 import sys
-from contextlib import chdir
 
 import pytest
 import yaml
@@ -50,9 +49,22 @@ def test_a_page_tells_what_its_campaign_found(name):
     assert ("BEWARE" in told) == ("BEWARE" in PAGES[name].replace(told, ""))
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to run campaigns in, without what earlier runs left in the checkout."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prepare(name):
+    if PIECES[name].before:
+        subprocess.run(shlex.split(PIECES[name].before), check=True)
+
+
 @pytest.mark.parametrize("name", PIECES)
-def test_a_configuration_is_right(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_a_configuration_is_right(name, folder):
+    prepare(name)
     done = CliRunner().invoke(cli, ["check", PIECES[name].config])
     assert done.exit_code == 0, done.output
 
@@ -65,21 +77,16 @@ def numbers(text, label):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
-def test_the_quickest_find_again_what_their_pages_say(name, tmp_path):
+def test_the_quickest_find_again_what_their_pages_say(name, folder):
     """All the stages but figures and report; trainings differ a little between machines, and so do hits."""
-
     from mechscreen.reports.findings import summary
     from mechscreen.reports.results import Results
 
-    piece = PIECES[name]
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    with chdir(tmp_path):
-        if piece.before:
-            subprocess.run(shlex.split(piece.before), check=True)
-        campaign = Campaign.load(piece.config)
-        campaign.record()
-        run_stages(campaign)
-        again = gallery.table(summary(Results(campaign)))
+    prepare(name)
+    campaign = Campaign.load(PIECES[name].config)
+    campaign.record()
+    run_stages(campaign)
+    again = gallery.table(summary(Results(campaign)))
     said = gallery.part(PAGES[name], "found")
     for label in ("simulations", "screened"):
         assert numbers(again, label) == numbers(said, label)

@@ -66,6 +66,8 @@ def test_every_snakemake_line_of_the_documentation_can_be_planned(line, tmp_path
     else:
         for name in ("Snakefile", "workflow", "config", "cluster_profiles", "examples", "benchmarks"):
             (tmp_path / name).symlink_to(ROOT / name)
+    if "epidemic.yaml" in line:
+        subprocess.run(shlex.split("cc -O2 -o epidemic examples/programs/epidemic.c"), cwd=tmp_path, check=True)
     # Some stand on a campaign that was run.
     if "config/planes" in line or "base=active" in line:
         values = yaml.safe_load((ROOT / "config/active.yaml").read_text())
