@@ -3,7 +3,7 @@
     make gallery                  # all, one after the other; goes on where it was stopped
     make gallery ONLY="turing fit"
 
-A page, docs/gallery/NAME.md, holds two parts that are made here: the configuration, as its file has it, and what the
+A page of docs/gallery holds two parts that are made here: the configuration, as its file has it, and what the
 campaign said at its end, with the time that it took. Pictures are those of its report, made smaller.
 """
 
