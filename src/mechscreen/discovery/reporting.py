@@ -175,8 +175,8 @@ def _report(
             k, time = parted
             caveats.append(
                 f"solutions part after {scales.time * time:.3g}: from a start ten times as exact as a sample, "
-                f"and with coefficients as they are known, {data.names[k]} is not told for longer (chaos, or a state that "
-                "is left)"
+                f"and with coefficients as they are known, {data.names[k]} is not told for longer (chaos, or a state "
+                "that is left)"
             )
     return replace(model, caveats=tuple(caveats))
 
