@@ -226,7 +226,7 @@ REFUSED = {
     "a time twice": ("t,x\n0,1\n1,2\n1,3\n", "line 4, column 't': 1 stands there twice (line 3)"),
     "a value twice": ("time,variable,value\n0,x,1\n0,x,2\n", "line 3, column 'time': 0 stands there twice (line 2)"),
     "a long table with more": ("time,variable,value,tank\n0,x,1,a\n1,x,2,a\n", "further columns (tank)"),
-    "a workbook": (b"PK\x03\x04\x14\x00", "an Excel workbook"),
+    "a workbook": (b"PK\x03\x04\x14\x00", "a workbook (Excel, LibreOffice)"),
     "a page": ("<html><body><table><tr><td>t</td></tr></table>", "HTML, XML or JSON"),
     "bytes": (bytes(range(256)), "is no text"),
 }

@@ -13,29 +13,43 @@ from numpy.typing import NDArray
 
 from mechscreen.errors import InputError
 
-_CLOCK = (
-    r"(?:[T ,]+(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?(?: ?(?P<half>[AP]M))?"
-    r"(?: ?(?P<zone>Z|UTC|GMT|[+\-−][0-9]{2}(?::?[0-9]{2})?))?)?"
+_NAMES_OF_MONTHS = (
+    "jan january januar jänner jän janvier janv enero ene",
+    "feb february februar februari feber février fevrier févr fevr fév febrero",
+    "mar march märz maerz mär mrz mars marzo",
+    "apr april avril avr abril abr",
+    "may mai mayo",
+    "jun june juni juin junio",
+    "jul july juli juillet juil julio",
+    "aug august août aout agosto ago",
+    "sep sept september septembre septiembre",
+    "oct october oktober okt octobre octubre",
+    "nov november novembre noviembre",
+    "dec december dezember dez décembre decembre déc diciembre dic",
 )
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\.?"
+"""In English, German, French and Spanish, and what is short for them; none means two months."""
+_MONTHS = {name: month for month, names in enumerate(_NAMES_OF_MONTHS, 1) for name in names.split()}
+_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
+_CLOCK = (
+    r"(?:[T ,]+(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?"
+    r"(?: ?(?P<half>[AP]M)| Uhr)?(?: ?(?P<zone>Z|UTC|GMT|[+\-−][0-9]{2}(?::?[0-9]{2})?))?)?"
 )
 _DATES = [
     re.compile(text + _CLOCK, re.IGNORECASE)
     for text in (
         r"(?P<y>[0-9]{4})(?P<mark>[-/.])(?P<m>[0-9]{1,2})(?P=mark)(?P<d>[0-9]{1,2})",
         r"(?P<first>[0-9]{1,2})(?P<mark>[-/.])(?P<second>[0-9]{1,2})(?P=mark)(?P<y>[0-9]{4})",
-        rf"(?P<d>[0-9]{{1,2}})[-. /]+{_MONTH}[- /,]+(?P<y>[0-9]{{4}})",
+        rf"(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th|er|º)?(?:[-. /]+| de ){_MONTH}(?:[- /,]+| de )(?P<y>[0-9]{{4}})",
         rf"{_MONTH} +(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?,? +(?P<y>[0-9]{{4}})",
+        rf"(?P<y>[0-9]{{4}})[- /]{_MONTH}[- /](?P<d>[0-9]{{1,2}})",
     )
 ]
-_DAY = re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+|[^:]*[0-9]{4}")
 _OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?[AP]M)?", re.IGNORECASE)
 _SHORT_YEAR = re.compile(r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2}(?:[T ,].*)?")
 _ELAPSED = re.compile(
     r"(?:(?P<days>[0-9]+) days?,? )?(?P<h>[0-9]+):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9])(?:[.,](?P<f>[0-9]{1,9}))?"
+    r"(?: ?(?P<half>[AP]M))?",
+    re.IGNORECASE,
 )
 _TWO_PARTS = re.compile(r"(?P<first>[0-9]+):(?P<second>[0-5][0-9])(?:[.,](?P<f>[0-9]{1,9}))?")
 _COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4}|[0-9]{6})?")
@@ -85,7 +99,7 @@ def are_dates(cells: Sequence[str]) -> bool:
 
 def are_days(cells: Sequence[str]) -> bool:
     """Return whether all cells of a column are dates without times of the day."""
-    return are_dates(cells) and all(map(_DAY.fullmatch, cells))
+    return are_dates(cells) and not any(":" in cell for cell in cells)
 
 
 def are_times_of_day(cells: Sequence[str]) -> bool:
@@ -188,12 +202,8 @@ def _moment(one: re.Match[str], day_first: bool, where: str) -> tuple[int, bool]
     parts: dict[str, Any] = one.groupdict()
     if "first" in parts:
         parts["d"], parts["m"] = (parts["first"], parts["second"])[:: 1 if day_first else -1]
-    month = int(parts["m"]) if "m" in parts else 1 + _MONTHS.index(parts["month"].lower()[:3])
-    hour = int(parts["H"] or 0)
-    if parts["half"]:
-        if not 1 <= hour <= 12:
-            raise InputError(f"{where}: '{one[0]}' is no time of the day")
-        hour = hour % 12 + (12 if parts["half"].lower() == "pm" else 0)
+    month = int(parts["m"]) if "m" in parts else _MONTHS[parts["month"].lower()]
+    hour = _hour(one, int(parts["H"] or 0), where)
     try:
         moment = datetime(
             int(parts["y"]), month, int(parts["d"]), hour, int(parts["M"] or 0), int(parts["S"] or 0), tzinfo=UTC
@@ -208,10 +218,21 @@ def _moment(one: re.Match[str], day_first: bool, where: str) -> tuple[int, bool]
     return seconds * _SECOND + _fraction(parts["f"]), bool(zone)
 
 
+def _hour(one: re.Match[str], hour: int, where: str) -> int:
+    """Return an hour of 24, where AM or PM may stand behind it."""
+    half = one["half"]
+    if not half:
+        return hour
+    if not 1 <= hour <= 12:
+        raise InputError(f"{where}: '{one[0]}' is no time of the day")
+    return hour % 12 + (12 if half.lower() == "pm" else 0)
+
+
 def _elapsed(cell: str, label: str, where: str) -> int:
     """Return nanoseconds since midnight, or since a clock began."""
     if found := _ELAPSED.fullmatch(cell):
         days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "h", "m", "s"))
+        hours = _hour(found, hours, where)
         return ((days * 24 + hours) * 3600 + minutes * 60 + seconds) * _SECOND + _fraction(found["f"])
     found = _TWO_PARTS.fullmatch(cell)
     assert found is not None

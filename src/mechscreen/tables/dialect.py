@@ -15,7 +15,7 @@ from itertools import compress
 from pathlib import Path
 
 from mechscreen.errors import InputError
-from mechscreen.tables import dates, numbers
+from mechscreen.tables import dates, names, numbers
 from mechscreen.tables.text import Line, Text
 
 _BLOCK = 2048
@@ -26,6 +26,8 @@ _RULE = re.compile(r"[\s|+:=-]*(?:---|===)[\s|+:=-]*")
 """A line that is drawn below a header."""
 _HEADS = 20
 """Lines among which it is looked for."""
+_TAILS = 3
+"""Lines at the end that are rows, where much stands above the header."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def split(path: Path, text: Text) -> Cells:
     lines = [line for k, line in enumerate(text.lines) if not (0 < k < _HEADS and _RULE.fullmatch(line.text))]
     if text.separator is not None:
         return _cells(path, lines, next(one for one in SEPARATORS if one.mark == text.separator))
-    present = [separator for separator in SEPARATORS if _in_most(separator, lines)]
+    present = [separator for separator in SEPARATORS if _in_rows(separator, lines)]
     if not present:
         return _cells(path, lines, NONE)
     found = [cells for separator in present if (cells := _attempt(path, lines, separator)) is not None]
@@ -144,9 +146,10 @@ def _likeliest(path: Path, regular: Sequence[Cells]) -> Cells:
     return best
 
 
-def _in_most(separator: Separator, lines: Sequence[Line]) -> bool:
-    """Return whether a mark stands in nearly all lines; a table may have a title, or a last line of a single word."""
-    return sum(separator.stands_in(line.text) for line in lines) > 0.5 * len(lines)
+def _in_rows(separator: Separator, lines: Sequence[Line]) -> bool:
+    """Return whether a mark stands in most lines, or in the last ones, where titles are longer than the table."""
+    found = [separator.stands_in(line.text) for line in lines]
+    return sum(found) > 0.5 * len(lines) or (len(lines) > _TAILS and all(found[-_TAILS:]))
 
 
 def _attempt(path: Path, lines: Sequence[Line], separator: Separator) -> Cells | None:
@@ -172,7 +175,38 @@ def _cells(path: Path, lines: Sequence[Line], separator: Separator) -> Cells:
     width = max((width for width, kept in zip(widths, full, strict=True) if kept), default=0)
     columns = [list(compress(column, full)) for column in columns[:width]]
     numbers = list(compress((line.number for line in lines), full))
-    return _without_title(Cells(separator, columns, numbers, list(compress(widths, full))))
+    return _without_title(_without_padded_title(Cells(separator, columns, numbers, list(compress(widths, full)))))
+
+
+def _without_padded_title(cells: Cells) -> Cells:
+    """Leave out lines above a header that spreadsheets fill with separators: one or two cells, and nothing behind them.
+
+    The header is the first row that fills all columns; it holds texts alone, and not all rows below do.
+    """
+    if not cells.exact or cells.widths[0] < 2:
+        return cells
+    columns = [column for column in cells.columns if any(column[1:])]
+    above = next((k for k, row in enumerate(zip(*columns, strict=True)) if all(row)), 0)
+    if not 0 < above < len(cells.lines) - 1 or above >= _HEADS:
+        return cells
+    rows = [[column[k] for column in cells.columns] for k in range(min(above + 3, len(cells.lines)))]
+    if not all(map(_is_title, rows[:above])) or sum(map(is_text, rows[above])) < len(columns):
+        return cells
+    if max(sum(map(bool, row)) for row in rows[:above]) >= len(columns) or all(map(is_text, rows[-1])):
+        return cells
+    kept = [column[above:] for column in cells.columns]
+    return Cells(cells.separator, kept, cells.lines[above:], cells.widths[above:], above)
+
+
+def _is_title(row: Sequence[str]) -> bool:
+    """Return whether a row has one or two cells, at its beginning, of which the first is a text, and names no times."""
+    given = sum(map(bool, row))
+    return is_text(row[0]) and given < 3 and not any(row[given:]) and not _names_columns(row)
+
+
+def _names_columns(row: Sequence[str]) -> bool:
+    """Return whether a row holds texts alone, of which one names a column of times."""
+    return any(map(names.is_time, row)) and not any(cell and is_value(cell) for cell in row)
 
 
 def _without_title(cells: Cells) -> Cells:
@@ -191,6 +225,8 @@ def _without_title(cells: Cells) -> Cells:
     texts = [sum(map(is_text, row)) for row in rows]
     values = [sum(bool(cell) and is_value(cell) for cell in row) for row in rows[:above]]
     if not all(texts[:above]) or max(values) > 1 or cells.widths[:above] == [full]:
+        return cells
+    if any(_names_columns(row) and texts[k] > 1 for k, row in enumerate(rows[:above])):
         return cells
     if texts[above] < full or min(texts[above + 1 :]) == full:
         return cells

@@ -17,8 +17,11 @@ from mechscreen.tables.numbers import Notation, is_missing
 from mechscreen.tables.table import Known, Table, shortened
 from mechscreen.tables.text import Line, Text, read_text
 
-_INDEX = ("", "Unnamed: 0")
+_INDEX = re.compile(r"(?:Unnamed: 0(?:\.[0-9]+)*)?")
 """What programs call a column that counts rows."""
+_HEAD_OF_THOUSANDS = re.compile(r"[+\-−–]?[1-9][0-9]{0,2}")
+_TAIL_OF_THOUSANDS = re.compile(r"[0-9]{3}(?:[.,][0-9]*)?")
+_TAIL_OF_DECIMALS = re.compile(r"[0-9]+")
 _MARKS = re.compile(r'^\s*"?[#%/]+\s*|"\s*$')
 
 
@@ -59,6 +62,7 @@ def read_table(path: Path, known: Known = is_time, holds: str = "") -> Table:
         raise InputError(f"{path}: is empty{'; ' * bool(holds)}{holds}")
     read = _without_counter(_without_empty_columns(_headed(path, text, cells, known)))
     _check_labels(f"{path}, line {cells.lines[0]}", read.labels)
+    _check_once(path, read)
     notation = _notation(path, text, cells.separator, read)
     above = [f"{cells.above} line{'s' * (cells.above > 1)} above the header left out"] if cells.above else []
     told = [cells.separator.told, *_told(text, notation), *above, *read.told]
@@ -120,10 +124,12 @@ def _fitted(path: Path, text: Text, cells: Cells, labels: list[str]) -> list[str
     if width > len(labels):
         if not any(any(column) for column in cells.columns[len(labels) :]):
             return labels
-        # R names rows, in quotes, below no name. Without these, a first column that counts may be times, and another
-        # one broken by its marks for decimals or thousands.
+        # R and pandas name rows below no name. Without quotes, a first column that counts may be times, and another one
+        # broken by its marks for decimals or thousands.
+        body = [column[1:] for column in cells.columns]
         quoted = all(line.text.lstrip().startswith('"') for line in text.lines[1:])
-        if width == len(labels) + 1 and quoted and counts_rows(cells.columns[0][1:]):
+        whole = cells.separator.blanks is not None and not _may_be_broken(body)
+        if width == len(labels) + 1 and (quoted or whole) and counts_rows(body[0]):
             return ["", *labels]
     _check_widths(path, cells, len(labels), "the header names")
     return labels
@@ -151,17 +157,24 @@ def _check_whole(path: Path, cells: Cells) -> None:
     if cells.separator is not COMMA and cells.separator.blanks is None:
         return
 
-    def columns(matches: Callable[[str], Any]) -> list[bool]:
-        return [all(is_missing(cell) or matches(cell) for cell in column) for column in cells.columns]
-
-    tails = columns(re.compile(r"[0-9]+").fullmatch)[2:]
-    decimals = cells.separator is COMMA and any(tails) and all(columns(numbers.may_be_whole))
-    heads = columns(re.compile(r"[+\-−–]?[1-9][0-9]{0,2}").fullmatch)[1:]
-    thousands = zip(heads, columns(re.compile(r"[0-9]{3}(?:[.,][0-9]*)?").fullmatch)[2:], strict=False)
-    if decimals or any(left and right for left, right in thousands):
+    tails = _matched(cells.columns[2:], _TAIL_OF_DECIMALS.fullmatch)
+    decimals = cells.separator is COMMA and any(tails) and all(_matched(cells.columns, numbers.may_be_whole))
+    if decimals or _may_be_broken(cells.columns[1:]):
         what = "decimal commas" if decimals else "marks between thousands"
         width = len(cells.columns)
         raise InputError(f"{path}: may have {width} columns, or fewer with {what}; put a row of names first")
+
+
+def _may_be_broken(columns: Sequence[Sequence[str]]) -> bool:
+    """Return whether two columns side by side may be one of numbers with marks between thousands."""
+    heads = _matched(columns, _HEAD_OF_THOUSANDS.fullmatch)
+    tails = _matched(columns, _TAIL_OF_THOUSANDS.fullmatch)
+    return any(head and tail for head, tail in zip(heads, tails[1:], strict=False))
+
+
+def _matched(columns: Sequence[Sequence[str]], matches: Callable[[str], Any]) -> list[bool]:
+    """Return of each column whether all its cells match, or are missing."""
+    return [all(is_missing(cell) or matches(cell) for cell in column) for column in columns]
 
 
 def _commented(text: Text, cells: Cells, known: Known, width: int) -> tuple[int, list[str]] | None:
@@ -210,11 +223,16 @@ def _without_empty_columns(read: _Read) -> _Read:
 
 
 def _without_counter(read: _Read) -> _Read:
-    """Leave out the numbers of rows that many programs write before a table."""
-    if read.labels and read.labels[0] in _INDEX and counts_rows(read.columns[0]):
-        told = "a first column without a name, which counts rows, left out"
-        return replace(_taken(read, range(1, len(read.labels))), told=[*read.told, told])
-    return read
+    """Leave out the numbers of rows that many programs write before a table, some of them twice."""
+    count = 0
+    while count < len(read.labels) and _INDEX.fullmatch(read.labels[count]) and counts_rows(read.columns[count]):
+        count += 1
+    if not count:
+        return read
+    what = (
+        "a first column without a name, which counts rows" if count == 1 else f"{count} first columns, which count rows"
+    )
+    return replace(_taken(read, range(count, len(read.labels))), told=[*read.told, f"{what}, left out"])
 
 
 def _taken(read: _Read, columns: Sequence[int]) -> _Read:
@@ -237,24 +255,39 @@ def _check_labels(where: str, labels: Sequence[str]) -> None:
         raise InputError(f"{where}: column '{label}' stands there {times} times; keep one")
 
 
+def _check_once(path: Path, read: _Read) -> None:
+    """See that the header does not stand there again, as where tables were joined."""
+    for i, cell in enumerate(read.columns[0] if read.columns else ()):
+        if cell and cell == read.labels[0] and [column[i] for column in read.columns] == read.labels:
+            raise InputError(f"{path}, line {read.lines[i]}: the header stands there again; give one table in a file")
+
+
 def _notation(path: Path, text: Text, separator: Separator, read: _Read) -> Notation:
     """Find how the numbers of a table are written."""
     marks = [any(mark in line.text for line in text.lines) for mark in ".,"]
-    if separator is COMMA and text.decimal is None and not any('"' in line.text for line in text.lines):
-        # No cell can have a comma.
-        return Notation(".")
 
     def where(cell: str) -> str:
         label, column = next(pair for pair in zip(read.labels, read.columns, strict=True) if cell in pair[1])
         return f"{path}, line {read.lines[column.index(cell)]}, column '{label}'"
 
-    return numbers.notation(
-        (cell for column in read.columns for cell in dict.fromkeys(column)),
-        where,
-        declared=text.decimal,
-        points_are_usual=separator.points_are_usual,
-        one_mark=not all(marks),
+    # Without quotes, no cell between commas can have one.
+    plain = separator is COMMA and text.decimal is None and not any('"' in line.text for line in text.lines)
+    found = (
+        Notation(".")
+        if plain
+        else numbers.notation(
+            (cell for column in read.columns for cell in dict.fromkeys(column)),
+            where,
+            declared=text.decimal,
+            points_are_usual=separator.points_are_usual,
+            one_mark=not all(marks),
+        )
     )
+    if text.decimal is None and found == Notation("."):
+        doubtful = numbers.points_that_may_divide(read.columns)
+        if doubtful is not None:
+            raise numbers.two_readings(where, doubtful)
+    return found
 
 
 def _told(text: Text, notation: Notation) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -39,6 +40,7 @@ _VALUE = (
     "abundance",
     "signal",
 )
+_BEGINS_AS_NUMBER = re.compile(r"[^\w\s]{0,2} ?[.,]?\d")
 _UNIT = ("unit", "units")
 """Columns of a long table, which has a row for each value."""
 
@@ -228,6 +230,11 @@ def _column_of_times(table: Table, time: str, of_trajectories: int | None) -> in
             f"{table.path}: its first column may be times, or count rows; name that of the times with --time (columns: "
             f"{listed(table.names)})"
         )
+    if len(table.labels) == 1:
+        raise InputError(
+            f"{table.path}: has one column ('{shortened(table.labels[0])}'); separate columns by commas, semicolons, "
+            "tabs, bars or blanks, and take away quotes around whole rows"
+        )
     raise InputError(
         f"{table.path}: no column '{TIME}', and none that plainly has the times; name it with --time "
         f"(columns: {listed([label or table.names[k] for k, label in enumerate(table.labels)])})"
@@ -254,9 +261,14 @@ def _times(table: Table, column: int, wanted: str) -> tuple[NDArray[np.float64],
         return found.values, f"{split_unit(label)[0]} [{found.unit} since {found.origin}]", told
     odd = [row for row, cell in enumerate(cells) if not dates.is_date(cell)]
     if len(odd) < len(cells):
-        raise InputError(f"{where(odd[0])}: '{cells[odd[0]]}' is no date, and others are")
+        what = f"'{shortened(cells[odd[0]])}' is no date" if cells[odd[0]] else "is empty"
+        raise InputError(f"{where(odd[0])}: {what}, and others are dates")
     dates.check_plain(cells, label, where)
-    return table.numbers(column), _with_unit(table, column), told
+    return (
+        table.numbers(column, more="; times are numbers, or dates such as 2021-03-04 12:30"),
+        _with_unit(table, column),
+        told,
+    )
 
 
 def _with_unit(table: Table, column: int) -> str:
@@ -313,7 +325,7 @@ def _wide(
         raise InputError(f"{table.path}: no column but '{table.labels[of_times]}'; a variable needs one")
     for k in places:
         cells = list(filter(None, table.texts(k)))
-        if cells and not any(map(is_value, cells)):
+        if cells and not any(map(is_value, cells)) and not all(map(_BEGINS_AS_NUMBER.match, cells)):
             raise InputError(
                 f"{table.where(0, k)}: holds texts ('{shortened(cells[0])}'); say which columns are variables with "
                 "--columns, and which tells trajectories apart with --trajectory"

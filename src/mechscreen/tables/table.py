@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechscreen.errors import InputError, nearest
-from mechscreen.tables import numbers
+from mechscreen.tables import dates, numbers
 from mechscreen.tables.names import listed, short_names, split_unit
 from mechscreen.tables.numbers import Notation
 
 _LONGEST = 60
+_WITH_MORE = re.compile(r"[0-9].*[^\W\d_%‰±()\[\]*#]|[0-9].*[%‰±()\[\]*#/]|[$€£~≈(].*[0-9]")
+"""A number and something else: a unit, an error, a mark of a footnote."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +166,19 @@ class Table:
 def _no_number(cell: str) -> str:
     if not cell:
         return "is empty"
-    limit = " (a limit of detection)" if numbers.is_beyond(cell) else ""
-    return f"'{shortened(cell)}' is not a finite number{limit}"
+    told = f"'{shortened(cell)}' is not a finite number"
+    if numbers.is_beyond(cell):
+        return f"{told} (a limit of detection)"
+    if dates.is_date(cell):
+        return f"{told} (a date)"
+    if _WITH_MORE.search(cell):
+        return f"{told}; write numbers alone, and units in the name of the column"
+    return told
 
 
 def shortened(text: str) -> str:
     """Return a text on one line, cut where it is long."""
-    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

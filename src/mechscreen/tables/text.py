@@ -8,15 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechscreen.errors import InputError, unreadable
+from mechscreen.tables.numbers import SPREADSHEET_ERRORS
 
 _NO_TABLES = {
-    b"PK\x03\x04": "an Excel workbook or another ZIP archive; save its sheet as CSV",
+    b"PK\x03\x04": "a workbook (Excel, LibreOffice) or another ZIP archive; save its sheet as CSV",
+    b"PK\x05\x06": "a ZIP archive without files",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save its sheet as CSV",
     b"\x1f\x8b": "compressed (gzip); unpack it",
     b"BZh": "compressed (bzip2); unpack it",
     b"\xfd7zXZ": "compressed (xz); unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed (Zstandard); unpack it",
+    b"7z\xbc\xaf\x27\x1c": "compressed (7-Zip); unpack it",
     b"\x89HDF": "an HDF5 file, not a table in text",
     b"PAR1": "a Parquet file; write it as CSV",
+    b"ARROW1": "a Feather file; write it as CSV",
+    b"\x93NUMPY": "an array of NumPy; write it as CSV (numpy.savetxt)",
+    b"MATLAB 5.0": "a MAT-file; write its table as CSV (writetable)",
+    b"SQLite format 3": "a database of SQLite; write its table as CSV",
+    b"\x89PNG": "a picture",
     b"%PDF": "a PDF; write its table as CSV",
     b"{\\rtf": "a document of a word processor; save its table as plain text",
 }
@@ -31,11 +40,12 @@ _MARKS = {
 }
 """Byte order mark → encoding; those of UTF-32 begin with one of UTF-16, and come first."""
 
-_MARKUP = re.compile(r"\s*(?:<!|<\?xml|<html|<table|[{\[]\s*[{\[\"])", re.IGNORECASE)
+_MARKUP = re.compile(r"\s*(?:<!|<\?xml|<[a-z][a-z0-9]*(?: [^<>\n]*)?>\s*<|[{\[]\s*[{\[\"])", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
-# Spreadsheets write errors such as #N/A, which begin no comment.
-_COMMENT = re.compile(r'\s*"?(?:#(?!(?:N/A|NA|DIV/0!|VALUE!|NUM!|REF!|NAME\?|NULL!)\s*(?:\W|$))|%|//)')
-_DECLARED = re.compile(r'\s*["#%/ ]*(?P<what>sep|decimal)=(?P<mark>\\t|.)"?[,;\t ]*')
+# Spreadsheets write errors such as #N/A, which begin no comment, and ##### where a column is too narrow.
+_ERROR = "|".join(re.escape(error[1:]) for error in sorted(SPREADSHEET_ERRORS))
+_COMMENT = re.compile(rf'\s*"?(?:#(?!(?:{_ERROR})(?:\W|$)|#+[,;\t|]\s*\S)|%|//)', re.IGNORECASE)
+_DECLARED = re.compile(r'\s*["#%/ ]*(?P<what>sep|decimal)=(?P<mark>\\t|.)"?[,;\t ]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ def _sorted(path: Path, given: list[str]) -> tuple[list[Line], list[Line], dict[
                 lines.append(Line(start, "\n".join(begun)))
                 begun = []
         elif not lines and (found := _DECLARED.fullmatch(text)):
-            _declare(f"{path}, line {number}", found["what"], found["mark"], declared)
+            _declare(f"{path}, line {number}", found["what"].lower(), found["mark"], declared)
         elif _COMMENT.match(text):
             comments.append(Line(number, text))
         elif text.count('"') % 2:
