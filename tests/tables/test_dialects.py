@@ -122,6 +122,14 @@ READ = {
         text(" ", missing="NA").replace("\n", '\n"§" ').removesuffix('"§" ').replace("§", "{}").format(*range(1, 7)),
         "which counts rows, left out", {}
     ),
+    "names of rows as pandas prints them": (
+        "    t  PG  algae\n" + "".join(f"{i}  {'  '.join(row)}\n" for i, row in enumerate(rows(missing="NaN"))),
+        "which counts rows, left out", {}
+    ),
+    "an index that was written twice": (
+        text(names=["", "Unnamed: 0", *NAMES], body=[[row[0], *row] for row in WITH_INDEX]),
+        "2 first columns, which count rows, left out", {}
+    ),
     "commas at the end": (text(behind=","), "comma-separated", {}),
     "commas at the end of rows alone": (text(behind=",").replace(",\n", "\n", 1), "comma-separated", {}),
     "rows of nothing but commas": (text() + ",,\n,,\n", "comma-separated", {}),
@@ -137,6 +145,12 @@ READ = {
         "Reader: A7\nRun;12\nDate: 4.3.2021\n" + text(**GERMAN, units=["h", "µM", "-"]),
         "3 lines above the header left out, a row of units in line 5", {}
     ),
+    "a title that a spreadsheet fills with commas": (
+        text(before="Ponds in May,,\n,,\nTank,7,\n"), "2 lines above the header left out", {}
+    ),
+    "more lines above than rows": (
+        "".join(f"Key {k}: {k}\n" for k in range(12)) + text(";", missing="NA"), "12 lines above the header left", {}
+    ),
     "a long table": (LONG, "a row for each value of 2 variables", {}),
     "a long table with decimal commas": (
         LONG.replace(",", ";").replace(".", ","), "decimal commas, times from 'time', a row for each value", {}
@@ -144,6 +158,16 @@ READ = {
     "NA": (text(missing="NA"), "comma-separated", {}),
     "n.d.": (text(missing="n.d."), "comma-separated", {}),
     "errors of spreadsheets": (text(missing="#DIV/0!"), "comma-separated", {}),
+    "errors of a German spreadsheet at the beginning of a line": (
+        text(**GERMAN, names=["algae", "PG", "time"], body=[row[::-1] for row in rows(decimal=",", missing="#WERT!")]),
+        "semicolon-separated, decimal commas, times from 'time'", {"names": ("algae", "PG"), "reverse": True}
+    ),
+    "powers of ten by hand": (
+        text(";", body=[[t, *(c if c == "NA" else f"{c}·10⁰" for c in row)] for t, *row in rows(missing="NA")])
+        .replace("e-07·10⁰", "×10^-7").replace("e+300·10⁰", "×10^300"),
+        "semicolon-separated", {}
+    ),
+    "more than a plate reader can measure": (text(missing="OVRFLW"), "1 value beyond detection left out", {}),
     "below detection": (text(missing="<0.25"), "1 value beyond detection left out", {}),
     "below detection with a decimal comma": (text(**GERMAN, missing="< 0,25"), "1 value beyond detection left out", {}),
     "another name of the time": (text(names=["Time (h)", *NAMES[1:]]), "times from 'Time (h)'", {}),
@@ -165,6 +189,10 @@ READ = {
     ),
     "dates with names of months": (
         text(names=["when", *NAMES[1:]], times=dates("%d-%b-%Y %H:%M:%S")), "times in days since", {"t": IN_DAYS}
+    ),
+    "dates with names of German months": (
+        text(**GERMAN, names=["Datum", *NAMES[1:]], times=dates("%d. März %Y %H:%M Uhr")),
+        "times in days since 2021-03-04 00:00", {"t": IN_DAYS}
     ),
     "dates and times of the day in columns of their own": (
         text(
@@ -193,6 +221,9 @@ REFUSED = {
     "thousands or decimals": (text(";", names=["t", "x"], body=AMBIGUOUS), "'1,234' may be 1234 or 1.234"),
     "thousands or decimals in quotes": (text(names=["t", "x"], body=AMBIGUOUS), "'1,234' may be 1234 or 1.234"),
     "points that may be of thousands": ("t;x\n0;1.234\n1;2.345\n", "'1.234' may be 1234 or 1.234"),
+    "points that may be of thousands between commas": ("t,x\n0,950\n1,1.234\n", "'1.234' may be 1234 or 1.234"),
+    "the same of times": ("t x\n500 7\n1.000 8\n1.500 9\n", "column 't': '1.000' may be 1000 or 1.000"),
+    "decimal commas in exponents": ("0,1,5E-3\n1,2,5E-3\n2,3,5E-3\n", "or fewer with decimal commas"),
     "decimal commas and a point": ("t;x\n0;0,5\n1;1.234\n", "'1.234' may be 1234 or 1.234"),
     "decimal commas and points": ("t;x\n0;0,5\n1;0.75\n", "'0.75' has a decimal point, but '0,5' a decimal comma"),
     "day or month first": ("date,x\n03/04/2021,1\n04/04/2021,2\n", "may be 2021-04-03 (day first) or 2021-03-04"),
@@ -206,6 +237,28 @@ REFUSED = {
     "digits of other scripts": ("t,x\n0,1\n1,１２\n", "'１２' is not a finite number"),
     "lakhs": ('t,x\n0,"1,23,456"\n1,2.5\n', "'1,23,456' is not a finite number"),
     "per cent": ("t,x\n0,1\n1,12 %\n", "'12 %' is not a finite number"),
+    "a unit in the cell": ("t,x\n0,10 mM\n1,12 mM\n", "'10 mM' is not a finite number; write numbers alone"),
+    "an error in the cell": ("t,x\n0,10±1\n1,12±1\n", "'10±1' is not a finite number; write numbers alone"),
+    "what nobody sees": ("t,x\n0,10\n1,\u200b12\n", "column 'x': '\\u200b12' is not a finite number"),
+    "a column too narrow to be shown": ("x,t\n1,0\n####,1\n", "line 3, column 'x': '####' is not a finite number"),
+    "a month without a day": ("time,x\n2020-01,1\n2020-02,2\n", "times are numbers, or dates such as 2021-03-04"),
+    "a date that lacks": ("time,x\n2020-01-01,1\n,2\n", "line 3, column 'time': is empty, and others are dates"),
+    "tables one after the other": ("t,x\n0,1\n1,2\nt,x\n0,1\n", "line 4: the header stands there again"),
+    "rows in quotes": ('"time,x"\n"0,1.5"\n"1,2.5"\n', "take away quotes around whole rows"),
+    "another separator": ("time^x\n0^1\n1^2\n", "has one column ('time^x'); separate columns by commas"),
+    "an index that may be times": (",x\n0,1\n1,2\n", "if the first column, which counts rows, has the times, name it"),
+    "tabs, and a name that lacks": ("Time (h)\tx\n0\t1.5\t2\n1\t2.5\t3\n", "3 values, but the header names 2 columns"),
+    "a counter without a name, or times and no last name": (
+        "t x\n0 5 1.5\n1 6 2.5\n",
+        "3 values, but the header names 2",
+    ),
+    "names above units, of which one lacks": (
+        "time;x\nh;mM;g\n0;1;2\n1;2;3\n",
+        "line 2: 3 values, but the header names 2",
+    ),
+    "names above units, of which most lack": ("time,,\nh,mM,g\n0,1,2\n1,2,3\n", "line 1: a column has no name"),
+    "a short code for missing values": ("t,x\n0,1\n1,-99\n2,3\n", "line 3, column 'x': -99 looks like a code"),
+    "a code of fields": ("t,x\n0,1\n1,1E+20\n2,3\n", "line 3, column 'x': 1E+20 looks like a code"),
     "a code for missing values": ("t,x\n0,1\n1,-999\n2,3\n", "line 3, column 'x': -999 looks like a code"),
     "two times": ("hour,day,x\n0,0,1\n1,0,2\n", "which column has the times, 'hour' or 'day'?"),
     "no time": ("a,b\n0,1\n1,2\n", "none that plainly has the times"),
@@ -228,6 +281,8 @@ REFUSED = {
     "a long table with more": ("time,variable,value,tank\n0,x,1,a\n1,x,2,a\n", "further columns (tank)"),
     "a workbook": (b"PK\x03\x04\x14\x00", "a workbook (Excel, LibreOffice)"),
     "a page": ("<html><body><table><tr><td>t</td></tr></table>", "HTML, XML or JSON"),
+    "a page in parts": ("<div class='a'>\n<table><tr>", "HTML, XML or JSON"),
+    "an array": (b"\x93NUMPY\x01\x00", "an array of NumPy"),
     "bytes": (bytes(range(256)), "is no text"),
 }
 
@@ -247,7 +302,8 @@ def test_the_numbers_of_a_dialect_are_those_of_the_table(bring, name):
     content, told, other = READ[name]
     series = bring(content)
     assert series.t[0].tolist() == other.get("t", TIMES)
-    assert np.array_equal(series.y[0], np.array([PG, ALGAE], dtype=float).T, equal_nan=True)
+    expected = np.array([PG, ALGAE], dtype=float).T[:, :: -1 if other.get("reverse") else 1]
+    assert np.array_equal(series.y[0], expected, equal_nan=True)
     assert series.names == other.get("names", ("PG", "algae"))
     assert series.shown[: len(other.get("shown", ()))] == other.get("shown", ())
     assert told in series.read_as
@@ -337,6 +393,102 @@ def test_any_table_in_any_dialect_is_read_to_the_last_bit_or_refused(tmp_path_fa
     else:
         assert series.t[0].tolist() == times
         assert series.y[0].tolist() == [list(row) for row in columns]
+
+
+@st.composite
+def disturbances(draw):
+    """Return what somebody or a program does to a table beyond its dialect, of a list of rows of cells."""
+    separator = draw(st.sampled_from([",", ";", "\t", "|", " "]))
+    decimal = draw(st.sampled_from(".,"))
+    style = draw(st.sampled_from(["repr", "short", ".3f", ".2f", ".16e", "power"]))
+    return {
+        "separator": separator,
+        "decimal": decimal,
+        "style": style,
+        "thousands": draw(st.sampled_from([mark for mark in ("", "", "", ".", ",", "'") if mark != decimal])),
+        "missing": draw(st.sampled_from(["NA", "-", "n.d.", "."])),
+        "names": draw(
+            st.sampled_from([["time", "x", "y"], ["Time (h)", "OD (a.u.)", "[PG]"], ["Zeit [s]", "T / K", "α"]])
+        ),
+        "header": draw(st.sampled_from([True, True, True, False])),
+        "index": draw(st.sampled_from([None, None, "named", "unnamed"])),
+        "careless": draw(st.sampled_from([False, False, True])),
+        "quote": draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+        "above": draw(st.sampled_from(["", "", "Ponds, in May", "Run 7§§", "Operator§me", "Key: 1\nKey: 2\nKey: 3"])),
+        "below": draw(st.sampled_from(["", "", "§§", "Total§3", "end"])),
+        "between": draw(st.sampled_from([None, None, "", "# 1,5; 2", "§§"])),
+        "behind": draw(st.sampled_from(["", "", "§"])),
+        "encoding": draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])),
+    }
+
+
+def styled(value, style, decimal, thousands):
+    """Return a number in a style, and what it is then."""
+    if style == "power":
+        factor, power = f"{value:.16e}".split("e")
+        return f"{factor}×10^{int(power)}".replace(".", decimal), value
+    written = repr(value) if style in ("repr", "short") else f"{value:{style}}"
+    if style == "short" and written.endswith(".0"):
+        written = str(int(value))
+    kept = float(written)
+    if thousands and "e" not in written:
+        sign, (whole, mark, rest) = "-" * written.startswith("-"), written.lstrip("-").partition(".")
+        return sign + f"{int(whole):,}".replace(",", thousands) + decimal * len(mark) + rest, kept
+    return written.replace(".", decimal), kept
+
+
+def disturbed(times, columns, how):
+    """Return a table as somebody left it, and its times and values as they were written."""
+    kept_times, kept, body = [], [], []
+    for t, row in zip(times, columns, strict=True):
+        cells = [
+            styled(v, how["style"], how["decimal"], how["thousands"]) if v is not None else None for v in (t, *row)
+        ]
+        kept_times.append(cells[0][1])
+        kept.append([np.nan if cell is None else cell[1] for cell in cells[1:]])
+        body.append([how["missing"] if cell is None else cell[0] for cell in cells])
+    lines = [*([how["names"]] if how["header"] else []), *body]
+    if how["index"]:
+        first = 1 if how["header"] else 0
+        lines = [
+            *([["", *lines[0]] if how["index"] == "named" else lines[0]] if first else []),
+            *([str(i), *row] for i, row in enumerate(lines[first:])),
+        ]
+    separator = how["separator"]
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=separator, quoting=how["quote"], lineterminator="\n").writerows(lines)
+    written = [separator.join(row) for row in lines] if how["careless"] else stream.getvalue().splitlines()
+    written = [line + how["behind"] for line in written]
+    if how["between"] is not None:
+        written.insert(len(written) // 2, how["between"])
+    content = "\n".join(filter(None, [how["above"], *written, how["below"]]))
+    return content.replace("§", separator).encode(how["encoding"]), kept_times, kept
+
+
+@given(
+    columns=st.lists(st.tuples(st.none() | plain, plain), min_size=3, max_size=6),
+    times=st.lists(st.integers(0, 3_000_000), min_size=6, max_size=6, unique=True),
+    per=st.sampled_from([1, 1, 10, 1000]),
+    how=disturbances(),
+)
+@settings(deadline=None, max_examples=400)
+def test_a_table_that_people_and_programs_touched_is_read_as_it_was_written_or_refused(
+    tmp_path_factory, columns, times, per, how
+):
+    content, kept_times, kept = disturbed([t / per for t in sorted(times)[: len(columns)]], columns, how)
+    # A row of 1.234 and nothing that says whether points divide thousands is what CSV has points for.
+    told = how["decimal"] == "." or how["thousands"] != "."
+    path = tmp_path_factory.mktemp("any") / "table.csv"
+    path.write_bytes(content)
+    try:
+        series = read_time_series(path)
+    except InputError as error:
+        assert str(error).startswith(str(path))  # noqa: PT017 - either outcome is right
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        if told or how["separator"] not in (",", " "):
+            assert series.t[0].tolist() == kept_times
+            assert np.array_equal(series.y[0], np.array(kept, dtype=float), equal_nan=True)
 
 
 @given(content=st.text('tx0123456789.,;:\t\n "-/#eE<%_', max_size=60))

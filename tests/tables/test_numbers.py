@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechscreen.errors import InputError
-from mechscreen.tables.numbers import Notation, fill_value, is_beyond, is_missing, may_be_number, notation
+from mechscreen.tables.numbers import (
+    Notation,
+    fill_value,
+    is_beyond,
+    is_missing,
+    may_be_number,
+    notation,
+    points_that_may_divide,
+)
 
 
 def find(*cells, **options):
@@ -28,6 +36,10 @@ def find(*cells, **options):
         ("1 234 567.5", 1234567.5),
         ("1'234", 1234.0),
         ("007", 7.0),
+        ("1\u2007234.5", 1234.5),
+        ("1.5×10^3", 1500.0),
+        ("1.5 x 10^-3", 0.0015),
+        ("−2·10⁻⁷", -2e-7),
         ("9" * 400, float("inf")),
     ],
 )
@@ -36,7 +48,8 @@ def test_numbers_with_points(cell, value):
 
 
 NONE = """
-1_234 _1 1__0 1.5e1_0 inf nan infinity 0x10 0b1 1j 1e e5 1e5.5 1,5 1,234 1.2.3 - + . １２ ٣ 1/2 12% $1 1- (1)
+1_234 _1 1__0 1.5e1_0 inf nan infinity 0x10 0b1 1j 1e e5 1e5.5 1,5 1,234 1.2.3 - + . １２ ٣ 1/2 12% $1 1- (1) 10^6 1×10
+x10^3 1e2×10^3 1.5×10^ 1.5×10^3^2 1.5×10^2.5
 """
 
 
@@ -84,6 +97,7 @@ def test_a_number_has_one_reading_by_each_notation_or_none(cell):
         (["1 234,5"], Notation(",")),
         (["1,5e3"], Notation(",")),
         (["0,123"], Notation(",")),
+        (["1,5×10^3", "7"], Notation(",")),
         (["1234,567"], Notation(",")),
         (["2021-03-04", "a,b", "1.2.3"], Notation(".")),
     ],
@@ -119,10 +133,23 @@ def test_what_is_declared_decides_and_points_may_be_usual():
 
 
 def test_what_stands_for_no_value():
-    assert all(map(is_missing, ["", "NA", "n.d.", "NaN", "-", "#N/A", "None", "."]))
+    assert all(map(is_missing, ["", "NA", "n.d.", "NaN", "-", "#N/A", "None", ".", "#NV", "#WERT!", r"\N", "k. A."]))
     assert not any(map(is_missing, ["0", "x", "<1", "n"]))
     assert all(map(is_beyond, ["<0.25", "< 0,25", "≤1e-3", ">100", "<LOD", "BDL", "b.d.l."]))
     assert not any(map(is_beyond, ["<", "<b>", "0.25", "NA", "<1_0"]))
+
+
+def test_points_may_divide_thousands_where_whole_numbers_stand_beside_them():
+    assert points_that_may_divide([["950", "1.234"]]) == "1.234"
+    assert points_that_may_divide([["7", "8"], ["5", "1.200", "3.456"]]) == "1.200"
+    for plain in (
+        [["950", "1.234", "0.5"]],
+        [["950", "1.234"], ["0.500"]],
+        [["12", "1.234"]],
+        [["1.200", "3.400"], ["950", "7"]],
+        [["950", "1000"]],
+    ):
+        assert points_that_may_divide(plain) is None
 
 
 def test_codes_for_missing_values_are_far_from_all_others():
@@ -132,3 +159,8 @@ def test_codes_for_missing_values_are_far_from_all_others():
     assert fill_value(["998", "999", "1000"], [998.0, 999.0, 1000.0]) is None
     assert fill_value(["1", "-9.99e2"], [1.0, -999.0]) is None
     assert fill_value(["-999"], [-999.0]) is None
+    assert fill_value(["0.5", "-99", "3"], [0.5, -99.0, 3.0]) == "-99"
+    assert fill_value(["-50", "-99", "3"], [-50.0, -99.0, 3.0]) is None
+    for code in ("1e20", "-1E+30", "9.969209968386869e+36", "3.4028235e38", "1.7976931348623157e308"):
+        assert fill_value(["0.5", code], [0.5, float(code)]) == code
+        assert fill_value(["1e19", code], [1e12 * abs(float(code)), float(code)]) is None

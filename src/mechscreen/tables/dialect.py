@@ -101,6 +101,11 @@ class Cells:
         return max(self.widths, default=0) > 1 and len(set(self.widths[1:])) <= 1
 
     @property
+    def ends_regular(self) -> bool:
+        """Whether there are columns, and the last two rows have as many cells."""
+        return len(set(self.widths[-2:])) == 1 and self.widths[-1] > 1
+
+    @property
     def exact(self) -> bool:
         """Whether all rows have as many cells."""
         return len(set(self.widths)) == 1
@@ -121,14 +126,14 @@ def split(path: Path, text: Text) -> Cells:
     if not present:
         return _cells(path, lines, NONE)
     found = [cells for separator in present if (cells := _attempt(path, lines, separator)) is not None]
+    # Between tabs, blanks are part of cells: of dates with times, of names, so that `Time (h)` is one of them.
+    if any(cells.separator is TAB and cells.ends_regular for cells in found):
+        found = [cells for cells in found if cells.separator.blanks is None]
     regular = [cells for cells in found if cells.regular]
     regular = [cells for cells in regular if cells.exact] or regular
     if not regular:
         # What is wrong is told of the first that separates most lines.
         return found[0] if found else _cells(path, lines, present[0])
-    # Between tabs, blanks are part of cells: of dates with times, of names.
-    if any(cells.separator is TAB for cells in regular):
-        regular = [cells for cells in regular if cells.separator.blanks is None]
     return regular[0] if len(regular) == 1 else _likeliest(path, regular)
 
 

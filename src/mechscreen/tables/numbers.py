@@ -100,6 +100,7 @@ def may_be_number(cell: str) -> bool:
 
 def may_be_whole(cell: str) -> bool:
     """Return whether a cell is a whole number by some notation, perhaps with marks between thousands."""
+    cell = _with_e(cell)
     patterns = (_WHOLE, *_EITHER.values(), _BY_OTHERS["."], _BY_MARK["."])
     return "," not in cell and any(pattern.fullmatch(cell) for pattern in patterns)
 

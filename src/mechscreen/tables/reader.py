@@ -21,7 +21,7 @@ _INDEX = re.compile(r"(?:Unnamed: 0(?:\.[0-9]+)*)?")
 """What programs call a column that counts rows."""
 _HEAD_OF_THOUSANDS = re.compile(r"[+\-−–]?[1-9][0-9]{0,2}")
 _TAIL_OF_THOUSANDS = re.compile(r"[0-9]{3}(?:[.,][0-9]*)?")
-_TAIL_OF_DECIMALS = re.compile(r"[0-9]+")
+_TAIL_OF_DECIMALS = re.compile(r"[0-9]+(?:[eEdD×x·⋅* ].*)?")
 _MARKS = re.compile(r'^\s*"?[#%/]+\s*|"\s*$')
 
 
@@ -124,15 +124,23 @@ def _fitted(path: Path, text: Text, cells: Cells, labels: list[str]) -> list[str
     if width > len(labels):
         if not any(any(column) for column in cells.columns[len(labels) :]):
             return labels
-        # R and pandas name rows below no name. Without quotes, a first column that counts may be times, and another one
-        # broken by its marks for decimals or thousands.
-        body = [column[1:] for column in cells.columns]
-        quoted = all(line.text.lstrip().startswith('"') for line in text.lines[1:])
-        whole = cells.separator.blanks is not None and not _may_be_broken(body)
-        if width == len(labels) + 1 and (quoted or whole) and counts_rows(body[0]):
+        if width == len(labels) + 1 and _has_row_names(text, cells):
             return ["", *labels]
     _check_widths(path, cells, len(labels), "the header names")
     return labels
+
+
+def _has_row_names(text: Text, cells: Cells) -> bool:
+    """Return whether a first column below no name counts rows, as R and pandas write tables.
+
+    R has it in quotes, and nothing else; where tables are printed, the header begins with blanks. Without either, the
+    first column may be times, and the name of another one lack, or a column be broken by its marks for thousands.
+    """
+    body = [column[1:] for column in cells.columns]
+    lines = [line.text for line in text.lines if line.number >= cells.lines[0]]
+    quoted = all(line.lstrip().startswith('"') and line.count('"') < 2 * len(body) for line in lines[1:])
+    printed = cells.separator.blanks is not None and lines[0][:1] == " " and all(line[:1] != " " for line in lines[1:])
+    return counts_rows(body[0]) and (quoted or (printed and not _may_be_broken(body)))
 
 
 def _check_widths(path: Path, cells: Cells, width: int, what: str) -> None:
@@ -230,7 +238,7 @@ def _without_counter(read: _Read) -> _Read:
     if not count:
         return read
     what = (
-        "a first column without a name, which counts rows" if count == 1 else f"{count} first columns, which count rows"
+        f"{count} first columns, which count rows" if count > 1 else "a first column without a name, which counts rows"
     )
     return replace(_taken(read, range(count, len(read.labels))), told=[*read.told, f"{what}, left out"])
 

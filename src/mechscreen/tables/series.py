@@ -41,6 +41,7 @@ _VALUE = (
     "signal",
 )
 _BEGINS_AS_NUMBER = re.compile(r"[^\w\s]{0,2} ?[.,]?\d")
+_SEPARATORS = re.compile(r"[,;:|^~&\\]")
 _UNIT = ("unit", "units")
 """Columns of a long table, which has a row for each value."""
 
@@ -230,14 +231,17 @@ def _column_of_times(table: Table, time: str, of_trajectories: int | None) -> in
             f"{table.path}: its first column may be times, or count rows; name that of the times with --time (columns: "
             f"{listed(table.names)})"
         )
-    if len(table.labels) == 1:
+    if len(table.labels) == 1 and _SEPARATORS.search(table.labels[0]):
         raise InputError(
             f"{table.path}: has one column ('{shortened(table.labels[0])}'); separate columns by commas, semicolons, "
             "tabs, bars or blanks, and take away quotes around whole rows"
         )
+    left_out = "; if the first column, which counts rows, has the times, name it" * bool(
+        re.search("which counts? rows", table.read_as)
+    )
     raise InputError(
-        f"{table.path}: no column '{TIME}', and none that plainly has the times; name it with --time "
-        f"(columns: {listed([label or table.names[k] for k, label in enumerate(table.labels)])})"
+        f"{table.path}: no column '{TIME}', and none that plainly has the times; name it with --time (columns: "
+        f"{listed([label or table.names[k] for k, label in enumerate(table.labels)])}){left_out}"
     )
 
 
