@@ -7,7 +7,7 @@
 The last measures what is not there of one table, and prints it; with ``--results FOLDER`` for each, two commits are
 told apart (``PYTHONPATH`` says which one is measured).
 
-``make bench-discover`` makes all of it (docs/discovery.md).
+``make bench-discover`` makes all of it (docs/measured/discovery.md).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How long discoveries take that once took minutes, and those of docs/discovery.md, beside another commit's.
+"""How long discoveries take that once took minutes, and those of docs/measured/discovery.md, beside another commit's.
 
 Every discovery is a process of its own (`timed.py`), on one core; the two versions take turns, so that what else the
 machine does falls on both. Each sees the same file.
@@ -147,7 +147,7 @@ DOCUMENTED: Mapping[str, tuple[str, dict[str, float], int]] = {
     "lorenz-short-noise-0.3": ("lorenz-short", {"noise": 0.3}, 2),
     "lorenz-short-noise-0.4": ("lorenz-short", {"noise": 0.4}, 2),
 }
-"""Rows of docs/discovery.md: case, how it is observed, degree."""
+"""Rows of docs/measured/discovery.md: case, how it is observed, degree."""
 
 
 def timed(name: str, seed: int) -> Timed:

@@ -25,10 +25,10 @@ def test_slow_cases_are_finite_and_the_same_each_time(name):
 
 
 def test_documented_rows_are_those_of_the_docs():
-    text = (Path(__file__).parents[2] / "docs/discovery.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/measured/discovery.md").read_text()
     for name in speed.DOCUMENTED:
         assert f"\n| {name} | " in text
-    assert [row for row in text.split("### Side by side")[0].split("\n") if row.startswith("| ") and "/100 [" in row]
+    assert [row for row in text.split("## Side by side")[0].split("\n") if row.startswith("| ") and "/100 [" in row]
 
 
 def test_a_case_is_timed_by_this_version_and_another(monkeypatch):

@@ -219,7 +219,7 @@ def finished(tmp_path_factory):
 
 NAMES = "c0,decay_length,K_on,K_off,hill"
 PREPARED = {
-    "discovery.md": """
+    "howto/discover.md": """
 import numpy as np
 t = np.arange(0, 10, 0.1)
 y = np.stack([2 + np.sin(t), 2 + np.cos(t)], axis=1)

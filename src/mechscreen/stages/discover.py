@@ -278,7 +278,7 @@ def read_knowledge(path: Path) -> Knowledge:
             },
         )
     except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: a statement has the wrong form ({error}); see docs/discovery.md") from None
+        raise InputError(f"{path}: a statement has the wrong form ({error}); see docs/howto/discover.md") from None
 
 
 def _drawn(count: int) -> list[int]:
