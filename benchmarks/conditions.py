@@ -1,4 +1,4 @@
-"""Count how often discovery finds the right terms, and what varies, under three conditions (docs/measured/discovery.md).
+"""Count how often discovery finds the right terms and what varies under conditions (docs/measured/discovery.md).
 
     python benchmarks/conditions.py --sets 100
 
