@@ -76,6 +76,7 @@ def numbers(text, label):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", QUICK)
 def test_the_quickest_find_again_what_their_pages_say(name, folder):
     """All the stages but figures and report; trainings differ a little between machines, and so do hits."""

@@ -355,7 +355,7 @@ def test_a_number_that_many_samples_do_not_have_is_learnt_from_those_that_have_i
     assert r2[0] == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_as_one_program_by_jax(on_jax):
     pytest.importorskip("jax")
     here = Path(__file__).parent

@@ -408,6 +408,7 @@ def test_a_posterior_by_emulators_is_the_models_own_since_draws_are_simulated_an
     assert best.parameters[0] == pytest.approx(mean, abs=0.3)
 
 
+@pytest.mark.long
 def test_a_posterior_of_emulators_that_know_little_is_told_so(by_emulators):
     campaign = by_emulators(simulated=100, epochs=2, draws=200)
     summary = PosteriorSummary.read(campaign.paths.posterior_summary)

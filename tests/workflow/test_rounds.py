@@ -128,7 +128,7 @@ def test_rounds_that_are_added_and_rounds_that_are_killed_are_those_of_one_run(t
         np.testing.assert_array_equal(own["parameters"], base["parameters"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rounds_end_where_it_is_known_what_the_screen_finds(tmp_path):
     def campaign(width):
         return {
