@@ -1,5 +1,6 @@
 """Discovery from end to end: known systems, hard data, units, bad input."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -386,6 +387,15 @@ def test_the_summary_is_a_table_however_long_the_names():
     assert len(lines) == 4
     assert len({line.index("95 %:") for line in lines}) == 1
     assert all("  95 %:" in line for line in lines)
+
+
+def test_the_summary_says_for_which_values_the_equations_were_measured():
+    model = discover(*get_case("cycle").observe(0, step=0.5))
+    line = next(line for line in model.summary().split("\n") if line.startswith("measured: "))
+    low, high = (float(end) for end in re.search(r"x (\S+) to (\S+), y", line).groups())
+    assert low == pytest.approx(model.denoised[0][:, 0].min(), rel=0.01)
+    assert high == pytest.approx(model.denoised[0][:, 0].max(), rel=0.01)
+    assert line.endswith("of values beyond, the equations are a guess")
 
 
 def test_simulate_refuses_a_wrong_start():

@@ -375,6 +375,7 @@ class DiscoveredModel:
         widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
         lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
         lines += ["", f"noise (standard deviation): {', '.join(map(' '.join, self.noise_in_words()))}"]
+        lines.append(f"measured: {', '.join(self._ranges())}; of values beyond, the equations are a guess")
         if np.isfinite(self.confidence):
             lines.append(
                 f"support: {100 * self.confidence:.1f} % among it and its neighbours, if the truth is in this library"
@@ -401,6 +402,12 @@ class DiscoveredModel:
         labels = ", ".join(group.label for group in self.groups)
         varies = describe_coefficients(self.library, [(int(k), int(m)) for k, m in np.argwhere(self.varying)])
         return f"{labels}; by them {f'varies {varies}' if varies else 'no coefficient varies'}"
+
+    def _ranges(self) -> list[str]:
+        """Return from where to where each variable went."""
+        every = np.concatenate(self.denoised)
+        ends = zip(self.names, np.nanmin(every, axis=0), np.nanmax(every, axis=0), strict=True)
+        return [f"{name} {low:.3g} to {high:.3g}" for name, low, high in ends]
 
     def noise_in_words(self) -> list[tuple[str, str]]:
         """Return each measured variable, and the standard deviation of its samples."""
