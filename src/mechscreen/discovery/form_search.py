@@ -10,7 +10,7 @@ import numpy as np
 
 from mechscreen.discovery.data import Smoothed, Trajectories
 from mechscreen.discovery.knowledge import Knowledge
-from mechscreen.discovery.library import IntArray, Library
+from mechscreen.discovery.library import FloatArray, IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined
 from mechscreen.discovery.posing import Posed, pose
 from mechscreen.discovery.reporting import finish
@@ -59,6 +59,7 @@ def search_forms(
     shapes: Sequence[Shape],
     smoothed: Smoothed,
     watch: Watch,
+    memory: FloatArray | None = None,
 ) -> DiscoveredModel:
     """Discover equations that may have terms with unknowns inside.
 
@@ -74,7 +75,7 @@ def search_forms(
     Undetermined
         If the data do not determine a model.
     """
-    search = _FormSearch(data, library, knowledge, shapes, smoothed, watch)
+    search = _FormSearch(data, library, knowledge, shapes, smoothed, watch, memory)
     return search.run()
 
 
@@ -87,9 +88,10 @@ class _FormSearch:
         shapes: Sequence[Shape],
         smoothed: Smoothed,
         watch: Watch,
+        memory: FloatArray | None,
     ) -> None:
         self._data, self._library, self._knowledge = data, library, knowledge
-        self._smoothed, self._watch = smoothed, watch
+        self._smoothed, self._watch, self._memory = smoothed, watch, memory
         self._plain = [shape for shape in shapes if not shape.unknowns]
         self._forms = [shape for shape in shapes if shape.unknowns]
         self._count = len(data.names) * (len(library) + len(shapes))
@@ -157,7 +159,12 @@ class _FormSearch:
     def _pose(self, extra: Sequence[Shape]) -> Posed:
         """Make the problem with some terms beside those of the given library dimensionless."""
         return pose(
-            self._data, self._library.with_functions(extra), self._knowledge, smoothed=self._smoothed, watch=self._watch
+            self._data,
+            self._library.with_functions(extra),
+            self._knowledge,
+            smoothed=self._smoothed,
+            watch=self._watch,
+            memory=self._memory,
         )
 
     def _proposals(self, along: _Fitted | None) -> list[list[Proposal]]:

@@ -17,7 +17,7 @@ from mechscreen.errors import at_most
 CHANCE = 0.02
 """Probability of residuals of noise, below which they are said to be none: so many right models get the caveat."""
 _NOT_NOISE = "is not noise"
-_NEGLIGIBLE = 2e-4
+NEGLIGIBLE = 2e-4
 """Residuals that are smaller, in shares of a variable's spread, are rounding and inexact integration."""
 
 BEFORE = 0.01
@@ -192,7 +192,7 @@ def _unusual(misfit: Misfit | None, size: FloatArray, seen: IntArray) -> list[tu
     return [
         (int(k), float(probability[k]))
         for k, share in zip(seen, size, strict=True)
-        if probability[k] < CHANCE and share > _NEGLIGIBLE
+        if probability[k] < CHANCE and share > NEGLIGIBLE
     ]
 
 

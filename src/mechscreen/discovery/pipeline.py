@@ -17,7 +17,8 @@ from mechscreen.discovery.data import Trajectories, check_trajectories, scale_an
 from mechscreen.discovery.form_search import search_forms
 from mechscreen.discovery.judge import fits
 from mechscreen.discovery.knowledge import Entry, Knowledge
-from mechscreen.discovery.library import Polynomial
+from mechscreen.discovery.library import FloatArray, Polynomial
+from mechscreen.discovery.memory import memory
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
 from mechscreen.discovery.network import by_network
 from mechscreen.discovery.noise import choose
@@ -139,23 +140,32 @@ def discover(
     statements = knowledge or Knowledge()
 
     def search(
-        data: Trajectories, library: Polynomial, shapes: Sequence[Shape], before: DiscoveredModel | None = None
+        data: Trajectories,
+        library: Polynomial,
+        shapes: Sequence[Shape],
+        before: DiscoveredModel | None = None,
+        remembered: FloatArray | None = None,
     ) -> DiscoveredModel:
         bound = library.bind(data.names, data.inputs)
         smoothed = scale_and_smooth(data, STEP, before.curves if before and by_default else None)
         if shapes:
-            return search_forms(data, bound, statements, shapes, smoothed, watch)
-        posed = pose(data, bound, statements, anchors, conditions=conditions, smoothed=smoothed, watch=watch)
+            return search_forms(data, bound, statements, shapes, smoothed, watch, remembered)
+        posed = pose(
+            data, bound, statements, anchors, conditions=conditions, smoothed=smoothed, watch=watch, memory=remembered
+        )
         return METHODS[method](posed)
 
     def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
         model = search(data, library, shapes)
         kinds = _kinds_of_noise(model, data)
-        return (
-            model
-            if kinds == model.noise_kinds or watch.late
-            else search(replace(data, noise=kinds), library, shapes, model)
-        )
+        if kinds != model.noise_kinds and not watch.late:
+            data = replace(data, noise=kinds)
+            model = search(data, library, shapes, model)
+        if by_default:
+            remembered = memory(model, data)
+            if (remembered > 1).any() and not watch.late:
+                model = search(data, library, shapes, model, remembered)
+        return model
 
     def of(offsets: Offsets | None) -> tuple[float, DiscoveredModel]:
         if offsets is None:

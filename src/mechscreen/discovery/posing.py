@@ -32,6 +32,8 @@ class Posed:
         Terms, and what dimensionless coefficients (d, M) of them are to be divided by.
     columns
         Of each condition, over these terms; one where there are no conditions.
+    memory
+        (d,), how many samples tell as much as one would of white noise (`mechscreen.discovery.memory`).
     problem, structure
         What is fitted: with conditions, over more terms (`mechscreen.discovery.conditions`).
     """
@@ -51,6 +53,7 @@ class Posed:
     factors: FloatArray
     conditions: Conditions | None
     watch: Watch
+    memory: FloatArray
 
     def search(self, candidates: int | None = None) -> SupportSearch:
         """Return what searches for its terms; `candidates` as there."""
@@ -62,6 +65,7 @@ class Posed:
             candidates,
             self.structure.blocks,
             self.watch,
+            self.memory,
         )
 
 
@@ -74,6 +78,7 @@ def pose(
     conditions: Conditions | None = None,
     smoothed: Smoothed | None = None,
     watch: Watch | None = None,
+    memory: FloatArray | None = None,
 ) -> Posed:
     """Make what is asked dimensionless; `smoothed` are the data where that was done before."""
     smoothed = smoothed or scale_and_smooth(data, STEP)
@@ -112,6 +117,7 @@ def pose(
         smoothed.factors,
         conditions,
         watch or Watch(),
+        np.ones(len(data.names)) if memory is None else memory,
     )
 
 

@@ -15,6 +15,7 @@ from mechscreen.discovery.inputs import Course, smooth
 from mechscreen.discovery.judge import judge
 from mechscreen.discovery.knowledge import Structure
 from mechscreen.discovery.library import FloatArray, IntArray, Library
+from mechscreen.discovery.memory import remembers
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Group, Undetermined, describe_coefficients
 from mechscreen.discovery.posing import Posed
 from mechscreen.discovery.residuals import examine, leverages
@@ -51,7 +52,8 @@ def finish(best: Candidate, search: SupportSearch, posed: Posed, rivals: Sequenc
             return _report(problem, best, search, posed, rivals)
         shares = leverages(problem, best.fit, best.noise)
         if shares is not None:
-            best = replace(best, noise=_noise_of(problem, best, shares))
+            noise = _noise_of(problem, best, shares) * np.sqrt(search.memory)
+            best = replace(best, noise=noise)
         return replace(_report(problem, best, search, posed, rivals), leverage=tuple(shares or ()))
     except BlowUp:
         raise Undetermined("discover: the best candidate blows up; try a smaller library") from None
@@ -129,7 +131,8 @@ def _report(
             courses.append(functools.reduce(Course.beside, own))
     alternatives, confidence = _neighbours(best, search, structure, library, quadratic, rivals)
     seen = search.observed[:d]
-    noise = np.where(seen, best.noise[:d] * scales.state, np.nan)
+    own_noise = best.noise[:d] / np.sqrt(search.memory[:d])
+    noise = np.where(seen, own_noise * scales.state, np.nan)
     n_observed = search.n_samples
     freedom = max(n_observed - len(active) - int(seen.sum()) * len(data), 1)
     model = DiscoveredModel(
@@ -139,7 +142,7 @@ def _report(
         unknown_errors=np.sqrt(np.diag(covariance)[problem.linear :]),
         noise=noise,
         noise_kinds=posed.kinds,
-        noise_factors=np.where(seen, best.noise[:d] * posed.factors, np.nan),
+        noise_factors=np.where(seen, own_noise * posed.factors, np.nan),
         t=data.t,
         denoised=tuple(denoised),
         initial=np.array(initial),
@@ -168,6 +171,9 @@ def _report(
         caveats.append(
             f"the support is information-limited: the chosen one has {100 * confidence:.0f} % against its neighbours"
         )
+    caveats += [
+        caveat for name, times in zip(data.names, posed.memory, strict=True) if (caveat := remembers(name, times))
+    ]
     caveats += _degenerate_directions(block, active, structure, library, _sizes(posed))
     if not (problem.exact_starts or problem.hidden.any()):
         parted = horizon(problem, fit, best.noise, covariance[np.ix_(active, active)])

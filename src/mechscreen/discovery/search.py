@@ -44,7 +44,8 @@ class Candidate:
     fit
         States and coefficients.
     noise
-        (d,) standard deviations of the samples, estimated from the residuals; 1 for a hidden variable.
+        (d,) standard deviations of the samples, estimated from the residuals, larger where noise has a memory; 1 for a
+        hidden variable.
     criterion
         ``Σ n_k ln(RSS_k/n_k) + price · |support|``; smaller is better.
     """
@@ -83,6 +84,8 @@ class SupportSearch:
         Columns that enter and leave together, where some are values of a coefficient under further conditions.
     watch
         Ends the search with what it has then; no limit unless given.
+    memory
+        (d,) or fewer, how many samples of a variable tell as much as one would of white noise; 1 unless given.
     """
 
     def __init__(
@@ -94,9 +97,14 @@ class SupportSearch:
         candidates: int | None = None,
         blocks: Blocks | None = None,
         watch: Watch | None = None,
+        memory: FloatArray | None = None,
     ) -> None:
         grid = problem.grid
         self.watch = watch or Watch()
+        self.memory = np.ones(len(noise))
+        if memory is not None:
+            self.memory[: len(memory)] = memory
+        noise = noise * np.sqrt(self.memory)
         self.blocks = blocks
         self.problem = problem
         self.guesses = list(guesses)
@@ -108,9 +116,12 @@ class SupportSearch:
         # Smoothing can take a coarsely sampled or spiky variable for noise-free, which would make the fit chase it.
         self.noise = self._floored(noise, 0.2)
         self.n_samples = int(grid.counts[self.observed].sum())
+        telling = grid.counts / self.memory
+        self._telling = telling[self.observed]
+        """Samples of each variable that was measured, as many of white noise as would tell as much."""
         count = candidates or (problem.linear if blocks is None else int((~blocks.further).sum()))
         self.everything = np.arange(problem.count)
-        self.price = float(np.log(self.n_samples) + 2 * np.log(max(count, 2)) + 2)
+        self.price = float(np.log(self._telling.sum()) + 2 * np.log(max(count, 2)) + 2)
         """Cost of a term: BIC's ln n, and 2 ln P + 2 for having chosen it among P (as in RIC and extended BIC)."""
         inside = np.bincount([m for m, _ in problem.unknowns], minlength=len(problem.library))
         self._equations = np.concatenate([_first_equation(problem.columns), np.full(len(problem.unknowns), -1)])
@@ -125,7 +136,7 @@ class SupportSearch:
         )
         if blocks is not None:
             self._price_conditions(blocks)
-        self.constants = float(grid.counts[self.observed] @ np.log(grid.variance[self.observed]))
+        self.constants = float(self._telling @ np.log(grid.variance[self.observed]))
         """Criterion of what never changes."""
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
 
@@ -601,6 +612,7 @@ class SupportSearch:
         def estimate_noise(fit: Fit) -> FloatArray:
             estimate = np.ones_like(noise)
             estimate[seen] = np.maximum(np.sqrt(fit.rates.data[seen] / freedom), NOISE_FLOOR)
+            estimate[seen] *= np.sqrt(self.memory[seen])
             # How closely an input follows its samples was told by smoothing.
             estimate[self.sampled] = self.noise[self.sampled]
             return estimate
@@ -629,7 +641,7 @@ class SupportSearch:
             noise, lack = estimate_noise(fit), 0.0
         variance = np.maximum(fit.rates.data[seen] / counts, NOISE_FLOOR**2)
         paid = self.price * len(fit.active) + float(self._rarity[fit.active].sum())
-        return Candidate(fit, noise, float(counts @ np.log(variance)) + lack + paid)
+        return Candidate(fit, noise, float(self._telling @ np.log(variance)) + lack + paid)
 
     def _climb(self, candidate: Candidate) -> Candidate:
         """Move to better supports, proposed by the quadratic model around the candidate, until none is better."""
