@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 
 import mechscreen
+from mechscreen.figures.style import MAP, styled
 from mechscreen.objectives.modes import Modes
 
 ROOT = Path(__file__).parents[1]
@@ -103,8 +106,75 @@ def modes(results: Path) -> str:
     )
 
 
+def stripes(results: Path) -> str:
+    """Compare with the condition for a pattern to grow, that of Turing (1952)."""
+    opened = mechscreen.open(results)
+    sets = opened.simulations["parameters"].to_numpy()
+    labels = _turing().pattern({"u": opened.simulations["u"].to_numpy()})
+    hits = opened.hits[["feed", "conversion", "slow", "fast"]].to_numpy()
+    counts = np.bincount(labels, minlength=4)
+    told = ", ".join(f"{count} {name}" for count, name in zip(counts, PATTERNS, strict=True))
+    return (
+        f"Of the {len(labels)} simulations: {told}. By the formula B > (1 + A √(D_u/D_v))² patterns grow in "
+        f"{100 * _grows(hits).mean():.1f} % of the {len(hits):,} hits that the screen kept, in "
+        f"{100 * _grows(sets[labels > 0]).mean():.1f} % of the simulated patterns, and in "
+        f"{100 * _grows(sets[labels == 0]).mean():.1f} % of what is uniform."
+    )
+
+
+def _grows(sets: np.ndarray) -> np.ndarray:
+    feed, conversion, slow, fast = sets.T
+    return conversion > (1 + feed * np.sqrt(slow / fast)) ** 2
+
+
+def _turing() -> ModuleType:
+    """Return the model's file."""
+    if str(ROOT / "examples") not in sys.path:
+        sys.path.append(str(ROOT / "examples"))
+    import turing
+
+    return turing
+
+
+@styled
+def fields(results: Path) -> Figure:
+    """Draw fields of simulated sets, four of each class: places are no output of the model, and solved for again."""
+    turing, simulations = _turing(), mechscreen.open(results).simulations
+    labels = turing.pattern({"u": simulations["u"].to_numpy()})
+    figure = Figure(figsize=(7, 8))
+    for number, (name, row) in enumerate(zip(PATTERNS, figure.subplots(4, 4), strict=True)):
+        row[0].set_ylabel(name)
+        for ax, place in zip(row, np.flatnonzero(labels == number), strict=False):
+            feed, conversion, slow, fast = simulations["parameters"].to_numpy()[place]
+            # Patterns are about the steady state, which is the middle of the colours.
+            ax.imshow(turing.field(feed, conversion, slow, fast), MAP, vmin=0, vmax=2 * feed, origin="lower")
+            ax.set_title(f"$A$ {feed:.2f}, $B$ {conversion:.2f}\n$D_u$ {slow:.2f}, $D_v$ {fast:.1f}", fontsize=9)
+            ax.set(xticks=(), yticks=())
+    figure.tight_layout()
+    return figure
+
+
+def fit(results: Path) -> str:
+    """Say where the truth lies, by which the data were made, among the draws of the posterior."""
+    draws = pd.read_csv(results / "posterior/draws.csv")
+    rows = ["| | truth | median | 95 % interval | |", "|---|---|---|---|---|"]
+    for name, (meaning, truth) in DAPHNIA.items():
+        low, middle, high = draws[name].quantile([0.025, 0.5, 0.975])
+        held = "holds it" if low <= truth <= high else "misses it"
+        rows.append(f"| {meaning}, `{name}` | {truth} | {middle:.3f} | {low:.3f} to {high:.3f} | {held} |")
+    return "The posterior beside the numbers by which the data were made (examples/lake.py):\n\n" + "\n".join(rows)
+
+
+PATTERNS = ("uniform", "spots", "stripes", "holes")
 MODES = Modes(output=2)
 """As examples/modes.yaml asks."""
+DAPHNIA = {
+    "k_algae_3": ("appetite", 1.0),
+    "k_daphnia_1": ("death", 0.4),
+    "k_daphnia_2": ("appetite times yield", 0.6),
+    "K_1": ("half saturation", 1.0),
+}
+"""Parameters of examples/lake.ant, what they are in examples/lake.py, and their values there."""
 PIECES: Mapping[str, Piece] = {
     "program": Piece(
         "examples/programs/epidemic.yaml",
@@ -115,6 +185,8 @@ PIECES: Mapping[str, Piece] = {
     "repressilator": Piece("examples/repressilator.yaml", ("planes", "feature_accuracy"), oscillators),
     "rings": Piece("examples/campaign.yaml", ("hits", "corner"), rings),
     "modes": Piece("examples/modes.yaml", ("hits", "planes"), modes),
+    "turing": Piece("examples/turing.yaml", ("hits", "planes"), stripes, drawn={"fields": fields}),
+    "fit": Piece("examples/lake-fit.yaml", ("fits", "parameters"), fit),
 }
 """By the names of their pages."""
 QUICK = ("program", "repressilator")

@@ -4,9 +4,16 @@ Algae grow up to what the lake carries, daphnia eat them and are sated (Rosenzwe
 numbers all lakes come to rest.
 
     python examples/lake.py > lake.csv
+    python examples/lake.py measured > lake-measured.csv
+
+The second is a part of the first, as measurements to be fitted: algae of two lakes, every fourth day
+(docs/gallery/fit.md).
 """
 
 from __future__ import annotations
+
+import csv
+import sys
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -36,5 +43,16 @@ def table(seed: int = 7) -> str:
     return "\n".join([*lines, ""])
 
 
+def measured(lakes: tuple[int, ...] = (2, 4), every: int = 6) -> str:
+    """Return algae of some of the lakes as measurements, each with its standard deviation; not those of the start."""
+    lines = ["output,time,value,error"]
+    for row in csv.DictReader(table().splitlines()):
+        sample = round(float(row["day"]) / DAYS[1])
+        if int(row["trajectory"]) in lakes and sample and sample % every == 0:
+            error = NOISE * float(row["algae"])
+            lines.append(f"lake_{row['trajectory']}.algae,{row['day']},{row['algae']},{error:.2g}")
+    return "\n".join([*lines, ""])
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    print(measured() if "measured" in sys.argv else table(), end="")
