@@ -108,10 +108,11 @@ class _FormSearch:
                 break
             best = better
         # Monomials alone are chosen anew with each step of a fit, which finds them where states are hard to smooth.
-        plain = self._search_plain(best)
-        if plain is not None:
-            self._fitted.append(plain)
-            best = plain if best is None or _criterion(plain) < _criterion(best) else best
+        for extra in sorted({(), tuple(self._plain_of(best.choice if best else ()))}, key=len):
+            plain = self._search_plain(extra)
+            if plain is not None:
+                self._fitted.append(plain)
+                best = plain if best is None or _criterion(plain) < _criterion(best) else best
         if best is None:
             raise Undetermined("discover: no candidate model could be fitted to the data; try a smaller library")
         return finish(best.best, best.search, best.posed, self._rivals(best))
@@ -147,11 +148,9 @@ class _FormSearch:
         self._tried.add(_key(self._as_proposals(found)))
         return found if best is None or _criterion(found) < _criterion(best) - _SAME else best
 
-    def _search_plain(self, best: _Fitted | None) -> _Fitted | None:
-        """Search among the terms without unknowns that some proposal has."""
-        plain = self._plain_of(best.choice if best else ())
-        extra = [self._plain[m - len(self._library)] for m in plain]
-        posed = self._pose(extra)
+    def _search_plain(self, plain: Sequence[int]) -> _Fitted | None:
+        """Search among the terms of the given library and some of the others without unknowns."""
+        posed = self._pose([self._plain[m - len(self._library)] for m in plain])
         search = posed.search(self._count)
         found = search.run()
         return None if found is None else _Fitted((), plain, posed, search, found)
