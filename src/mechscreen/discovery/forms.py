@@ -153,7 +153,7 @@ def trigonometric(sizes: Sizes) -> Iterator[Shape]:
             if y != x:
                 yield sizes.made(f"{y}*sin({x})")
                 yield sizes.made(f"{y}*cos({x})")
-                yield sizes.made(f"sin({x})*cos({y})")
+            yield sizes.made(f"sin({x})*cos({y})")
             if y > x:
                 yield sizes.made(f"sin({x})*sin({y})")
                 yield sizes.made(f"cos({x})*cos({y})")
