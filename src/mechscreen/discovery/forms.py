@@ -175,7 +175,7 @@ def exponential(sizes: Sizes) -> Iterator[Shape]:
 
 def every(sizes: Sizes) -> Iterator[Shape]:
     """Yield the forms of all kinds, which are taken to be rarer than monomials."""
-    for kind, rarity in ((rational, 4.0), (trigonometric, 6.0), (exponential, 6.0)):
+    for kind, rarity in ((rational, 5.0), (trigonometric, 7.0), (exponential, 7.0)):
         for shape in kind(sizes):
             yield replace(shape, rarity=rarity)
 

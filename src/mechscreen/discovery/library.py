@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 TermFunction = Callable[..., Any]
 
+_COMMON, _RARER = 2, 2.0
+"""Degree up to which monomials are as common as any, and what each degree more costs: e times as rare, in −2 ln p."""
+
 
 @dataclass(frozen=True)
 class Polynomial:
@@ -199,9 +202,10 @@ class Library:
 
     @property
     def rarity(self) -> FloatArray:
-        """(M,), what each term costs beside the price of any, for being rare (`Shape.rarity`)."""
+        """(M,), what each term costs beside the price of any, for being rare: high powers, and `Shape.rarity`."""
+        powers = _RARER * np.maximum(self.exponents.sum(axis=1) - _COMMON, 0)
         own = [function.rarity if isinstance(function, Shape) else 0.0 for function in self.functions]
-        return np.concatenate([np.zeros(len(self.exponents)), own])
+        return np.concatenate([powers, own])
 
     def at(self, positions: FloatArray) -> Library:
         """Return the terms with unknowns at positions (I,), called as before (`told`)."""
