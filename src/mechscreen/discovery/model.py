@@ -407,7 +407,7 @@ class DiscoveredModel:
         """Return from where to where each variable went."""
         every = np.concatenate(self.denoised)
         ends = zip(self.names, np.nanmin(every, axis=0), np.nanmax(every, axis=0), strict=True)
-        return [f"{name} {low:.3g} to {high:.3g}" for name, low, high in ends]
+        return [f"{name} {_range(float(low), float(high))}" for name, low, high in ends]
 
     def noise_in_words(self) -> list[tuple[str, str]]:
         """Return each measured variable, and the standard deviation of its samples."""
@@ -495,3 +495,13 @@ def _number(value: float) -> float | None:
 def describe_coefficients(library: Library, entries: Sequence[tuple[int, int]]) -> str:
     """Return "x*y in dx/dt, y in dy/dt"."""
     return ", ".join(f"{library.names[m]} in d{library.states[k]}/dt" for k, m in entries)
+
+
+def _range(low: float, high: float) -> str:
+    """Return two ends with as many digits as tell them apart, and none of what is zero but for rounding."""
+    width, largest = high - low, max(abs(low), abs(high))
+    digits = 3
+    if width > 0:
+        low, high = (0.0 if abs(end) < 1e-3 * width else end for end in (low, high))
+        digits += min(max(0, math.ceil(math.log10(largest / width))), 12)
+    return f"{low:.{digits}g} to {high:.{digits}g}"
