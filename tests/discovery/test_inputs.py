@@ -119,6 +119,9 @@ def test_steps_keep_each_value_until_the_sample_with_the_next():
     np.testing.assert_array_equal(course.jumps, [2.0, 4.0])
     assert goes_in_steps([U])
     assert not goes_in_steps([X])
+    # Switched with almost each sample.
+    assert goes_in_steps([np.array([1, 1, 0, 1, 0, 1, 0, 0, 1.0])])
+    assert not goes_in_steps([np.array([1, 2, 3, 2, 3.0])])
 
 
 def test_courses_stay_what_they_are_with_other_units_and_beside_one_another():

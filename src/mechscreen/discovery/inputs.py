@@ -11,6 +11,8 @@ from mechscreen.discovery.hermite import FloatArray, hermite, hermite_slopes
 
 _RAMP = 1e-4
 """Width of a jump, in shares of the time between two samples."""
+_SWITCHED, _REPEATS = 3, 3
+"""Values that an input has at most that is switched between them, and samples of each, on the average."""
 _REPEATED = 0.5
 """Share of the samples that repeat the one before, from which on an input goes in steps."""
 
@@ -85,9 +87,15 @@ class Course:
 
 
 def goes_in_steps(values: Sequence[FloatArray]) -> bool:
-    """Return whether an input, (n,) in each trajectory, goes in steps: most samples repeat the one before."""
-    repeats = np.concatenate([np.diff(own[np.isfinite(own)]) == 0 for own in values])
-    return len(repeats) == 0 or float(repeats.mean()) >= _REPEATED
+    """Return whether an input, (n,) in each trajectory, goes in steps.
+
+    That is where most samples repeat the one before, or it has two or three values alone, as what is switched has.
+    """
+    known = [own[np.isfinite(own)] for own in values]
+    repeats = np.concatenate([np.diff(own) == 0 for own in known])
+    levels, samples = len(np.unique(np.concatenate(known))), sum(map(len, known))
+    switched = levels <= _SWITCHED and levels * _REPEATS <= samples
+    return len(repeats) == 0 or float(repeats.mean()) >= _REPEATED or switched
 
 
 def steps(t: FloatArray, values: FloatArray) -> Course:
