@@ -559,7 +559,7 @@ def scale_and_smooth(
         values = [np.concatenate([y, u / scales.inputs[:s]], axis=1) for y, u in zip(values, data.samples, strict=True)]
     grid = Grid(list(zip(spans, values, strict=True)), [uniform_nodes(t, step) for t in spans])
     states, rates, noise, walks = smooth_samples(grid)
-    _interpolate(grid, states, rates, noise)
+    _interpolate(grid, states, rates, noise, len(scale))
     if fitted is not None:
         _follow(
             grid,
@@ -589,9 +589,12 @@ def scale_and_smooth(
     return Smoothed(grid, scales, states, noise, walks[d:], kinds, factors)
 
 
-def _interpolate(grid: Grid, states: FloatArray, rates: FloatArray, noise: FloatArray) -> None:
-    """Let states that smoothing takes for noise follow the samples: spikes of a sample or two look like it."""
-    for k in np.flatnonzero(grid.counts > 0):
+def _interpolate(grid: Grid, states: FloatArray, rates: FloatArray, noise: FloatArray, d: int) -> None:
+    """Let d variables that smoothing takes for noise follow the samples: spikes of a sample or two look like it.
+
+    Inputs stay as they are: how far they swing was told by smoothing, too.
+    """
+    for k in np.flatnonzero(grid.counts[:d] > 0):
         samples = [(t[np.isfinite(y[:, k])], y[np.isfinite(y[:, k]), k]) for t, y in grid.trajectories]
         spread = float(np.std(np.concatenate([y for _, y in samples])))
         if noise[k] <= _MOSTLY_NOISE * spread:

@@ -73,7 +73,8 @@ def discover(
         Variables without samples; their columns are NaN but for an exact start.
     inputs
         Variables that act on the others and have no equation: an input that repeats its values, or has two or three
-        alone, keeps each until the sample with the next one; others go smoothly. Samples before an input's first value are left out.
+        alone, keeps each until the sample with the next one; others go smoothly. Samples before an input's first value
+        are left out.
     constants
         Numbers that each trajectory has and that terms may have, such as a dose: a value for each, by name.
     groups
