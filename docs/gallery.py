@@ -27,6 +27,8 @@ from pathlib import Path
 from pieces import PIECES, ROOT
 from PIL import Image
 
+from mechscreen.progress import format_duration
+
 PAGES = ROOT / "docs/gallery"
 IMAGES = ROOT / "docs/images"
 TIMES = Path("results/gallery")
@@ -73,7 +75,7 @@ def found(name: str) -> str:
     took = json.loads((TIMES / f"{name}.json").read_text())
     return (
         f"\n{table((piece.results / 'summary.txt').read_text(encoding='utf-8'))}\n"
-        f"It took {minutes(took['seconds'])}, and {minutes(took['processor'])} of processor time "
+        f"It took {format_duration(took['seconds'])}, and {format_duration(took['processor'])} of processor time "
         f"({took['machine']}, {took['date']}).\n\n"
         f"{wrapped(piece.beside(piece.results))}\n"
     )
@@ -90,11 +92,6 @@ def wrapped(text: str) -> str:
     """Return paragraphs in lines that are not too long; tables as they are."""
     paragraphs = text.split("\n\n")
     return "\n\n".join(part if part.startswith("|") else textwrap.fill(part, 118) for part in paragraphs)
-
-
-def minutes(seconds: float) -> str:
-    """Return a time in words."""
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
 def configuration(name: str) -> str:

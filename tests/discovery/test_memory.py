@@ -6,7 +6,8 @@ from scipy.integrate import solve_ivp
 from scipy.signal import lfilter
 
 from mechscreen.discovery import discover
-from mechscreen.discovery.memory import correlated, remembers
+from mechscreen.discovery.memory import remembers
+from mechscreen.discovery.noise import correlated
 
 T = np.linspace(0, 20, 150)
 EXACT = solve_ivp(

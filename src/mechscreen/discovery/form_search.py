@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechscreen.discovery.data import Smoothed, Trajectories
+from mechscreen.discovery.data import Trajectories
 from mechscreen.discovery.knowledge import Knowledge
-from mechscreen.discovery.library import FloatArray, IntArray, Library
+from mechscreen.discovery.library import IntArray, Library
 from mechscreen.discovery.model import Alternative, DiscoveredModel, Undetermined
-from mechscreen.discovery.posing import Posed, pose
+from mechscreen.discovery.posing import Posed
 from mechscreen.discovery.reporting import finish
 from mechscreen.discovery.screening import Path, Proposal, Screening
 from mechscreen.discovery.search import Candidate, SupportSearch
@@ -57,9 +57,8 @@ def search_forms(
     library: Library,
     knowledge: Knowledge,
     shapes: Sequence[Shape],
-    smoothed: Smoothed,
+    asked: Callable[[Library], Posed],
     watch: Watch,
-    memory: FloatArray | None = None,
 ) -> DiscoveredModel:
     """Discover equations that may have terms with unknowns inside.
 
@@ -69,14 +68,15 @@ def search_forms(
         Terms without unknowns.
     shapes
         Terms with unknowns, and others that are as many as to be left out where nothing speaks for them.
+    asked
+        Makes the problem with a library dimensionless.
 
     Raises
     ------
     Undetermined
         If the data do not determine a model.
     """
-    search = _FormSearch(data, library, knowledge, shapes, smoothed, watch, memory)
-    return search.run()
+    return _FormSearch(data, library, knowledge, shapes, asked, watch).run()
 
 
 class _FormSearch:
@@ -86,12 +86,11 @@ class _FormSearch:
         library: Library,
         knowledge: Knowledge,
         shapes: Sequence[Shape],
-        smoothed: Smoothed,
+        asked: Callable[[Library], Posed],
         watch: Watch,
-        memory: FloatArray | None,
     ) -> None:
         self._data, self._library, self._knowledge = data, library, knowledge
-        self._smoothed, self._watch, self._memory = smoothed, watch, memory
+        self._asked, self._watch = asked, watch
         self._plain = [shape for shape in shapes if not shape.unknowns]
         self._forms = [shape for shape in shapes if shape.unknowns]
         self._count = len(data.names) * (len(library) + len(shapes))
@@ -157,14 +156,7 @@ class _FormSearch:
 
     def _pose(self, extra: Sequence[Shape]) -> Posed:
         """Make the problem with some terms beside those of the given library dimensionless."""
-        return pose(
-            self._data,
-            self._library.with_functions(extra),
-            self._knowledge,
-            smoothed=self._smoothed,
-            watch=self._watch,
-            memory=self._memory,
-        )
+        return self._asked(self._library.with_functions(extra))
 
     def _proposals(self, along: _Fitted | None) -> list[list[Proposal]]:
         """Return proposals for each equation, best first: along the states that were fitted, or the smoothed data."""

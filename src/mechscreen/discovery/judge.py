@@ -10,6 +10,7 @@ from mechscreen.discovery.columns import turning
 from mechscreen.discovery.data import Trajectories
 from mechscreen.discovery.library import FloatArray, IntArray
 from mechscreen.discovery.model import DiscoveredModel, Undetermined
+from mechscreen.discovery.noise import correlated
 from mechscreen.discovery.residuals import Misfit
 from mechscreen.discovery.runge_kutta import rk4_step
 from mechscreen.errors import at_most
@@ -134,13 +135,8 @@ def judge(
     ]
     caveats += [_turns(name) for name in turned]
     for k in seen:
-        together, n = 0.0, 0
-        for r in residuals:
-            own = r[np.isfinite(r[:, k]), k]
-            together += float(own[1:] @ own[:-1])
-            n += max(len(own) - 1, 0)
-        correlation = together / (n * rms[seen == k][0] ** 2) if n else 0.0
-        if misfit is None and correlation * np.sqrt(max(n, 1)) > 5 and correlation > 0.2:
+        correlation, pairs = correlated([r[:, k] for r in residuals])
+        if misfit is None and correlation * np.sqrt(max(pairs, 1)) > 5 and correlation > 0.2:
             caveats.append(
                 f"the residuals of {names[k]} are correlated ({correlation:.2f} from sample to sample): the library "
                 "misses something, or the noise is not white"

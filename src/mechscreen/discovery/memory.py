@@ -6,15 +6,13 @@ Of noise that is correlated by ρ from sample to sample (AR(1)), the mean of n s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mechscreen.discovery.data import Trajectories
 from mechscreen.discovery.hermite import FloatArray
 from mechscreen.discovery.judge import NEGLIGIBLE
 from mechscreen.discovery.model import DiscoveredModel
-from mechscreen.discovery.noise import Spread
+from mechscreen.discovery.noise import Spread, correlated
 
 _FEWEST = 40
 """Pairs of neighbours that tell a memory."""
@@ -41,20 +39,6 @@ def memory(model: DiscoveredModel, data: Trajectories) -> FloatArray:
         if pairs >= _FEWEST and is_noise and _CLEAR / np.sqrt(pairs) < correlation < _MOST:
             found[k] = (1 + correlation) / (1 - correlation)
     return found
-
-
-def correlated(residuals: Sequence[FloatArray]) -> tuple[float, int]:
-    """Return the correlation of neighbours among residuals (n,) of trajectories, NaN where missing, and their pairs."""
-    together, squares, pairs, count = 0.0, 0.0, 0, 0
-    for every in residuals:
-        own = every[np.isfinite(every)]
-        together += float(own[1:] @ own[:-1])
-        squares += float(own @ own)
-        pairs += max(len(own) - 1, 0)
-        count += len(own)
-    if pairs == 0 or squares == 0:
-        return 0.0, pairs
-    return together / pairs / (squares / count), pairs
 
 
 def remembers(name: str, times: float) -> str:

@@ -48,6 +48,20 @@ class Spread:
         return np.sqrt(np.hypot(values, self.floor * size) / size)
 
 
+def correlated(residuals: Sequence[FloatArray]) -> tuple[float, int]:
+    """Return the correlation of neighbours among residuals (n,) of trajectories, NaN where missing, and their pairs."""
+    together, squares, pairs, count = 0.0, 0.0, 0, 0
+    for every in residuals:
+        own = every[np.isfinite(every)]
+        together += float(own[1:] @ own[:-1])
+        squares += float(own @ own)
+        pairs += max(len(own) - 1, 0)
+        count += len(own)
+    if pairs == 0 or squares == 0:
+        return 0.0, pairs
+    return together / pairs / (squares / count), pairs
+
+
 def choose(
     residuals: Sequence[FloatArray],
     values: Sequence[FloatArray],

@@ -149,12 +149,17 @@ def discover(
     ) -> DiscoveredModel:
         bound = library.bind(data.names, data.inputs)
         smoothed = scale_and_smooth(data, STEP, before.curves if before and by_default else None)
-        if shapes:
-            return search_forms(data, bound, statements, shapes, smoothed, watch, remembered)
-        posed = pose(
-            data, bound, statements, anchors, conditions=conditions, smoothed=smoothed, watch=watch, memory=remembered
+        asked = functools.partial(
+            pose,
+            data,
+            knowledge=statements,
+            anchors=anchors,
+            conditions=conditions,
+            smoothed=smoothed,
+            watch=watch,
+            memory=remembered,
         )
-        return METHODS[method](posed)
+        return search_forms(data, bound, statements, shapes, asked, watch) if shapes else METHODS[method](asked(bound))
 
     def found(data: Trajectories, library: Polynomial, shapes: Sequence[Shape] = ()) -> DiscoveredModel:
         model = search(data, library, shapes)

@@ -139,6 +139,8 @@ class SupportSearch:
         self.constants = float(self._telling @ np.log(grid.variance[self.observed]))
         """Criterion of what never changes."""
         self.fitted: dict[tuple[int, ...], Candidate | None] = {}
+        self._exhausted: Candidate | None = None
+        """For which no exchange of terms is better."""
 
     def _price_conditions(self, blocks: Blocks) -> None:
         """Let each further value of a coefficient cost ln n, and that it varies as much as to have chosen a term.
@@ -434,7 +436,7 @@ class SupportSearch:
         Two terms at once, for example, which no single move leads to.
         """
         of_equation = [self.problem.columns.equation == k for k in range(len(self.problem.library.states))]
-        for _ in range(_EXCHANGES):
+        for _ in range(_EXCHANGES if best is not self._exhausted else 0):
             before = best
             for k, proposals in enumerate(self._matched(best.fit.x, best.noise, self.price / 2)):
                 own = np.unique(self.problem.columns.column[of_equation[k]])
@@ -456,6 +458,7 @@ class SupportSearch:
                         assert moved is not None
                         best = moved
             if best is before:
+                self._exhausted = best
                 break
         return best
 

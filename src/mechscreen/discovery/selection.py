@@ -212,29 +212,25 @@ def best_subset(
     keep = np.zeros(p, dtype=bool)
     if locked is not None:
         keep[locked] = True
-    best: tuple[IntArray, float] | None = None
-    for start in starts:
+
+    def near(start: IntArray) -> tuple[IntArray, float]:
         chosen = keep.copy()
         chosen[start] = True
         if blocks is None:
             active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
         else:
             active, value = _search_blocks(gram, moment, chosen, keep, prices, blocks, tolerance)
-        value += prices[active].sum()
-        if best is None or value < best[1] - 1e-9:
-            best = np.flatnonzero(active), float(value)
-    assert best is not None
+        return np.flatnonzero(active), float(value + prices[active].sum())
+
+    best, *others = map(near, starts)
+    for other in others:
+        best = other if other[1] < best[1] - 1e-9 else best
     while groups is not None:
         exchanged = _with_pairs(gram, moment, prices, best[0], keep, groups, tolerance)
-        if exchanged is None:
+        other = best if exchanged is None else near(exchanged)
+        if other[1] >= best[1] - 1e-9:
             break
-        chosen = np.zeros(p, dtype=bool)
-        chosen[exchanged] = True
-        active, value = _search(gram, moment, chosen, keep, allowed, prices, tolerance, 4 * p + 20)
-        value += prices[active].sum()
-        if value >= best[1] - 1e-9:
-            break
-        best = np.flatnonzero(active), float(value)
+        best = other
     return best
 
 

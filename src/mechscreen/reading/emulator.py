@@ -41,8 +41,7 @@ def export_emulator(source: Path, to: Path) -> str:
     """
     if to.suffix != ".onnx":
         raise InputError(f"{to}: no kind of file '{to.suffix}' for an emulator (valid: .onnx)")
-    if storage.exists(to):
-        raise InputError(f"{to}: is there already; remove it, or give another name")
+    storage.check_new(to)
     storage.check_writable(to)
     # Before the networks, which take seconds to load.
     import onnx  # noqa: F401

@@ -58,8 +58,7 @@ def export(results: Results, what: str, to: Path, failed: bool = False) -> str:
         As of `Results`.
     """
     kind = _kind(what, to)
-    if storage.exists(to):
-        raise InputError(f"{to}: is there already; remove it, or give another name")
+    storage.check_new(to)
     storage.check_writable(to)
     if what == "hits":
         return _export_hits(results, to, kind)

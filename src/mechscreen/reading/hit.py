@@ -43,8 +43,8 @@ def export_hit(results: Results, number: int | None, sample: int | None, to: Pat
     InputError
         As `find_hit` and `hit_as_text`; if there is a file already.
     """
-    if to is not None and storage.exists(to):
-        raise InputError(f"{to}: is there already; remove it, or give another name")
+    if to is not None:
+        storage.check_new(to)
     hit = find_hit(results, number, sample)
     text = hit_as_text(results, hit, to)
     if to is None:

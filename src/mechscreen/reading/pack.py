@@ -69,8 +69,7 @@ def pack(campaign: Campaign, to: Path | None, *, dataset: bool = False, licence:
     to = Path(f"{campaign.name}.zip") if to is None else to
     if to.suffix != ".zip":
         raise InputError(f"{to}: a data package is a ZIP archive; give a name that ends with .zip")
-    if storage.exists(to):
-        raise InputError(f"{to}: is there already; remove it, or give another name")
+    storage.check_new(to)
     if licence is not None and not _LICENCE.fullmatch(licence):
         raise InputError(f"licence {licence[:100]!r}: give an identifier of SPDX such as CC-BY-4.0, or an address")
     if campaign.by_model:

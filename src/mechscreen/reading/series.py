@@ -47,8 +47,7 @@ def export_series(source: Path, to: Path) -> str:
     """
     if to.suffix not in _KINDS:
         raise InputError(f"{to}: no kind of file '{to.suffix}' for series (valid: {', '.join(_KINDS)})")
-    if storage.exists(to):
-        raise InputError(f"{to}: is there already; remove it, or give another name")
+    storage.check_new(to)
     storage.check_writable(to)
     files = [(source, None)] if source.is_file() else open_results(source).shards
     first = SimulationFile.read(*files[0])

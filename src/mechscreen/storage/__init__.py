@@ -8,6 +8,7 @@ from mechscreen.errors import FileError, StorageError
 from mechscreen.storage.archives import open_archive, unpack, write_archive
 from mechscreen.storage.arrays import ArrayFile
 from mechscreen.storage.files import (
+    check_new,
     check_writable,
     exists,
     is_stale,
@@ -45,6 +46,7 @@ __all__ = [
     "StageRecord",
     "StorageError",
     "Writer",
+    "check_new",
     "check_writable",
     "exists",
     "first_problem",

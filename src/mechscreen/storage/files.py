@@ -190,6 +190,18 @@ def check_writable(path: Path) -> None:
         _make_temporary(folder / path.name).unlink()
 
 
+def check_new(path: Path) -> None:
+    """See that a file that is asked for is not there yet.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if exists(path):
+        raise InputError(f"{path}: is there already; remove it, or give another name")
+
+
 def _is_folder(path: Path) -> InputError:
     return InputError(f"{path}: is a folder, and a file has to be written there; move the folder away")
 
